@@ -1,0 +1,63 @@
+# MRLF pipeline. A bare `make` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint ui bench faults lock clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ACTIVATE := . $(BIN)/activate
+
+help:  ## list these commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+setup: $(READY)  ## the virtual environment with the locked packages
+
+$(READY): requirements.lock pyproject.toml deploy/activate
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed, $(PYTHON) is older: make PYTHON=python3.12 setup"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "Python's venv is missing: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
+	@test -x $(BIN)/python || { echo "== making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "== installing the locked packages (about 6 GB, most of it torch; a few minutes)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps -r requirements.lock | sed -uE '/^Collecting/!d; s/^Collecting ([^ ]+).*/   \1/'
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python -c 'import cv2' 2>/dev/null \
+		|| { echo "OpenCV cannot start: on Debian and Ubuntu, apt install libgl1 libglib2.0-0"; exit 1; }
+	@grep -q DAGSTER_HOME $(BIN)/activate || cat deploy/activate >> $(BIN)/activate
+	@$(ACTIVATE) && dagster instance info >/dev/null 2>&1
+	@touch $(READY)
+
+demo: setup  ## build the demo city end to end: archive, data set, model, report
+	@echo "== building the demo city (all of it invented by a seeded generator)"
+	@$(ACTIVATE) && PYTHONWARNINGS=ignore dagster asset materialize --select "+evaluate_mrlf" --partition demo
+	@$(ACTIVATE) && mrlf status demo
+
+test: setup  ## run the tests: no network, no GPU, no weights needed
+	@$(BIN)/python -m pytest
+
+lint: setup  ## style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+ui: setup  ## open Dagster on http://127.0.0.1:3000
+	@$(ACTIVATE) && deploy/ui
+
+bench: setup  ## run one benchmark: make bench NAME=demo|definitions|epoch
+	@test -n "$(NAME)" || { echo "which one? make bench NAME=demo|definitions|epoch"; exit 2; }
+	@$(ACTIVATE) && python -m bench.$(NAME)
+
+faults: setup  ## run the fault suite and print a table of its cases
+	@$(BIN)/python -m tests.faults
+
+lock:  ## make requirements.lock anew (needs uv)
+	uv pip compile pyproject.toml --universal --extra ui --extra deploy --extra lama --extra dev --override requirements.override --python-version 3.11 \
+		--no-header --no-emit-index-url --no-annotate --upgrade -o requirements.lock
+
+clean:  ## remove the environment, caches and Dagster's history; data/ stays
+	rm -rf $(VENV) .dagster .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	@echo "data/ was left alone: remove it by hand if you mean it"

@@ -1,0 +1,1 @@
+"""Assets of the room collect: POIs, their Instagram places, and posts."""

@@ -1,0 +1,33 @@
+"""Instagram's places of a city's POIs, matched by distance and name.
+
+Reads  pois, the places that the archive's posts name, the file of overrules
+Writes places
+"""
+
+import dagster as dg
+
+from assets.collect.pois import pois
+from assets.config import run_config
+from assets.partitions import CITIES
+from assets.resources import StoreResource
+from assets.results import blocking_checks, materialized
+from assets.stages import OWNERS, build, code_version
+from pipeline.collect.places import STAGE, PlacesSettings
+from pipeline.report.previews import poi_map_png
+
+PlacesConfig = run_config(PlacesSettings)
+
+
+@dg.asset(
+    deps=[pois], partitions_def=CITIES, group_name="collect", kinds={"deltalake"}, owners=OWNERS,
+    code_version=code_version(STAGE),
+    check_specs=blocking_checks(STAGE, some_match="At least one POI was matched with a place."),
+)  # fmt: skip
+def places(context: dg.AssetExecutionContext, config: PlacesConfig, store: StoreResource) -> dg.MaterializeResult:
+    """Which place of Instagram is which POI, how far apart they are and how alike their names; a person can overrule."""
+    city, data = context.partition_key, store.open()
+    report = build(STAGE, city, data, config)
+    return materialized(
+        report, num_rows=report.counts["pairs"], checks={"some_match": report.counts["matched_pois"] > 0},
+        preview=poi_map_png(data, city),
+    )  # fmt: skip

@@ -1,0 +1,41 @@
+"""Posts made at a city's POIs, under pseudonyms from the first byte.
+
+Reads  places, the archive of posts
+Writes posts, images, the original pictures, what was dropped or deferred
+"""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from assets.collect.places import places
+from assets.config import run_config
+from assets.partitions import CITIES
+from assets.resources import StoreResource
+from assets.results import blocking_checks, materialized
+from assets.stages import OWNERS, build, code_version
+from pipeline.collect.posts import STAGE, PostsSettings
+
+PostsConfig = run_config(PostsSettings)
+FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=30), warn_window=timedelta(days=10))
+TRY_AGAIN = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+
+@dg.asset(
+    deps=[places], partitions_def=CITIES, group_name="collect", kinds={"deltalake", "instagram"}, owners=OWNERS,
+    pool="instagram", retry_policy=TRY_AGAIN, freshness_policy=FRESH, code_version=code_version(STAGE),
+    check_specs=blocking_checks(
+        STAGE,
+        some_posts="At least one post was made at a POI.",
+        ledger_closes="Every file of the archive is kept, dropped or deferred, and counted once.",
+    ),
+)  # fmt: skip
+def posts(context: dg.AssetExecutionContext, config: PostsConfig, store: StoreResource) -> dg.MaterializeResult:
+    """Posts with caption, hashtags, time and pictures; ids of people, posts and media are keyed pseudonyms."""
+    report = build(STAGE, context.partition_key, store.open(), config)
+    counts = report.counts
+    checks = {
+        "some_posts": counts["posts"] > 0,
+        "ledger_closes": counts["files"] == counts["kept"] + counts["dropped"] + counts["deferred"],
+    }
+    return materialized(report, num_rows=counts["posts"], checks=checks)

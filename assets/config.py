@@ -1,0 +1,57 @@
+"""Run configuration: a stage's pydantic settings as the form that Dagster's launchpad shows.
+
+Every field may be left out, and then cities.yaml and the stage's own defaults hold. Values are checked once, by the
+stage's settings, so that the same message comes from Dagster and from the command line.
+"""
+
+from enum import Enum
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import dagster as dg
+from pydantic import Field, create_model
+from pydantic.fields import FieldInfo
+
+from pipeline.cities import Settings
+
+
+class StageConfig(dg.Config):
+    """What every run configuration of a stage can do."""
+
+    def overrides(self) -> dict[str, Any]:
+        """The settings that were given, without what is not a setting of the stage."""
+        return self.model_dump(exclude_none=True, exclude={"cities"})
+
+
+class AllCitiesConfig(StageConfig):
+    """Of the assets that look at all cities at once."""
+
+    cities: list[str] | None = Field(None, description="Only these cities; by default all that are ready.")
+
+
+def run_config(settings: type[Settings], base: type[StageConfig] = StageConfig) -> type[StageConfig]:
+    """The run configuration of a stage with these settings."""
+    fields: dict[str, Any] = {
+        name: (_kind(field.annotation) | None, Field(None, description=_description(field)))
+        for name, field in settings.model_fields.items()
+    }
+    name = f"{settings.__name__.removesuffix('Settings')}Config"
+    return create_model(name, __base__=base, __doc__=settings.__doc__, __module__=__name__, **fields)
+
+
+def _kind(annotation: Any) -> Any:
+    """The type that Dagster's configuration takes for a field: choices and paths are strings there."""
+    if get_origin(annotation) in (Union, UnionType):
+        (annotation,) = (kind for kind in get_args(annotation) if kind is not type(None))
+    if get_origin(annotation) is Literal or annotation is Path:
+        return str
+    return str if isinstance(annotation, type) and issubclass(annotation, Enum) else annotation
+
+
+def _description(field: FieldInfo) -> str:
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    told = f" One of {', '.join(map(repr, choices))}." if choices else ""
+    text = (field.description or "").rstrip(".")
+    default = field.get_default(call_default_factory=True)
+    return f"{text[:1].upper()}{text[1:]}.{told} Default: as cities.yaml says, else {default!r}."

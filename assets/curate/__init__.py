@@ -1,0 +1,1 @@
+"""Assets of the room curate: which posts are kept."""

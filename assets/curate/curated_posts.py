@@ -1,0 +1,32 @@
+"""Posts that pass the paper's rules.
+
+Reads  posts, images
+Writes curated_posts, what was dropped and by which rule
+"""
+
+import dagster as dg
+
+from assets.collect.posts import posts
+from assets.config import run_config
+from assets.partitions import CITIES
+from assets.resources import StoreResource
+from assets.results import blocking_checks, materialized
+from assets.stages import OWNERS, build, code_version
+from pipeline.curate.curated_posts import STAGE, CuratedPostsSettings
+
+CuratedPostsConfig = run_config(CuratedPostsSettings)
+
+
+@dg.asset(
+    deps=[posts], partitions_def=CITIES, group_name="curate", kinds={"deltalake"}, owners=OWNERS,
+    code_version=code_version(STAGE),
+    check_specs=blocking_checks(STAGE, keeps_some="At least one post passes every rule."),
+)  # fmt: skip
+def curated_posts(
+    context: dg.AssetExecutionContext, config: CuratedPostsConfig, store: StoreResource
+) -> dg.MaterializeResult:
+    """Posts with an English caption, hashtags and pictures, of POIs with enough of them; rare hashtags are gone."""
+    report = build(STAGE, context.partition_key, store.open(), config)
+    return materialized(
+        report, num_rows=report.counts["kept"], checks={"keeps_some": report.counts["kept"] > 0}
+    )  # fmt: skip

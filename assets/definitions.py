@@ -1,0 +1,35 @@
+"""The one place that Dagster loads: all assets in the order the data takes, with what they need.
+
+A run is one process and a city's assets form a chain, so its steps run in that process: nothing is started or
+imported twice, and the lock that says the run is alive (assets/sweep.py) covers all of them.
+"""
+
+import dagster as dg
+
+from assets.collect import places, pois, posts
+from assets.curate import curated_posts
+from assets.images import clean_images, portrait_masks
+from assets.release import dataset
+from assets.report import evaluate_mrlf
+from assets.resources import StoreResource
+from assets.schedules import refresh, schedules
+from assets.sweep import sweep_dead_runs
+from assets.training import image_features, train_mrlf
+
+ROAD = [
+    pois, places, posts, curated_posts, portrait_masks, clean_images, dataset, image_features, train_mrlf,
+    evaluate_mrlf,
+]  # fmt: skip
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """All assets of all cities."""
+    return dg.Definitions(
+        assets=[getattr(module, module.STAGE) for module in ROAD],
+        jobs=[refresh],
+        schedules=schedules,
+        sensors=[sweep_dead_runs],
+        resources={"store": StoreResource()},
+        executor=dg.in_process_executor,
+    )

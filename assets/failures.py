@@ -1,0 +1,44 @@
+"""Failures: a user's mistake ends a step with its message alone, without a traceback and without a second try."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.errors import DagsterUserCodeProcessError
+from dagster._utils.error import SerializableErrorInfo
+
+from pipeline.store.store import StageBusyError
+
+OUR_CODE = tuple(str(Path(__file__).parent.parent / package) for package in ("pipeline", "models", "assets"))
+
+
+class UserMistake(DagsterUserCodeProcessError, dg.Failure):
+    """A failure that Dagster shows by its message alone, and does not try again.
+
+    Below any other failure Dagster prints the frames of its own machinery. It leaves them out where an error brings
+    its description along from another process: that is the door used here, and a test stands on it.
+    """
+
+    def __init__(self, message: str, where: str = "") -> None:
+        shown = SerializableErrorInfo(message=message, stack=[], cls_name="UserMistake", cause=None, context=None)
+        super().__init__(message, user_code_process_error_infos=[shown])
+        self.allow_retries = False
+        self.metadata = {"raised at": dg.MetadataValue.text(where)} if where else {}
+
+
+@contextmanager
+def user_mistakes() -> Iterator[None]:
+    """Turn errors that our own code raised for the user into `UserMistake`.
+
+    By the house's rule such an error is a ValueError (or a busy stage, or a full disk). One that a library raised is
+    a fault of ours, or of the network, and keeps its traceback and its retries.
+    """
+    try:
+        yield
+    except (ValueError, StageBusyError, OSError) as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        if not last.filename.startswith(OUR_CODE):
+            raise
+        raise UserMistake(str(error), f"{Path(last.filename).name}:{last.lineno} in {last.name}") from None

@@ -1,0 +1,1 @@
+"""Assets of the room images: pictures without people."""

@@ -1,0 +1,32 @@
+"""Where people are in the pictures.
+
+Reads  curated_posts, the original pictures
+Writes portrait_masks
+"""
+
+import dagster as dg
+
+from assets.config import run_config
+from assets.curate.curated_posts import curated_posts
+from assets.partitions import CITIES
+from assets.resources import StoreResource
+from assets.results import blocking_checks, every_picture_has_an_outcome, materialized
+from assets.stages import OWNERS, build, code_version
+from pipeline.images.portrait_masks import STAGE, PortraitMasksSettings
+
+PortraitMasksConfig = run_config(PortraitMasksSettings)
+
+
+@dg.asset(
+    deps=[curated_posts], partitions_def=CITIES, group_name="images", kinds={"deltalake", "opencv"}, owners=OWNERS,
+    pool="gpu", code_version=code_version(STAGE),
+    check_specs=blocking_checks(STAGE, every_picture="Every picture has a mask, or the reason why not."),
+)  # fmt: skip
+def portrait_masks(
+    context: dg.AssetExecutionContext, config: PortraitMasksConfig, store: StoreResource
+) -> dg.MaterializeResult:
+    """One mask per picture (1 = person), the share of the picture that people fill, and what network found them."""
+    report = build(STAGE, context.partition_key, store.open(), config)
+    return materialized(
+        report, num_rows=report.counts["pictures"], checks={"every_picture": every_picture_has_an_outcome(report)}
+    )  # fmt: skip

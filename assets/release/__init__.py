@@ -1,0 +1,1 @@
+"""Assets of the room release: the data set of a city."""

@@ -1,0 +1,51 @@
+"""The released data set of a city.
+
+Reads  pois, curated_posts, clean_images, what was dropped before
+Writes datasets/<city>/<version>: WebDataset shards, posts.parquet, labels.json, manifest.json
+"""
+
+import dagster as dg
+
+from assets.config import run_config
+from assets.images.clean_images import clean_images
+from assets.partitions import CITIES
+from assets.resources import StoreResource
+from assets.results import blocking_checks, materialized
+from assets.stages import OWNERS, build, code_version
+from pipeline.release.dataset import STAGE, DatasetSettings
+from pipeline.release.read import Release, latest_release
+from pipeline.report.previews import class_histogram_png
+
+DatasetConfig = run_config(DatasetSettings)
+
+
+@dg.asset(
+    deps=[clean_images], partitions_def=CITIES, group_name="release", kinds={"webdataset", "parquet"}, owners=OWNERS,
+    code_version=code_version(STAGE),
+    check_specs=blocking_checks(
+        STAGE,
+        ledger_closes="Every post that was seen is released, dropped or deferred, and counted once.",
+        splits_disjoint="No user and no picture is in two of train, validation and test.",
+        every_split_has_posts="None of train, validation and test is empty.",
+    ),
+)  # fmt: skip
+def dataset(context: dg.AssetExecutionContext, config: DatasetConfig, store: StoreResource) -> dg.MaterializeResult:
+    """Shards of posts and pictures with their class, split 80/10/10; never edited once written."""
+    city, data = context.partition_key, store.open()
+    report = build(STAGE, city, data, config)
+    release = latest_release(data, city)
+    ledger = release.manifest.about["ledger"]
+    checks = {
+        "ledger_closes": ledger["posts"] == ledger["released"] + ledger["dropped"] + ledger["deferred"],
+        "splits_disjoint": _is_in_one_split(release, "user_key") and _is_in_one_split(release, "clean_digest"),
+        "every_split_has_posts": all(release.manifest.about["splits"].values()),
+    }
+    return materialized(
+        report, num_rows=report.counts["released"], checks=checks, preview=class_histogram_png(data, city)
+    )  # fmt: skip
+
+
+def _is_in_one_split(release: Release, column: str) -> bool:
+    """Whether there are as many pairs of (value, split) as there are values."""
+    pairs = release.posts.group_by([column, "split"]).aggregate([])
+    return pairs.num_rows == len(release.posts[column].unique())

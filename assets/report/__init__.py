@@ -1,0 +1,1 @@
+"""Assets of the room report: what the models can do."""

@@ -1,0 +1,44 @@
+"""How well the models tell where a post was made, beside simpler ones.
+
+Reads  the trained models, the data sets, image_features, and of every stage before what it lost and on what it ran
+Writes reports/<city>: report.html, report.md, report.json
+"""
+
+import dagster as dg
+
+from assets.collect import places, pois, posts
+from assets.config import AllCitiesConfig, run_config
+from assets.curate import curated_posts
+from assets.images import clean_images, portrait_masks
+from assets.partitions import ALL_CITIES
+from assets.release import dataset
+from assets.resources import StoreResource
+from assets.results import every_city_check, materialized_each
+from assets.stages import OWNERS, build_each, built_cities, chosen_cities, code_version
+from assets.training import image_features, train_mrlf
+from pipeline.report.evaluate_mrlf import STAGE, EvaluateMrlfSettings
+
+EvaluateMrlfConfig = run_config(EvaluateMrlfSettings, AllCitiesConfig)
+# The report tells of every stage, so it depends on each. In `--select "+evaluate_mrlf"` the + is one step up, and so
+# all of them.
+TOLD = (pois.pois, places.places, posts.posts, curated_posts.curated_posts, portrait_masks.portrait_masks,
+        clean_images.clean_images, dataset.dataset, image_features.image_features)  # fmt: skip
+NO_MODEL = (
+    "there is no trained model of CITY, so there is nothing to evaluate. Train one, and evaluate it, with\n"
+    '    dagster asset materialize --select "+evaluate_mrlf" --partition CITY'
+)
+
+
+@dg.asset(
+    deps=[train_mrlf.train_mrlf, *(dg.AssetDep(asset, partition_mapping=ALL_CITIES) for asset in TOLD)],
+    group_name="report", kinds={"html", "scikitlearn"}, owners=OWNERS,
+    code_version=code_version(STAGE), check_specs=[every_city_check(STAGE)],
+)  # fmt: skip
+def evaluate_mrlf(
+    context: dg.AssetExecutionContext, config: EvaluateMrlfConfig, store: StoreResource
+) -> dg.MaterializeResult:
+    """A report per city that has a model: accuracy with an interval, the baselines, the curve, what was dropped."""
+    data = store.open()
+    cities = chosen_cities(context, config, built_cities(data, train_mrlf.STAGE), otherwise=NO_MODEL)
+    reports, hindered = build_each(STAGE, cities, data, config)
+    return materialized_each(reports, hindered)

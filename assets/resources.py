@@ -1,0 +1,25 @@
+"""Resources: the store. Setting it up also says that this run is alive, and sweeps away those that are not."""
+
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from assets.sweep import say_alive, sweep
+from pipeline.store import Store
+
+
+class StoreResource(dg.ConfigurableResource):
+    """The one door to all data. It holds no secret: keys are read from the environment where they are used."""
+
+    root: str | None = Field(None, description="The folder of all data; by default MRLF_DATA, else ./data.")
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Before the first step of a run asks for its place in a pool, dead runs give theirs back."""
+        if context.instance is not None and context.run_id is not None:
+            say_alive(context.instance, context.run_id)
+            sweep(context.instance)
+
+    def open(self) -> Store:
+        """The store, looked up when it is used and not when the definitions are loaded."""
+        return Store(Path(self.root)) if self.root else Store.open()

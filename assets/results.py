@@ -1,0 +1,103 @@
+"""Results: what a stage tells, as Dagster shows it: numbers, a table of drops, remarks, checks and a picture.
+
+Law: no text of a user comes in here, only counts and our own words; names of POIs are shown as plain text, never as
+Markdown. A picture is of POIs, classes, curves, or of pictures without people.
+"""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from pipeline.stage import StageReport
+from pipeline.store.digests import json_digest
+
+MAX_PREVIEW_BYTES = 200_000
+LOST = ("dropped/", "deferred/")
+EVERY_CITY = "every_city"
+
+
+def blocking_checks(asset: str, **descriptions: str) -> list[dg.AssetCheckSpec]:
+    """Checks in the asset's own step that keep what follows from running when they fail: name -> what they ask."""
+    return [
+        dg.AssetCheckSpec(name, asset=asset, description=description, blocking=True)
+        for name, description in descriptions.items()
+    ]
+
+
+def every_city_check(asset: str) -> dg.AssetCheckSpec:
+    """Fails when a city could not be done. It blocks nothing: the cities that could be go on."""
+    return dg.AssetCheckSpec(EVERY_CITY, asset=asset, description="It could be done for every city that was ready.")
+
+
+def every_picture_has_an_outcome(report: StageReport) -> bool:
+    """Whether the pictures by outcome sum up to all pictures."""
+    by_outcome = (count for name, count in report.counts.items() if name.startswith("pictures/"))
+    return sum(by_outcome) == report.counts["pictures"]
+
+
+def materialized(
+    report: StageReport, *, num_rows: int, checks: Mapping[str, bool], preview: bytes | None = None
+) -> dg.MaterializeResult:
+    """The result of a stage that was built for one city."""
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": num_rows, **_told(report, preview)},
+        data_version=dg.DataVersion(report.digest),
+        check_results=[_checked(name, passed) for name, passed in checks.items()],
+    )
+
+
+def materialized_each(
+    reports: list[StageReport], hindered: Mapping[str, str], *, previews: Mapping[str, bytes] | None = None
+) -> dg.MaterializeResult:
+    """The result of a stage that was built for several cities; `hindered` tells why others could not be."""
+    told = {
+        f"{report.city}: {name}": value
+        for report in reports
+        for name, value in _told(report, (previews or {}).get(report.city)).items()
+    }
+    every_city = _checked(EVERY_CITY, not hindered, hindered)
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": len(reports), **told},
+        data_version=dg.DataVersion(json_digest({report.city: report.digest for report in reports})),
+        check_results=[every_city],
+    )
+
+
+def _checked(name: str, passed: bool, told: Mapping[str, str] | None = None) -> dg.AssetCheckResult:
+    texts = {key: dg.MetadataValue.text(value) for key, value in (told or {}).items()}
+    return dg.AssetCheckResult(check_name=name, passed=bool(passed), metadata=texts)
+
+
+def _told(report: StageReport, preview: bytes | None) -> dict[str, Any]:
+    """Counts as numbers, losses as a table, facts and remarks as plain text, a picture."""
+    told: dict[str, Any] = {"reused": report.is_reused}
+    told |= {name: count for name, count in report.counts.items() if not name.startswith(LOST)}
+    told |= {name: dg.MetadataValue.text(fact) for name, fact in report.record.about.items()}
+    lost = {name: count for name, count in report.counts.items() if name.startswith(LOST)}
+    if lost:
+        told["lost"] = _lost_table(lost)
+    if report.record.notes:
+        told["notes"] = dg.MetadataValue.text("\n".join(report.record.notes))
+    if preview is not None:
+        told["preview"] = _picture(preview)
+    return told
+
+
+def _lost_table(lost: Mapping[str, int]) -> dg.TableMetadataValue:
+    """One row per outcome and reason, the names as the ledger has them: `dropped/not_english` -> 12."""
+    columns = [dg.TableColumn("outcome"), dg.TableColumn("reason"), dg.TableColumn("posts", "int")]
+    rows = [
+        dg.TableRecord(dict(zip(("outcome", "reason", "posts"), (*name.split("/", 1), count), strict=True)))
+        for name, count in lost.items()
+    ]
+    return dg.MetadataValue.table(rows, dg.TableSchema(columns))
+
+
+def _picture(png: bytes) -> dg.MetadataValue:
+    """A picture inside the event; one that would weigh down the event log is left out, and that is said."""
+    text = f"![](data:image/png;base64,{b64encode(png).decode()})"
+    if len(text) > MAX_PREVIEW_BYTES:
+        return dg.MetadataValue.text(f"left out: {len(text):,} characters are too many for Dagster's event log")
+    return dg.MetadataValue.md(text)

@@ -1,0 +1,1 @@
+"""Assets of the room training: picture features and models."""

@@ -1,0 +1,67 @@
+"""Multi-head attention over sequences of different lengths, and the pooling that ends a branch.
+
+Equations (3)-(5) of MRLF (arXiv 2306.07935) as reconstructed from LocTwi (Huang et al. 2019, which MRLF follows):
+A_h = softmax(Q_h K_h^T / sqrt(d_k)),  O = [A_1 V_1; ...; A_H V_H],  R = relu(O W_1 + b_1) W_2 + b_2
+Shape letters: B batch, S query positions, T memory positions, E width, H heads, K width per head.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Pooling = Literal["mean", "sum"]
+
+
+class MultiHeadAttention(nn.Module):
+    """Scaled dot-product attention of queries over a memory, the heads' outputs side by side."""
+
+    def __init__(self, dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.query = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
+
+    def forward(self, query_BSE: Tensor, memory_BTE: Tensor, valid_BT: Tensor) -> Tensor:
+        """Return (B, S, E); positions outside `valid_BT` get weight 0, so each row needs one valid position."""
+        query_BHSK = self._heads(self.query(query_BSE))
+        key_BHTK = self._heads(self.key(memory_BTE))
+        value_BHTK = self._heads(self.value(memory_BTE))
+        out_BHSK = F.scaled_dot_product_attention(
+            query_BHSK, key_BHTK, value_BHTK, attn_mask=valid_BT[:, None, None, :]
+        )
+        return out_BHSK.transpose(1, 2).flatten(2)
+
+    def _heads(self, x_BTE: Tensor) -> Tensor:
+        return x_BTE.reshape(*x_BTE.shape[:2], self.num_heads, -1).transpose(1, 2)
+
+
+class AttentionBlock(nn.Module):
+    """Self-attention, then a position-wise feed-forward layer; as in LocTwi with residuals and layer norms."""
+
+    def __init__(self, dim: int, num_heads: int, ffn_dim: int, dropout: float, *, residual_and_norm: bool) -> None:
+        super().__init__()
+        self.attention = MultiHeadAttention(dim, num_heads)
+        self.ffn = nn.Sequential(nn.Linear(dim, ffn_dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(ffn_dim, dim))
+        self.residual_and_norm = residual_and_norm
+        self.attention_norm = nn.LayerNorm(dim) if residual_and_norm else nn.Identity()
+        self.ffn_norm = nn.LayerNorm(dim) if residual_and_norm else nn.Identity()
+
+    def forward(self, x_BTE: Tensor, valid_BT: Tensor) -> Tensor:
+        """Return (B, T, E); what stands at invalid positions is of no meaning."""
+        attended_BTE: Tensor = self.attention(x_BTE, x_BTE, valid_BT)
+        if not self.residual_and_norm:
+            return self.ffn(attended_BTE)  # type: ignore[no-any-return]
+        attended_BTE = self.attention_norm(x_BTE + attended_BTE)
+        return self.ffn_norm(attended_BTE + self.ffn(attended_BTE))  # type: ignore[no-any-return]
+
+
+def pool_positions(x_BTE: Tensor, valid_BT: Tensor, how: Pooling) -> Tensor:
+    """Mean or sum (B, E) over the valid positions, of which each row has at least one.
+
+    LocTwi sums; on 389 real posts the sum cost 12 to 18 points of accuracy against the mean.
+    """
+    total_BE = torch.where(valid_BT[:, :, None], x_BTE, 0.0).sum(dim=1)
+    return total_BE if how == "sum" else total_BE / valid_BT.sum(dim=1, keepdim=True)

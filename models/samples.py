@@ -1,0 +1,91 @@
+"""The samples of one split as plain arrays: what every model here is trained, asked and scored on.
+
+Shape letters: N samples, D image features.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """One row per post. A post without caption has "", without hashtags [], and labels lie in 0..C-1.
+
+    Raises:
+        ValueError: the fields differ in length or type, or an image feature is not finite.
+    """
+
+    keys: list[str]
+    captions: list[str]
+    hashtags: list[list[str]]
+    image_ND: np.ndarray
+    """float32"""
+    labels_N: np.ndarray
+    """int64"""
+
+    def __post_init__(self) -> None:
+        self._check_arrays()
+        self._check_lengths()
+        self._check_text()
+
+    def _check_arrays(self) -> None:
+        if self.image_ND.ndim != 2 or self.image_ND.dtype != np.float32:
+            found = f"{self.image_ND.dtype} of shape {self.image_ND.shape}"
+            raise ValueError(f"image_ND must be float32 of shape (N, D), got {found}; use .astype(np.float32)")
+        if self.labels_N.ndim != 1 or self.labels_N.dtype != np.int64:
+            found = f"{self.labels_N.dtype} of shape {self.labels_N.shape}"
+            raise ValueError(f"labels_N must be int64 of shape (N,), got {found}; use .astype(np.int64)")
+        finite_N = np.isfinite(self.image_ND).all(axis=1)
+        if not finite_N.all():
+            row = int(np.argmin(finite_N))
+            raise ValueError(
+                f"{int((~finite_N).sum())} samples have image features that are NaN or infinite, the first in row "
+                f"{row} (key {self.keys[row] if row < len(self.keys) else '?'}); compute their features again"
+            )
+
+    def _check_lengths(self) -> None:
+        lengths = {
+            "keys": len(self.keys),
+            "captions": len(self.captions),
+            "hashtags": len(self.hashtags),
+            "image_ND": len(self.image_ND),
+            "labels_N": len(self.labels_N),
+        }
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"the fields of the samples differ in length: {lengths}; give one entry per post in each")
+
+    def _check_text(self) -> None:
+        for row, caption in enumerate(self.captions):
+            if not isinstance(caption, str):
+                raise ValueError(f"caption of row {row} is {type(caption).__name__}, not text; use '' for none")
+        for row, tags in enumerate(self.hashtags):
+            if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
+                raise ValueError(f"hashtags of row {row} must be a list of texts; use [] for none")
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> "Samples":
+        """The samples at `indices`, in their order and as often as named; a boolean mask selects."""
+        rows = np.asarray(indices)
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
+        return Samples(
+            keys=[self.keys[row] for row in rows],
+            captions=[self.captions[row] for row in rows],
+            hashtags=[self.hashtags[row] for row in rows],
+            image_ND=self.image_ND[rows],
+            labels_N=self.labels_N[rows],
+        )
+
+    def sha256(self) -> str:
+        """Hex digest over every field: equal exactly when a model would see the same data."""
+        text = json.dumps([self.keys, self.captions, [list(tags) for tags in self.hashtags]])
+        digest = hashlib.sha256(text.encode())
+        digest.update(repr(self.image_ND.shape).encode())
+        digest.update(np.ascontiguousarray(self.image_ND).tobytes())
+        digest.update(np.ascontiguousarray(self.labels_N).tobytes())
+        return digest.hexdigest()

@@ -1,0 +1,129 @@
+"""The command line `mrlf`: the same stages that Dagster runs, one city at a time."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from pipeline.cities import CityError, load_cities, load_city
+from pipeline.stage import StageError
+from pipeline.stages import STAGES, run_stage_of
+from pipeline.store import Store
+from pipeline.store.folders import IncompleteFolderError
+from pipeline.store.store import StageBusyError
+from pipeline.store.tables import SchemaVersionError
+
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="From a city's name to a trained model that tells where a single social post was made.",
+)  # fmt: skip
+
+CityArgument = Annotated[str, typer.Argument(help="A city of cities.yaml, for example: demo")]
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """What the user can mend is told in one line, without a traceback."""
+    try:
+        yield
+    except (CityError, StageError, StageBusyError, SchemaVersionError, IncompleteFolderError, OSError) as error:
+        typer.echo(f"mrlf: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+@app.callback()
+def _log() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("mrlf").setLevel(logging.INFO)
+
+
+@app.command()
+def run(
+    city: CityArgument,
+    to: Annotated[str, typer.Option(help="The last stage to build.")] = "evaluate_mrlf",
+    only: Annotated[str | None, typer.Option(help="Build this stage alone.")] = None,
+) -> None:
+    """Build a city's stages in order; what is up to date is reused.
+
+    Examples:
+
+        mrlf run demo
+
+        mrlf run demo --to dataset
+
+        mrlf run melbourne --only curated_posts
+    """
+    with _plain_errors():
+        store, known = Store.open(), load_city(city)
+        for name in _chosen(to, only):
+            report = run_stage_of(store, known, name)
+            for note in report.record.notes:
+                typer.echo(f"  note: {note}", err=True)
+        typer.echo(str(store.report_folder(city) / "report.html") if not only and to == "evaluate_mrlf" else "done")
+
+
+@app.command()
+def status(city: CityArgument) -> None:
+    """What stands of a city: each stage's counts and when it was last built.
+
+    Example: mrlf status demo
+    """
+    with _plain_errors():
+        store, known = Store.open(), load_city(city)
+        for name in STAGES:
+            record = store.stage_record(known.key, name)
+            if record is None:
+                typer.echo(f"{name:<16} not built yet")
+                continue
+            counts = ", ".join(f"{key} {value:,}" for key, value in record.counts.items())
+            typer.echo(f"{name:<16} {record.finished_utc}  {counts}")
+        report = store.report_folder(known.key) / "report.html"
+        if report.is_file():
+            typer.echo(f"report: {report}")
+
+
+@app.command()
+def settings(city: CityArgument) -> None:
+    """All settings of a city's stages, as cities.yaml and the defaults give them, in JSON.
+
+    Example: mrlf settings melbourne
+    """
+    with _plain_errors():
+        known = load_city(city)
+        told = {
+            name: known.settings(name, stage.settings).model_dump(mode="json") for name, stage in STAGES.items()
+        }
+        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def cities() -> None:
+    """The cities of cities.yaml."""
+    with _plain_errors():
+        for key, city in load_cities().items():
+            typer.echo(f"{key:<12} {city.name}{' (synthetic)' if city.is_synthetic else ''}")
+
+
+@app.command()
+def verify(city: CityArgument) -> None:
+    """Compare every file of the latest data set with its digest.
+
+    Example: mrlf verify demo
+    """
+    from pipeline.release.read import latest_release
+
+    with _plain_errors():
+        release = latest_release(Store.open(), load_city(city).key)
+        typer.echo(f"{release.manifest.folder}: {len(release.manifest.files)} files are what the manifest tells")
+
+
+def _chosen(to: str, only: str | None) -> list[str]:
+    names = list(STAGES)
+    for name in filter(None, (to, only)):
+        if name not in names:
+            raise StageError(f"there is no stage {name!r}: take one of {', '.join(names)}")
+    return [only] if only else names[: names.index(to) + 1]

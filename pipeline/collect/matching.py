@@ -1,0 +1,152 @@
+"""Which Instagram location is which POI: by the distance of the two and the similarity of their names.
+
+A location matches one POI at most, the one of the most similar name; of about equal names the nearer one; where the
+distances are about equal too, none (`ambiguous`). Many locations may match one POI.
+"""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import regex
+from rapidfuzz import fuzz
+
+from pipeline.collect.fields import LocationStub
+from pipeline.collect.geo import distance_km
+
+BY_BOTH, BY_NAME, AMBIGUOUS, OVERRULE = "distance_and_name", "name_only", "ambiguous", "overrule"
+
+PART_OF_NAME = 0.94
+"""Weight of a name that is a part of the other, against equal names."""
+
+_NOT_A_WORD = regex.compile(r"[^\p{L}\p{N}\p{M}]+")
+_APOSTROPHE = regex.compile(r"['’ʼ`´]")
+_ACCENT = regex.compile(r"(?<=[\p{Latin}\p{Greek}\p{Cyrillic}])\p{Mn}+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedPoint:
+    """A POI as the matching sees it."""
+
+    poi_id: str
+    name: str
+    latitude: float
+    longitude: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchRules:
+    """From where on two places are one; a tie is when a second POI comes that close to the best."""
+
+    max_distance_m: float
+    min_name_similarity: float
+    min_name_only_similarity: float
+    tie_similarity: float
+    tie_distance_m: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A POI and a location that were compared."""
+
+    poi_id: str
+    location_id: str
+    distance_m: float | None
+    similarity: float
+    is_match: bool
+    decided_by: str
+
+
+def normal_name(name: str) -> str:
+    """Words of a name in lower case without accents and punctuation; never empty unless the name is."""
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
+    # only Latin, Greek and Cyrillic accents: other scripts' marks are vowels
+    plain = _ACCENT.sub("", _APOSTROPHE.sub("", folded))
+    return " ".join(_NOT_A_WORD.sub(" ", unicodedata.normalize("NFC", plain)).split()) or name.strip()
+
+
+def name_similarity(a: str, b: str) -> float:
+    """0 to 100 of two normal names; 95 and more only for nearly the same words, `park` in `park zoo` is 94."""
+    if not a or not b:
+        return 0.0
+    return float(max(fuzz.token_sort_ratio(a, b), PART_OF_NAME * fuzz.token_set_ratio(a, b)))
+
+
+class Matcher:
+    """The POIs of a city, to which locations are matched one by one."""
+
+    def __init__(self, pois: Sequence[NamedPoint], city_name: str, rules: MatchRules) -> None:
+        self._pois = pois
+        self._rules = rules
+        self._city_words = set(normal_name(city_name).split())
+        self._names = [normal_name(poi.name) for poi in pois]
+        self._short_names = [self._without_city(name) or name for name in self._names]
+        self._points = np.array([(poi.latitude, poi.longitude) for poi in pois]).reshape(-1, 2)
+
+    def pairs(self, location: LocationStub, overruled: Mapping[str, bool] | None = None) -> list[Pair]:
+        """The pairs of one location that are within reach, at most one of them a match.
+
+        overruled: poi_id -> what a person decided of this location; a yes decides alone, a no takes that POI out.
+        """
+        decisions = overruled or {}
+        compared = self._with_distance(location) if location.coordinates else self._by_name(location)
+        told = [
+            replace(pair, is_match=decisions[pair.poi_id], decided_by=OVERRULE) if pair.poi_id in decisions else pair
+            for pair in compared
+            if pair.poi_id in decisions or self._is_within_reach(pair)
+        ]
+        return told if any(decisions.values()) else self._decided(told)
+
+    def _with_distance(self, location: LocationStub) -> list[Pair]:
+        """Compared without the words of the city's name: else the page of New York is the New York Public Library."""
+        assert location.coordinates is not None
+        distances_m = 1000 * distance_km(self._points[:, 0], self._points[:, 1], *location.coordinates)
+        name = self._without_city(normal_name(location.name))
+        return [
+            Pair(
+                poi_id=poi.poi_id, location_id=location.location_id, distance_m=float(distance_m),
+                similarity=name_similarity(name, poi_name), is_match=False, decided_by=BY_BOTH,
+            )
+            for poi, poi_name, distance_m in zip(self._pois, self._short_names, distances_m, strict=True)
+        ]  # fmt: skip
+
+    def _by_name(self, location: LocationStub) -> list[Pair]:
+        name = normal_name(location.name)
+        return [
+            Pair(
+                poi_id=poi.poi_id, location_id=location.location_id, distance_m=None,
+                similarity=name_similarity(name, poi_name), is_match=False, decided_by=BY_NAME,
+            )
+            for poi, poi_name in zip(self._pois, self._names, strict=True)
+        ]  # fmt: skip
+
+    def _without_city(self, name: str) -> str:
+        return " ".join(word for word in name.split() if word not in self._city_words)
+
+    def _is_within_reach(self, pair: Pair) -> bool:
+        if pair.distance_m is None:
+            return pair.similarity >= self._rules.min_name_similarity
+        return pair.distance_m <= self._rules.max_distance_m
+
+    def _decided(self, pairs: list[Pair]) -> list[Pair]:
+        rivals = self._rivals([pair for pair in pairs if pair.decided_by != OVERRULE])
+        if len(rivals) == 1:
+            return [replace(pair, is_match=True) if pair.poi_id in rivals else pair for pair in pairs]
+        return [replace(pair, decided_by=AMBIGUOUS) if pair.poi_id in rivals else pair for pair in pairs]
+
+    def _rivals(self, pairs: list[Pair]) -> set[str]:
+        """The POIs that a location may be: none, one, or several that cannot be told apart."""
+        rules = self._rules
+        by_name = {pair.poi_id for pair in pairs if pair.similarity >= rules.min_name_only_similarity}
+        near = [(pair.similarity, pair.distance_m, pair.poi_id) for pair in pairs if pair.distance_m is not None]
+        if not near:
+            return by_name
+        best = max(similarity for similarity, _, _ in near)
+        alike = [
+            (distance_m, poi_id)
+            for similarity, distance_m, poi_id in near
+            if similarity >= max(rules.min_name_similarity, best - rules.tie_similarity)
+        ]
+        nearest_m = min((distance_m for distance_m, _ in alike), default=0.0)
+        return {poi_id for distance_m, poi_id in alike if distance_m <= nearest_m + rules.tie_distance_m}

@@ -1,0 +1,166 @@
+"""Places: which Instagram locations are which POIs.
+
+Reads  pois, the locations that the posts of the archive name, the overrule file
+Writes places: every pair within reach, matched or not
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import Field
+
+from pipeline.cities import City
+from pipeline.collect.archive import HOW_TO_FILL, Archive, Entry
+from pipeline.collect.fields import LocationStub
+from pipeline.collect.matching import AMBIGUOUS, Matcher, MatchRules, NamedPoint, Pair
+from pipeline.collect.overrules import make_overrules, read_overrules
+from pipeline.collect.progress import progress
+from pipeline.collect.sources import ArchiveSettings, archive_folder
+from pipeline.stage import Outcome, StageError, StageReport, run_stage, table_inputs
+from pipeline.store import Store
+from pipeline.store.digests import file_digest
+
+STAGE = "places"
+CODE_VERSION = "1"
+
+
+class PlacesSettings(ArchiveSettings):
+    """From where on an Instagram location is a POI."""
+
+    max_distance_m: float = Field(300, gt=0, description="a location further from a POI is not compared with it")
+    min_name_similarity: float = Field(70, ge=0, le=100, description="of the names of a POI and a location near it")
+    min_name_only_similarity: float = Field(
+        95, ge=0, le=100, description="of the names where the location has no coordinates, and one POI only reaches it"
+    )
+    tie_similarity: float = Field(3, ge=0, le=100, description="names whose similarities differ less are equally good")
+    tie_distance_m: float = Field(
+        20, ge=0, description="equally good POIs whose distances differ less are ambiguous: the location matches none"
+    )
+    overrules: Path | None = Field(
+        None, description="CSV poi_id,location_id,is_match of a person's decisions; by default overrules/<city>.csv"
+    )
+
+
+def build_places(store: Store, city: City, settings: PlacesSettings) -> StageReport:
+    """Match the locations of a city's posts with its POIs.
+
+    Raises:
+        StageError: the POIs were not built, there is no archive, no post in it names a place, or the overrule file
+            is wrong.
+    """
+    with store.lock(city.key, STAGE):
+        if store.stage_record(city.key, "pois") is None:
+            raise StageError(f"the POIs of {city.key} were not built: build the stage pois first")
+        archive = Archive.scan(archive_folder(store, city, settings))
+        overrules = _overrule_file(store, city, settings)
+        inputs = {
+            "archive": archive.digest,
+            "overrules": file_digest(overrules),
+            "city_name": city.name,
+            **table_inputs(store, city.key, [("pois", "pois")]),
+        }
+        return run_stage(
+            store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs, outputs=("places",),
+            work=lambda: _work(store, city, settings, archive, overrules),
+        )  # fmt: skip
+
+
+def _overrule_file(store: Store, city: City, settings: PlacesSettings) -> Path:
+    if settings.overrules is None:
+        path = store.root / "overrules" / f"{city.key}.csv"
+        make_overrules(path)
+        return path
+    path = settings.overrules.expanduser()
+    if not path.is_file():
+        raise StageError(f"there is no overrule file at {path}: make it, or leave `overrules` of places out")
+    return path
+
+
+def _work(store: Store, city: City, settings: PlacesSettings, archive: Archive, overrules: Path) -> Outcome:
+    locations, num_posts = scan_locations(progress(archive.entries(), f"{city.key} locations", total=len(archive)))
+    if not locations:
+        raise StageError(_no_locations(archive, num_posts))
+    rules = MatchRules(**settings.model_dump(include=set(MatchRules.__dataclass_fields__)))
+    pois = [
+        NamedPoint(poi_id=poi["poi_id"], name=poi["name"], latitude=poi["latitude"], longitude=poi["longitude"])
+        for poi in store.tables.read(city.key, "pois").to_pylist()
+    ]
+    decided = read_overrules(overrules, {poi.poi_id for poi in pois}, {stub.location_id for stub in locations})
+    matcher = Matcher(pois, city.name, rules)
+    pairs = {stub.location_id: matcher.pairs(stub, decided.get(stub.location_id)) for stub in locations}
+    rows = [_row(pair, stub) for stub in locations for pair in pairs[stub.location_id]]
+    store.tables.replace(city.key, "places", rows)
+    return _outcome(pairs, num_pois=len(pois), overrules=overrules)
+
+
+def scan_locations(entries: Iterable[Entry]) -> tuple[list[LocationStub], int]:
+    """Every location that a post names, by id, and the number of posts.
+
+    Of several names or coordinates of one id the most frequent is taken; posts without coordinates do not count.
+    """
+    names: dict[str, Counter[str]] = {}
+    coordinates: dict[str, Counter[tuple[float, float]]] = {}
+    num_posts = 0
+    for entry in entries:
+        if entry.fields is None:
+            continue
+        num_posts += 1
+        stub = entry.fields.location
+        if stub is not None:
+            names.setdefault(stub.location_id, Counter())[stub.name] += bool(stub.name)
+            coordinates.setdefault(stub.location_id, Counter()).update([stub.coordinates] if stub.coordinates else [])
+    stubs = [
+        LocationStub(
+            location_id=location_id,
+            name=min(names[location_id], key=lambda name: (-names[location_id][name], name)),
+            coordinates=min(
+                coordinates[location_id], key=lambda point: (-coordinates[location_id][point], point), default=None
+            ),
+        )
+        for location_id in sorted(names)
+    ]
+    return stubs, num_posts
+
+
+def _row(pair: Pair, stub: LocationStub) -> dict[str, object]:
+    latitude, longitude = stub.coordinates or (None, None)
+    return {
+        "poi_id": pair.poi_id,
+        "location_id": pair.location_id,
+        "location_name": stub.name,
+        "latitude": latitude,
+        "longitude": longitude,
+        "distance_m": pair.distance_m,
+        "name_similarity": pair.similarity,
+        "is_match": pair.is_match,
+        "decided_by": pair.decided_by,
+    }
+
+
+def _no_locations(archive: Archive, num_posts: int) -> str:
+    if num_posts == 0:
+        return f"none of the {len(archive)} metadata files in {archive.root} is a post: {HOW_TO_FILL}"
+    return (
+        f"none of the {num_posts} posts in {archive.root} tells its place: only posts with a location can be used; "
+        "collect posts of locations, for example with `instaloader %<location id>`"
+    )
+
+
+def _outcome(pairs: dict[str, list[Pair]], *, num_pois: int, overrules: Path) -> Outcome:
+    every = [pair for found in pairs.values() for pair in found]
+    matched = {pair.location_id: pair.poi_id for pair in every if pair.is_match}
+    ambiguous = sorted({pair.location_id for pair in every if pair.decided_by == AMBIGUOUS})
+    counts = {
+        "locations": len(pairs), "matched_locations": len(matched), "ambiguous_locations": len(ambiguous),
+        "pairs": len(every), "pois": num_pois, "matched_pois": len(set(matched.values())),
+    }  # fmt: skip
+    notes = []
+    if ambiguous:
+        told = ", ".join(ambiguous[:5]) + (" …" if len(ambiguous) > 5 else "")
+        notes.append(f"{len(ambiguous)} locations could be two POIs and match none ({told}): decide in {overrules}")
+    if not matched:
+        notes.append(
+            f"no location matches a POI: change max_distance_m or min_name_similarity, or decide in {overrules}"
+        )
+    return Outcome(counts=counts, notes=notes)

@@ -1,0 +1,132 @@
+"""Keyed pseudonyms: what stands in every table in place of the ids of posts and people.
+
+A pseudonym is the first 128 bits of HMAC-SHA-256 of an id under a secret, with the city and the purpose in the
+message: the same person has different keys in two cities, and a post key never equals a media key.
+Covered: ids cannot be guessed and tried without the secret. Not covered: pseudonymised is not anonymous; who holds the
+secret, or recognises a caption, finds the person.
+Losing the secret means that a later deletion request can no longer be matched to its rows.
+"""
+
+import base64
+import binascii
+import hmac
+import logging
+import os
+import secrets
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+
+from pipeline.cities import City
+from pipeline.stage import StageError
+from pipeline.store import Store
+from pipeline.store.blobs import write_atomically
+
+KEY_VARIABLE = "MRLF_PSEUDONYM_KEY"
+KEY_FILE = "pseudonym.key"
+NUM_SECRET_BYTES = 32
+PUBLIC_DEMO_SECRET = b"mrlf demo city, a public secret!"
+"""Only for cities that a generator invented."""
+
+log = logging.getLogger("mrlf")
+
+
+class Pseudonyms:
+    """The pseudonyms of one city; 32 hex characters each."""
+
+    def __init__(self, secret: bytes, city: str) -> None:
+        if len(secret) != NUM_SECRET_BYTES:
+            raise ValueError(f"the secret must have {NUM_SECRET_BYTES} bytes")
+        self._secret = secret
+        self._city = city
+
+    def __repr__(self) -> str:
+        return f"Pseudonyms(city={self._city!r})"
+
+    def post_key(self, media_id: str) -> str:
+        """The key of a post in every table."""
+        return self._key("post", media_id)
+
+    def media_key(self, media_id: str) -> str:
+        """The key of a post's media, for storing beside pictures without pointing at the post."""
+        return self._key("media", media_id)
+
+    def user_key(self, owner_id_or_name: str) -> str:
+        """The key of the account that made a post: of its id, else of `@` and its name."""
+        return self._key("user", owner_id_or_name)
+
+    def file_key(self, relative_path: str) -> str:
+        """The key of a file that is no post: its path may hold the name of an account."""
+        return self._key("file", relative_path)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the secret and the city and tells nothing of either."""
+        return self._key("fingerprint", "")
+
+    def _key(self, purpose: str, value: str) -> str:
+        parts = [part.encode("utf-8", "surrogatepass") for part in ("mrlf", self._city, purpose, value)]
+        message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)  # "ab"+"c" is not "a"+"bc"
+        return hmac.digest(self._secret, message, "sha256").hex()[:32]
+
+
+def load_pseudonyms(store: Store, city: City) -> Pseudonyms:
+    """The pseudonyms of a city: secret from MRLF_PSEUDONYM_KEY, else from the private folder, made there once.
+
+    Raises:
+        StageError: the secret given is not 32 bytes in hex or base64; the message does not repeat it.
+    """
+    if city.is_synthetic:
+        return Pseudonyms(PUBLIC_DEMO_SECRET, city.key)
+    given = os.environ.get(KEY_VARIABLE, "").strip()
+    path = store.private / KEY_FILE
+    if given:
+        return Pseudonyms(_parse(given, KEY_VARIABLE), city.key)
+    if not path.exists():
+        _make(store, path)
+    return Pseudonyms(_parse(path.read_text("ascii", "replace").strip(), str(path)), city.key)
+
+
+def write_private_ids(store: Store, city: str, media_ids: Mapping[str, str]) -> None:
+    """Keep post_key -> media id of a city for later deletions, in place of what was kept before."""
+    path = store.private / f"{city}.ids.sqlite"
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    path.chmod(0o600)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("CREATE TABLE IF NOT EXISTS ids (post_key TEXT PRIMARY KEY, media_id TEXT NOT NULL)")
+        connection.execute("DELETE FROM ids")
+        connection.executemany("INSERT INTO ids VALUES (?, ?)", sorted(media_ids.items()))
+
+
+def read_private_ids(store: Store, city: str) -> dict[str, str]:
+    """post_key -> media id of a city; empty where no post was collected yet."""
+    path = store.private / f"{city}.ids.sqlite"
+    if not path.exists():
+        return {}
+    with closing(sqlite3.connect(path)) as connection:
+        return dict(connection.execute("SELECT post_key, media_id FROM ids"))
+
+
+def _parse(text: str, where: str) -> bytes:
+    for decode in (bytes.fromhex, lambda value: base64.b64decode(value, validate=True)):
+        try:
+            secret = decode(text)
+        except (ValueError, binascii.Error):
+            continue
+        if len(secret) == NUM_SECRET_BYTES:
+            return secret
+    raise StageError(
+        f"{where} is no pseudonym key: it must be {NUM_SECRET_BYTES} random bytes, as 64 hex characters or in base64. "
+        "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'"
+    )
+
+
+def _make(store: Store, path: Path) -> None:
+    """Write a new secret, whole and readable by its owner only; where another process was faster, its secret stays."""
+    with store.lock("private", "pseudonym_key", timeout_s=30):
+        if path.exists():
+            return
+        write_atomically(path, f"{secrets.token_hex(NUM_SECRET_BYTES)}\n".encode())  # from a temporary file: mode 0600
+    log.warning("made a new pseudonym key in %s: back it up; without it a person's posts cannot be found again", path)

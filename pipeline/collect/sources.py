@@ -1,0 +1,68 @@
+"""Where a city's POIs and posts come from: files that somebody has, or the generator of a synthetic city."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field, ValidationError
+
+from pipeline.cities import City, CityError, Settings
+from pipeline.stage import StageError
+from pipeline.store import Store
+
+if TYPE_CHECKING:
+    from pipeline.collect.demo import DemoCity
+
+
+class ArchiveSettings(Settings):
+    """What the stages that read an archive share."""
+
+    archive: Path | None = Field(
+        None,
+        description="folder of Instaloader files; by default the one that the other stages of this city name, "
+        "else what the demo generator writes",
+    )
+
+
+def demo_city(store: Store, city: City) -> "DemoCity | None":
+    """The files of a synthetic city, written where they are missing; None for every other city.
+
+    Raises:
+        CityError: the section `demo` of the city is wrong.
+    """
+    if city.demo is None:
+        return None
+    from pipeline.collect.demo import DemoSettings, write_demo_city
+
+    try:
+        settings = DemoSettings.model_validate(city.demo)
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['msg']}" for e in error.errors())
+        raise CityError(f"demo settings of city {city.key}: {told}") from None
+    with store.lock(city.key, "demo", timeout_s=600):
+        return write_demo_city(
+            store.root / "archives" / city.key, settings,
+            centre=(city.latitude, city.longitude), radius_km=city.radius_km,
+        )  # fmt: skip
+
+
+def archive_folder(store: Store, city: City, settings: ArchiveSettings) -> Path:
+    """The folder of a city's posts.
+
+    Raises:
+        StageError: nobody named one.
+    """
+    named = settings.archive or _archive_in_cities(city)
+    if named is not None:
+        return named.expanduser()
+    demo = demo_city(store, city)
+    if demo is not None:
+        return demo.archive
+    raise StageError(
+        f"city {city.key} has no source of posts: name a folder of Instaloader files in cities.yaml, under this city "
+        "as `posts: {archive: path/to/folder}`"
+    )
+
+
+def _archive_in_cities(city: City) -> Path | None:
+    named = (city.stages.get(stage, {}).get("archive") for stage in ("posts", "places"))
+    return next((Path(str(folder)) for folder in named if folder), None)

@@ -1,0 +1,1 @@
+"""Pictures without people: decoding, portrait masks, filling."""

@@ -1,0 +1,34 @@
+"""The ledger: what became of every post that a stage did not pass on.
+
+Law: a stage writes each post it loses once, with its first failing reason, and in place of what it wrote before;
+`seen = kept + dropped + deferred`. Dropped is for ever, deferred is to be tried again.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Literal
+
+from pipeline.store import Store
+
+
+def reason_counts(reasons: Mapping[str, str], outcome: Literal["dropped", "deferred"] = "dropped") -> dict[str, int]:
+    """Posts by reason as `dropped/<reason>`, the most frequent first; `reasons` maps post_key to reason."""
+    counted = Counter(reasons.values())
+    return {f"{outcome}/{reason}": count for reason, count in sorted(counted.items(), key=lambda of: (-of[1], of[0]))}
+
+
+def write_ledger(
+    store: Store, city: str, stage: str, drops: Mapping[str, str], deferred: Mapping[str, str] | None = None
+) -> None:
+    """Put the posts that `stage` loses now in place of those it lost before: post_key -> reason each."""
+    waiting = deferred or {}
+    assert not drops.keys() & waiting.keys(), "a post is dropped or deferred, never both"
+    where = f"stage = '{stage}'"
+    dropped_rows: list[dict[str, object]] = [
+        {"post_key": key, "stage": stage, "reason": reason} for key, reason in drops.items()
+    ]
+    deferred_rows: list[dict[str, object]] = [
+        {"post_key": key, "stage": stage, "reason": reason, "not_before_utc": None} for key, reason in waiting.items()
+    ]
+    store.tables.replace(city, "drops", dropped_rows, where=where)
+    store.tables.replace(city, "deferred", deferred_rows, where=where)

@@ -1,0 +1,207 @@
+"""Stage `dataset`: the release of a city, written once and never edited.
+
+Reads  pois, posts, curated_posts, clean_images, drops, deferred, blobs/clean
+Writes datasets/<city>/<version>/: shards, posts.parquet, labels.json, and last of all manifest.json; drops of posts
+       of POIs that fell below the floor after the image stages
+Law    posts = released + dropped + deferred; equal input gives equal bytes.
+"""
+
+import json
+import shutil
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field
+from tqdm import tqdm
+
+from pipeline.cities import City, Settings
+from pipeline.curate.curated_posts import CuratedPostsSettings
+from pipeline.images.clean_images import KEPT
+from pipeline.ledger import reason_counts, write_ledger
+from pipeline.records import SCHEMA_VERSION
+from pipeline.release.shards import Sample, write_shards
+from pipeline.release.split import SPLITS, linked_groups, split_posts
+from pipeline.stage import Outcome, StageError, StageReport, run_stage, table_inputs
+from pipeline.store import Store
+from pipeline.store.digests import json_digest
+from pipeline.store.folders import seal
+
+STAGE = "dataset"
+CODE_VERSION = "1"
+INPUTS = (
+    ("pois", "pois"), ("posts", "posts"), ("drops", "posts"), ("deferred", "posts"),
+    ("curated_posts", "curated_posts"), ("drops", "curated_posts"), ("drops", "portrait_masks"),
+    ("clean_images", "clean_images"), ("drops", "clean_images"),
+)  # fmt: skip
+
+
+class DatasetSettings(Settings):
+    """How the release is cut."""
+
+    seed: int = Field(0, ge=0, description="Seed of the split.")
+    min_posts_per_poi: int | None = Field(
+        None, ge=1, description="POIs with fewer posts after the image stages are dropped; None: as in curated_posts."
+    )
+    max_samples_per_shard: int = Field(1000, ge=1, description="Posts in one shard.")
+
+
+def build_dataset(store: Store, city: City, settings: DatasetSettings) -> StageReport:
+    """Release the posts that came through, unless this very release stands already."""
+    with store.lock(city.key, STAGE):
+        floor = settings.min_posts_per_poi or city.settings("curated_posts", CuratedPostsSettings).min_posts_per_poi
+        settings = settings.model_copy(update={"min_posts_per_poi": floor})
+        inputs = table_inputs(store, city.key, INPUTS)
+        _forget_if_gone(store, city.key)
+        return run_stage(
+            store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs, outputs=("drops",),
+            work=partial(_work, store, city, settings, inputs),
+        )  # fmt: skip
+
+
+def _forget_if_gone(store: Store, city: str) -> None:
+    """A release that was deleted by hand is built again."""
+    record = store.stage_record(city, STAGE)
+    if record is not None and store.manifest(store.dataset_folder(city, record.about["version"])) is None:
+        store.forget_stage_record(city, STAGE)
+
+
+def _work(store: Store, city: City, settings: DatasetSettings, inputs: dict[str, str]) -> Outcome:
+    posts = _candidates(store, city.key)
+    if posts.empty:
+        raise StageError(_nothing_left(store, city.key))
+    assert settings.min_posts_per_poi is not None
+    counts = Counter(posts["poi_id"])
+    small = {poi_id for poi_id, count in counts.items() if count < settings.min_posts_per_poi}
+    drops = {key: "poi_below_floor" for key in posts.loc[posts["poi_id"].isin(small), "post_key"]}
+    write_ledger(store, city.key, STAGE, drops, {})
+    posts = posts[~posts["poi_id"].isin(small)].reset_index(drop=True)
+    if posts.empty:
+        raise StageError(_nothing_left(store, city.key))
+    ledger = _close_ledger(store, city.key, num_released=len(posts))
+    samples, labels = _samples(store, city.key, posts, settings.seed)
+    version = json_digest([STAGE, CODE_VERSION, settings.model_dump(mode="json"), inputs])[:16]
+    about = _about(city, version, settings, inputs, ledger, samples, labels)
+    _write(store, city.key, version, settings, samples, labels, about)
+    return Outcome(
+        counts={"released": len(samples), "classes": len(labels), **about["splits"], **reason_counts(drops)},
+        notes=about["notes"], about={"version": version},
+    )  # fmt: skip
+
+
+def _candidates(store: Store, city: str) -> pd.DataFrame:
+    """Curated posts with the clean digest of their first kept picture."""
+    clean = store.tables.read(city, "clean_images").to_pandas()
+    kept = dict(clean.loc[clean["outcome"].isin(KEPT), ["digest", "clean_digest"]].itertuples(index=False, name=None))
+    posts: pd.DataFrame = store.tables.read(city, "curated_posts").to_pandas()
+    if posts.empty:
+        return posts.assign(clean_digest=None)
+    posts["clean_digest"] = [
+        next((kept[digest] for digest in digests if digest in kept), None) for digests in posts["image_digests"]
+    ]
+    return posts[posts["clean_digest"].notna()].reset_index(drop=True)
+
+
+def _nothing_left(store: Store, city: str) -> str:
+    reasons = Counter(
+        f"{stage}: {reason}" for stage, reason in zip(
+            *store.tables.read(city, "drops").select(["stage", "reason"]).to_pydict().values(), strict=True
+        )
+    )  # fmt: skip
+    told = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common(5)) or "there were none"
+    return (
+        f"no post of {city} is left to release. Dropped most: {told}. Collect more posts, or lower the thresholds of "
+        "curated_posts for this city in cities.yaml (min_hashtag_count, min_posts_per_poi)"
+    )
+
+
+def _close_ledger(store: Store, city: str, *, num_released: int) -> dict[str, int]:
+    """Count every post once. Raises AssertionError where one is lost: that is our fault, not the user's."""
+    drops, deferred = store.tables.read(city, "drops"), store.tables.read(city, "deferred")
+    posts = set(store.tables.read(city, "posts")["post_key"].to_pylist())
+    dropped, waiting = set(drops["post_key"].to_pylist()), set(deferred["post_key"].to_pylist())
+    num_seen = len(posts | dropped | waiting)
+    ledger = {
+        "posts": num_seen, "released": num_released, "dropped": len(dropped), "deferred": len(waiting),
+        **reason_counts({row["post_key"]: f"{row['stage']}/{row['reason']}" for row in drops.to_pylist()}),
+    }  # fmt: skip
+    assert not dropped & waiting, f"posts both dropped and deferred: {sorted(dropped & waiting)[:3]}"
+    assert num_seen == num_released + len(dropped) + len(waiting), f"the ledger of {city} does not close: {ledger}"
+    return ledger
+
+
+def _samples(store: Store, city: str, posts: pd.DataFrame, seed: int) -> tuple[list[Sample], list[dict[str, Any]]]:
+    """Samples sorted by key, and the classes: POIs sorted by id."""
+    poi_ids = sorted(set(posts["poi_id"]))
+    pois = store.tables.read(city, "pois").to_pandas().set_index("poi_id")
+    labels = [
+        {
+            "label": label, "poi_id": poi_id, "name": pois.at[poi_id, "name"],
+            "category": pois.at[poi_id, "semantic_label"], "latitude": float(pois.at[poi_id, "latitude"]),
+            "longitude": float(pois.at[poi_id, "longitude"]), "num_posts": int((posts["poi_id"] == poi_id).sum()),
+        }
+        for label, poi_id in enumerate(poi_ids)
+    ]  # fmt: skip
+    posts = posts.sort_values("post_key").assign(label=posts["poi_id"].map(poi_ids.index))
+    groups = linked_groups(list(posts["user_key"]), [list(digests) for digests in posts["image_digests"]])
+    splits = split_posts(list(posts["label"]), groups, seed=seed)
+    rows: list[Any] = list(posts.itertuples())
+    return [_sample(post, labels[post.label], split) for post, split in zip(rows, splits, strict=True)], labels
+
+
+def _sample(post: Any, label: dict[str, Any], split: str) -> Sample:
+    return Sample(
+        post_key=post.post_key, user_key=post.user_key, poi_id=post.poi_id, poi_name=label["name"],
+        category=label["category"], label=label["label"], latitude=label["latitude"], longitude=label["longitude"],
+        caption=post.caption, hashtags=list(post.hashtags), clean_digest=post.clean_digest,
+        taken_day=post.taken_utc.strftime("%Y-%m-%d"), split=split,
+    )  # fmt: skip
+
+
+def _about(
+    city: City, version: str, settings: DatasetSettings, inputs: dict[str, str], ledger: dict[str, int],
+    samples: list[Sample], labels: list[dict[str, Any]],
+) -> dict[str, Any]:  # fmt: skip
+    splits = Counter(sample.split for sample in samples)
+    in_train = {sample.label for sample in samples if sample.split == "train"}
+    unseen = [label["name"] for label in labels if label["label"] not in in_train]
+    notes = [f"no training post of {name}: all its posts are of users or pictures of another split" for name in unseen]
+    if len(labels) < 2:
+        notes.append("there is one class only: nothing can be told apart, training will skip this city")
+    return {
+        "city": city.key, "city_name": city.name, "is_synthetic": city.is_synthetic, "version": version,
+        "schema_version": SCHEMA_VERSION, "settings": settings.model_dump(mode="json"), "inputs": inputs,
+        "ledger": ledger, "num_classes": len(labels), "splits": {name: splits[name] for name in SPLITS},
+        "notes": notes, "passed": all(splits[name] for name in SPLITS),
+    }  # fmt: skip
+
+
+def _write(
+    store: Store, city: str, version: str, settings: DatasetSettings, samples: list[Sample],
+    labels: list[dict[str, Any]], about: dict[str, Any],
+) -> None:  # fmt: skip
+    folder = store.dataset_folder(city, version)
+    shutil.rmtree(folder, ignore_errors=True)  # what a killed run left has no manifest and was never a release
+    folder.mkdir(parents=True)
+    names = []
+    with tqdm(total=len(samples), desc=f"{city} {STAGE}", unit="post", disable=None) as bar:
+        for split in SPLITS:
+            part = [sample for sample in samples if sample.split == split]
+
+            def picture(sample: Sample) -> bytes:
+                bar.update()
+                return store.blobs.get("clean", sample.clean_digest)
+
+            names += write_shards(folder, split, part, picture, max_samples=settings.max_samples_per_shard)
+    (folder / "labels.json").write_text(json.dumps(labels, indent=1, ensure_ascii=False))
+    _write_posts(folder / "posts.parquet", samples)
+    seal(folder, about, [*names, "labels.json", "posts.parquet"])
+
+
+def _write_posts(path: Path, samples: list[Sample]) -> None:
+    columns = {name: [getattr(sample, name) for sample in samples] for name in Sample.__dataclass_fields__}
+    pq.write_table(pa.table(columns), path, compression="zstd")

@@ -1,0 +1,150 @@
+"""What a report holds, as plain records: the HTML, the Markdown and the JSON are three ways to write the same ones.
+
+Shares lie in 0..1, distances are kilometres, and `number` is a place's number on the page, counted from 1 in the
+order of categories, so that table, matrix and map agree.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A figure and the 95 % interval around it."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelResult:
+    """One model on the test posts; `gain` is MRLF's accuracy minus this one's, None for MRLF itself."""
+
+    name: str
+    title: str
+    accuracy: Estimate
+    top5: float
+    macro_f1: float
+    mean_km: Estimate
+    median_km: float
+    within_1_km: float
+    calibration_error: float
+    gain: Estimate | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaceResult:
+    """One class: where it is, how many posts it has, and how MRLF does on those of the test split."""
+
+    number: int
+    label: int
+    name: str
+    category: str
+    latitude: float
+    longitude: float
+    num_posts: int
+    num_test: int
+    num_right: int
+    mistaken_for: int | None
+    """The number of the place told most often in its stead."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One pass over the training posts."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerLine:
+    """Posts that one stage lost for one reason, and what the reason means."""
+
+    stage: str
+    outcome: str
+    reason: str
+    num_posts: int
+    meaning: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """What became of every post: seen = released + dropped + deferred."""
+
+    num_seen: int
+    num_released: int
+    num_dropped: int
+    num_deferred: int
+    lines: list[LedgerLine]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureStage:
+    """What did the work of one stage that looks at pictures, and the stage's remarks where that is a stand-in."""
+
+    stage: str
+    network: str
+    weights_sha256: str
+    notes: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitSize:
+    """Posts and users of one split."""
+
+    split: str
+    num_posts: int
+    num_users: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """One test post of a synthetic city; `jpeg` is its clean picture, made small."""
+
+    post_key: str
+    caption: str
+    hashtags: list[str]
+    true_place: str
+    told_place: str
+    probability: float
+    error_km: float
+    is_right: bool
+    jpeg: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """A name and a value: a version, a digest, a setting."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """All of it. `confusion[i][j]`: test posts of place number i + 1 for which MRLF told place number j + 1."""
+
+    city: str
+    city_name: str
+    is_synthetic: bool
+    headline: str
+    verdict: list[str]
+    num_resamples: int
+    num_test_posts: int
+    num_test_users: int
+    models: list[ModelResult]
+    places: list[PlaceResult]
+    confusion: list[list[int]]
+    epochs: list[Epoch]
+    best_epoch: int
+    examples: list[Example]
+    ledger: Ledger
+    picture_stages: list[PictureStage]
+    splits: list[SplitSize]
+    remarks: list[str]
+    settings: list[Fact]
+    versions: list[Fact]

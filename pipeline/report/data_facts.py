@@ -1,0 +1,77 @@
+"""What the report tells of the data: what was dropped and why, what looked at the pictures, how the splits are."""
+
+from collections import Counter
+
+import pyarrow.compute as pc
+
+from pipeline.release.read import Release
+from pipeline.release.split import SPLITS
+from pipeline.report.content import Ledger, LedgerLine, PictureStage, SplitSize
+from pipeline.report.reasons import meaning_of
+from pipeline.report.wording import plain
+from pipeline.stage import table_inputs
+from pipeline.store import Store
+from pipeline.store.digests import json_digest
+
+LOSING_STAGES = ("posts", "curated_posts", "portrait_masks", "clean_images", "dataset")
+PICTURE_STAGES = ("portrait_masks", "clean_images", "image_features")
+
+
+def data_inputs(store: Store, city: str) -> dict[str, str]:
+    """The digests of all that this module reads beside the release."""
+    tables = [("posts", "posts"), *((table, stage) for stage in LOSING_STAGES for table in ("drops", "deferred"))]
+    records = [store.stage_record(city, stage) for stage in PICTURE_STAGES]
+    told = [(record.about, record.notes) if record is not None else None for record in records]
+    return {**table_inputs(store, city, tables), "picture_stages": json_digest(told)}
+
+
+def city_ledger(store: Store, city: str, release: Release) -> Ledger:
+    """The ledger as it closed when the release was made, a line per stage and reason, in the order of the stages."""
+    told: dict[str, int] = release.manifest.about["ledger"]
+    dropped = {tuple(name.split("/")[1:]): count for name, count in told.items() if name.startswith("dropped/")}
+    lines = [_line("dropped", stage, reason, count) for (stage, reason), count in dropped.items()]
+    lines += _deferred_lines(store, city, told["deferred"])
+    order = {stage: row for row, stage in enumerate(LOSING_STAGES)}
+    return Ledger(
+        num_seen=told["posts"],
+        num_released=told["released"],
+        num_dropped=told["dropped"],
+        num_deferred=told["deferred"],
+        lines=sorted(lines, key=lambda line: (order.get(line.stage, len(order)), -line.num_posts, line.reason)),
+    )
+
+
+def picture_stages(store: Store, city: str) -> list[PictureStage]:
+    """What did the work of each stage that looks at pictures, by the stage's own record."""
+    records = [record for stage in PICTURE_STAGES if (record := store.stage_record(city, stage)) is not None]
+    return [
+        PictureStage(
+            stage=record.stage,
+            network=record.about.get("network") or record.about.get("backbone") or "not told",
+            weights_sha256=record.about.get("weights_sha256", ""),
+            notes=[plain(note, 400) for note in record.notes],
+        )
+        for record in records
+    ]
+
+
+def split_sizes(release: Release) -> list[SplitSize]:
+    """Posts and users of each split."""
+    sizes = []
+    for split in SPLITS:
+        users = release.posts.filter(pc.equal(release.posts["split"], split))["user_key"]
+        sizes.append(SplitSize(split=split, num_posts=len(users), num_users=len(users.unique())))
+    return sizes
+
+
+def _deferred_lines(store: Store, city: str, num_deferred: int) -> list[LedgerLine]:
+    """By reason where the table still is the one that the release counted, else as one line."""
+    rows = store.tables.read(city, "deferred").to_pylist()
+    if len(rows) != num_deferred:
+        return [_line("deferred", "posts", "waiting", num_deferred)] if num_deferred else []
+    counted = Counter((row["stage"], row["reason"]) for row in rows)
+    return [_line("deferred", stage, reason, count) for (stage, reason), count in counted.items()]
+
+
+def _line(outcome: str, stage: str, reason: str, num_posts: int) -> LedgerLine:
+    return LedgerLine(outcome=outcome, stage=stage, reason=reason, num_posts=num_posts, meaning=meaning_of(reason))

@@ -1,0 +1,114 @@
+"""Stage `evaluate_mrlf`: MRLF beside simpler models on posts that none of them has seen, as a report.
+
+Reads  the latest run of train_mrlf, its release, image_features, drops, deferred, the records of the picture stages
+Writes reports/<city>/: report.html (loads nothing), report.md with its pictures, report.json last
+"""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from pipeline.cities import City, Settings
+from pipeline.release.read import Release, latest_release
+from pipeline.stage import Outcome, StageError, StageReport, run_stage
+from pipeline.store import Store
+from pipeline.store.digests import file_digest
+from pipeline.store.folders import MANIFEST, Manifest
+
+if TYPE_CHECKING:
+    from pipeline.report.content import Report
+
+STAGE = "evaluate_mrlf"
+CODE_VERSION = "1"
+
+
+class EvaluateMrlfSettings(Settings):
+    """How the intervals of the report are drawn."""
+
+    num_resamples: int = Field(1000, ge=100, description="Bootstrap samples behind every interval.")
+    seed: int = Field(0, ge=0, description="Seed of the bootstrap.")
+
+
+def build_evaluate_mrlf(store: Store, city: City, settings: EvaluateMrlfSettings) -> StageReport:
+    """Write the report of the latest run, unless this very report stands already.
+
+    Raises:
+        StageError: there is no trained model or no data set, or the model was trained on another one.
+    """
+    from pipeline.report.data_facts import data_inputs
+    from pipeline.training.train_mrlf import latest_run
+
+    with store.lock(city.key, STAGE):
+        release = latest_release(store, city.key)
+        run = latest_run(store, city.key)
+        _check_release(city.key, release, run)
+        _forget_if_changed(store, city.key)
+        inputs = {
+            "run": run.folder.name, "run_manifest": file_digest(run.folder / MANIFEST), "release": release.version,
+            **data_inputs(store, city.key),
+        }  # fmt: skip
+        return run_stage(
+            store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs,
+            work=partial(_work, store, city.key, settings, release, run),
+        )  # fmt: skip
+
+
+def _check_release(city: str, release: Release, run: Manifest) -> None:
+    trained_on = run.about["release"]
+    if trained_on != release.version:
+        raise StageError(
+            f"the model of {city} was trained on release {trained_on}, but the data set is now {release.version}: "
+            "run train_mrlf first, then evaluate_mrlf"
+        )
+
+
+def _forget_if_changed(store: Store, city: str) -> None:
+    """A report of which a file was deleted or edited by hand is made again."""
+    from pipeline.report.write import is_untouched
+
+    record = store.stage_record(city, STAGE)
+    if record is not None and not is_untouched(store.report_folder(city), record.about.get("report_sha256", "")):
+        store.forget_stage_record(city, STAGE)
+
+
+def _work(store: Store, city: str, settings: EvaluateMrlfSettings, release: Release, run: Manifest) -> Outcome:
+    from pipeline.report.gather import TrainedRun, gather
+    from pipeline.report.render import render
+    from pipeline.report.write import JSON_NAME, write_report
+    from pipeline.store.digests import bytes_digest
+
+    report = gather(
+        store, city, release, TrainedRun.read(run), num_resamples=settings.num_resamples, seed=settings.seed
+    )
+    files = render(report)
+    write_report(store.report_folder(city), files)
+    return Outcome(
+        counts=_counts(report), notes=[report.headline, *report.verdict],
+        about={**_about(report), "run": run.folder.name, "report_sha256": bytes_digest(files[JSON_NAME])},
+    )  # fmt: skip
+
+
+def _counts(report: "Report") -> dict[str, int]:
+    return {
+        "test_posts": report.num_test_posts, "test_users": report.num_test_users, "classes": len(report.places),
+        "right": sum(place.num_right for place in report.places), "examples": len(report.examples),
+    }  # fmt: skip
+
+
+def _about(report: "Report") -> dict[str, str]:
+    """The figures of MRLF, and of every simpler model its accuracy and MRLF's lead, as short texts."""
+    ours, *others = report.models
+    told = {
+        "accuracy": f"{ours.accuracy.value:.3f}",
+        "accuracy_interval": f"{ours.accuracy.low:.3f} to {ours.accuracy.high:.3f}",
+        "top5": f"{ours.top5:.3f}",
+        "macro_f1": f"{ours.macro_f1:.3f}",
+        "mean_km": f"{ours.mean_km.value:.3f}",
+        "median_km": f"{ours.median_km:.3f}",
+    }
+    for model in others:
+        assert model.gain is not None, "only MRLF has no gain over itself"
+        told[f"accuracy/{model.name}"] = f"{model.accuracy.value:.3f}"
+        told[f"gain/{model.name}"] = f"{model.gain.value:+.3f} ({model.gain.low:+.3f} to {model.gain.high:+.3f})"
+    return told

@@ -1,0 +1,160 @@
+"""The figures of the report and of the previews: plain records in, PNG bytes out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.report.content import Epoch, ModelResult, PlaceResult
+from pipeline.report.figure_style import (
+    ACCENT,
+    INK,
+    MID,
+    PALE,
+    drawable,
+    new_figure,
+    numbered,
+    png_bytes,
+    style,
+)
+
+REPORT_DPI = 170
+PREVIEW_DPI = 100
+MAX_COUNTS_IN_MATRIX = 24
+MAX_BARS = 40
+HATCHES = {"logistic_hashtags": "///", "logistic_text": "\\\\\\", "logistic_image": "...", "logistic_all": "xx"}
+
+
+def message(text: str) -> bytes:
+    """A picture that only says something: what a preview shows before there is anything to draw."""
+    with style():
+        figure = new_figure(5.0, 1.2)
+        figure.text(0.5, 0.5, text, ha="center", va="center", color=MID, wrap=True)
+        return png_bytes(figure, PREVIEW_DPI)
+
+
+def accuracy_bars(models: Sequence[ModelResult]) -> bytes:
+    """Accuracy of every model with its 95 % interval; the first one is ours and drawn dark."""
+    with style():
+        figure = new_figure(7.0, 0.7 + 0.46 * len(models))
+        axes = figure.subplots()
+        for row, model in enumerate(models):
+            estimate = model.accuracy
+            face, edge = (ACCENT, ACCENT) if model.gain is None else (PALE, MID)
+            axes.barh(row, 100 * estimate.value, 0.62, color=face, edgecolor=edge, hatch=HATCHES.get(model.name, ""))
+            low, high = 100 * (estimate.value - estimate.low), 100 * (estimate.high - estimate.value)
+            axes.errorbar(
+                100 * estimate.value, row, xerr=[[max(0.0, low)], [max(0.0, high)]], color=INK, capsize=4, lw=1.4
+            )
+            axes.text(100 * estimate.high + 1.5, row, f"{100 * estimate.value:.1f}", va="center")
+        axes.set_yticks(range(len(models)), [model.title for model in models])
+        axes.get_yticklabels()[0].set_fontweight("bold")
+        axes.set(xlim=(0, 108), xlabel="right place named first, % of the test posts (line: 95 % interval)")
+        axes.set_xticks(range(0, 101, 20))
+        axes.invert_yaxis()
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        return png_bytes(figure, REPORT_DPI)
+
+
+def training_curve(epochs: Sequence[Epoch], best_epoch: int, *, dpi: int = REPORT_DPI) -> bytes:
+    """Loss of both splits and accuracy on the validation posts over the epochs, the kept epoch marked."""
+    if not epochs:
+        return message("no epoch was trained")
+    with style():
+        figure = new_figure(7.0, 2.9)
+        loss, accuracy = figure.subplots(1, 2)
+        numbers = [epoch.epoch for epoch in epochs]
+        train, validation = [epoch.train_loss for epoch in epochs], [epoch.validation_loss for epoch in epochs]
+        loss.plot(numbers, train, color=ACCENT, label="training")
+        loss.plot(numbers, validation, color=INK, ls="--", marker="o", ms=3, label="validation")
+        loss.legend(frameon=False)
+        loss.set(title="Loss (cross-entropy)", xlabel="epoch", ylim=(0, None))
+        percent = [100 * epoch.validation_accuracy for epoch in epochs]
+        accuracy.plot(numbers, percent, color=INK, ls="--", marker="o", ms=3)
+        accuracy.set(title="Accuracy on the validation posts, %", xlabel="epoch", ylim=(0, 102))
+        for axes in (loss, accuracy):
+            axes.axvline(best_epoch, color=MID, lw=1, ls=":")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        accuracy.text(best_epoch, 3, f" kept: epoch {best_epoch} ", color=INK, ha=_side(best_epoch, numbers))
+        return png_bytes(figure, dpi)
+
+
+def confusion_matrix(places: Sequence[PlaceResult], confusion: Sequence[Sequence[int]]) -> bytes:
+    """Rows are the true places, columns the told ones, darker is a larger share of the row; ordered by category."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    count = len(places)
+    shares = [[cell / max(1, sum(row)) for cell in row] for row in confusion]
+    side = max(2.6, count * (0.34 if count <= MAX_COUNTS_IN_MATRIX else 0.17))
+    with style():
+        figure = new_figure(side + 4.0, side + 0.7)
+        axes = figure.subplots()
+        shades = LinearSegmentedColormap.from_list("shades", ["white", PALE, ACCENT])
+        axes.imshow(shares, cmap=shades, vmin=0, vmax=1)
+        if count <= MAX_COUNTS_IN_MATRIX:
+            _write_counts(axes, confusion, shares)
+        axes.set_yticks(range(count), [numbered(place.number, place.name) for place in places])
+        axes.set_xticks(range(count), [str(place.number) for place in places], rotation=90 if count > 24 else 0)
+        size = 9 if count <= MAX_COUNTS_IN_MATRIX else 7
+        axes.tick_params(length=0, labelsize=size)
+        axes.set(xlabel="place that MRLF told (number as on the left)", ylabel="true place")
+        _mark_categories(axes, places)
+        for spine in axes.spines.values():
+            spine.set_visible(True)
+        return png_bytes(figure, REPORT_DPI)
+
+
+def class_histogram(posts_by_place: Sequence[tuple[str, int]], *, title: str) -> bytes:
+    """Posts per place, the largest on top; beyond `MAX_BARS` places the rest is one sentence."""
+    if not posts_by_place:
+        return message("no posts yet")
+    ordered = sorted(posts_by_place, key=lambda pair: (-pair[1], pair[0]))
+    shown, hidden = ordered[:MAX_BARS], ordered[MAX_BARS:]
+    with style():
+        figure = new_figure(6.2, 0.9 + 0.24 * len(shown))
+        axes = figure.subplots()
+        counts = [number for _, number in shown]
+        axes.barh(range(len(shown)), counts, 0.7, color=PALE, edgecolor=MID)
+        for row, number in enumerate(counts):
+            axes.text(number, row, f" {number:,}", va="center", fontsize=9)
+        names = [drawable(name) or f"place {row + 1}" for row, (name, _) in enumerate(shown)]
+        axes.set_yticks(range(len(shown)), names, fontsize=9)
+        axes.invert_yaxis()
+        rest = f"; {len(hidden)} smaller places are not drawn" if hidden else ""
+        axes.set(title=f"{title}{rest}", xlim=(0, 1.14 * max(1, *counts)))
+        axes.tick_params(axis="y", length=0)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        return png_bytes(figure, PREVIEW_DPI)
+
+
+def error_arrows(confusion: Sequence[Sequence[int]], limit: int = 30) -> list[tuple[int, int, int]]:
+    """The most frequent mistakes: (row of the true place, row of the told one, posts), most posts first."""
+    mistakes = [
+        (true, told, posts)
+        for true, row in enumerate(confusion)
+        for told, posts in enumerate(row)
+        if posts and true != told
+    ]
+    return sorted(mistakes, key=lambda mistake: (-mistake[2], mistake))[:limit]
+
+
+def _write_counts(axes: Any, confusion: Sequence[Sequence[int]], shares: Sequence[Sequence[float]]) -> None:
+    for row, cells in enumerate(confusion):
+        for column, posts in enumerate(cells):
+            if posts:
+                color = "white" if shares[row][column] > 0.55 else INK
+                axes.text(column, row, str(posts), ha="center", va="center", fontsize=8, color=color)
+
+
+def _mark_categories(axes: Any, places: Sequence[PlaceResult]) -> None:
+    """A line between categories and the category's name at the right of its rows."""
+    starts = [row for row, place in enumerate(places) if row == 0 or places[row - 1].category != place.category]
+    for start, end in zip(starts, [*starts[1:], len(places)], strict=True):
+        if start:
+            axes.axhline(start - 0.5, color=MID, lw=0.8)
+            axes.axvline(start - 0.5, color=MID, lw=0.8)
+        label = drawable(places[start].category)
+        axes.text(len(places) - 0.3, (start + end - 1) / 2, label, va="center", fontsize=9, style="italic")
+
+
+def _side(best_epoch: int, numbers: Sequence[int]) -> str:
+    return "right" if best_epoch > (numbers[0] + numbers[-1]) / 2 else "left"

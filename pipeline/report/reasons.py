@@ -1,0 +1,48 @@
+"""The reasons of the ledger in plain words; `test_every_reason_of_the_code_is_explained` keeps the list whole."""
+
+MEANINGS = {
+    # files of an archive
+    "not_json": "the file is not JSON",
+    "truncated_file": "the file is cut: its end is missing, or all of it",
+    "file_too_large": "the file is larger than any post's metadata",
+    "nested_too_deep": "the JSON is nested deeper than any post's metadata",
+    "not_a_regular_file": "a link or a device stands where a file should be",
+    "not_readable": "the file may not be read",
+    "not_instaloader": "JSON of another program",
+    "not_a_post": "a file of Instaloader, but of a profile, a story or comments",
+    "instaloader_v3": "written by Instaloader 3, whose files lack what is needed",
+    "bad_media_id": "the post has no identity",
+    "no_owner": "the post names no author, so it cannot be kept to one split",
+    "duplicate_post": "the same post stands in another file of the archive",
+    # places, times, media
+    "no_place": "the post carries no location",
+    "unmatched_place": "its location belongs to none of the POIs",
+    "bad_time": "it carries no possible date",
+    "video": "only a video, and no picture, belongs to the post",
+    "image_missing": "its picture is not in the archive; it is waited for",
+    "deleted": "the post was deleted at its source",
+    # pictures
+    "original_gone": "its picture is in the store no more",
+    "not_an_image": "what should be its picture is something else, such as a web page",
+    "unsupported_format": "its picture has a format that is not taken",
+    "bad_header": "the header of its picture is damaged",
+    "truncated": "its picture is cut",
+    "too_many_bytes": "its picture file is larger than allowed",
+    "too_many_pixels": "its picture has more pixels than allowed",
+    "too_small": "its picture is too small to show a place",
+    "mostly_person": "people fill more of its pictures than allowed, so too little of the place is left",
+    # curation
+    "far_from_poi": "made too far from the POI whose location it carries",
+    "no_text": "no caption is left without hashtags, names and addresses",
+    "not_english": "the caption is not in English",
+    "no_hashtag": "none of its hashtags is frequent enough in the city",
+    "no_image": "it has no picture that can be read",
+    "poi_below_floor": "its POI has too few posts left to be learnt",
+}
+
+
+def meaning_of(reason: str) -> str:
+    """What a reason of the ledger means; the reason in words where nobody wrote one down."""
+    if reason not in MEANINGS and reason.startswith("not_"):
+        return f"the caption is not in the language asked for ({reason.removeprefix('not_')})"
+    return MEANINGS.get(reason, reason.replace("_", " "))

@@ -1,0 +1,142 @@
+"""What the report says around its figures: notes that follow from the data, and what is always true of it."""
+
+from pipeline.report.content import Ledger, PictureStage, Report
+from pipeline.report.figures import error_arrows
+from pipeline.report.wording import percent, plural
+
+USED_FOR = {
+    "train": "training MRLF and the simpler models",
+    "validation": "choosing the epoch to keep",
+    "test": "the figures on this page, and nothing else",
+}
+
+NO_EXAMPLES = (
+    "None are shown. Captions and pictures of real posts belong to the people who made them, and whoever reads a "
+    "caption can search for its author; a report is passed around, so it holds figures only."
+)
+
+MUST_NOT = (
+    "It must not be used to find, follow or check on a person. The model estimates what place a picture or a text "
+    "shows, not where somebody is, lives or was.",
+    "No decision about a person may rest on its answers, whoever takes it.",
+    "It knows the places of this one data set and always names one of them, also for a post made anywhere else; a "
+    "high probability is no proof.",
+    "Pseudonyms are not anonymity. Predictions of single posts stay in the store and are not to be published.",
+)
+
+RECONSTRUCTED = (
+    "MRLF is the model of Dai et al., IEEE ICC 2023, arXiv 2306.07935. Its authors published neither code nor data, "
+    "and no copy of the paper that we could read tells its parameters. Known from the paper are the kinds of input, "
+    "the character and word branches, the frozen VGG19, the fusion of captions and hashtags at the convolutional "
+    "layer, RMSprop and the rules of filtering. Reconstructed by us are the equations between them, all sizes, the "
+    "learning rate, the batch, the dropout, the length limits and the split; each is a named setting.",
+    "No figure of the paper is claimed or reproduced here. It reports accuracies of .828 for New York, .860 for "
+    "Melbourne and .847 for Hong Kong on posts that only its authors hold: other data, not to be compared with this "
+    "page. The paper has no linear model beside its own; every table here has.",
+)
+
+
+def standin_sentence(stages: list[PictureStage]) -> str:
+    """How many of the stages that look at pictures ran on a stand-in."""
+    if not stages:
+        return "No stage told what looked at the pictures."
+    stand_ins = [stage.stage for stage in stages if stage.notes]
+    if not stand_ins:
+        return "No stage ran on a stand-in."
+    listed = stand_ins[0] if len(stand_ins) == 1 else f"{', '.join(stand_ins[:-1])} and {stand_ins[-1]}"
+    return (
+        f"{len(stand_ins)} of {len(stages)} stages that look at pictures ran on a built-in stand-in, not on the "
+        f"network the paper names: {listed}."
+    )
+
+
+def table_note(report: Report) -> str:
+    """What the columns of the table of models mean."""
+    return (
+        f"{plural(report.num_test_posts, 'test post')} of {plural(report.num_test_users, 'user')}, none of them in "
+        "training. Small print: 95 % intervals. Top-5: the right place is among the first five told"
+        f"{' (of ' + str(len(report.places)) + ')' if len(report.places) < 20 else ''}. Macro-F1: every place counts "
+        "the same. Error: from the place told to the true one, 0 where they are the same."
+    )
+
+
+def training_note(report: Report) -> str:
+    """The training curve in words."""
+    if not report.epochs:
+        return "No epoch was trained."
+    best = next((epoch for epoch in report.epochs if epoch.epoch == report.best_epoch), report.epochs[-1])
+    return (
+        f"{plural(len(report.epochs), 'epoch')} over the training posts. The model of epoch {best.epoch} was kept, "
+        f"where the loss on the validation posts was lowest ({best.validation_loss:.2f}); it named "
+        f"{percent(best.validation_accuracy)} of them right."
+    )
+
+
+def map_note(report: Report) -> str:
+    """The map in words."""
+    shown = error_arrows(report.confusion)
+    num_wrong = sum(place.num_test - place.num_right for place in report.places)
+    drawn = sum(posts for _, _, posts in shown)
+    rest = "" if drawn == num_wrong else f" Only the {len(shown)} most frequent mistakes are drawn."
+    return (
+        "Map of the places. A ring's area is the number of test posts, the dark disc in it those named right. Arrows "
+        f"lead from the true place to the one told, thicker for more posts; {plural(num_wrong, 'answer')} of "
+        f"{report.num_test_posts:,} were wrong.{rest}"
+    )
+
+
+def describe_confusion(report: Report) -> str:
+    """The confusion matrix in words."""
+    worst = error_arrows(report.confusion, limit=3)
+    if not worst:
+        return "Confusion matrix: every test post is on the diagonal."
+    named = "; ".join(
+        f"{report.places[true].name} taken for {report.places[told].name} ({posts})" for true, told, posts in worst
+    )
+    return f"Confusion matrix of {len(report.places)} places. Most frequent mistakes: {named}."
+
+
+def examples_note(report: Report) -> str:
+    """How the examples were picked."""
+    num_wrong = sum(not example.is_right for example in report.examples)
+    return (
+        f"Invented test posts with the pictures as the model saw them: {len(report.examples) - num_wrong} that it got "
+        f"right and {num_wrong} that it got wrong. They are picked to show both, so their share says nothing; which "
+        "posts of a place are picked does not depend on how sure the model was."
+    )
+
+
+def ledger_sentence(ledger: Ledger) -> str:
+    """The sum that has to come out."""
+    return (
+        f"{plural(ledger.num_seen, 'post')} seen = {ledger.num_released:,} released + {ledger.num_dropped:,} dropped "
+        f"+ {ledger.num_deferred:,} deferred. Each post that was lost is counted once, at the first rule it failed; a "
+        "deferred post may come back when what it lacks turns up."
+    )
+
+
+def data_sentence(report: Report) -> str:
+    """Size of the release and law of its split."""
+    num_posts = sum(size.num_posts for size in report.splits)
+    num_users = sum(size.num_users for size in report.splits)
+    return (
+        f"{plural(num_posts, 'post')} of {plural(num_users, 'user')} at {plural(len(report.places), 'place')}. All "
+        "posts of one user, and posts that share a picture, are in the same split."
+    )
+
+
+def how_measured(report: Report) -> list[str]:
+    """How the figures came about, with what they do not cover."""
+    return [
+        "All models saw the same training posts and were asked for the same "
+        f"{plural(report.num_test_posts, 'test post')}. These took no part in training or in choosing the epoch. The "
+        "linear models are logistic regressions with fixed settings, tuned on nothing.",
+        f"Intervals are percentiles of {plural(report.num_resamples, 'bootstrap sample')} in which whole users are "
+        "drawn, since posts of one user resemble each other. Differences of two models are taken post by post. The "
+        "intervals are not widened for the number of comparisons.",
+        "One training run with one seed was measured; another seed or another split moves the figures.",
+        "The split is random among users, not by date. On posts made after the training posts, models usually score "
+        "lower; that is not measured here.",
+        "A caption or hashtag may name its place. Such posts were left in.",
+        "Distances are great-circle distances between the coordinates of the places, not of the posts.",
+    ]

@@ -1,0 +1,119 @@
+"""The words of the report: numbers as a person reads them, sentences that follow from figures, reasons explained.
+
+Law: every claim here is made from the interval of the figure it is about. A model counts as better or worse only
+where the interval of the difference leaves out zero, and is called a tie else, for and against MRLF alike.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+
+from pipeline.report.content import Estimate, ModelResult
+
+TITLES = {
+    "mrlf": "MRLF",
+    "majority": "Most frequent place",
+    "logistic_hashtags": "Linear model on hashtags",
+    "logistic_text": "Linear model on captions",
+    "logistic_image": "Linear model on pictures",
+    "logistic_all": "Linear model on all three",
+}
+
+
+def plain(text: str, max_length: int = 200) -> str:
+    """One line of text without controls and overrides of direction, cut to `max_length` code points."""
+    kept = "".join(" " if letter.isspace() else letter for letter in text)
+    kept = "".join(letter for letter in kept if unicodedata.category(letter) not in ("Cc", "Cs"))
+    kept = "".join(letter for letter in kept if not _turns(letter))
+    kept = " ".join(kept.split())
+    return kept if len(kept) <= max_length else kept[: max_length - 1].rstrip() + "…"
+
+
+def title_of(name: str) -> str:
+    """A model's name on the page."""
+    return TITLES.get(name, name.replace("_", " ").capitalize())
+
+
+def percent(share: float) -> str:
+    """0.881 -> `88.1 %`."""
+    return f"{100 * share:.1f}\u202f%"
+
+
+def percent_range(estimate: Estimate) -> str:
+    """`83.1 to 92.6 %`."""
+    return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}\u202f%"
+
+
+def points(share: float) -> str:
+    """A difference of shares: 0.0123 -> `+1.2`."""
+    return _signed(100 * share)
+
+
+def points_range(estimate: Estimate) -> str:
+    """`−3.0 to +4.2`."""
+    return f"{_signed(100 * estimate.low)} to {_signed(100 * estimate.high)}"
+
+
+def kilometres(distance_km: float) -> str:
+    """`0.52 km`."""
+    return f"{distance_km:.2f}\u202fkm"
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 post`, `1,500 posts`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def headline(ours: ModelResult, *, num_places: int) -> str:
+    """The one sentence that says how good the model is."""
+    return (
+        f"MRLF names the right place of {num_places} for {percent(ours.accuracy.value)} of posts it has never seen "
+        f"(95\u202f% interval {percent_range(ours.accuracy)}). On average its answer is "
+        f"{kilometres(ours.mean_km.value)} off."
+    )
+
+
+def verdict(models: Sequence[ModelResult]) -> list[str]:
+    """Who wins: a sentence each for the models that MRLF beats, those it ties with and those that beat it."""
+    others = [(model, model.gain) for model in models if model.gain is not None]
+    better = [quoted(model) for model, gain in others if gain.low > 0]
+    tied = [_with_gain(model, gain) for model, gain in others if gain.low <= 0 <= gain.high]
+    worse = [_with_gain(model, gain) for model, gain in others if gain.high < 0]
+    sentences = []
+    if better:
+        sentences.append(f"MRLF is better than {_listed(better)}.")
+    if tied:
+        sentences.append(
+            f"MRLF cannot be told apart from {_listed(tied)}: the interval of the difference holds zero. "
+            "A tie speaks for the simpler model."
+        )
+    if worse:
+        sentences.append(f"MRLF is worse than {_listed(worse)}: take the simpler model for posts like these.")
+    return sentences
+
+
+def _with_gain(model: ModelResult, gain: Estimate) -> str:
+    return f"{quoted(model)} (difference {points(gain.value)} points, {points_range(gain)})"
+
+
+def quoted(model: ModelResult) -> str:
+    """The model's name within a sentence: `the linear model on hashtags`."""
+    return f"the {model.title[:1].lower()}{model.title[1:]}"
+
+
+def describe_bars(models: Sequence[ModelResult]) -> str:
+    """The bar chart in words."""
+    told = ", ".join(f"{model.title} {percent(model.accuracy.value)}" for model in models)
+    return f"Bar chart of accuracy on the test posts: {told}."
+
+
+def _listed(items: Sequence[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def _signed(number: float) -> str:
+    rounded = round(number, 1) + 0.0
+    return f"{rounded:+.1f}".replace("-", "−") if rounded else "0.0"
+
+
+def _turns(letter: str) -> bool:
+    return letter in "\u200e\u200f\u061c" or "\u202a" <= letter <= "\u202e" or "\u2066" <= letter <= "\u2069"

@@ -1,0 +1,71 @@
+"""The files of a report on disk.
+
+Law: a reader sees the old report until all of the new one is flushed to the disk; `report.json` comes last and names
+the digest of every other file, so that a report that is half old, half new, cut or edited is known as one.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.store.digests import bytes_digest, file_digest
+
+JSON_NAME = "report.json"
+_STAGING_PREFIX = ".writing-"
+
+
+def write_report(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Put `files` (all names begin with `report`) in place of the report in `folder`; the last of them comes last.
+
+    Raises:
+        OSError: the disk is full or read-only; the message names the path and the bytes needed.
+    """
+    num_bytes = sum(map(len, files.values()))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f"{_STAGING_PREFIX}*"):  # by a killed run
+            shutil.rmtree(left, ignore_errors=True)
+        staging = Path(tempfile.mkdtemp(dir=folder, prefix=_STAGING_PREFIX))
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write {num_bytes} bytes to {folder}: {error.strerror}") from error
+    try:
+        for name, data in files.items():
+            _flush(staging / name, data)
+        for name in files:
+            (staging / name).replace(folder / name)
+        _forget_others(folder, files)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write {num_bytes} bytes to {folder}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def file_digests(files: Mapping[str, bytes]) -> dict[str, str]:
+    """What `report.json` tells of the files beside it."""
+    return {name: bytes_digest(data) for name, data in files.items()}
+
+
+def is_untouched(folder: Path, json_digest: str) -> bool:
+    """Whether the report is the one whose `report.json` has this digest, every file of it."""
+    path = folder / JSON_NAME
+    if not path.is_file() or file_digest(path) != json_digest:
+        return False
+    told: dict[str, str] = json.loads(path.read_text())["files"]
+    return all((folder / name).is_file() and file_digest(folder / name) == digest for name, digest in told.items())
+
+
+def _flush(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _forget_others(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Pictures of an earlier report that this one has no more."""
+    for path in folder.glob("report*"):
+        if path.name not in files:
+            path.unlink()

@@ -1,0 +1,106 @@
+"""A stage: one step of a city's road that runs when something it depends on changed, and else says `reused`.
+
+Law: a stage's outputs are committed before its record, so a killed run leaves no record and is run again; a record
+counts only while its outputs are the ones it was written for.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from pipeline.cities import City
+from pipeline.store import Store
+from pipeline.store.digests import stage_digest
+from pipeline.store.store import StageRecord
+
+log = logging.getLogger("mrlf")
+
+
+class StageError(ValueError):
+    """A stage cannot do its work; the message says what happened, why, and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What the work of a stage tells: counts, remarks a person should read, and small facts (versions, networks)."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    about: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageReport:
+    """What a stage did: `reused` means that its inputs, settings, code and weights were those of the last run."""
+
+    stage: str
+    city: str
+    digest: str
+    is_reused: bool
+    record: StageRecord
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows by kind and drops by reason."""
+        return self.record.counts
+
+
+def table_inputs(store: Store, city: str, tables: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The content digests of what stages wrote: pairs (table, stage) -> `table@stage`: sha256."""
+    return {f"{table}@{stage}": store.output_digest(city, table, stage) for table, stage in tables}
+
+
+def count_values(prefix: str, values: Iterable[str]) -> dict[str, int]:
+    """How often each value occurs, as `<prefix>/<value>`, in the order of the values."""
+    return {f"{prefix}/{value}": count for value, count in sorted(Counter(values).items())}
+
+
+def run_stage(
+    store: Store, city: City, stage: str, *, code_version: str, settings: BaseModel, inputs: Mapping[str, str],
+    work: Callable[[], Outcome], outputs: tuple[str, ...] = (), weights: Mapping[str, str] | None = None,
+) -> StageReport:
+    """Run `work` unless the last complete run had the same digest and its outputs are untouched.
+
+    outputs: the tables the stage writes. The caller holds the lock of (city, stage).
+    """  # fmt: skip
+    digest = stage_digest(
+        stage=stage, city=city.key, code_version=code_version, settings=settings.model_dump(mode="json"),
+        inputs=inputs, weights=weights or {},
+    )  # fmt: skip
+    record = store.stage_record(city.key, stage)
+    if record is not None and record.digest == digest and _outputs_are_untouched(store, city.key, record):
+        log.info("%s %s: reused, nothing it depends on changed", city.key, stage)
+        return StageReport(stage=stage, city=city.key, digest=digest, is_reused=True, record=record)
+    outcome = work()
+    record = _record(store, city.key, stage, digest, outcome, outputs)
+    store.write_stage_record(city.key, record)
+    log.info("%s %s: %s", city.key, stage, _sentence(outcome.counts))
+    return StageReport(stage=stage, city=city.key, digest=digest, is_reused=False, record=record)
+
+
+def _outputs_are_untouched(store: Store, city: str, record: StageRecord) -> bool:
+    return all(store.output_digest(city, name, record.stage) == digest for name, digest in record.outputs.items())
+
+
+def _record(
+    store: Store, city: str, stage: str, digest: str, outcome: Outcome, outputs: tuple[str, ...]
+) -> StageRecord:
+    return StageRecord(
+        stage=stage,
+        digest=digest,
+        outputs={name: store.output_digest(city, name, stage) for name in outputs},
+        versions={name: store.tables.version(city, name) for name in outputs},
+        finished_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        counts=outcome.counts,
+        notes=outcome.notes,
+        about=outcome.about,
+    )
+
+
+def _sentence(counts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "done"

@@ -1,0 +1,59 @@
+"""All stages of a city's road, in the order the data takes: what the command line and Dagster both go by."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from pipeline.cities import City, CityError, Settings
+from pipeline.collect import places, pois, posts
+from pipeline.curate import curated_posts
+from pipeline.images import clean_images, portrait_masks
+from pipeline.release import dataset
+from pipeline.report import evaluate_mrlf
+from pipeline.stage import StageReport
+from pipeline.store import Store
+from pipeline.training import image_features, train_mrlf
+
+
+Build: TypeAlias = Callable[[Store, City, Any], StageReport]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage: its name (also that of its asset and of its section in cities.yaml), room, settings and work."""
+
+    name: str
+    room: str
+    code_version: str
+    settings: type[Settings]
+    build: Build
+
+
+def _stage(room: str, module: Any, settings: type[Settings], build: Build) -> Stage:
+    return Stage(name=module.STAGE, room=room, code_version=module.CODE_VERSION, settings=settings, build=build)
+
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        _stage("collect", pois, pois.PoisSettings, pois.build_pois),
+        _stage("collect", places, places.PlacesSettings, places.build_places),
+        _stage("collect", posts, posts.PostsSettings, posts.build_posts),
+        _stage("curate", curated_posts, curated_posts.CuratedPostsSettings, curated_posts.build_curated_posts),
+        _stage("images", portrait_masks, portrait_masks.PortraitMasksSettings, portrait_masks.build_portrait_masks),
+        _stage("images", clean_images, clean_images.CleanImagesSettings, clean_images.build_clean_images),
+        _stage("release", dataset, dataset.DatasetSettings, dataset.build_dataset),
+        _stage("training", image_features, image_features.ImageFeaturesSettings, image_features.build_image_features),
+        _stage("training", train_mrlf, train_mrlf.TrainMrlfSettings, train_mrlf.build_train_mrlf),
+        _stage("report", evaluate_mrlf, evaluate_mrlf.EvaluateMrlfSettings, evaluate_mrlf.build_evaluate_mrlf),
+    )
+}
+
+
+def run_stage_of(store: Store, city: City, name: str, overrides: dict[str, Any] | None = None) -> StageReport:
+    """Build one stage of a city with its settings from cities.yaml and `overrides` that are not None."""
+    stage = STAGES[name]
+    unknown = sorted(set(city.stages) - set(STAGES))
+    if unknown:
+        raise CityError(f"city {city.key} has settings of {', '.join(unknown)}: the stages are {', '.join(STAGES)}")
+    return stage.build(store, city, city.settings(name, stage.settings, overrides))

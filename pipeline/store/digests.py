@@ -1,0 +1,53 @@
+"""Content digests: what makes two inputs, settings or stages the same."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.records import TableSpec
+
+
+def bytes_digest(data: bytes) -> str:
+    """sha256 in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """sha256 in hex of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def json_digest(value: object) -> str:
+    """sha256 of a JSON value, independent of the order of keys."""
+    return bytes_digest(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def table_digest(table: pa.Table, spec: TableSpec) -> str:
+    """sha256 of the rows in key order, without the volatile columns.
+
+    Rows are hashed as JSON-like text and not as Arrow buffers: those keep arbitrary bytes under null values.
+    """
+    columns = [name for name in spec.schema.names if name not in spec.volatile]
+    digest = hashlib.sha256(json.dumps([spec.name, columns]).encode())
+    for batch in table.sort_by([(column, "ascending") for column in spec.key]).select(columns).to_batches(4096):
+        for row in batch.to_pylist():
+            digest.update(repr(tuple(row.values())).encode("utf-8", "backslashreplace"))
+    return digest.hexdigest()
+
+
+def stage_digest(
+    *, stage: str, city: str, code_version: str, settings: Mapping[str, object], inputs: Mapping[str, str],
+    weights: Mapping[str, str],
+) -> str:
+    """The digest of all that a stage's result depends on: change any and the stage runs, change none and it does not.
+
+    inputs: name -> content digest of a table, file or folder; weights: network -> sha256.
+    """  # fmt: skip
+    return json_digest({
+        "stage": stage, "city": city, "code_version": code_version, "settings": dict(settings),
+        "inputs": dict(inputs), "weights": dict(weights),
+    })  # fmt: skip

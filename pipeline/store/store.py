@@ -1,0 +1,138 @@
+"""The store: all state of the pipeline under one root, mode 0700."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipeline.records import LEDGER_TABLES
+from pipeline.store.blobs import Blobs, write_atomically
+from pipeline.store.folders import Manifest, unseal
+from pipeline.store.tables import Tables
+
+DATA_VARIABLE = "MRLF_DATA"
+
+
+class StageBusyError(RuntimeError):
+    """Another process is at work on the same stage of the same city."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRecord:
+    """What the last complete run of a stage left: equal `digest` and untouched outputs mean there is nothing to do."""
+
+    stage: str
+    digest: str
+    outputs: dict[str, str]
+    versions: dict[str, int | None]
+    counts: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    about: dict[str, str] = field(default_factory=dict)
+    finished_utc: str = ""
+
+
+class Store:
+    """Tables, pictures, releases, model runs and the records of stages of all cities."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.root.chmod(0o700)
+        self.tables = Tables(self.root / "tables")
+        self.blobs = Blobs(self.root / "blobs")
+
+    @classmethod
+    def open(cls) -> "Store":
+        """The store at `MRLF_DATA`, by default `./data`.
+
+        Raises:
+            ValueError: it is no folder of this machine.
+        """
+        root = os.environ.get(DATA_VARIABLE) or "data"
+        if "://" in root:
+            raise ValueError(f"{DATA_VARIABLE}={root}: only a folder of this machine can hold the data so far")
+        return cls(Path(root))
+
+    @property
+    def private(self) -> Path:
+        """The folder of secrets, never read by an export."""
+        folder = self.root / "private"
+        folder.mkdir(exist_ok=True, mode=0o700)
+        return folder
+
+    def dataset_folder(self, city: str, version: str) -> Path:
+        """Where a release lies."""
+        return self.root / "datasets" / city / version
+
+    def run_folder(self, model: str, city: str, run: str) -> Path:
+        """Where a trained model lies."""
+        return self.root / "models" / model / city / run
+
+    def report_folder(self, city: str) -> Path:
+        """Where the evaluation report of a city lies."""
+        return self.root / "reports" / city
+
+    def manifest(self, folder: Path) -> Manifest | None:
+        """The manifest of a complete release or model run, None where it is not complete."""
+        return unseal(folder)
+
+    def stage_record(self, city: str, stage: str) -> StageRecord | None:
+        """The record of the last complete run of a stage, None where it never ran to its end."""
+        path = self._record_path(city, stage)
+        return StageRecord(**json.loads(path.read_text())) if path.is_file() else None
+
+    def write_stage_record(self, city: str, record: StageRecord) -> None:
+        """Put the record of a complete run in place of the last one."""
+        text = json.dumps(asdict(record), indent=1, sort_keys=True, ensure_ascii=False)
+        write_atomically(self._record_path(city, record.stage), text.encode())
+
+    def forget_stage_record(self, city: str, stage: str) -> None:
+        """Let a stage run again whatever its digest."""
+        self._record_path(city, stage).unlink(missing_ok=True)
+
+    def cities(self) -> list[str]:
+        """Every city of which a stage has run to its end."""
+        folder = self.root / "stages"
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+    def output_digest(self, city: str, name: str, stage: str) -> str:
+        """The content digest of what `stage` wrote to a table: of the ledger's tables its own rows, else all rows.
+
+        Taken from the stage's record, without reading a row, where the table has had no commit since.
+        """
+        record = self.stage_record(city, stage)
+        if record is not None and name in record.versions and record.versions[name] == self.tables.version(city, name):
+            return record.outputs[name]
+        return self.tables.digest(city, name, stage=stage if name in LEDGER_TABLES else None)
+
+    @contextmanager
+    def lock(self, city: str, stage: str, timeout_s: float = 0) -> Iterator[None]:
+        """Hold the one lock of (city, stage); the system frees it when the holder dies.
+
+        Raises:
+            StageBusyError: another process holds it for longer than `timeout_s` seconds.
+        """
+        path = self.root / "locks" / f"{city}.{stage}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(str(path))
+        started = time.monotonic()
+        try:
+            lock.acquire(timeout=timeout_s)
+        except Timeout:
+            waited = time.monotonic() - started
+            raise StageBusyError(
+                f"stage {stage} of {city} is being built by another process (waited {waited:.0f} s): "
+                "let it finish, or stop it, and run this again"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _record_path(self, city: str, stage: str) -> Path:
+        return self.root / "stages" / city / f"{stage}.json"

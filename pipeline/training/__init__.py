@@ -1,0 +1,1 @@
+"""Training: frozen picture features and the models trained on a release."""

@@ -1,0 +1,185 @@
+"""Stage `train_mrlf`: MRLF trained on the latest release of a city.
+
+Reads  the release, image_features
+Writes models/mrlf/<city>/<run>/: model.safetensors, config.json, vocab.json, labels.json, metrics.json,
+       history.parquet, predictions.parquet, and last of all manifest.json; checkpoint/ beside them to resume from
+"""
+
+import dataclasses
+import json
+import logging
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from pipeline.cities import City
+from pipeline.release.read import Release, latest_release
+from pipeline.stage import Outcome, StageError, StageReport, run_stage, table_inputs
+from pipeline.store import Store
+from pipeline.store.digests import json_digest
+from pipeline.store.folders import Manifest, seal
+from pipeline.store.store import StageRecord
+from pipeline.training.samples import CitySamples, city_samples
+from pipeline.training.settings import TrainMrlfSettings
+
+if TYPE_CHECKING:
+    from models.config import Epoch
+    from models.fitted import Fitted
+    from models.metrics import Scores
+
+STAGE = "train_mrlf"
+CODE_VERSION = "1"
+MODEL = "mrlf"
+SCORED_SPLITS = ("validation", "test")
+
+log = logging.getLogger("mrlf")
+
+
+def build_train_mrlf(store: Store, city: City, settings: TrainMrlfSettings) -> StageReport:
+    """Train on the city's latest release, unless the very run stands already; a killed run is resumed.
+
+    Raises:
+        StageError: there is no data set, no features, or too little to train on.
+    """
+    with store.lock(city.key, STAGE):
+        release = latest_release(store, city.key)
+        _require_enough(release, city.key)
+        features = _features_record(store, city.key, release)
+        inputs = {"dataset": release.version, **table_inputs(store, city.key, [("image_features", "image_features")])}
+        run = json_digest([STAGE, CODE_VERSION, settings.model_dump(mode="json"), inputs, features.about])[:16]
+        if store.manifest(store.run_folder(MODEL, city.key, run)) is None:
+            store.forget_stage_record(city.key, STAGE)
+        return run_stage(
+            store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs,
+            weights={features.about["backbone"]: features.about["weights_sha256"]},
+            work=partial(_work, store, city, settings, release, features, run),
+        )  # fmt: skip
+
+
+def latest_run(store: Store, city: str) -> Manifest:
+    """The manifest of the run that the last `train_mrlf` made or found.
+
+    Raises:
+        StageError: there is none, or a file of it is missing or changed.
+    """
+    record = store.stage_record(city, STAGE)
+    manifest = store.manifest(store.run_folder(MODEL, city, record.about["run"])) if record is not None else None
+    if manifest is None:
+        raise StageError(
+            f"no model of {city} has been trained yet: `dagster asset materialize --select train_mrlf`, "
+            f"or `mrlf run {city} --to train_mrlf`"
+        )
+    manifest.verify()
+    return manifest
+
+
+def _require_enough(release: Release, city: str) -> None:
+    about = release.manifest.about
+    if about["num_classes"] < 2:
+        raise StageError(
+            f"the data set of {city} has one class only, {release.labels[0]['name']}: nothing can be told apart. "
+            "Collect posts of more POIs, or lower min_posts_per_poi in cities.yaml"
+        )
+    empty = [split for split, count in about["splits"].items() if not count]
+    if empty:
+        raise StageError(
+            f"the data set of {city} has no {' and no '.join(empty)} posts: posts of more users are needed, "
+            "so that each split has some of its own"
+        )
+
+
+def _features_record(store: Store, city: str, release: Release) -> StageRecord:
+    record = store.stage_record(city, "image_features")
+    if record is None:
+        raise StageError(
+            f"the pictures of {city} have no features yet: build image_features first, with "
+            f'`dagster asset materialize --select "+train_mrlf" --partition {city}` or `mrlf run {city}`'
+        )
+    return record
+
+
+def _work(
+    store: Store, city: City, settings: TrainMrlfSettings, release: Release, features: StageRecord, run: str
+) -> Outcome:
+    from models.metrics import score
+    from models.training import fit
+
+    samples = city_samples(store, city.key, release, features.about["backbone"])
+    network, training = settings.configs(len(samples.splits["train"]))
+    folder = store.run_folder(MODEL, city.key, run)
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    with tqdm(total=training.max_epochs, desc=f"{city.key} {STAGE}", unit="epoch", disable=None) as bar:
+        fitted = fit(
+            samples.splits["train"], samples.splits["validation"], num_classes=samples.num_classes,
+            model_config=network, train_config=training, checkpoint_dir=folder / "checkpoint",
+            on_epoch=partial(_tell, bar, city.key, training.max_epochs),
+        )  # fmt: skip
+    seconds = round(time.monotonic() - started, 1)
+    proba = {split: fitted.predict_proba(samples.splits[split]) for split in SCORED_SPLITS}
+    scores = {
+        split: score(proba[split], samples.splits[split].labels_N, samples.class_latitudes, samples.class_longitudes)
+        for split in SCORED_SPLITS
+    }
+    about = _about(city, release, features, settings, fitted, scores, run, seconds)
+    _write(folder, release, fitted, samples, proba, scores, about)
+    counts = {"epochs": len(fitted.history), "best_epoch": fitted.best_epoch, "parameters": about["num_parameters"]}
+    told = {f"{split}_accuracy": f"{scores[split].accuracy:.4f}" for split in SCORED_SPLITS}
+    return Outcome(counts=counts, about={"run": run, "seconds": str(seconds), **told})
+
+
+def _tell(bar: "tqdm[Any]", city: str, max_epochs: int, epoch: "Epoch") -> None:
+    bar.update(epoch.epoch - bar.n)
+    bar.set_postfix(loss=f"{epoch.validation_loss:.3f}", accuracy=f"{epoch.validation_accuracy:.3f}")
+    log.info(
+        "%s %s: epoch %d of at most %d, validation loss %.3f, accuracy %.3f, %.1f s",
+        city, STAGE, epoch.epoch, max_epochs, epoch.validation_loss, epoch.validation_accuracy, epoch.seconds,
+    )  # fmt: skip
+
+
+def _about(
+    city: City, release: Release, features: StageRecord, settings: TrainMrlfSettings, fitted: "Fitted",
+    scores: "dict[str, Scores]", run: str, seconds: float,
+) -> dict[str, Any]:  # fmt: skip
+    return {
+        "city": city.key, "is_synthetic": release.is_synthetic, "model": MODEL, "run": run,
+        "release": release.version, "backbone": features.about["backbone"],
+        "backbone_weights_sha256": features.about["weights_sha256"], "seconds": seconds,
+        "epochs": len(fitted.history), "best_epoch": fitted.best_epoch,
+        "num_parameters": sum(parameter.numel() for parameter in fitted.model.parameters()),
+        "device": fitted.train_config.device, "settings": settings.model_dump(mode="json"),
+        "scores": {split: dataclasses.asdict(score) for split, score in scores.items()},
+    }  # fmt: skip
+
+
+def _write(
+    folder: Path, release: Release, fitted: "Fitted", samples: CitySamples, proba: dict[str, Any],
+    scores: "dict[str, Scores]", about: dict[str, Any],
+) -> None:  # fmt: skip
+    fitted.save(folder)
+    (folder / "labels.json").write_text(json.dumps(release.labels, indent=1, ensure_ascii=False))
+    (folder / "metrics.json").write_text(json.dumps(about["scores"], indent=1, sort_keys=True))
+    pq.write_table(pa.Table.from_pylist([dataclasses.asdict(e) for e in fitted.history]), folder / "history.parquet")
+    parts = [_predictions(samples, split, proba[split]) for split in SCORED_SPLITS]
+    pq.write_table(pa.concat_tables(parts), folder / "predictions.parquet")
+    names = ["model.safetensors", "config.json", "vocab.json", "labels.json", "metrics.json"]
+    seal(folder, about, [*names, "history.parquet", "predictions.parquet"])
+
+
+def _predictions(samples: CitySamples, split: str, proba_NC: "np.ndarray[Any, Any]") -> pa.Table:
+    """One row per post of a split: what was told of it and how far off that was."""
+    from models.metrics import errors_km
+
+    posts = samples.splits[split]
+    predicted_N = proba_NC.argmax(axis=1)
+    errors_N = errors_km(predicted_N, posts.labels_N, samples.class_latitudes, samples.class_longitudes)
+    return pa.table({
+        "post_key": posts.keys, "user_key": samples.users[split], "split": [split] * len(posts),
+        "label": posts.labels_N, "predicted": predicted_N, "error_km": errors_N, "probabilities": list(proba_NC),
+    })  # fmt: skip

@@ -1,0 +1,20 @@
+"""Workers for the engine; in a module of their own because worker processes import them."""
+
+from typing import Any
+
+
+class Sizes:
+    """Tells the size of a picture times a factor; breaks off at a digest if told to."""
+
+    def __init__(self, factor: int, stop_at: str = "") -> None:
+        self.factor = factor
+        self.stop_at = stop_at
+
+    def __call__(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """One result per row, None for a picture that is gone."""
+        if self.stop_at in {row["digest"] for row in rows}:
+            raise ValueError(f"told to stop at {self.stop_at}")
+        return [
+            {"digest": row["digest"], "size": None if row["data"] is None else self.factor * len(row["data"])}
+            for row in rows
+        ]

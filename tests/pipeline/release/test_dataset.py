@@ -1,0 +1,175 @@
+"""The release: the ledger closes, equal input gives equal bytes, and other people's readers read it."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
+from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
+from pipeline.ledger import write_ledger
+from pipeline.release.dataset import DatasetSettings, build_dataset
+from pipeline.release.read import latest_release, released_cities
+from pipeline.stage import StageError
+from pipeline.store import Store
+from pipeline.store.folders import IncompleteFolderError
+from tests.fakes.city import CITY, fill_city, post_of
+
+SETTINGS = DatasetSettings(min_posts_per_poi=5, max_samples_per_shard=20)
+
+
+def clean_city(folder: Path) -> Store:
+    """A city whose pictures are clean, and one post that an earlier stage dropped."""
+    store = Store(folder)
+    posts = fill_city(store)
+    lost = {**post_of(posts[0]), "post_key": "f" * 32}
+    store.tables.append("demo", "posts", [lost])
+    write_ledger(store, "demo", "curated_posts", {lost["post_key"]: "not_english"})
+    build_portrait_masks(store, CITY, PortraitMasksSettings(find_profiles=False, num_workers=1))
+    build_clean_images(store, CITY, CleanImagesSettings(num_workers=1))
+    return store
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory) -> Store:
+    store = clean_city(tmp_path_factory.mktemp("released"))
+    build_dataset(store, CITY, SETTINGS)
+    return store
+
+
+def folder_of(store: Store) -> Path:
+    return latest_release(store, "demo").manifest.folder
+
+
+def test_the_ledger_closes(released):
+    ledger = latest_release(released, "demo").manifest.about["ledger"]
+    assert ledger["posts"] == 61
+    assert ledger["posts"] == ledger["released"] + ledger["dropped"] + ledger["deferred"]
+    assert ledger["dropped/curated_posts/not_english"] == 1
+    assert ledger["dropped/clean_images/mostly_person"] == 1
+
+
+def test_a_post_that_nobody_accounts_for_stops_the_release(tmp_path):
+    store = clean_city(tmp_path)
+    nobodys = {**store.tables.read("demo", "posts").to_pylist()[0], "post_key": "e" * 32}
+    store.tables.append("demo", "posts", [nobodys])
+    with pytest.raises(AssertionError, match="does not close"):
+        build_dataset(store, CITY, SETTINGS)
+
+
+@pytest.mark.fault("S6")
+def test_equal_input_gives_equal_bytes(released, tmp_path):
+    again = clean_city(tmp_path)
+    build_dataset(again, CITY, SETTINGS)
+    ours, theirs = folder_of(released), folder_of(again)
+    assert ours.name == theirs.name
+    names = sorted(path.name for path in ours.iterdir())
+    assert names == sorted(path.name for path in theirs.iterdir())
+    for name in names:
+        assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
+
+
+def test_a_second_build_is_reused_and_a_deleted_release_is_built_again(tmp_path):
+    store = clean_city(tmp_path)
+    build_dataset(store, CITY, SETTINGS)
+    assert build_dataset(store, CITY, SETTINGS).is_reused
+    shutil.rmtree(folder_of(store))
+    assert released_cities(store) == []
+    assert not build_dataset(store, CITY, SETTINGS).is_reused
+    assert released_cities(store) == ["demo"]
+
+
+@pytest.mark.fault("S3")
+def test_a_changed_shard_is_named(tmp_path):
+    store = clean_city(tmp_path)
+    build_dataset(store, CITY, SETTINGS)
+    shard = folder_of(store) / "train-000000.tar"
+    shard.write_bytes(shard.read_bytes()[:-1024])
+    with pytest.raises(IncompleteFolderError, match="train-000000"):
+        latest_release(store, "demo")
+
+
+def test_labels_are_pois_sorted_by_id_with_float_coordinates(released):
+    labels = latest_release(released, "demo").labels
+    assert [label["poi_id"] for label in labels] == ["poi0", "poi1", "poi2"]
+    assert [label["label"] for label in labels] == [0, 1, 2]
+    assert all(isinstance(label["latitude"], float) for label in labels)
+
+
+def test_pois_below_the_floor_after_the_image_stages_are_dropped(tmp_path):
+    store = clean_city(tmp_path)
+    report = build_dataset(store, CITY, SETTINGS.model_copy(update={"min_posts_per_poi": 20}))
+    assert report.counts["dropped/poi_below_floor"] == 19  # the POI that lost a post to a portrait
+    assert report.counts["classes"] == 2
+    assert latest_release(store, "demo").manifest.about["ledger"]["dropped"] == 21
+
+
+def test_a_city_without_a_post_left_is_told_what_to_change(tmp_path):
+    store = clean_city(tmp_path)
+    with pytest.raises(StageError, match=r"no post of demo is left.*min_posts_per_poi"):
+        build_dataset(store, CITY, SETTINGS.model_copy(update={"min_posts_per_poi": 1000}))
+    assert released_cities(store) == []
+
+
+def test_without_a_release_a_reader_is_told_how_to_build_one(store):
+    with pytest.raises(StageError, match=r"mrlf run demo --to dataset"):
+        latest_release(store, "demo")
+
+
+@pytest.mark.fault("S4")
+def test_webdataset_reads_every_sample(released):
+    import webdataset
+
+    folder, seen = folder_of(released), []
+    for path in sorted(folder.glob("*.tar")):
+        for sample in webdataset.WebDataset(str(path), shardshuffle=False):
+            about = json.loads(sample["json"])
+            assert about["post_key"] == sample["__key__"]
+            assert sample["jpg"][:2] == b"\xff\xd8"
+            seen.append(sample["__key__"])
+    assert sorted(seen) == latest_release(released, "demo").posts["post_key"].to_pylist()
+
+
+@pytest.mark.fault("S7")
+def test_datasets_reads_equal_rows(released, tmp_path):
+    import datasets
+
+    folder = folder_of(released)
+    files = {split: [str(path) for path in sorted(folder.glob(f"{split}-*.tar"))] for split in ("train", "test")}
+    loaded = datasets.load_dataset("webdataset", data_files=files, cache_dir=str(tmp_path))
+    told = {row["post_key"]: row for row in latest_release(released, "demo").posts.to_pylist()}
+    for split in ("train", "test"):
+        for row in loaded[split]:
+            expected = told[row["__key__"]]
+            assert expected["split"] == split
+            for name in ("caption", "hashtags", "label", "latitude", "longitude", "poi_id", "taken_day"):
+                assert row["json"][name] == expected[name]
+            assert row["jpg"].size[0] >= 96
+
+
+def test_duckdb_reads_the_posts(released):
+    import duckdb
+
+    path = folder_of(released) / "posts.parquet"
+    query = f"select split, count(*), count(distinct user_key) from '{path}' group by split order by split"  # noqa: S608
+    counted = duckdb.sql(query).fetchall()
+    assert [row[0] for row in counted] == ["test", "train", "validation"]
+    assert sum(row[1] for row in counted) == 59
+
+
+def test_no_sample_holds_more_than_its_fields(released):
+    folder = folder_of(released)
+    with (folder / "posts.parquet").open("rb") as file:
+        assert b"media" not in file.read()
+    import tarfile
+
+    with tarfile.open(folder / "train-000000.tar") as shard:
+        members = shard.getmembers()
+        first = json.loads(io.BytesIO(shard.extractfile(members[1]).read()).read())
+    assert set(first) == {
+        "post_key", "user_key", "poi_id", "poi_name", "category", "label", "latitude", "longitude", "caption",
+        "hashtags", "taken_day",
+    }  # fmt: skip
+    assert {member.mtime for member in members} == {0}

@@ -1,0 +1,63 @@
+"""The split: no user and no picture in two parts, every class as even as its groups allow, equal for equal seeds."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.release.split import SPLITS, SplitError, linked_groups, split_posts
+
+
+def test_posts_are_linked_by_user_by_picture_and_in_chains():
+    groups = linked_groups(["a", "a", "b", "c", "d"], [["1"], ["2"], ["2"], ["3", "4"], ["5"]])
+    assert groups[0] == groups[1] == groups[2]
+    assert len({groups[0], groups[3], groups[4]}) == 3
+
+
+@pytest.mark.fault("T2")
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_no_user_and_no_picture_is_in_two_splits(seed):
+    rng = np.random.default_rng(seed)
+    users = [f"u{user}" for user in rng.integers(0, 60, 300)]
+    pictures = [[f"p{picture}"] for picture in rng.integers(0, 900, 300)]
+    labels = rng.integers(0, 5, 300).tolist()
+    splits = split_posts(labels, linked_groups(users, pictures), seed=seed)
+    for holders in (users, [picture for (picture,) in pictures]):
+        seen: dict[str, str] = {}
+        for holder, split in zip(holders, splits, strict=True):
+            assert seen.setdefault(holder, split) == split
+
+
+def test_a_tenth_each_is_held_out_of_every_class():
+    labels = [label for label in range(4) for _ in range(200)]
+    splits = np.array(split_posts(labels, np.arange(800), seed=0))
+    for label in range(4):
+        counts = [(splits[np.array(labels) == label] == split).sum() for split in SPLITS]
+        assert counts == [160, 20, 20]
+
+
+@pytest.mark.fault("S6")
+def test_equal_seeds_give_equal_splits_and_others_do_not():
+    labels, groups = [0, 1] * 100, np.arange(200)
+    assert split_posts(labels, groups, seed=3) == split_posts(labels, groups, seed=3)
+    assert split_posts(labels, groups, seed=3) != split_posts(labels, groups, seed=4)
+
+
+@pytest.mark.fault("T1")
+def test_a_class_of_one_or_two_posts_is_no_fault():
+    splits = split_posts([0] * 50 + [1, 1] + [2], np.arange(53), seed=0)
+    assert set(splits) == set(SPLITS)
+
+
+def test_a_user_with_a_fifth_of_all_posts_stays_in_train():
+    groups = np.concatenate([np.zeros(40, dtype=np.int64), np.arange(1, 161)])
+    splits = np.array(split_posts([0, 1] * 100, groups, seed=0))
+    assert set(splits[:40]) == {"train"}
+    assert [(splits == split).sum() for split in SPLITS] == [160, 20, 20]
+
+
+@pytest.mark.fault("T1")
+def test_too_few_groups_are_told():
+    with pytest.raises(SplitError, match="0 groups"):
+        split_posts([0, 1, 0, 1], np.array([0, 0, 1, 1]), seed=0)

@@ -1,0 +1,85 @@
+"""Words follow from figures: who wins, how numbers read, and that every reason is explained."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import pipeline
+from pipeline.curate.rules import RULES
+from pipeline.report.content import Estimate, ModelResult
+from pipeline.report.reasons import MEANINGS, meaning_of
+from pipeline.report.wording import headline, kilometres, percent, plain, points, verdict
+
+
+def model(name: str, low: float | None = None, high: float = 0.0) -> ModelResult:
+    """A model over which MRLF's gain has this interval; MRLF itself without one."""
+    some = Estimate(value=0.881, low=0.831, high=0.926)
+    gain = Estimate(value=(low + high) / 2, low=low, high=high) if low is not None else None
+    return ModelResult(
+        name=name, title=name.replace("_", " ").title(), accuracy=some, top5=0.99, macro_f1=0.8,
+        mean_km=Estimate(value=0.519, low=0.3, high=0.8), median_km=0.0, within_1_km=0.9, calibration_error=0.1,
+        gain=gain,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        pytest.param(0.01, 0.2, "MRLF is better than the linear.", id="interval above zero"),
+        pytest.param(-0.2, -0.01, "MRLF is worse than the linear", id="interval below zero"),
+        pytest.param(-0.1, 0.2, "MRLF cannot be told apart from the linear", id="zero within"),
+        pytest.param(0.0, 0.2, "MRLF cannot be told apart from the linear", id="zero at the lower end"),
+        pytest.param(-0.2, 0.0, "MRLF cannot be told apart from the linear", id="zero at the upper end"),
+    ],
+)
+def test_who_wins_is_told_by_the_interval_of_the_difference(low, high, told):
+    sentences = verdict([model("mrlf"), model("linear", low, high)])
+    assert len(sentences) == 1
+    assert sentences[0].startswith(told)
+
+
+def test_every_model_is_told_of_once():
+    models = [model("mrlf"), model("one", 0.1, 0.2), model("two", 0.1, 0.2), model("three", -0.1, 0.1)]
+    sentences = " ".join(verdict(models))
+    assert "better than the one and the two." in sentences
+    assert "the three (difference 0.0 points, −10.0 to +10.0)" in sentences
+
+
+def test_headline_has_the_figure_its_interval_and_the_distance():
+    assert headline(model("mrlf"), num_places=12).replace("\u202f", " ") == (
+        "MRLF names the right place of 12 for 88.1 % of posts it has never seen (95 % interval 83.1 to 92.6 %). "
+        "On average its answer is 0.52 km off."
+    )
+
+
+def test_numbers_read_well():
+    assert [percent(0.5), kilometres(1.005)] == ["50.0\u202f%", "1.00\u202fkm"]
+    assert [points(0.0123), points(-0.0123), points(0.0), points(-0.0001)] == ["+1.2", "−1.2", "0.0", "0.0"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("a\tb\n c", "a b c", id="one line"),
+        pytest.param("a\u202eb\u2066c\u200fd", "abcd", id="no override of direction"),
+        pytest.param("a\0b\x1b[31mc", "ab[31mc", id="no controls"),
+        pytest.param("e\u0301 مرحبا 👩‍👩‍👧", "e\u0301 مرحبا 👩‍👩‍👧", id="marks, other scripts and joined emoji stay"),
+        pytest.param("x" * 300, "x" * 199 + "…", id="cut"),
+    ],
+)
+def test_plain_text(text, shown):
+    assert plain(text) == shown
+
+
+def test_every_reason_of_the_code_is_explained():
+    pattern = re.compile(r'(?:Unreadable(?:File|Picture)\(|(?:drops|deferred)\[key\] = |outcome=)"([a-z0-9_]+)"')
+    folder = Path(pipeline.__file__).parent
+    found = {reason for path in folder.rglob("*.py") for reason in pattern.findall(path.read_text())} - {"ok"}
+    assert len(found) > 15
+    assert not (found | set(RULES)) - set(MEANINGS)
+
+
+def test_a_reason_without_a_meaning_is_its_own_words():
+    assert meaning_of("fell_from_the_sky") == "fell from the sky"
+    assert meaning_of("not_de") == "the caption is not in the language asked for (de)"

@@ -1,0 +1,114 @@
+"""The store's root, pictures, folders with manifests, records and locks."""
+
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.store import Store
+from pipeline.store.folders import IncompleteFolderError, seal, unseal
+from pipeline.store.store import StageBusyError, StageRecord
+
+
+def test_the_root_is_for_its_owner_alone(store):
+    assert stat.S_IMODE(store.root.stat().st_mode) == 0o700
+    assert stat.S_IMODE(store.private.stat().st_mode) == 0o700
+
+
+def test_the_root_comes_from_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("MRLF_DATA", str(tmp_path / "elsewhere"))
+    assert Store.open().root == tmp_path / "elsewhere"
+
+
+def test_an_address_that_is_no_folder_is_refused(monkeypatch):
+    monkeypatch.setenv("MRLF_DATA", "s3://bucket/data")
+    with pytest.raises(ValueError, match="only a folder"):
+        Store.open()
+
+
+def test_equal_pictures_are_stored_once_under_their_digest(store):
+    digest = store.blobs.put("original", b"picture")
+    assert store.blobs.put("original", b"picture") == digest
+    assert store.blobs.get("original", digest) == b"picture"
+    assert [path.name for path in store.root.rglob("*") if path.is_file()] == [digest]
+
+
+def test_a_removed_picture_is_gone(store):
+    digest = store.blobs.put("original", b"picture")
+    store.blobs.remove("original", digest)
+    store.blobs.remove("original", digest)
+    with pytest.raises(FileNotFoundError):
+        store.blobs.get("original", digest)
+
+
+@pytest.mark.fault("I18")
+@pytest.mark.skipif(os.geteuid() != 0 and not os.access("/dev/full", os.W_OK), reason="needs /dev/full")
+def test_a_full_disk_names_path_and_bytes_and_leaves_nothing(store, monkeypatch):
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"cannot write 7 bytes to .*No space left"):
+        store.blobs.put("original", b"picture")
+    assert not [path for path in store.root.rglob("*") if path.is_file()]
+
+
+def test_a_folder_without_a_manifest_does_not_exist(tmp_path):
+    (tmp_path / "a.txt").write_text("a")
+    assert unseal(tmp_path) is None
+    seal(tmp_path, {"version": "1"}, ["a.txt"])
+    manifest = unseal(tmp_path)
+    assert manifest is not None
+    assert manifest.about == {"version": "1"}
+    manifest.verify()
+
+
+@pytest.mark.fault("S3")
+@pytest.mark.parametrize(
+    "harm",
+    [
+        pytest.param(lambda path: path.write_text("b"), id="a byte flipped"),
+        pytest.param(lambda path: path.write_text(""), id="cut"),
+        pytest.param(lambda path: path.unlink(), id="missing"),
+    ],
+)
+def test_a_file_that_is_not_what_the_manifest_tells_is_named(tmp_path, harm):
+    (tmp_path / "a.txt").write_text("a")
+    manifest = seal(tmp_path, {}, ["a.txt"])
+    harm(tmp_path / "a.txt")
+    with pytest.raises(IncompleteFolderError, match=r"a\.txt"):
+        manifest.verify()
+
+
+def test_records_of_stages_come_back_equal(store):
+    record = StageRecord(stage="posts", digest="d", outputs={"posts": "x"}, versions={"posts": 3}, counts={"posts": 2})
+    assert store.stage_record("demo", "posts") is None
+    store.write_stage_record("demo", record)
+    assert store.stage_record("demo", "posts") == record
+    assert store.cities() == ["demo"]
+    store.forget_stage_record("demo", "posts")
+    assert store.stage_record("demo", "posts") is None
+
+
+@pytest.mark.fault("D6")
+def test_a_stage_is_built_by_one_process_at_a_time(store):
+    child = f"""
+import pathlib, sys
+from pipeline.store import Store
+with Store(pathlib.Path({str(store.root)!r})).lock("demo", "posts"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+    holder = subprocess.Popen([sys.executable, "-c", child], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(StageBusyError, match="posts of demo"), store.lock("demo", "posts"):
+        pass
+    with store.lock("demo", "places"), store.lock("melbourne", "posts"):
+        pass
+    holder.kill()
+    holder.wait()
+    with store.lock("demo", "posts", timeout_s=5):
+        pass

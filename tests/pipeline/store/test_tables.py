@@ -1,0 +1,131 @@
+"""Delta tables: old version or new one, digests of content and not of commits, versions refused."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from pipeline import records
+from pipeline.records import TABLES
+from pipeline.store import Store
+from pipeline.store.tables import SchemaVersionError
+
+
+def drop(post_key: str, stage: str = "posts", reason: str = "no_place") -> dict[str, object]:
+    """One row of the ledger."""
+    return {"post_key": post_key, "stage": stage, "reason": reason}
+
+
+def keys(store: Store) -> list[str]:
+    return store.tables.read("demo", "drops")["post_key"].to_pylist()
+
+
+def test_an_absent_table_reads_as_empty_with_its_schema(store):
+    assert store.tables.read("demo", "posts").schema == TABLES["posts"].schema
+    assert store.tables.version("demo", "posts") is None
+
+
+def test_rows_come_back_sorted_by_key(store):
+    store.tables.append("demo", "drops", [drop("b"), drop("a")])
+    store.tables.append("demo", "drops", [drop("aa")])
+    assert keys(store) == ["a", "aa", "b"]
+
+
+def test_replace_with_a_condition_touches_only_its_rows(store):
+    store.tables.append("demo", "drops", [drop("a"), drop("b", stage="curated_posts")])
+    store.tables.replace("demo", "drops", [drop("c")], where="stage = 'posts'")
+    assert keys(store) == ["b", "c"]
+    store.tables.replace("demo", "drops", [], where="stage = 'posts'")
+    assert keys(store) == ["b"]
+
+
+def test_deleting_nothing_commits_nothing(store):
+    store.tables.append("demo", "drops", [drop("a")])
+    store.tables.delete("demo", "drops", "post_key = 'z'")
+    assert store.tables.version("demo", "drops") == 0
+
+
+def test_the_digest_is_of_the_content_not_of_the_commits(store, tmp_path):
+    other = Store(tmp_path / "other")
+    store.tables.append("demo", "drops", [drop("a"), drop("b")])
+    other.tables.append("demo", "drops", [drop("b")])
+    other.tables.append("demo", "drops", [drop("a")])
+    assert store.tables.digest("demo", "drops") == other.tables.digest("demo", "drops")
+    other.tables.append("demo", "drops", [drop("c")])
+    assert store.tables.digest("demo", "drops") != other.tables.digest("demo", "drops")
+
+
+def test_the_digest_of_a_stage_ignores_rows_of_other_stages(store):
+    store.tables.append("demo", "drops", [drop("a")])
+    before = store.tables.digest("demo", "drops", stage="posts")
+    store.tables.append("demo", "drops", [drop("b", stage="dataset")])
+    assert store.tables.digest("demo", "drops", stage="posts") == before
+
+
+def test_cities_do_not_touch_each_other(store):
+    store.tables.append("demo", "drops", [drop("a")])
+    before = store.tables.digest("demo", "drops")
+    store.tables.append("melbourne", "drops", [drop("b")])
+    assert store.tables.digest("demo", "drops") == before
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param({"post_key": "a", "stage": "posts", "reason": None}, id="null"),
+        pytest.param({"post_key": "a", "stage": 3, "reason": "x"}, id="wrong type"),
+        pytest.param({"post_key": "a", "stage": "posts"}, id="a column is missing"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused(store, row):
+    with pytest.raises((ValueError, TypeError)):
+        store.tables.append("demo", "drops", [row])
+    assert store.tables.version("demo", "drops") is None
+
+
+@pytest.mark.fault("S10")
+def test_a_table_of_another_schema_version_is_refused(store, monkeypatch):
+    store.tables.append("demo", "drops", [drop("a")])
+    monkeypatch.setattr("pipeline.store.tables.SCHEMA_VERSION", records.SCHEMA_VERSION + 1)
+    with pytest.raises(SchemaVersionError, match="schema_version"):
+        store.tables.read("demo", "drops")
+
+
+@pytest.mark.fault("S1")
+def test_a_writer_killed_before_its_commit_leaves_the_old_version(store):
+    """The child writes the new Parquet file, then dies where Delta would put the commit into the log."""
+    store.tables.append("demo", "drops", [drop("a")])
+    child = textwrap.dedent(f"""
+        import os, signal, threading, pathlib
+        from pipeline.store import Store
+        store = Store(pathlib.Path({str(store.root)!r}))
+        folder = store.tables.path("demo", "drops")
+        before = set(folder.glob("*.parquet"))
+        def kill_when_a_file_appears():
+            while set(folder.glob("*.parquet")) == before:
+                pass
+            (folder / "_delta_log").chmod(0o500)
+            os.kill(os.getpid(), signal.SIGKILL)
+        threading.Thread(target=kill_when_a_file_appears, daemon=True).start()
+        rows = [{{"post_key": f"k{{i:07d}}", "stage": "posts", "reason": "x" * 50}} for i in range(400_000)]
+        store.tables.replace("demo", "drops", rows)
+    """)
+    ended = subprocess.run([sys.executable, "-c", child], env={**os.environ, "PYTHONPATH": "."}, check=False)
+    (store.tables.path("demo", "drops") / "_delta_log").chmod(0o700)
+    assert ended.returncode == -signal.SIGKILL
+    assert keys(store) == ["a"]
+    store.tables.append("demo", "drops", [drop("b")])
+    assert keys(store) == ["a", "b"]
+
+
+def test_a_program_that_reads_tables_ends_without_a_fault(store):
+    """Reading through deltalake's own file system aborted the interpreter at its end, now and then."""
+    store.tables.append("demo", "drops", [drop("a")])
+    child = f"from pipeline.store import Store; import pathlib; s = Store(pathlib.Path({str(store.root)!r}))\n"
+    child += "for _ in range(20): s.tables.read('demo', 'drops')"
+    for _ in range(3):
+        ended = subprocess.run([sys.executable, "-c", child], env={**os.environ, "PYTHONPATH": "."}, check=False)
+        assert ended.returncode == 0
