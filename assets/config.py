@@ -40,18 +40,23 @@ def run_config(settings: type[Settings], base: type[StageConfig] = StageConfig) 
     return create_model(name, __base__=base, __doc__=settings.__doc__, __module__=__name__, **fields)
 
 
-def _kind(annotation: Any) -> Any:
-    """The type that Dagster's configuration takes for a field: choices and paths are strings there."""
+def _bare(annotation: Any) -> Any:
+    """The type without its `| None`."""
     if get_origin(annotation) in (Union, UnionType):
         (annotation,) = (kind for kind in get_args(annotation) if kind is not type(None))
-    if get_origin(annotation) is Literal or annotation is Path:
-        return str
-    return str if isinstance(annotation, type) and issubclass(annotation, Enum) else annotation
+    return annotation
+
+
+def _kind(annotation: Any) -> Any:
+    """The type that Dagster's configuration takes for a field: choices and paths are strings there."""
+    bare = _bare(annotation)
+    is_enum = isinstance(bare, type) and issubclass(bare, Enum)
+    return str if is_enum or bare is Path or get_origin(bare) is Literal else bare
 
 
 def _description(field: FieldInfo) -> str:
-    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-    told = f" One of {', '.join(map(repr, choices))}." if choices else ""
+    bare = _bare(field.annotation)
+    choices = f" One of {', '.join(get_args(bare))}." if get_origin(bare) is Literal else ""
     text = (field.description or "").rstrip(".")
     default = field.get_default(call_default_factory=True)
-    return f"{text[:1].upper()}{text[1:]}.{told} Default: as cities.yaml says, else {default!r}."
+    return f"{text[:1].upper()}{text[1:]}.{choices} Default: as cities.yaml says, else {default}."

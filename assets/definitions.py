@@ -15,6 +15,7 @@ from assets.resources import StoreResource
 from assets.schedules import refresh, schedules
 from assets.sweep import sweep_dead_runs
 from assets.training import image_features, train_mrlf
+from assets.waiting import wait_patiently
 
 ROAD = [
     pois, places, posts, curated_posts, portrait_masks, clean_images, dataset, image_features, train_mrlf,
@@ -25,6 +26,7 @@ ROAD = [
 @dg.definitions
 def defs() -> dg.Definitions:
     """All assets of all cities."""
+    wait_patiently()
     return dg.Definitions(
         assets=[getattr(module, module.STAGE) for module in ROAD],
         jobs=[refresh],

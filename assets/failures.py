@@ -14,7 +14,7 @@ from pipeline.store.store import StageBusyError
 OUR_CODE = tuple(str(Path(__file__).parent.parent / package) for package in ("pipeline", "models", "assets"))
 
 
-class UserMistake(DagsterUserCodeProcessError, dg.Failure):
+class UserError(DagsterUserCodeProcessError, dg.Failure):
     """A failure that Dagster shows by its message alone, and does not try again.
 
     Below any other failure Dagster prints the frames of its own machinery. It leaves them out where an error brings
@@ -22,23 +22,25 @@ class UserMistake(DagsterUserCodeProcessError, dg.Failure):
     """
 
     def __init__(self, message: str, where: str = "") -> None:
-        shown = SerializableErrorInfo(message=message, stack=[], cls_name="UserMistake", cause=None, context=None)
+        shown = SerializableErrorInfo(message=message, stack=[], cls_name="UserError", cause=None, context=None)
         super().__init__(message, user_code_process_error_infos=[shown])
         self.allow_retries = False
         self.metadata = {"raised at": dg.MetadataValue.text(where)} if where else {}
 
 
 @contextmanager
-def user_mistakes() -> Iterator[None]:
-    """Turn errors that our own code raised for the user into `UserMistake`.
+def user_errors() -> Iterator[None]:
+    """Turn what our own code raised for the user into `UserError`, and a lost connection into another try.
 
-    By the house's rule such an error is a ValueError (or a busy stage, or a full disk). One that a library raised is
-    a fault of ours, or of the network, and keeps its traceback and its retries.
+    By the house's rule an error for the user is a ValueError (or a busy stage, or a full disk). One that a library
+    raised is a fault of ours and keeps its traceback.
     """
     try:
         yield
+    except (ConnectionError, TimeoutError) as error:
+        raise dg.RetryRequested(max_retries=2, seconds_to_wait=30) from error
     except (ValueError, StageBusyError, OSError) as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         if not last.filename.startswith(OUR_CODE):
             raise
-        raise UserMistake(str(error), f"{Path(last.filename).name}:{last.lineno} in {last.name}") from None
+        raise UserError(str(error), f"{Path(last.filename).name}:{last.lineno} in {last.name}") from None

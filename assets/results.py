@@ -4,8 +4,10 @@ Law: no text of a user comes in here, only counts and our own words; names of PO
 Markdown. A picture is of POIs, classes, curves, or of pictures without people.
 """
 
+import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -16,6 +18,7 @@ from pipeline.store.digests import json_digest
 MAX_PREVIEW_BYTES = 200_000
 LOST = ("dropped/", "deferred/")
 EVERY_CITY = "every_city"
+FIGURE = re.compile(r"[+-]?\d+\.\d+")
 
 
 def blocking_checks(asset: str, **descriptions: str) -> list[dg.AssetCheckSpec]:
@@ -41,27 +44,32 @@ def materialized(
     report: StageReport, *, num_rows: int, checks: Mapping[str, bool], preview: bytes | None = None
 ) -> dg.MaterializeResult:
     """The result of a stage that was built for one city."""
+    pictures = {"preview": _picture(preview)} if preview is not None else {}
     return dg.MaterializeResult(
-        metadata={"dagster/row_count": num_rows, **_told(report, preview)},
+        metadata={"dagster/row_count": num_rows, **_told(report), **pictures},
         data_version=dg.DataVersion(report.digest),
         check_results=[_checked(name, passed) for name, passed in checks.items()],
     )
 
 
 def materialized_each(
-    reports: list[StageReport], hindered: Mapping[str, str], *, previews: Mapping[str, bytes] | None = None
-) -> dg.MaterializeResult:
-    """The result of a stage that was built for several cities; `hindered` tells why others could not be."""
-    told = {
-        f"{report.city}: {name}": value
-        for report in reports
-        for name, value in _told(report, (previews or {}).get(report.city)).items()
-    }
-    every_city = _checked(EVERY_CITY, not hindered, hindered)
+    reports: Sequence[StageReport], hindered: Mapping[str, str], *, checks: Mapping[str, bool] | None = None,
+    previews: Mapping[str, bytes] | None = None, files: Mapping[str, Path] | None = None,
+) -> dg.MaterializeResult:  # fmt: skip
+    """The result of a stage that was built for several cities; `previews` and `files` are by city.
+
+    hindered: why a city could not be done, by city.
+    """
+    told = {f"{report.city}: {name}": value for report in reports for name, value in _told(report).items()}
+    pictures = {f"{city}: preview": _picture(png) for city, png in (previews or {}).items()}
+    paths = {f"{city}: report": dg.MetadataValue.path(path) for city, path in (files or {}).items()}
     return dg.MaterializeResult(
-        metadata={"dagster/row_count": len(reports), **told},
+        metadata={"dagster/row_count": len(reports), **paths, **told, **pictures},
         data_version=dg.DataVersion(json_digest({report.city: report.digest for report in reports})),
-        check_results=[every_city],
+        check_results=[
+            _checked(EVERY_CITY, not hindered, hindered),
+            *(_checked(name, passed) for name, passed in (checks or {}).items()),
+        ],
     )
 
 
@@ -70,19 +78,22 @@ def _checked(name: str, passed: bool, told: Mapping[str, str] | None = None) -> 
     return dg.AssetCheckResult(check_name=name, passed=bool(passed), metadata=texts)
 
 
-def _told(report: StageReport, preview: bytes | None) -> dict[str, Any]:
-    """Counts as numbers, losses as a table, facts and remarks as plain text, a picture."""
+def _told(report: StageReport) -> dict[str, Any]:
+    """Counts and figures as numbers, losses as a table, facts and remarks as plain text."""
     told: dict[str, Any] = {"reused": report.is_reused}
     told |= {name: count for name, count in report.counts.items() if not name.startswith(LOST)}
-    told |= {name: dg.MetadataValue.text(fact) for name, fact in report.record.about.items()}
+    told |= {name: _fact(fact) for name, fact in report.record.about.items() if fact}
     lost = {name: count for name, count in report.counts.items() if name.startswith(LOST)}
     if lost:
         told["lost"] = _lost_table(lost)
     if report.record.notes:
         told["notes"] = dg.MetadataValue.text("\n".join(report.record.notes))
-    if preview is not None:
-        told["preview"] = _picture(preview)
     return told
+
+
+def _fact(fact: str) -> dg.MetadataValue:
+    """Figures as numbers, so that Dagster draws them over time; all else as text."""
+    return dg.MetadataValue.float(float(fact)) if FIGURE.fullmatch(fact) else dg.MetadataValue.text(fact)
 
 
 def _lost_table(lost: Mapping[str, int]) -> dg.TableMetadataValue:
@@ -97,7 +108,6 @@ def _lost_table(lost: Mapping[str, int]) -> dg.TableMetadataValue:
 
 def _picture(png: bytes) -> dg.MetadataValue:
     """A picture inside the event; one that would weigh down the event log is left out, and that is said."""
-    text = f"![](data:image/png;base64,{b64encode(png).decode()})"
-    if len(text) > MAX_PREVIEW_BYTES:
-        return dg.MetadataValue.text(f"left out: {len(text):,} characters are too many for Dagster's event log")
-    return dg.MetadataValue.md(text)
+    if len(png) > MAX_PREVIEW_BYTES:
+        return dg.MetadataValue.text(f"left out: {len(png):,} bytes are too many for Dagster's event log")
+    return dg.MetadataValue.md(f"![](data:image/png;base64,{b64encode(png).decode()})")

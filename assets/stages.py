@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import dagster as dg
 
 from assets.config import AllCitiesConfig, StageConfig
-from assets.failures import UserMistake, user_mistakes
+from assets.failures import UserError, user_errors
 from pipeline.cities import load_cities, load_city
 from pipeline.stage import StageReport
 from pipeline.stages import STAGES, run_stage_of
@@ -34,9 +34,9 @@ def build(name: str, city: str, store: Store, config: StageConfig) -> StageRepor
     """Build a stage of a city with its settings of cities.yaml and what the run configuration gives.
 
     Raises:
-        UserMistake: the settings, the input or the state of the store do not allow it; the message says what to do.
+        UserError: the settings, the input or the state of the store do not allow it; the message says what to do.
     """
-    with user_mistakes():
+    with user_errors():
         return run_stage_of(store, load_city(city), name, config.overrides())
 
 
@@ -46,16 +46,16 @@ def build_each(
     """Build a stage of several cities: the reports of those that could be, and why the others could not.
 
     Raises:
-        UserMistake: it could be done for none of them.
+        UserError: it could be done for none of them.
     """
     reports, hindered = [], {}
     for city in cities:
         try:
             reports.append(build(name, city, store, config))
-        except UserMistake as mistake:
+        except UserError as mistake:
             hindered[city] = str(mistake.description)
     if not reports:
-        raise UserMistake("\n".join(hindered.values()))
+        raise UserError("\n".join(hindered.values()))
     return reports, hindered
 
 
@@ -70,11 +70,11 @@ def chosen_cities(
     """The cities this run is about: its partition's, else those of its configuration, else all that are ready.
 
     Raises:
-        UserMistake: one of them is not ready, or none is; `otherwise` is the message, with the city's key for CITY.
+        UserError: one of them is not ready, or none is; `otherwise` is the message, with the city's key for CITY.
     """
     partition = context.run.tags.get(PARTITION_TAG)
     wanted = [partition] if partition else (config.cities or ready)
     missing = [city for city in wanted if city not in ready]
     if missing or not wanted:
-        raise UserMistake(otherwise.replace("CITY", (missing or ["demo"])[0]))
+        raise UserError(otherwise.replace("CITY", (missing or ["demo"])[0]))
     return wanted

@@ -85,8 +85,8 @@ class Vgg19Features:
             if weights == "require":
                 place = weights_file or "a path of yours and name it as weights_file"
                 raise FileNotFoundError(
-                    f"the ImageNet weights of VGG19 are required, but {error}. Put torchvision's vgg19 file at {place}, "
-                    "connect to the network, or choose weights=builtin"
+                    f"the ImageNet weights of VGG19 are required, but {error}. Put torchvision's vgg19 file at "
+                    f"{place}, connect to the network, or choose weights=builtin"
                 ) from error
             _log.warning("No ImageNet weights: %s. A network of fixed random weights takes their place.", error)
             self.fell_back, self.backbone = str(error), "vgg19_fixed_seed"

@@ -21,10 +21,10 @@ POOL = 0
 WIDTHS = (64, 64, POOL, 128, 128, POOL, *[256] * 4, POOL, *[512] * 4, POOL, *[512] * 4, POOL)
 """Output channels of each convolution; POOL is a 2 x 2 max-pool."""
 NUM_FEATURES = 512
-FIXED_BIAS = 0.75
-RELU_VARIANCE = 0.657793
-"""variance of relu(x) for x normal with mean 0.75 and variance 1"""
-CENTRE_TAP = 4
+FIXED_BIAS = 1.0
+RELU_VARIANCE = 0.751088
+"""variance of relu(x) for x normal with mean 1 and variance 1"""
+CENTRE_TAP = 2
 """how much heavier the middle of a 3 x 3 filter is drawn than its rim"""
 DOWNLOAD_TIMEOUT_S = 30.0
 
@@ -52,11 +52,13 @@ def fixed_seed_weights(seed: int) -> dict[str, Tensor]:
 
     With the usual (He) initialisation each ReLU adds a common positive part to all channels; sixteen layers on, the
     features of any two pictures have a cosine of .99 and two directions hold nearly all the variance. Three changes,
-    all without looking at a picture: every filter but the first layer's sums to zero, so the common part is not
-    handed on; a bias of 0.75 keeps most units in their linear half, so that small differences neither vanish nor
-    blow up; the middle tap is heavier, so that depth mixes channels more than it blurs positions. Random crops of 9
-    photographs, told apart by a linear model: .72 to .83 before, .92 to .95 after. Each feature varies by about a
-    fifth of its mean between pictures, 200 times the rounding of float16.
+    none of which looks at a picture: every filter but the first layer's sums to zero, so the common part is not
+    handed on; a bias of 1 keeps most units in their linear half, so that small differences neither vanish nor blow
+    up; the middle tap is heavier, so that depth mixes channels more than it blurs positions. Each layer then keeps a
+    mean of 1 and a deviation of 1.0 to 1.3 before its ReLU. Random crops of 9 photographs, told apart by a linear
+    model: .83 before, .89 to .94 after over two seeds; effective directions 2 before, 6 to 9 after. A feature varies
+    between pictures by a sixth of its mean, 300 times the rounding of float16.
+    A bias of 0.5 tore like textures apart (.55, here .84); uncentred filters left differences of 3 to 5 % of the mean.
     Integers are drawn and centred exactly, then scaled once, so no rounding depends on the machine.
     """
     generator = torch.Generator().manual_seed(seed)

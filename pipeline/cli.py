@@ -94,9 +94,7 @@ def settings(city: CityArgument) -> None:
     """
     with _plain_errors():
         known = load_city(city)
-        told = {
-            name: known.settings(name, stage.settings).model_dump(mode="json") for name, stage in STAGES.items()
-        }
+        told = {name: known.settings(name, stage.settings).model_dump(mode="json") for name, stage in STAGES.items()}
         typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
 
 

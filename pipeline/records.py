@@ -59,7 +59,7 @@ _POIS = TableSpec(
         _column("semantic_label", pa.string()),              # top-level Foursquare category
         _column("rank", pa.int32()),                         # 1 = most popular
         _column("popularity", pa.float64(), nullable=True),  # 0..1, null where the source has none
-        _column("source", pa.string()),
+        _column("source", pa.string()),                      # file | demo
         _column("retrieved_utc", UTC),
     ]),
 )  # fmt: skip
@@ -76,7 +76,7 @@ _PLACES = TableSpec(
         _column("distance_m", pa.float64(), nullable=True),
         _column("name_similarity", pa.float64()),            # 0..100
         _column("is_match", pa.bool_()),
-        _column("decided_by", pa.string()),                  # distance_and_name | name_only | overrule
+        _column("decided_by", pa.string()),                  # distance_and_name | name_only | overrule | ambiguous
     ]),
 )  # fmt: skip
 
@@ -97,7 +97,7 @@ _POSTS = TableSpec(
         _column("num_media", pa.int32()),                    # photos and videos of the post, as its source tells
         _column("latitude", pa.float64(), nullable=True),    # of the post itself, else of its location
         _column("longitude", pa.float64(), nullable=True),
-        _column("source", pa.string()),
+        _column("source", pa.string()),                      # archive | demo
         _column("retrieved_utc", UTC),
         _column("state", pa.string()),                       # active | deleted
     ]),
@@ -124,7 +124,7 @@ _CURATED_POSTS = TableSpec(
         _column("user_key", pa.string()),
         _column("poi_id", pa.string()),
         _column("taken_utc", UTC),
-        _column("caption", pa.string()),
+        _column("caption", pa.string()),                     # without its hashtags
         _column("hashtags", pa.list_(pa.string())),          # without the rare ones
         _column("image_digests", pa.list_(pa.string())),     # readable ones only
     ]),

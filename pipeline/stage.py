@@ -61,8 +61,16 @@ def count_values(prefix: str, values: Iterable[str]) -> dict[str, int]:
 
 
 def run_stage(
-    store: Store, city: City, stage: str, *, code_version: str, settings: BaseModel, inputs: Mapping[str, str],
-    work: Callable[[], Outcome], outputs: tuple[str, ...] = (), weights: Mapping[str, str] | None = None,
+    store: Store,
+    city: City,
+    stage: str,
+    *,
+    code_version: str,
+    settings: BaseModel,
+    inputs: Mapping[str, str],
+    work: Callable[[], Outcome],
+    outputs: tuple[str, ...] = (),
+    weights: Mapping[str, str] | None = None,
 ) -> StageReport:
     """Run `work` unless the last complete run had the same digest and its outputs are untouched.
 

@@ -13,7 +13,7 @@ from pipeline.report import evaluate_mrlf
 from pipeline.stage import StageReport
 from pipeline.store import Store
 from pipeline.training import image_features, train_mrlf
-
+from pipeline.training.settings import TrainMrlfSettings
 
 Build: TypeAlias = Callable[[Store, City, Any], StageReport]
 
@@ -44,7 +44,7 @@ STAGES: dict[str, Stage] = {
         _stage("images", clean_images, clean_images.CleanImagesSettings, clean_images.build_clean_images),
         _stage("release", dataset, dataset.DatasetSettings, dataset.build_dataset),
         _stage("training", image_features, image_features.ImageFeaturesSettings, image_features.build_image_features),
-        _stage("training", train_mrlf, train_mrlf.TrainMrlfSettings, train_mrlf.build_train_mrlf),
+        _stage("training", train_mrlf, TrainMrlfSettings, train_mrlf.build_train_mrlf),
         _stage("report", evaluate_mrlf, evaluate_mrlf.EvaluateMrlfSettings, evaluate_mrlf.build_evaluate_mrlf),
     )
 }

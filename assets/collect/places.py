@@ -13,7 +13,6 @@ from assets.resources import StoreResource
 from assets.results import blocking_checks, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.collect.places import STAGE, PlacesSettings
-from pipeline.report.previews import poi_map_png
 
 PlacesConfig = run_config(PlacesSettings)
 
@@ -24,10 +23,8 @@ PlacesConfig = run_config(PlacesSettings)
     check_specs=blocking_checks(STAGE, some_match="At least one POI was matched with a place."),
 )  # fmt: skip
 def places(context: dg.AssetExecutionContext, config: PlacesConfig, store: StoreResource) -> dg.MaterializeResult:
-    """Which place of Instagram is which POI, how far apart they are and how alike their names; a person can overrule."""
-    city, data = context.partition_key, store.open()
-    report = build(STAGE, city, data, config)
+    """Which place of Instagram is which POI, how far apart they are, how alike their names; a person can overrule."""
+    report = build(STAGE, context.partition_key, store.open(), config)
     return materialized(
-        report, num_rows=report.counts["pairs"], checks={"some_match": report.counts["matched_pois"] > 0},
-        preview=poi_map_png(data, city),
+        report, num_rows=report.counts["pairs"], checks={"some_match": report.counts["matched_pois"] > 0}
     )  # fmt: skip

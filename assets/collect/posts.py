@@ -15,15 +15,15 @@ from assets.resources import StoreResource
 from assets.results import blocking_checks, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.collect.posts import STAGE, PostsSettings
+from pipeline.report.previews import poi_map_png
 
 PostsConfig = run_config(PostsSettings)
 FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=30), warn_window=timedelta(days=10))
-TRY_AGAIN = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 
 @dg.asset(
     deps=[places], partitions_def=CITIES, group_name="collect", kinds={"deltalake", "instagram"}, owners=OWNERS,
-    pool="instagram", retry_policy=TRY_AGAIN, freshness_policy=FRESH, code_version=code_version(STAGE),
+    pool="instagram", freshness_policy=FRESH, code_version=code_version(STAGE),
     check_specs=blocking_checks(
         STAGE,
         some_posts="At least one post was made at a POI.",
@@ -32,10 +32,11 @@ TRY_AGAIN = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTI
 )  # fmt: skip
 def posts(context: dg.AssetExecutionContext, config: PostsConfig, store: StoreResource) -> dg.MaterializeResult:
     """Posts with caption, hashtags, time and pictures; ids of people, posts and media are keyed pseudonyms."""
-    report = build(STAGE, context.partition_key, store.open(), config)
+    city, data = context.partition_key, store.open()
+    report = build(STAGE, city, data, config)
     counts = report.counts
     checks = {
         "some_posts": counts["posts"] > 0,
         "ledger_closes": counts["files"] == counts["kept"] + counts["dropped"] + counts["deferred"],
     }
-    return materialized(report, num_rows=counts["posts"], checks=checks)
+    return materialized(report, num_rows=counts["posts"], checks=checks, preview=poi_map_png(data, city))

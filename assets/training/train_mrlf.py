@@ -19,13 +19,13 @@ from pipeline.training.train_mrlf import STAGE, TrainMrlfSettings
 
 TrainMrlfConfig = run_config(TrainMrlfSettings, AllCitiesConfig)
 NO_DATASET = (
-    "there is no data set of CITY that passed its checks, so there is nothing to train on. Build it, and all before and after it, with\n"
+    "there is no data set of CITY that passed its checks, so there is nothing to train on. Build all of it with\n"
     '    dagster asset materialize --select "+evaluate_mrlf" --partition CITY'
 )
 
 
 @dg.asset(
-    deps=[dg.AssetDep(dataset, partition_mapping=ALL_CITIES), dg.AssetDep(image_features, partition_mapping=ALL_CITIES)],
+    deps=[dg.AssetDep(asset, partition_mapping=ALL_CITIES) for asset in (dataset, image_features)],
     group_name="training", kinds={"pytorch", "safetensors"}, owners=OWNERS, pool="gpu",
     code_version=code_version(STAGE), check_specs=[every_city_check(STAGE)],
 )  # fmt: skip

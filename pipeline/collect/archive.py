@@ -25,8 +25,8 @@ MAX_CAROUSEL = 20
 
 COMMENTS_SUFFIX = "_comments"
 HOW_TO_FILL = (
-    "put Instaloader's files there (.json or .json.xz with their pictures beside them; "
-    "`instaloader --no-videos` writes them), or name another folder as `archive` of posts in cities.yaml"
+    "put files there that Instaloader saved (.json or .json.xz, with their pictures beside them), "
+    "or name another folder as `archive` of posts in cities.yaml"
 )
 
 

@@ -142,8 +142,8 @@ def _no_locations(archive: Archive, num_posts: int) -> str:
     if num_posts == 0:
         return f"none of the {len(archive)} metadata files in {archive.root} is a post: {HOW_TO_FILL}"
     return (
-        f"none of the {num_posts} posts in {archive.root} tells its place: only posts with a location can be used; "
-        "collect posts of locations, for example with `instaloader %<location id>`"
+        f"none of the {num_posts} posts in {archive.root} tells its place: only posts that carry a location can be "
+        "used; name an archive of such posts as `archive` of posts in cities.yaml"
     )
 
 

@@ -35,7 +35,7 @@ def are_in_language(texts: Sequence[str], language: str) -> list[bool]:
     found: list[Language | None] = []
     for start in range(0, len(texts), BATCH_SIZE):
         found += detector.detect_languages_in_parallel_of(list(texts[start : start + BATCH_SIZE]))
-    detector.unload_language_models()
+    detector.unload_language_models()  # type: ignore[no-untyped-call]
     return [language_found == wanted for language_found in found]
 
 

@@ -68,7 +68,8 @@ class BuiltinPortraits:
         refined = _shrunk(picture, REFINE_SIDE_PX)
         scale = refined.shape[1] / searched.shape[1]
         found = _refine(refined, [box.scaled(scale) for box in faces], [box.scaled(scale) for box in bodies])
-        return cv2.resize(found.astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR).astype(np.bool_)
+        full = cv2.resize(found.astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(full, dtype=np.bool_)
 
     def _faces(self, picture: Picture) -> list[Box]:
         import cv2
@@ -122,7 +123,7 @@ def _refine(picture: Picture, faces: list[Box], bodies: list[Box]) -> Mask:
         return np.ones(hint.shape, dtype=np.bool_)
     cv2.setRNGSeed(0)
     cv2.grabCut(picture, hint, None, np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK)
-    return (hint == cv2.GC_FGD) | (hint == cv2.GC_PR_FGD)
+    return np.isin(hint, (cv2.GC_FGD, cv2.GC_PR_FGD))
 
 
 def _torso(face: Box, height: int, *, num_faces_wide: float) -> tuple[int, int, int, int]:

@@ -108,9 +108,7 @@ def _recipe(settings: PortraitMasksSettings, masker: PortraitMasker) -> str:
     return json_digest([STAGE, CODE_VERSION, made_by, masker.network, masker.weights_sha256])
 
 
-def _work(
-    store: Store, city: str, settings: PortraitMasksSettings, masker: PortraitMasker, recipe: str
-) -> Outcome:
+def _work(store: Store, city: str, settings: PortraitMasksSettings, masker: PortraitMasker, recipe: str) -> Outcome:
     pictures = picture_lists(store, city)
     forget_other_recipes(store, city, STAGE, recipe)
     wanted = {digest for digests in pictures.values() for digest in digests}

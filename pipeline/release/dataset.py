@@ -55,7 +55,8 @@ def build_dataset(store: Store, city: City, settings: DatasetSettings) -> StageR
     with store.lock(city.key, STAGE):
         floor = settings.min_posts_per_poi or city.settings("curated_posts", CuratedPostsSettings).min_posts_per_poi
         settings = settings.model_copy(update={"min_posts_per_poi": floor})
-        inputs = table_inputs(store, city.key, INPUTS)
+        told = json_digest([city.name, city.is_synthetic])  # both stand in the manifest
+        inputs = {**table_inputs(store, city.key, INPUTS), "city": told}
         _forget_if_gone(store, city.key)
         return run_stage(
             store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs, outputs=("drops",),

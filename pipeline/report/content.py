@@ -46,7 +46,8 @@ class PlaceResult:
     num_test: int
     num_right: int
     mistaken_for: int | None
-    """The number of the place told most often in its stead."""
+    """The number of the place told most often in its stead, and for how many posts."""
+    num_mistaken: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,7 @@ class Ledger:
 
 @dataclass(frozen=True, kw_only=True)
 class PictureStage:
-    """What did the work of one stage that looks at pictures, and the stage's remarks where that is a stand-in."""
+    """What did the work of one stage that looks at pictures, and what to know of it where that is a stand-in."""
 
     stage: str
     network: str

@@ -4,6 +4,9 @@ from collections import Counter
 
 import pyarrow.compute as pc
 
+from pipeline.images import clean_images, portrait_masks
+from pipeline.images.builtin_fill import BuiltinFill
+from pipeline.images.builtin_portraits import BuiltinPortraits
 from pipeline.release.read import Release
 from pipeline.release.split import SPLITS
 from pipeline.report.content import Ledger, LedgerLine, PictureStage, SplitSize
@@ -12,14 +15,22 @@ from pipeline.report.wording import plain
 from pipeline.stage import table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
+from pipeline.store.store import StageRecord
 
 LOSING_STAGES = ("posts", "curated_posts", "portrait_masks", "clean_images", "dataset")
 PICTURE_STAGES = ("portrait_masks", "clean_images", "image_features")
+STAND_INS = {
+    BuiltinPortraits.network: portrait_masks.FALLBACK_NOTE,
+    BuiltinFill.network: clean_images.FALLBACK_NOTE,
+    "vgg19_fixed_seed": "features come from a VGG19 of fixed random weights that never saw a picture",
+}
+"""What stands in for the paper's networks, by the name in a stage's record, and what to know of it."""
 
 
 def data_inputs(store: Store, city: str) -> dict[str, str]:
     """The digests of all that this module reads beside the release."""
-    tables = [("posts", "posts"), *((table, stage) for stage in LOSING_STAGES for table in ("drops", "deferred"))]
+    tables = [("posts", "posts"), ("image_features", "image_features")]
+    tables += [(table, stage) for stage in LOSING_STAGES for table in ("drops", "deferred")]
     records = [store.stage_record(city, stage) for stage in PICTURE_STAGES]
     told = [(record.about, record.notes) if record is not None else None for record in records]
     return {**table_inputs(store, city, tables), "picture_stages": json_digest(told)}
@@ -44,15 +55,17 @@ def city_ledger(store: Store, city: str, release: Release) -> Ledger:
 def picture_stages(store: Store, city: str) -> list[PictureStage]:
     """What did the work of each stage that looks at pictures, by the stage's own record."""
     records = [record for stage in PICTURE_STAGES if (record := store.stage_record(city, stage)) is not None]
-    return [
-        PictureStage(
-            stage=record.stage,
-            network=record.about.get("network") or record.about.get("backbone") or "not told",
-            weights_sha256=record.about.get("weights_sha256", ""),
-            notes=[plain(note, 400) for note in record.notes],
-        )
-        for record in records
-    ]
+    return [_picture_stage(record) for record in records]
+
+
+def _picture_stage(record: StageRecord) -> PictureStage:
+    """A stage that names a built-in network is on a stand-in also where the settings asked for it."""
+    network = record.about.get("network") or record.about.get("backbone") or "not told"
+    notes = record.notes or [STAND_INS[network]] if network in STAND_INS else record.notes
+    weights_sha256 = record.about.get("weights_sha256", "")
+    return PictureStage(
+        stage=record.stage, network=network, weights_sha256=weights_sha256, notes=[plain(note, 400) for note in notes]
+    )
 
 
 def split_sizes(release: Release) -> list[SplitSize]:

@@ -5,19 +5,21 @@ Writes reports/<city>/: report.html (loads nothing), report.md with its pictures
 """
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from pipeline.cities import City, Settings
 from pipeline.release.read import Release, latest_release
+from pipeline.report.content import Report
+from pipeline.report.data_facts import data_inputs
+from pipeline.report.gather import TrainedRun, gather
+from pipeline.report.render import render
+from pipeline.report.write import JSON_NAME, is_untouched, write_report
 from pipeline.stage import Outcome, StageError, StageReport, run_stage
 from pipeline.store import Store
-from pipeline.store.digests import file_digest
+from pipeline.store.digests import bytes_digest, file_digest
 from pipeline.store.folders import MANIFEST, Manifest
-
-if TYPE_CHECKING:
-    from pipeline.report.content import Report
+from pipeline.training.train_mrlf import latest_run
 
 STAGE = "evaluate_mrlf"
 CODE_VERSION = "1"
@@ -36,9 +38,6 @@ def build_evaluate_mrlf(store: Store, city: City, settings: EvaluateMrlfSettings
     Raises:
         StageError: there is no trained model or no data set, or the model was trained on another one.
     """
-    from pipeline.report.data_facts import data_inputs
-    from pipeline.training.train_mrlf import latest_run
-
     with store.lock(city.key, STAGE):
         release = latest_release(store, city.key)
         run = latest_run(store, city.key)
@@ -65,19 +64,12 @@ def _check_release(city: str, release: Release, run: Manifest) -> None:
 
 def _forget_if_changed(store: Store, city: str) -> None:
     """A report of which a file was deleted or edited by hand is made again."""
-    from pipeline.report.write import is_untouched
-
     record = store.stage_record(city, STAGE)
     if record is not None and not is_untouched(store.report_folder(city), record.about.get("report_sha256", "")):
         store.forget_stage_record(city, STAGE)
 
 
 def _work(store: Store, city: str, settings: EvaluateMrlfSettings, release: Release, run: Manifest) -> Outcome:
-    from pipeline.report.gather import TrainedRun, gather
-    from pipeline.report.render import render
-    from pipeline.report.write import JSON_NAME, write_report
-    from pipeline.store.digests import bytes_digest
-
     report = gather(
         store, city, release, TrainedRun.read(run), num_resamples=settings.num_resamples, seed=settings.seed
     )
@@ -89,14 +81,14 @@ def _work(store: Store, city: str, settings: EvaluateMrlfSettings, release: Rele
     )  # fmt: skip
 
 
-def _counts(report: "Report") -> dict[str, int]:
+def _counts(report: Report) -> dict[str, int]:
     return {
         "test_posts": report.num_test_posts, "test_users": report.num_test_users, "classes": len(report.places),
         "right": sum(place.num_right for place in report.places), "examples": len(report.examples),
     }  # fmt: skip
 
 
-def _about(report: "Report") -> dict[str, str]:
+def _about(report: Report) -> dict[str, str]:
     """The figures of MRLF, and of every simpler model its accuracy and MRLF's lead, as short texts."""
     ours, *others = report.models
     told = {

@@ -34,12 +34,12 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def new_figure(width_in: float, height_in: float) -> Any:
+def new_figure(width_in: float, height_in: float, dpi: int = 100) -> Any:
     """An empty figure without pyplot, which keeps figures open and is not safe in threads. Call inside `style()`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    figure = Figure(figsize=(width_in, height_in), dpi=dpi, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
@@ -49,6 +49,13 @@ def style() -> Any:
     import matplotlib
 
     return matplotlib.rc_context(STYLE)
+
+
+def halo() -> list[Any]:
+    """A white border that keeps text and lines apart from what is below them."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=3, foreground="white")]
 
 
 def png_bytes(figure: Any, dpi: int) -> bytes:

@@ -10,6 +10,7 @@ from pipeline.report.figure_style import (
     MID,
     PALE,
     drawable,
+    halo,
     new_figure,
     numbered,
     png_bytes,
@@ -20,6 +21,7 @@ REPORT_DPI = 170
 PREVIEW_DPI = 100
 MAX_COUNTS_IN_MATRIX = 24
 MAX_BARS = 40
+MAX_ARROWS = 20
 HATCHES = {"logistic_hashtags": "///", "logistic_text": "\\\\\\", "logistic_image": "...", "logistic_all": "xx"}
 
 
@@ -42,8 +44,9 @@ def accuracy_bars(models: Sequence[ModelResult]) -> bytes:
             axes.barh(row, 100 * estimate.value, 0.62, color=face, edgecolor=edge, hatch=HATCHES.get(model.name, ""))
             low, high = 100 * (estimate.value - estimate.low), 100 * (estimate.high - estimate.value)
             axes.errorbar(
-                100 * estimate.value, row, xerr=[[max(0.0, low)], [max(0.0, high)]], color=INK, capsize=4, lw=1.4
-            )
+                100 * estimate.value, row, xerr=[[max(0.0, low)], [max(0.0, high)]], color=INK, capsize=4, lw=1.4,
+                path_effects=halo(),
+            )  # fmt: skip
             axes.text(100 * estimate.high + 1.5, row, f"{100 * estimate.value:.1f}", va="center")
         axes.set_yticks(range(len(models)), [model.title for model in models])
         axes.get_yticklabels()[0].set_fontweight("bold")
@@ -126,15 +129,22 @@ def class_histogram(posts_by_place: Sequence[tuple[str, int]], *, title: str) ->
         return png_bytes(figure, PREVIEW_DPI)
 
 
-def error_arrows(confusion: Sequence[Sequence[int]], limit: int = 30) -> list[tuple[int, int, int]]:
-    """The most frequent mistakes: (row of the true place, row of the told one, posts), most posts first."""
-    mistakes = [
+def mistakes(confusion: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
+    """Every pair mixed up: (row of the true place, row of the told one, posts), most posts first."""
+    pairs = [
         (true, told, posts)
         for true, row in enumerate(confusion)
         for told, posts in enumerate(row)
         if posts and true != told
     ]
-    return sorted(mistakes, key=lambda mistake: (-mistake[2], mistake))[:limit]
+    return sorted(pairs, key=lambda pair: (-pair[2], pair))
+
+
+def drawn_mistakes(confusion: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
+    """The mistakes that a map has room for: those made more than once, where there are any."""
+    every = mistakes(confusion)
+    repeated = [pair for pair in every if pair[2] > 1]
+    return (repeated or every)[:MAX_ARROWS]
 
 
 def _write_counts(axes: Any, confusion: Sequence[Sequence[int]], shares: Sequence[Sequence[float]]) -> None:

@@ -126,16 +126,17 @@ def place_results(
             num_posts=label["num_posts"],
             num_test=sum(confusion[row]),
             num_right=confusion[row][row],
-            mistaken_for=_most_mistaken(confusion[row], row),
+            **_most_mistaken(confusion[row], row),
         )
         for row, label in enumerate(ordered)
     ]
     return places, confusion
 
 
-def _most_mistaken(told: list[int], row: int) -> int | None:
+def _most_mistaken(told: list[int], row: int) -> dict[str, Any]:
     wrong = [0 if column == row else posts for column, posts in enumerate(told)]
-    return wrong.index(max(wrong)) + 1 if max(wrong) else None
+    most = max(wrong)
+    return {"mistaken_for": wrong.index(most) + 1 if most else None, "num_mistaken": most}
 
 
 def _other_posts(what: str) -> str:
@@ -152,6 +153,6 @@ def _versions(release: Release, run: TrainedRun) -> list[Fact]:
         "weights (model.safetensors), sha256": run.manifest.files["model.safetensors"]["sha256"],
         "parameters": f"{about['num_parameters']:,}",
         "picture features": about["backbone"],
-        "training": f"{about['epochs']} epochs, {float(about['seconds']):.0f} s on {about['device']}",
+        "training": f"{about['epochs']} epochs, {float(about['seconds']):.0f} s (device: {about['device']})",
     }
     return [Fact(name=name, value=plain(value)) for name, value in told.items()]

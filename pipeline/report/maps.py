@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.report.figure_style import ACCENT, INK, MID, drawable, new_figure, numbered, png_bytes, style
+from pipeline.report.figure_style import ACCENT, INK, MID, drawable, halo, new_figure, numbered, png_bytes, style
 from pipeline.report.figures import PREVIEW_DPI, REPORT_DPI, message
 
 MAX_NAMED = 24
@@ -34,7 +34,7 @@ def poi_map(
     x, y = _degrees(points)
     width, height = _size(x, y)
     with style():
-        figure = new_figure(width, height)
+        figure = new_figure(width, height, dpi)
         axes = figure.subplots()
         axes.set_aspect(1 / max(0.05, math.cos(math.radians(sum(y) / len(y)))))
         _set_limits(axes, x, y)
@@ -42,7 +42,7 @@ def poi_map(
         area = [30 + 620 * point.num_posts / most for point in points]
         axes.scatter(x, y, s=area, facecolors="white", edgecolors=INK, linewidths=1.1, zorder=3)
         discs = [(30 + 620 * (point.num_right or 0) / most) if point.num_right else 0 for point in points]
-        axes.scatter(x, y, s=discs, facecolors=ACCENT, alpha=0.85, linewidths=0, zorder=4)
+        axes.scatter(x, y, s=discs, facecolors=ACCENT, linewidths=0, zorder=4)
         _draw_arrows(axes, x, y, area, arrows)
         axes.set(xlabel="longitude, °", ylabel="latitude, °")
         axes.ticklabel_format(useOffset=False)
@@ -84,7 +84,7 @@ def _draw_arrows(
         axes.annotate(
             "", xy=(x[told], y[told]), xytext=(x[true], y[true]), zorder=2,
             arrowprops={
-                "arrowstyle": "-|>", "color": MID, "lw": min(4.0, 0.7 + 0.5 * posts), "mutation_scale": 11,
+                "arrowstyle": "-|>", "color": MID, "lw": min(4.0, 0.6 + 0.4 * posts), "mutation_scale": 10,
                 "connectionstyle": "arc3,rad=0.18", "shrinkA": math.sqrt(area[true]) / 2,
                 "shrinkB": math.sqrt(area[told]) / 2 + 1,
             },
@@ -118,9 +118,10 @@ def _draw_names(
     for row in sorted(range(len(points)), key=lambda index: -y[index]):
         label = _label(points[row], len(points))
         text = axes.annotate(
-            label, xy=(x[row], y[row]), xytext=(0, 0), textcoords="offset points", fontsize=8, zorder=5
-        )
-        reach = math.sqrt(area[row]) / 2 + 3
+            label, xy=(x[row], y[row]), xytext=(0, 0), textcoords="offset points", fontsize=9, zorder=5,
+            path_effects=halo(),
+        )  # fmt: skip
+        reach = math.sqrt(area[row]) / 2 + 4
         boxes = [_place(text, side, reach) for side in _OFFSETS]
         costs = [_overlap(box, taken) + _outside(box, frame) for box in boxes]
         best = costs.index(min(costs))

@@ -18,6 +18,7 @@ from pipeline.report.figures import PREVIEW_DPI, class_histogram, message, train
 from pipeline.report.maps import MapPoint, preview_map
 from pipeline.stage import StageError
 from pipeline.store import Store
+from pipeline.training.train_mrlf import latest_run
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -77,8 +78,6 @@ def contact_sheet_png(store: Store, city: str) -> bytes:
 
 def training_curve_png(store: Store, city: str) -> bytes:
     """Loss and accuracy of the latest run over its epochs."""
-    from pipeline.training.train_mrlf import latest_run
-
     try:
         run = latest_run(store, city)
     except StageError:

@@ -20,6 +20,7 @@ MEANINGS = {
     "bad_time": "it carries no possible date",
     "video": "only a video, and no picture, belongs to the post",
     "image_missing": "its picture is not in the archive; it is waited for",
+    "waiting": "something of the post was missing when the release was made",
     "deleted": "the post was deleted at its source",
     # pictures
     "original_gone": "its picture is in the store no more",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.report import sentences, wording
 from pipeline.report.content import Example, Report
-from pipeline.report.figures import accuracy_bars, confusion_matrix, error_arrows, training_curve
+from pipeline.report.figures import accuracy_bars, confusion_matrix, drawn_mistakes, training_curve
 from pipeline.report.maps import MapPoint, poi_map
 from pipeline.report.write import JSON_NAME, file_digests
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 JSON_FORMAT = 1
 FIGURES = ("accuracy", "training", "confusion", "map")
-FILTERS = ("percent", "percent_range", "points", "points_range", "kilometres")
+FILTERS = ("certainty", "percent", "percent_range", "points", "points_range", "kilometres")
 
 
 def render(report: Report) -> dict[str, bytes]:
@@ -82,7 +82,7 @@ def _figures(report: Report) -> dict[str, bytes]:
         "accuracy": accuracy_bars(report.models),
         "training": training_curve(report.epochs, report.best_epoch),
         "confusion": confusion_matrix(report.places, report.confusion),
-        "map": poi_map(points, error_arrows(report.confusion)),
+        "map": poi_map(points, drawn_mistakes(report.confusion)),
     }
 
 

@@ -1,7 +1,7 @@
 """What the report says around its figures: notes that follow from the data, and what is always true of it."""
 
 from pipeline.report.content import Ledger, PictureStage, Report
-from pipeline.report.figures import error_arrows
+from pipeline.report.figures import drawn_mistakes, mistakes
 from pipeline.report.wording import percent, plural
 
 USED_FOR = {
@@ -25,14 +25,14 @@ MUST_NOT = (
 )
 
 RECONSTRUCTED = (
-    "MRLF is the model of Dai et al., IEEE ICC 2023, arXiv 2306.07935. Its authors published neither code nor data, "
-    "and no copy of the paper that we could read tells its parameters. Known from the paper are the kinds of input, "
-    "the character and word branches, the frozen VGG19, the fusion of captions and hashtags at the convolutional "
-    "layer, RMSprop and the rules of filtering. Reconstructed by us are the equations between them, all sizes, the "
-    "learning rate, the batch, the dropout, the length limits and the split; each is a named setting.",
+    "MRLF is the model of Dai et al., IEEE ICC 2023, arXiv 2306.07935. No code and no data of its authors was found, "
+    "and the copy of the paper that we have lacks its formulas and parameters. Known from the paper are the kinds of "
+    "input, the character and word branches, the frozen VGG19, the fusion of captions and hashtags at the "
+    "convolutional layer, RMSprop and the rules of filtering. Reconstructed by us are the equations between them, all "
+    "sizes, the learning rate, the batch, the dropout, the length limits and the split; each is a named setting.",
     "No figure of the paper is claimed or reproduced here. It reports accuracies of .828 for New York, .860 for "
     "Melbourne and .847 for Hong Kong on posts that only its authors hold: other data, not to be compared with this "
-    "page. The paper has no linear model beside its own; every table here has.",
+    "page. The paper reports no linear model; every table here does.",
 )
 
 
@@ -74,20 +74,21 @@ def training_note(report: Report) -> str:
 
 def map_note(report: Report) -> str:
     """The map in words."""
-    shown = error_arrows(report.confusion)
     num_wrong = sum(place.num_test - place.num_right for place in report.places)
-    drawn = sum(posts for _, _, posts in shown)
-    rest = "" if drawn == num_wrong else f" Only the {len(shown)} most frequent mistakes are drawn."
+    num_drawn = sum(posts for _, _, posts in drawn_mistakes(report.confusion))
+    which = (
+        "all mistakes" if num_drawn == num_wrong else f"the most frequent mistakes, {num_drawn} of {num_wrong} posts"
+    )
+    arrows = f" Arrows lead from the true place to the one told: {which}." if num_wrong else ""
     return (
-        "Map of the places. A ring's area is the number of test posts, the dark disc in it those named right. Arrows "
-        f"lead from the true place to the one told, thicker for more posts; {plural(num_wrong, 'answer')} of "
-        f"{report.num_test_posts:,} were wrong.{rest}"
+        "Map of the places. A ring's area is the number of test posts, the dark disc in it those named right "
+        f"({report.num_test_posts - num_wrong:,} of {report.num_test_posts:,}).{arrows}"
     )
 
 
 def describe_confusion(report: Report) -> str:
     """The confusion matrix in words."""
-    worst = error_arrows(report.confusion, limit=3)
+    worst = mistakes(report.confusion)[:3]
     if not worst:
         return "Confusion matrix: every test post is on the diagonal."
     named = "; ".join(
@@ -110,8 +111,8 @@ def ledger_sentence(ledger: Ledger) -> str:
     """The sum that has to come out."""
     return (
         f"{plural(ledger.num_seen, 'post')} seen = {ledger.num_released:,} released + {ledger.num_dropped:,} dropped "
-        f"+ {ledger.num_deferred:,} deferred. Each post that was lost is counted once, at the first rule it failed; a "
-        "deferred post may come back when what it lacks turns up."
+        f"+ {ledger.num_deferred:,} deferred. Each is counted once, at the first rule it failed; files of the archive "
+        "that are no posts count as well. A deferred post may come back when what it lacks turns up."
     )
 
 

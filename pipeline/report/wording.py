@@ -38,6 +38,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}\u202f%"
 
 
+def certainty(probability: float) -> str:
+    """A model's probability: never rounded up to certainty."""
+    return percent(probability) if probability < 0.9995 else f"over {percent(0.999)}"
+
+
 def percent_range(estimate: Estimate) -> str:
     """`83.1 to 92.6 %`."""
     return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}\u202f%"
@@ -67,7 +72,7 @@ def headline(ours: ModelResult, *, num_places: int) -> str:
     """The one sentence that says how good the model is."""
     return (
         f"MRLF names the right place of {num_places} for {percent(ours.accuracy.value)} of posts it has never seen "
-        f"(95\u202f% interval {percent_range(ours.accuracy)}). On average its answer is "
+        f"(95\u202f%\u00a0interval {percent_range(ours.accuracy)}). On average its answer is "
         f"{kilometres(ours.mean_km.value)} off."
     )
 

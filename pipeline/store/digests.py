@@ -40,7 +40,12 @@ def table_digest(table: pa.Table, spec: TableSpec) -> str:
 
 
 def stage_digest(
-    *, stage: str, city: str, code_version: str, settings: Mapping[str, object], inputs: Mapping[str, str],
+    *,
+    stage: str,
+    city: str,
+    code_version: str,
+    settings: Mapping[str, object],
+    inputs: Mapping[str, str],
     weights: Mapping[str, str],
 ) -> str:
     """The digest of all that a stage's result depends on: change any and the stage runs, change none and it does not.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 STAGE = "image_features"
 CODE_VERSION = "1"
+PRETRAINED = "vgg19"
 
 
 class ImageFeaturesSettings(Settings):
@@ -45,7 +46,10 @@ def build_image_features(store: Store, city: City, settings: ImageFeaturesSettin
     """Compute the features of the released pictures that have none by this backbone and these weights yet."""
     with store.lock(city.key, STAGE):
         release = latest_release(store, city.key)
-        backbone = make_backbone(settings)
+        try:
+            backbone = make_backbone(settings)
+        except (FileNotFoundError, ValueError) as error:  # weights that are required and missing, or are not VGG19's
+            raise StageError(f"image_features of {city.key}: {error}") from error
         return run_stage(
             store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs={"dataset": release.version},
             weights={backbone.backbone: backbone.weights_sha256}, outputs=("image_features",),
@@ -58,9 +62,7 @@ def make_backbone(settings: ImageFeaturesSettings) -> "Vgg19Features":
     """The network that the settings name; made once per process."""
     from models.vgg import Vgg19Features
 
-    return Vgg19Features(
-        weights=settings.weights, weights_file=settings.weights_file, image_size=settings.image_size
-    )
+    return Vgg19Features(weights=settings.weights, weights_file=settings.weights_file, image_size=settings.image_size)
 
 
 class FeatureWorker:
@@ -121,9 +123,10 @@ def _work(
     num_new = run_pictures(job, lambda rows: store.tables.append(city, STAGE, rows))
     table = store.tables.read(city, STAGE).to_pandas()
     outcomes = table[table["backbone"] == backbone.backbone].set_index("clean_digest")["outcome"]
-    notes = [f"features come from a fixed-seed VGG19 that never saw a picture: {backbone.fell_back}"]
+    why = backbone.fell_back or "the settings of this city ask for it (weights: builtin)"
+    notes = [f"picture features come from a fixed-seed VGG19 that never learned from a picture: {why}"]
     return Outcome(
         counts={"pictures": len(wanted), "new": num_new, **count_values("pictures", outcomes.loc[wanted])},
-        notes=notes if backbone.fell_back else [],
+        notes=notes if backbone.backbone != PRETRAINED else [],
         about={"backbone": backbone.backbone, "weights_sha256": backbone.weights_sha256},
     )  # fmt: skip

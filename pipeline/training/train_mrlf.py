@@ -153,7 +153,7 @@ def _about(
         "backbone_weights_sha256": features.about["weights_sha256"], "seconds": seconds,
         "epochs": len(fitted.history), "best_epoch": fitted.best_epoch,
         "num_parameters": sum(parameter.numel() for parameter in fitted.model.parameters()),
-        "device": fitted.train_config.device, "settings": settings.model_dump(mode="json"),
+        "device": fitted.model.head.weight.device.type, "settings": settings.model_dump(mode="json"),
         "scores": {split: dataclasses.asdict(score) for split, score in scores.items()},
     }  # fmt: skip
 

@@ -8,6 +8,7 @@ import dagster as dg
 
 from assets.resources import StoreResource
 from assets.sweep import sweep_dead_runs
+from assets.waiting import wait_patiently
 
 
 @dg.asset(pool="gpu")
@@ -20,6 +21,13 @@ def sleeper(store: StoreResource) -> None:
     (folder / f"ended-{number}").touch()
 
 
-defs = dg.Definitions(
-    assets=[sleeper], sensors=[sweep_dead_runs], resources={"store": StoreResource()}, executor=dg.in_process_executor
-)
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What assets.definitions has, with this one asset."""
+    wait_patiently()
+    return dg.Definitions(
+        assets=[sleeper],
+        sensors=[sweep_dead_runs],
+        resources={"store": StoreResource()},
+        executor=dg.in_process_executor,
+    )

@@ -49,7 +49,10 @@ def iphone_node(number: int = 1, *, is_videos: tuple[bool, ...] = (False,), **ch
 
     caption = changes.pop("caption", "a fine morning at the harbour #harbour #morning")
     parts = [
-        {"media_type": 2 if is_video else 1, "image_versions2": {"candidates": [{"url": f"https://x.invalid/{n}.jpg"}]}}
+        {
+            "media_type": 2 if is_video else 1,
+            "image_versions2": {"candidates": [{"url": f"https://x.invalid/{n}.jpg"}]},
+        }
         for n, is_video in enumerate(is_videos)
     ]
     media = {

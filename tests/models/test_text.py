@@ -26,11 +26,17 @@ def test_normalise(text, expected):
     [
         pytest.param("at the_dock, 7pm!", ["at", "the_dock", "7pm"], id="punctuation parts and is dropped"),
         pytest.param("don't", ["don", "t"], id="apostrophe parts"),
-        pytest.param("sun\u2600\ufe0f!!\U0001f600\U0001f600", ["sun", "\u2600\ufe0f", "\U0001f600", "\U0001f600"],
-                     id="each emoji is a word, its variation mark stays with it"),
+        pytest.param(
+            "sun\u2600\ufe0f!!\U0001f600\U0001f600",
+            ["sun", "\u2600\ufe0f", "\U0001f600", "\U0001f600"],
+            id="each emoji is a word, its variation mark stays with it",
+        ),
         pytest.param("\U0001f468\u200d\U0001f469 x", ["\U0001f468\u200d", "\U0001f469", "x"], id="joiner stays left"),
-        pytest.param("\u0939\u093f\u0928\u094d\u0926\u0940 x", ["\u0939\u093f\u0928\u094d\u0926\u0940", "x"],
-                     id="combining marks stay inside a word"),
+        pytest.param(
+            "\u0939\u093f\u0928\u094d\u0926\u0940 x",
+            ["\u0939\u093f\u0928\u094d\u0926\u0940", "x"],
+            id="combining marks stay inside a word",
+        ),
         pytest.param("\u0301 a", ["a"], id="a mark on nothing is dropped"),
         pytest.param("", [], id="empty"),
     ],
@@ -65,8 +71,12 @@ def test_json_round_trip_keeps_every_token_even_half_a_surrogate_pair():
 
 @pytest.mark.parametrize(
     "text",
-    ['{"words": []}', "[]", '{"format": 9, "characters": [], "words": [], "hashtags": []}',
-     '{"format": 1, "characters": ["a", "a"], "words": [], "hashtags": []}'],
+    [
+        '{"words": []}',
+        "[]",
+        '{"format": 9, "characters": [], "words": [], "hashtags": []}',
+        '{"format": 1, "characters": ["a", "a"], "words": [], "hashtags": []}',
+    ],
     ids=["fields missing", "not an object", "other format", "token twice"],
 )
 def test_a_foreign_vocabulary_is_refused(text):

@@ -18,7 +18,7 @@ from pipeline.collect.demo.posts import FIRST_DAY, DemoPlan, DemoPost, Era, Kind
 
 CUT_SHARE = 0.6
 HTML = b"<!DOCTYPE html>\n<html><head><title>Page not found</title></head><body><h1>Sorry</h1></body></html>\n"
-MP4 = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2\x00\x00\x00\x08free\x00\x00\x00\x10mdat\x00\x00\x00\x00\x00\x00\x00\x00"
+MP4 = b"\0\0\0\x18ftypisom\0\0\2\0isomiso2\0\0\0\x08free\0\0\0\x10mdat" + bytes(8)  # a video of no frames
 
 
 def write_archive(archive: Path, plan: DemoPlan, image_side: int) -> Iterator[DemoPost]:
@@ -31,8 +31,8 @@ def write_archive(archive: Path, plan: DemoPlan, image_side: int) -> Iterator[De
         folder.mkdir(parents=True, exist_ok=True)
         _write_post(folder, context, post, image_side)
         yield post
-    context.close()
-    _write_bystanders(archive, plan)
+    _write_bystanders(archive, context, plan)
+    context.close()  # type: ignore[no-untyped-call]
     for folder in sorted(path for path in [archive, *archive.rglob("*")] if path.is_dir()):
         _touch(folder, FIRST_DAY)
 
@@ -82,16 +82,14 @@ def _write_media(
     return written
 
 
-def _write_bystanders(archive: Path, plan: DemoPlan) -> None:
+def _write_bystanders(archive: Path, context: Any, plan: DemoPlan) -> None:
     """What stands in a real folder and is no post."""
-    from instaloader import FrozenNodeIterator, InstaloaderContext, Profile, save_structure_to_file
+    from instaloader import FrozenNodeIterator, Profile, save_structure_to_file
 
     post = plan.posts[0]
     folder = archive / f"%{post.location.location_id}"
-    context = InstaloaderContext(quiet=True)
     profile = folder / f"{username(post.user)}_{graphql_user(post.user)['id']}.json.xz"
     save_structure_to_file(Profile(context, graphql_user(post.user)), str(profile))
-    context.close()
     frozen = FrozenNodeIterator(
         query_hash=None, query_variables={}, query_referer=None, context_username=None, total_index=12,
         best_before=FIRST_DAY.timestamp(), remaining_data=None, first_node=None, doc_id=None,

@@ -51,12 +51,16 @@ def write_foreign(rng: Rng, language: str, place: int) -> str:
     return " ".join(_several(rng, known, int(rng.integers(1, 3)))).replace("{place}", PLACES[place].name)
 
 
-def write_hashtags(rng: Rng, place: int, num_places: int, user: int) -> tuple[str, ...]:
-    """Hashtags without their sign: of the city, the place, its category, a wrong place, and some that nobody shares."""
+def write_hashtags(rng: Rng, place: int, num_places: int, user: int, text: str) -> tuple[str, ...]:
+    """Hashtags without their sign: of the city, the place, its category, a wrong place, and some that nobody shares.
+
+    text: the caption they stand below; one that does not tell the place has its tags more often.
+    """
     tags: list[str] = []
+    is_told = any(words in text for words in (PLACES[place].name, *PLACES[place].details))
     if rng.random() < SHARES.generic_tags:
         tags += _zipf(rng, phrases.GENERIC_TAGS, 1 + int(rng.poisson(3)))
-    if rng.random() < SHARES.poi_tags:
+    if rng.random() < (SHARES.poi_tags if is_told else SHARES.poi_tags_alone):
         tags += _zipf(rng, PLACES[place].tags, int(rng.integers(1, 3)))
     if rng.random() < SHARES.category_tag:
         tags += _zipf(rng, phrases.CATEGORY_TAGS[PLACES[place].category], 1)

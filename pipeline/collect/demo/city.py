@@ -17,6 +17,7 @@ from typing import Any
 from pipeline.collect.demo.places import PLACES
 from pipeline.collect.demo.posts import FIRST_DAY, DemoPlan, plan_city
 from pipeline.collect.demo.settings import GENERATOR_VERSION, DemoSettings
+from pipeline.stage import StageError
 
 log = logging.getLogger("mrlf")
 
@@ -43,7 +44,7 @@ def write_demo_city(
     centre: latitude and longitude in degrees.
 
     Raises:
-        ValueError: `folder` holds something that is no demo city.
+        StageError: `folder` holds something that is no demo city.
     """
     told = _told(settings, centre, radius_km)
     city = DemoCity(archive=folder / "archive", pois_file=folder / "pois.csv")
@@ -86,7 +87,7 @@ def _tells(folder: Path) -> Any:
 
 def _refuse_foreign(folder: Path) -> None:
     if folder.exists() and not (folder / TELLS).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(
+        raise StageError(
             f"{folder} holds something that is no demo city (it has no {TELLS}): "
             "move it away, or name another folder for the demo city"
         )
@@ -100,7 +101,8 @@ def _write(folder: Path, plan: DemoPlan, settings: DemoSettings, told: dict[str,
     folder.mkdir(parents=True)
     log.info("writing the demo city: %d posts about %d invented places", len(plan.posts), len(plan.coordinates))
     posts = write_archive(folder / "archive", plan, settings.image_side)
-    for count, _ in enumerate(tqdm(posts, total=len(plan.posts), desc="demo city", unit="post", disable=None), start=1):
+    shown = tqdm(posts, total=len(plan.posts), desc="demo city", unit="post", disable=None)
+    for count, _ in enumerate(shown, start=1):
         if count % LOG_EVERY == 0:
             log.info("demo city: %d of %d posts written", count, len(plan.posts))
     _write_pois(folder / "pois.csv", plan)

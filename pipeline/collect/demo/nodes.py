@@ -8,7 +8,8 @@ import json
 import re
 from typing import Any
 
-from pipeline.collect.demo.posts import DemoPost, Era, Kind, Location, username
+from pipeline.collect.demo.locations import Location
+from pipeline.collect.demo.posts import DemoPost, Era, Kind, username
 
 Node = dict[str, Any]
 

@@ -159,12 +159,13 @@ OTHER_LANGUAGES = {
 }
 
 GENERIC_TAGS = (
-    "demoria", "photooftheday", "instagood", "travel", "visitdemoria", "weekend", "love", "photography", "city",
-    "happy", "demoriadiaries", "friends", "beautiful", "nofilter", "igersdemoria", "picoftheday", "citylife", "memories",
-    "explore", "goodvibes", "café", "wanderlust", "family", "sunday", "democity", "lifestyle", "smile", "moments",
-    "夜景", "throwback", "colours", "dayoff", "यात्रा", "streetphotography", "localgem", "hello", "autumn", "spring",
-    "fotografía", "discover", "home", "slowliving", "mood", "neighbourhood", "سفر", "weekendvibes", "today", "summer",
-    "winter", "straßenfoto", "light", "myview", "சுற்றுலா", "littlethings", "goodday", "ท่องเที่ยว", "snapshot",
+    "demoria", "photooftheday", "instagood", "travel", "visitdemoria", "weekend", "love", "photography",
+    "city", "happy", "demoriadiaries", "friends", "beautiful", "nofilter", "igersdemoria",
+    "picoftheday", "citylife", "memories", "explore", "goodvibes", "café", "wanderlust", "family",
+    "sunday", "democity", "lifestyle", "smile", "moments", "夜景", "throwback", "colours", "dayoff",
+    "यात्रा", "streetphotography", "localgem", "hello", "autumn", "spring", "fotografía", "discover",
+    "home", "slowliving", "mood", "neighbourhood", "سفر", "weekendvibes", "today", "summer", "winter",
+    "straßenfoto", "light", "myview", "சுற்றுலா", "littlethings", "goodday", "ท่องเที่ยว", "snapshot",
     "upforanything", "gününfotoğrafı", "syntheticcity",
 )  # fmt: skip
 """Tags of the whole city and of anything, the frequent ones first."""

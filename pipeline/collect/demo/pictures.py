@@ -27,11 +27,12 @@ SHAPES = ((1.0, 1.0), (1.0, 1.25), (1.33, 1.0))  # width and height in units of 
 SHAPE_CHANCES = (0.6, 0.25, 0.15)
 STYLE_JITTER = 0.05
 
+_OUTDOORS = ("lookout", "garden", "bridge", "ferry", "tram", "sunset", "flowers")
+_INDOORS = ("table", "bar", "shop", "gallery", "stage", "hall", "platform", "bokeh", "coffee")
 _SCENES = {
-    **{name: getattr(scenes_outdoors, name) for name in ("lookout", "garden", "bridge", "ferry", "tram", "sunset", "flowers")},
-    **{name: getattr(scenes_indoors, name) for name in ("table", "bar", "shop", "gallery", "stage", "hall", "platform")},
-    **{name: getattr(scenes_indoors, name) for name in ("bokeh", "coffee")},
-}  # fmt: skip
+    **{name: getattr(scenes_outdoors, name) for name in _OUTDOORS},
+    **{name: getattr(scenes_indoors, name) for name in _INDOORS},
+}
 
 Portrait = Literal["none", "side", "full"]
 
@@ -58,6 +59,8 @@ def draw(spec: PictureSpec, side: int) -> Picture:
     """The picture of a spec, its shorter side `side` pixels."""
     rng = np.random.default_rng(spec.key)
     wide, high = SHAPES[rng.choice(len(SHAPES), p=SHAPE_CHANCES)]
+    if spec.portrait == "full":
+        wide, high = min(wide, high), max(wide, high)  # in a wide picture a head leaves room beside it
     canvas = Canvas(round(wide * side), round(high * side))
     place = PLACES[spec.place]
     style = Style(
@@ -111,12 +114,11 @@ def _paste_portrait(
 
     height, width = pixels.shape[:2]
     if portrait == "full":
-        size = rng.uniform(1.2, 1.45) * max(height, width)
-        x, y = 0.5 * width - 0.46 * size, rng.uniform(-0.02, 0.02) * height
+        scale = width / rng.uniform(108, 128)
+        x, y = -rng.uniform(42, 54) * scale, -rng.uniform(8, 22) * scale
     else:
-        size = rng.uniform(0.62, 0.8) * min(height, width)
-        x, y = rng.uniform(-0.12, -0.02) * size, height - size
-    scale = size / 256
+        scale = rng.uniform(0.62, 0.8) * min(height, width) / 256
+        x, y = -rng.uniform(5, 30) * scale, height - 256 * scale
     matrix = np.array([[scale, 0, x], [0, scale, y]])
     if rng.random() < 0.5:
         matrix[0] = -scale, 0, width - x
@@ -142,5 +144,3 @@ def _develop(rng: np.random.Generator, pixels: Pixels) -> Pixels:
         picture *= 1 - np.float32(rng.uniform(0.1, 0.22)) * (rows[:, None, None] ** 2 + columns[None, :, None] ** 2)
     grain = rng.standard_normal((height, width), np.float32)[..., None]
     return np.clip(picture + grain * np.float32(rng.uniform(1.5, 6)), 0, 255).astype(np.uint8)
-
-

@@ -7,21 +7,19 @@ one group (place, pictures, words) never meet in one post.
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from math import cos, radians
 
 import numpy as np
 
 from pipeline.collect.demo import phrases
 from pipeline.collect.demo.captions import Words, join, write_foreign, write_hashtags, write_text
+from pipeline.collect.demo.locations import Location, city_locations, moved, place_coordinates
 from pipeline.collect.demo.pictures import PictureSpec, Portrait
-from pipeline.collect.demo.places import ELSEWHERE, PLACES
 from pipeline.collect.demo.settings import SHARES, DemoSettings
 
 Rng = np.random.Generator
 
 FIRST_DAY = datetime(2023, 3, 1, tzinfo=UTC)
 NUM_DAYS = 365
-KM_PER_DEGREE = 111.32
 
 
 class Kind(StrEnum):
@@ -63,17 +61,6 @@ GROUPS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Location:
-    """An Instagram location: one of a place's, or one that is no place of the list (`place` None)."""
-
-    location_id: int
-    name: str
-    latitude: float
-    longitude: float
-    place: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class DemoPost:
     """One post; `place` is what it is about, whatever its location says."""
 
@@ -108,8 +95,8 @@ def username(user: int) -> str:
 def plan_city(settings: DemoSettings, *, centre: tuple[float, float], radius_km: float) -> DemoPlan:
     """All that the city's files will say."""
     rng = np.random.default_rng([settings.seed, 0])
-    coordinates = _place_coordinates(rng, settings.num_pois, centre, radius_km)
-    locations = _locations(rng, coordinates, centre)
+    coordinates = place_coordinates(rng, settings.num_pois, centre, radius_km)
+    locations = city_locations(rng, coordinates, centre)
     kinds = _kinds(rng, settings.num_posts)
     places = _places_of_posts(rng, settings)
     users = _users_of_posts(rng, settings)
@@ -160,14 +147,16 @@ def _as_repost(rng: Rng, post: DemoPost, earlier: list[DemoPost]) -> DemoPost:
 
 
 def _words(rng: Rng, settings: DemoSettings, kinds: frozenset[Kind], place: int, user: int) -> Words:
-    tags = () if Kind.NO_HASHTAGS in kinds else write_hashtags(rng, place, settings.num_pois, user)
     if Kind.NO_CAPTION in kinds:
-        return Words(language="", text="", hashtags=tags)
-    if Kind.OTHER_LANGUAGE in kinds:
+        language, text = "", ""
+    elif Kind.OTHER_LANGUAGE in kinds:
         language = list(phrases.OTHER_LANGUAGES)[int(rng.integers(len(phrases.OTHER_LANGUAGES)))]
-        return Words(language=language, text=write_foreign(rng, language, place), hashtags=tags)
-    friend = username(int(rng.integers(settings.num_users)))
-    return Words(language="en", text=write_text(rng, place, settings.num_pois, friend), hashtags=tags)
+        text = write_foreign(rng, language, place)
+    else:
+        friend = username(int(rng.integers(settings.num_users)))
+        language, text = "en", write_text(rng, place, settings.num_pois, friend)
+    tags = () if Kind.NO_HASHTAGS in kinds else write_hashtags(rng, place, settings.num_pois, user, text)
+    return Words(language=language, text=text, hashtags=tags)
 
 
 def _pictures(
@@ -196,52 +185,19 @@ def _own_coordinates(
     rng: Rng, location: Location, kinds: frozenset[Kind], radius_km: float
 ) -> tuple[float, float]:  # fmt: skip
     distance_km = rng.uniform(1.2, 2.0) * max(radius_km, 3) if Kind.FAR in kinds else abs(rng.normal(0, 0.02))
-    return _moved((location.latitude, location.longitude), distance_km, rng.uniform(0, 2 * np.pi))
-
-
-def _moved(start: tuple[float, float], distance_km: float, angle: float) -> tuple[float, float]:
-    """The point at this distance in this direction, rounded to about 10 cm."""
-    latitude = start[0] + distance_km * float(np.sin(angle)) / KM_PER_DEGREE
-    longitude = start[1] + distance_km * float(np.cos(angle)) / (KM_PER_DEGREE * cos(radians(start[0])))
-    return round(latitude, 6), round(longitude, 6)
-
-
-def _place_coordinates(
-    rng: Rng, count: int, centre: tuple[float, float], radius_km: float
-) -> tuple[tuple[float, float], ...]:
-    """A sunflower's spiral: no two POIs are close, none is near the edge."""
-    turn = rng.uniform(0, 2 * np.pi)
-    return tuple(
-        _moved(centre, radius_km * 0.8 * ((index + 0.6) / count) ** 0.5, turn + 2.39996 * index)
-        for index in range(count)
-    )
-
-
-def _locations(
-    rng: Rng, coordinates: tuple[tuple[float, float], ...], centre: tuple[float, float]
-) -> tuple[Location, ...]:
-    """One or two locations per POI, tens of metres off, then those that are no POI."""
-    told = [
-        (name, coordinates[place], 0.05, place) for place in range(len(coordinates)) for name in PLACES[place].location_names
-    ]  # fmt: skip
-    told += [(name, centre, 0.5, None) for name in ELSEWHERE]
-    made = []
-    for number, (name, near, reach_km, place) in enumerate(told):
-        latitude, longitude = _moved(near, rng.uniform(0.2, 1.0) * reach_km, rng.uniform(0, 2 * np.pi))
-        made.append(
-            Location(location_id=900_000_001 + number, name=name, latitude=latitude, longitude=longitude, place=place)
-        )
-    return tuple(made)
+    return moved((location.latitude, location.longitude), distance_km, rng.uniform(0, 2 * np.pi))
 
 
 def _kinds(rng: Rng, count: int) -> list[frozenset[Kind]]:
     """The kinds of each post: within a group at most one, each at least once in the city."""
     kinds: list[set[Kind]] = [set() for _ in range(count)]
     for group in GROUPS:
-        order = iter(rng.permutation(count).tolist())
+        free = rng.permutation(count).tolist()
         for kind in group:
-            for _ in range(max(1, round(getattr(SHARES, kind.value) * count))):
-                kinds[next(order)].add(kind)
+            allowed = [number for number in free if kind is not Kind.REPOST or number >= count // 4]
+            for number in allowed[: max(1, round(getattr(SHARES, kind.value) * count))]:
+                kinds[number].add(kind)
+                free.remove(number)
     return [frozenset(own) for own in kinds]
 
 
@@ -270,5 +226,3 @@ def _times(rng: Rng, count: int) -> list[datetime]:
     while len(seconds) < count:
         seconds = sorted({*seconds, int(rng.integers(0, NUM_DAYS * 86_400))})
     return [FIRST_DAY + timedelta(seconds=second) for second in seconds]
-
-

@@ -1,12 +1,15 @@
 """Scenes under a roof or close by: table, bar, shop front, gallery, stage, hall, platform, and two from anywhere."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from pipeline.collect.demo.canvas import Canvas, Color, Point, jitter, mix, shade
 from pipeline.collect.demo.scenes_outdoors import WHITE, Rng, Style
 
 FOODS: tuple[Color, ...] = (
-    (0.80, 0.52, 0.20), (0.62, 0.22, 0.12), (0.45, 0.58, 0.22), (0.92, 0.78, 0.42), (0.55, 0.33, 0.18), (0.9, 0.35, 0.2),
+    (0.80, 0.52, 0.20), (0.62, 0.22, 0.12), (0.45, 0.58, 0.22),
+    (0.92, 0.78, 0.42), (0.55, 0.33, 0.18), (0.90, 0.35, 0.20),
 )  # fmt: skip
 CREAM: Color = (0.93, 0.89, 0.81)
 
@@ -19,7 +22,8 @@ def table(canvas: Canvas, rng: Rng, style: Style) -> None:
     for x in (0.33, 0.66):
         canvas.line([(x, 0), (x, 1)], shade(wood, 0.6), 0.006)
     x, y = rng.uniform(0.05, 0.7), rng.uniform(0.05, 0.7)
-    canvas.polygon([(x, y), (x + 0.3, y + 0.04), (x + 0.26, y + 0.3), (x - 0.04, y + 0.26)], jitter(rng, style.accent, 0.05))
+    napkin = [(x, y), (x + 0.3, y + 0.04), (x + 0.26, y + 0.3), (x - 0.04, y + 0.26)]
+    canvas.polygon(napkin, jitter(rng, style.accent, 0.05))
     for _ in range(rng.integers(2, 5)):
         _plate(canvas, rng, style, rng.uniform(0.15, 0.85), rng.uniform(0.15, 0.85), rng.uniform(0.13, 0.22))
     x, y = rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.9)
@@ -51,7 +55,8 @@ def bar(canvas: Canvas, rng: Rng, style: Style) -> None:
         x = rng.uniform(0.06, 0.1)
         while x < 0.9:
             width, height = rng.uniform(0.02, 0.04), rng.uniform(0.06, 0.13)
-            glass = style.accent if rng.random() < 0.35 else (rng.uniform(0.1, 0.9), rng.uniform(0.2, 0.7), rng.uniform(0.1, 0.6))
+            other = (rng.uniform(0.1, 0.9), rng.uniform(0.2, 0.7), rng.uniform(0.1, 0.6))
+            glass = style.accent if rng.random() < 0.35 else other
             canvas.rectangle(x, shelf - height, x + width, shelf, shade(jitter(rng, glass, 0.05), light))
             x += width + rng.uniform(0.008, 0.03)
     canvas.rectangle(0, 0.64, 1, 0.69, shade((0.62, 0.45, 0.3), light))
@@ -60,7 +65,8 @@ def bar(canvas: Canvas, rng: Rng, style: Style) -> None:
         canvas.line([(x, 0.69), (x, 1)], shade(style.accent, 0.4 * light), 0.006)
     for x in np.arange(rng.uniform(0.08, 0.2), 1, rng.uniform(0.22, 0.32)).tolist():
         canvas.line([(x, 0), (x, 0.14)], (0.1, 0.1, 0.1), 0.005)
-        canvas.polygon([(x - 0.05, 0.2), (x - 0.02, 0.14), (x + 0.02, 0.14), (x + 0.05, 0.2)], shade(style.accent, 0.8))
+        lamp = [(x - 0.05, 0.2), (x - 0.02, 0.14), (x + 0.02, 0.14), (x + 0.05, 0.2)]
+        canvas.polygon(lamp, shade(style.accent, 0.8))
         canvas.glow(x, 0.22, 0.06, (1.0, 0.82, 0.5), 0.7)
 
 
@@ -82,7 +88,7 @@ def shop(canvas: Canvas, rng: Rng, style: Style) -> None:
     canvas.rectangle(split + 0.05, 0.36, 0.92, 0.86, shade(style.accent, 0.65 * light))
     canvas.rectangle(split + 0.09, 0.42, 0.88, 0.64, shade((0.35, 0.42, 0.46), light))
     stripes = np.linspace(0.04, 0.96, 11).tolist()
-    for number, (x0, x1) in enumerate(zip(stripes, stripes[1:], strict=False)):
+    for number, (x0, x1) in enumerate(pairwise(stripes)):
         cloth = shade(style.accent if number % 2 else CREAM, light)
         canvas.polygon([(x0 * 0.92 + 0.04, 0.22), (x1 * 0.92 + 0.04, 0.22), (x1, 0.37), (x0, 0.37)], cloth)
     canvas.gradient(0.86, 1, shade((0.6, 0.58, 0.56), light), shade((0.45, 0.44, 0.43), light))
@@ -168,7 +174,8 @@ def platform(canvas: Canvas, rng: Rng, style: Style) -> None:
     """A train beside a platform that runs to a far point."""
     light, far, level = rng.uniform(0.55, 1.05), rng.uniform(0.42, 0.6), rng.uniform(0.4, 0.5)
     canvas.gradient(0, 1, shade((0.6, 0.66, 0.72), light), shade((0.8, 0.8, 0.78), light))
-    canvas.polygon([(0, 0), (1, 0), (far + 0.03, level - 0.05), (far - 0.03, level - 0.05)], shade((0.34, 0.36, 0.4), light))
+    roof = [(0, 0), (1, 0), (far + 0.03, level - 0.05), (far - 0.03, level - 0.05)]
+    canvas.polygon(roof, shade((0.34, 0.36, 0.4), light))
     for share in np.geomspace(0.08, 1, 7).tolist():
         y = level - 0.05 - share * (level - 0.05)
         canvas.line([(far - share * far, y), (far + share * (1 - far), y)], shade((0.5, 0.52, 0.55), light), 0.01)
@@ -187,13 +194,13 @@ def platform(canvas: Canvas, rng: Rng, style: Style) -> None:
     canvas.disc(x, 0.24, 0.05, CREAM)
 
 
-def _window(
-    canvas: Canvas, sides: Point, far: float, heights: Point, level: float, light: float
-) -> None:  # a quad on the train's side, in its perspective
+def _window(canvas: Canvas, sides: Point, far: float, heights: Point, level: float, light: float) -> None:
+    """A window on the train's side, in its perspective."""
     points: list[Point] = []
     for x, order in zip(sides, ((0.25, 0.5), (0.5, 0.25)), strict=True):
         near = 1 - x / far
-        top, foot = level - 0.03 + (heights[0] - level + 0.03) * near, level + 0.02 + (heights[1] - level - 0.02) * near
+        top = level - 0.03 + (heights[0] - level + 0.03) * near
+        foot = level + 0.02 + (heights[1] - level - 0.02) * near
         points += [(x, top + (foot - top) * share) for share in order]
     canvas.polygon(points, shade((0.18, 0.23, 0.28), light))
 
@@ -216,4 +223,5 @@ def coffee(canvas: Canvas, rng: Rng, style: Style) -> None:
     for share, color in ((1.25, (0.95, 0.94, 0.92)), (0.95, (0.85, 0.84, 0.82)), (0.85, (0.5, 0.32, 0.2))):
         canvas.disc(x, y, size * share, color)
     for share in (0.5, 0.34, 0.18):
-        canvas.ellipse(x, y + size * (0.4 - share), size * share, size * share * 0.8, mix((0.5, 0.32, 0.2), CREAM, 1 - share))
+        foam = mix((0.5, 0.32, 0.2), CREAM, 1 - share)
+        canvas.ellipse(x, y + size * (0.4 - share), size * share, size * share * 0.8, foam)

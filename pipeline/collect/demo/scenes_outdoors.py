@@ -95,9 +95,9 @@ def lookout(canvas: Canvas, rng: Rng, style: Style) -> None:
         canvas.polygon([*ridge, (1.0, 1.0), (0.0, 1.0)], color)
         if step == 1:
             x, height = rng.uniform(0.2, 0.8), rng.uniform(0.16, 0.3)
-            wall, roof = shade(style.second, sky.light), shade(style.accent, sky.light)
-            canvas.polygon([(x - 0.03, base), (x - 0.02, base - height), (x + 0.02, base - height), (x + 0.03, base)], wall)
-            canvas.polygon([(x - 0.04, base - height), (x, base - height - 0.08), (x + 0.04, base - height)], roof)
+            top, wall, roof = base - height, shade(style.second, sky.light), shade(style.accent, sky.light)
+            canvas.polygon([(x - 0.03, base), (x - 0.02, top), (x + 0.02, top), (x + 0.03, base)], wall)
+            canvas.polygon([(x - 0.04, top), (x, top - 0.08), (x + 0.04, top)], roof)
     canvas.texture(rng, horizon, 1, cells=(24, 16), amount=0.08)
     if rng.random() < 0.7:
         rail = shade(style.accent, 0.8 * sky.light)
@@ -118,7 +118,8 @@ def garden(canvas: Canvas, rng: Rng, style: Style) -> None:
     canvas.ellipse(x, y, 0.42, 0.14, shade(mix(sky.top, (0.3, 0.5, 0.5), 0.4), 0.9 * sky.light + 0.1))
     for _ in range(rng.integers(6, 14)):
         angle, reach = rng.uniform(0, 6.28), rng.uniform(0.1, 0.9)
-        canvas.ellipse(x + 0.38 * reach * np.cos(angle), y + 0.12 * reach * np.sin(angle), 0.035, 0.014, shade(lawn, 0.85))
+        dx, dy = 0.38 * reach * np.cos(angle), 0.12 * reach * np.sin(angle)
+        canvas.ellipse(x + dx, y + dy, 0.035, 0.014, shade(lawn, 0.85))
     for _ in range(rng.integers(20, 60)):
         flower = shade(jitter(rng, style.accent if rng.random() < 0.65 else style.second, 0.05), sky.light)
         canvas.disc(rng.random(), rng.uniform(0.82, 1.0), rng.uniform(0.008, 0.02), flower)
@@ -152,8 +153,10 @@ def ferry(canvas: Canvas, rng: Rng, style: Style) -> None:
     canvas.rectangle(x + 0.12 * size, y - 0.3 * size, x + 0.8 * size, y, white)
     canvas.rectangle(x + 0.55 * size, y - 0.48 * size, x + 0.68 * size, y - 0.3 * size, shade(style.second, sky.light))
     for share in np.arange(0.17, 0.75, 0.09).tolist():
-        canvas.rectangle(x + share * size, y - 0.21 * size, x + (share + 0.05) * size, y - 0.1 * size, (0.16, 0.22, 0.3))
-    canvas.polygon([(x, y), (x + size, y), (x + 0.9 * size, y + 0.15 * size), (x + 0.08 * size, y + 0.15 * size)], hull)
+        left, right = x + share * size, x + (share + 0.05) * size
+        canvas.rectangle(left, y - 0.21 * size, right, y - 0.1 * size, (0.16, 0.22, 0.3))
+    keel = y + 0.15 * size
+    canvas.polygon([(x, y), (x + size, y), (x + 0.9 * size, keel), (x + 0.08 * size, keel)], hull)
     canvas.rectangle(0, 0.9, 1, 1, shade((0.45, 0.33, 0.22), sky.light))
     for post in np.arange(rng.uniform(0, 0.15), 1, 0.2).tolist():
         canvas.rectangle(post, 0.74, post + 0.035, 1, shade((0.36, 0.26, 0.18), sky.light))
@@ -170,9 +173,10 @@ def tram(canvas: Canvas, rng: Rng, style: Style) -> None:
         width, top = rng.uniform(0.16, 0.28), rng.uniform(0.08, 0.3)
         wall = shade(jitter(rng, (0.72, 0.62, 0.52), 0.09), sky.light)
         canvas.rectangle(x, top, x + width, 0.72, wall)
+        glass = shade((0.3, 0.36, 0.42), 0.6 + 0.5 * sky.light)
         for row in np.arange(top + 0.05, 0.66, 0.1).tolist():
             for column in np.arange(x + 0.025, x + width - 0.04, 0.06).tolist():
-                canvas.rectangle(column, row, column + 0.03, row + 0.055, shade((0.3, 0.36, 0.42), 0.6 + 0.5 * sky.light))
+                canvas.rectangle(column, row, column + 0.03, row + 0.055, glass)
         x += width
     canvas.gradient(0.72, 1, shade((0.5, 0.5, 0.52), sky.light), shade((0.36, 0.36, 0.38), sky.light))
     canvas.texture(rng, 0.72, 1, cells=(50, 20), amount=0.06)

@@ -41,15 +41,15 @@ class Shares:
     cut: float = 0.004
     html: float = 0.003
     missing: float = 0.004
-    anywhere_scene: float = 0.15
-    own_scene: float = 0.60  # of the others: the place's own kind of picture
+    anywhere_scene: float = 0.13
+    own_scene: float = 0.68  # of the others: the place's own kind of picture
     # its words
     no_caption: float = 0.05
     other_language: float = 0.08
-    name: float = 0.38
+    name: float = 0.36
     category_sentence: float = 0.75
     second_category_sentence: float = 0.30
-    detail: float = 0.45
+    detail: float = 0.42
     neighbour_detail: float = 0.05
     other_name: float = 0.06
     typo: float = 0.06  # of every word
@@ -59,7 +59,8 @@ class Shares:
     # its hashtags
     no_hashtags: float = 0.05
     generic_tags: float = 0.60
-    poi_tags: float = 0.65
+    poi_tags: float = 0.58  # where the caption names the place or a detail of it
+    poi_tags_alone: float = 0.80  # where it does not: who does not write it tags it
     category_tag: float = 0.45
     wrong_tag: float = 0.12
     rare_tag: float = 0.20

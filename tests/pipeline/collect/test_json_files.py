@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.collect import json_files
 from pipeline.collect.json_files import UnreadableFile, parse_json, read_json
 
-GOOD = json.dumps({"a": [1, 2.5, True, False, None, "é\u00fc\U0001f600 \\ \" {"], "b": {"c": "x"}}, indent=1).encode()
+GOOD = json.dumps({"a": [1, 2.5, True, False, None, 'é\u00fc\U0001f600 \\ " {'], "b": {"c": "x"}}, indent=1).encode()
 
 
 def reason(path) -> str:

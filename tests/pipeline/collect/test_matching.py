@@ -50,7 +50,9 @@ LIGHTHOUSE = poi("p", "Old Lighthouse")
     ],
 )
 def test_a_location_matches_by_distance_and_name(name, north_m, expected):
-    assert matched([LIGHTHOUSE, poi("q", "Harbour Museum", north_m=5000)], location(name, north_m=north_m))[0] == expected
+    assert (
+        matched([LIGHTHOUSE, poi("q", "Harbour Museum", north_m=5000)], location(name, north_m=north_m))[0] == expected
+    )
 
 
 def test_the_most_similar_name_wins_over_the_nearer_place():
@@ -100,9 +102,16 @@ def test_all_pairs_within_reach_are_told_with_distance_and_similarity():
 
 @pytest.mark.parametrize(
     ("name", "normal"),
-    [("Café de l'Ópera", "cafe de lopera"), ("ＭＯＭＡ – N.Y.", "moma n y"), ("दिल्ली हाट", "दिल्ली हाट"), ("東京タワー", "東京タワー"),
-     ("Straße", "strasse"), ("🗼", "🗼"), ("", "")],
-)  # fmt: skip
+    [
+        ("Café de l'Ópera", "cafe de lopera"),
+        ("ＭＯＭＡ – N.Y.", "moma n y"),
+        ("दिल्ली हाट", "दिल्ली हाट"),
+        ("東京タワー", "東京タワー"),
+        ("Straße", "strasse"),
+        ("🗼", "🗼"),
+        ("", ""),
+    ],
+)
 def test_normal_names(name, normal):
     assert normal_name(name) == normal
 

@@ -31,7 +31,9 @@ def build(store, fake, **settings):
 
 
 def matches(store) -> dict[str, str]:
-    return {row["location_id"]: row["poi_id"] for row in store.tables.read("town", "places").to_pylist() if row["is_match"]}
+    return {
+        row["location_id"]: row["poi_id"] for row in store.tables.read("town", "places").to_pylist() if row["is_match"]
+    }
 
 
 def test_a_location_of_the_archive_is_matched(store, fake):
@@ -51,7 +53,8 @@ def test_posts_of_one_location_are_merged(fake):
     from pipeline.collect.archive import Archive
 
     for number, location in enumerate(
-        [{"id": 9, "name": "B"}, {"id": "9", "name": "A", "lat": 2, "lng": 3}, {"id": 9, "name": "B"}, {"id": 9}], start=2
+        [{"id": 9, "name": "B"}, {"id": "9", "name": "A", "lat": 2, "lng": 3}, {"id": 9, "name": "B"}, {"id": 9}],
+        start=2,
     ):
         fake.post(number, location=location)
     stubs, num_posts = scan_locations(Archive.scan(fake.folder).entries())
@@ -121,7 +124,7 @@ def test_a_folder_without_places_is_told(store, fake):
     for path in fake.folder.glob("*.json.xz"):
         path.unlink()
     fake.post(1, location=None)
-    with pytest.raises(StageError, match="none of the 1 posts .* tells its place"):
+    with pytest.raises(StageError, match=r"none of the 1 posts .* tells its place"):
         build(store, fake)
 
 
@@ -129,7 +132,7 @@ def test_a_folder_without_posts_is_told(store, fake):
     for path in fake.folder.glob("*.json.xz"):
         path.unlink()
     fake.json("a.json", instaloader_json({}, "Profile"))
-    with pytest.raises(StageError, match="none of the 1 metadata files .* is a post"):
+    with pytest.raises(StageError, match=r"none of the 1 metadata files .* is a post"):
         build(store, fake)
 
 

@@ -20,9 +20,9 @@ def poi(**changes) -> dict:
 
 def build(store, tmp_path, rows, city=CITY, name="pois.json", **settings):
     path = tmp_path / name
-    if name.endswith(".json"):
+    if name.lower().endswith(".json"):
         path.write_text(json.dumps(rows))
-    elif name.endswith(".csv"):
+    elif name.lower().endswith(".csv"):
         pd.DataFrame(rows).to_csv(path, index=False)
     else:
         pd.DataFrame(rows).to_parquet(path)
@@ -90,7 +90,9 @@ def test_a_city_across_the_date_line_has_pois_on_both_sides(store, tmp_path):
 
 @pytest.mark.fault("P6")
 def test_two_pois_of_one_name_are_two_and_told_apart(store, tmp_path):
-    build(store, tmp_path, [poi(address="1 Main St"), poi(poi_id="p2", address="9 Side St"), poi(poi_id="p3", name="")])
+    build(
+        store, tmp_path, [poi(address="1 Main St"), poi(poi_id="p2", address="9 Side St"), poi(poi_id="p3", name="")]
+    )
     assert [(row["poi_id"], row["name"]) for row in table(store)] == [
         ("p1", "Old Lighthouse (1 Main St)"), ("p2", "Old Lighthouse (9 Side St)"), ("p3", "p3"),
     ]  # fmt: skip
@@ -156,7 +158,9 @@ def test_an_unchanged_file_is_reused_and_a_changed_circle_is_not(store, tmp_path
     ("name", "content", "message"),
     [
         pytest.param("a.csv", b"poi_id,name\np1,x\n", "has no latitude", id="no coordinates"),
-        pytest.param("a.json", b'[{"poi_id": "p", "name": "x", "latitude": 1}]', "has no longitude", id="half of them"),
+        pytest.param(
+            "a.json", b'[{"poi_id": "p", "name": "x", "latitude": 1}]', "has no longitude", id="half of them"
+        ),
         pytest.param("a.json", b"[]", "the file is empty", id="empty list"),
         pytest.param("a.json", b'{"results": 5}', "no list of POIs", id="no list"),
         pytest.param("a.json", b'[{"poi_id": ', "not a JSON file of POIs", id="cut"),

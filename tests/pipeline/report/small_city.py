@@ -22,7 +22,7 @@ from pipeline.store.store import StageRecord
 
 SETTINGS = EvaluateMrlfSettings(num_resamples=100)
 SCRIPT = "<script>alert(1)</script>"
-HOSTILE_NAME = f"Grand {SCRIPT} $x^2$ | [x](javascript:alert(1)) Hôtel"
+HOSTILE_NAME = f'Grand {SCRIPT} " onerror="x $x^2$ | [x](javascript:alert(1)) Hôtel'
 CANARY = "canary-caption-7391"
 PLACES = [
     ("poi-a", HOSTILE_NAME, "Travel and Transport", 12.01, -30.02),

@@ -7,14 +7,21 @@ from PIL import Image
 
 from pipeline.report.content import Epoch, PlaceResult
 from pipeline.report.figure_style import drawable, numbered
-from pipeline.report.figures import class_histogram, confusion_matrix, error_arrows, message, training_curve
+from pipeline.report.figures import (
+    class_histogram,
+    confusion_matrix,
+    drawn_mistakes,
+    message,
+    mistakes,
+    training_curve,
+)
 from pipeline.report.maps import MapPoint, poi_map
 
 
 def place(number: int, name: str, category: str = "Food") -> PlaceResult:
     return PlaceResult(
         number=number, label=number - 1, name=name, category=category, latitude=1.0, longitude=2.0, num_posts=5,
-        num_test=2, num_right=1, mistaken_for=None,
+        num_test=2, num_right=1, mistaken_for=None, num_mistaken=0,
     )  # fmt: skip
 
 
@@ -61,8 +68,11 @@ def test_confusion_matrix(count):
 
 
 def test_mistakes_are_told_most_frequent_first_and_hits_never():
-    assert error_arrows([[5, 1, 0], [2, 0, 2], [0, 0, 3]]) == [(1, 0, 2), (1, 2, 2), (0, 1, 1)]
-    assert error_arrows([[5, 1, 0], [2, 0, 2], [0, 0, 3]], limit=1) == [(1, 0, 2)]
+    confusion = [[5, 1, 0], [2, 0, 2], [0, 0, 3]]
+    assert mistakes(confusion) == [(1, 0, 2), (1, 2, 2), (0, 1, 1)]
+    assert drawn_mistakes(confusion) == [(1, 0, 2), (1, 2, 2)]
+    assert drawn_mistakes([[1, 1], [0, 2]]) == [(0, 1, 1)]
+    assert mistakes([[1, 0], [0, 2]]) == drawn_mistakes([[1, 0], [0, 2]]) == []
 
 
 @pytest.mark.parametrize("num_epochs", [0, 1, 30])

@@ -9,7 +9,7 @@ import pipeline
 from pipeline.curate.rules import RULES
 from pipeline.report.content import Estimate, ModelResult
 from pipeline.report.reasons import MEANINGS, meaning_of
-from pipeline.report.wording import headline, kilometres, percent, plain, points, verdict
+from pipeline.report.wording import certainty, headline, kilometres, percent, plain, points, verdict
 
 
 def model(name: str, low: float | None = None, high: float = 0.0) -> ModelResult:
@@ -47,7 +47,7 @@ def test_every_model_is_told_of_once():
 
 
 def test_headline_has_the_figure_its_interval_and_the_distance():
-    assert headline(model("mrlf"), num_places=12).replace("\u202f", " ") == (
+    assert headline(model("mrlf"), num_places=12).replace("\u202f", " ").replace("\u00a0", " ") == (
         "MRLF names the right place of 12 for 88.1 % of posts it has never seen (95 % interval 83.1 to 92.6 %). "
         "On average its answer is 0.52 km off."
     )
@@ -55,6 +55,7 @@ def test_headline_has_the_figure_its_interval_and_the_distance():
 
 def test_numbers_read_well():
     assert [percent(0.5), kilometres(1.005)] == ["50.0\u202f%", "1.00\u202fkm"]
+    assert [certainty(0.5), certainty(0.99951)] == ["50.0\u202f%", "over 99.9\u202f%"]
     assert [points(0.0123), points(-0.0123), points(0.0), points(-0.0001)] == ["+1.2", "−1.2", "0.0", "0.0"]
 
 

@@ -1,0 +1,37 @@
+"""The fault suite's own book-keeping: one failed test fails its case, one skipped part skips it."""
+
+import json
+import os
+import subprocess
+import sys
+
+CASES = """
+import pytest
+
+@pytest.mark.fault("P1")
+def test_good(): pass
+
+@pytest.mark.fault("P1")
+@pytest.mark.fault("P10")
+def test_also_good(): pass
+
+@pytest.mark.fault("P2")
+@pytest.mark.parametrize("x", [0, 1])
+def test_one_of_two(x): assert x
+
+@pytest.mark.fault("P3")
+def test_not_here(): pytest.skip("no")
+
+def test_unmarked(): assert False
+"""
+
+
+def test_verdicts_are_the_last_line(tmp_path):
+    (tmp_path / "test_cases.py").write_text(CASES)
+    root = os.getcwd()
+    command = [sys.executable, "-m", "tests.faults", str(tmp_path), "-p", "no:cacheprovider"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": root})
+    last = json.loads(told.stdout.splitlines()[-1])
+    assert last == {"P1": "passed", "P2": "failed", "P3": "skipped", "P10": "passed"}
+    assert list(last) == ["P1", "P2", "P3", "P10"]
+    assert told.returncode == 1

@@ -1,0 +1,140 @@
+"""The rules of curation: each alone at its border, in order, and none loses a post."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.curate.rules import RULES, Candidate, Limits, apply_rules, caption_text, frequent_hashtags, words_of
+
+LIMITS = Limits(max_poi_distance_km=2.0, min_hashtag_count=2, min_posts_per_poi=1, language="en")
+FREQUENT = frozenset({"harbour", "sun"})
+
+
+def post(**changes) -> Candidate:
+    """A post that passes every rule, then `changes`."""
+    return Candidate(**{
+        "post_key": "k1", "poi_id": "p1", "caption": "a fine morning #harbour", "hashtags": ("harbour",),
+        "image_digests": ("d",), "distance_km": 0.1, "is_active": True, **changes,
+    })  # fmt: skip
+
+
+def is_english(texts: list[str]) -> list[bool]:
+    """Every text but those that say so."""
+    return ["nicht" not in text for text in texts]
+
+
+def reason(**changes) -> str | None:
+    kept, drops = apply_rules([post(**changes)], FREQUENT, LIMITS, is_english)
+    assert len(kept) + len(drops) == 1
+    return drops.get("k1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({}, None, id="good post"),
+        pytest.param({"is_active": False}, "deleted", id="deleted"),
+        pytest.param({"distance_km": 2.0}, None, id="exactly at the border"),
+        pytest.param({"distance_km": 2.0001}, "far_from_poi", id="just past the border"),
+        pytest.param({"distance_km": None}, None, id="no coordinates: the match of its location counts"),
+        pytest.param({"caption": ""}, "no_text", id="no caption"),
+        pytest.param({"caption": "#harbour #sun"}, "no_text", id="hashtags only"),
+        pytest.param({"caption": "<USER> <URL> 🎉 2024 !"}, "no_text", id="placeholders, emoji and numbers only"),
+        pytest.param({"caption": "nicht doch"}, "not_english", id="another language"),
+        pytest.param({"caption": "fine #nicht"}, None, id="hashtags do not tell the language"),
+        pytest.param({"hashtags": ()}, "no_hashtag", id="no hashtag"),
+        pytest.param({"hashtags": ("rare",)}, "no_hashtag", id="rare hashtags only"),
+        pytest.param({"image_digests": ()}, "no_image", id="no picture that can be read"),
+        pytest.param({"is_active": False, "distance_km": 9.0}, "deleted", id="first rule names it"),
+        pytest.param({"distance_km": 9.0, "caption": ""}, "far_from_poi", id="distance before text"),
+        pytest.param({"caption": "nicht", "hashtags": ()}, "not_english", id="language before hashtags"),
+        pytest.param({"hashtags": (), "image_digests": ()}, "no_hashtag", id="hashtags before pictures"),
+    ],
+)
+@pytest.mark.fault("I16")
+def test_the_first_failing_rule_names_the_reason(changes, expected):
+    assert reason(**changes) == expected
+
+
+def test_another_language_has_its_own_reason():
+    limits = Limits(max_poi_distance_km=2, min_hashtag_count=1, min_posts_per_poi=1, language="de")
+    assert apply_rules([post()], FREQUENT, limits, lambda texts: [False])[1] == {"k1": "not_de"}
+
+
+def test_a_kept_post_has_its_text_without_hashtags_and_its_frequent_hashtags_in_order():
+    ((kept,), _) = apply_rules(
+        [post(caption="a #sun day\nwith <USER> #rare", hashtags=("sun", "rare", "harbour"))],
+        FREQUENT,
+        LIMITS,
+        is_english,
+    )
+    assert (kept.caption, kept.hashtags) == ("a day with <USER>", ("sun", "harbour"))
+
+
+def test_the_floor_counts_what_the_other_rules_left():
+    limits = Limits(max_poi_distance_km=2, min_hashtag_count=1, min_posts_per_poi=2, language="en")
+    posts = [
+        post(post_key="a"), post(post_key="b"),
+        post(post_key="c", poi_id="p2"), post(post_key="d", poi_id="p2", caption=""),
+    ]  # fmt: skip
+    kept, drops = apply_rules(posts, FREQUENT, limits, is_english)
+    assert [one.post_key for one in kept] == ["a", "b"]
+    assert drops == {"c": "poi_below_floor", "d": "no_text"}
+
+
+def test_a_hashtag_is_counted_once_per_active_post():
+    posts = [
+        post(post_key="a", hashtags=("sun", "sun")), post(post_key="b", hashtags=("sun", "sea")),
+        post(post_key="c", hashtags=("sea",), is_active=False),
+    ]  # fmt: skip
+    assert frequent_hashtags(posts, 1) == {"sun", "sea"}
+    assert frequent_hashtags(posts, 2) == {"sun"}
+    assert frequent_hashtags(posts, 3) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Best day ever! 🎉", "Best day ever!"),
+        ("with <USER> at 10:30 — see <URL>", "with at — see"),
+        ("10/10 🙌🏽", ""),
+        ("नमस्ते दिल्ली", "नमस्ते दिल्ली"),
+        ("...", ""),
+    ],
+)
+def test_words_of_a_text(text, words):
+    assert words_of(text) == words
+
+
+def test_a_caption_keeps_its_placeholders():
+    assert caption_text("with <USER>\n#a#b and #c") == "with <USER> and"
+
+
+CANDIDATES = st.lists(
+    st.builds(
+        Candidate,
+        post_key=st.uuids().map(str),
+        poi_id=st.sampled_from("pqr"),
+        caption=st.sampled_from(["", "good day", "nicht", "#sun", "🎉"]),
+        hashtags=st.lists(st.sampled_from(["sun", "sea", "rare"]), max_size=3).map(tuple),
+        image_digests=st.sampled_from([(), ("d",)]),
+        distance_km=st.none() | st.floats(0, 4),
+        is_active=st.booleans(),
+    ),
+    max_size=30,
+    unique_by=lambda candidate: candidate.post_key,
+)
+
+
+@given(CANDIDATES, st.integers(1, 3), st.integers(1, 4))
+def test_every_post_is_kept_or_dropped_once_and_order_does_not_matter(posts, min_hashtag_count, min_posts_per_poi):
+    limits = Limits(
+        max_poi_distance_km=2, min_hashtag_count=min_hashtag_count, min_posts_per_poi=min_posts_per_poi, language="en"
+    )
+    frequent = frequent_hashtags(posts, min_hashtag_count)
+    kept, drops = apply_rules(posts, frequent, limits, is_english)
+    assert {one.post_key for one in kept} | drops.keys() == {one.post_key for one in posts}
+    assert len(kept) + len(drops) == len(posts)
+    assert set(drops.values()) <= set(RULES)
+    again, same_drops = apply_rules(posts[::-1], frequent, limits, is_english)
+    assert (again[::-1], same_drops) == (kept, drops)

@@ -1,0 +1,58 @@
+"""The command line: what the user can mend is one line and status 1, never a traceback."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.cities import load_city
+from pipeline.cli import app
+from pipeline.stages import STAGES
+
+
+@pytest.fixture
+def mrlf(tmp_path, monkeypatch):
+    """Runs `mrlf` with a data folder of its own."""
+    monkeypatch.setenv("MRLF_DATA", str(tmp_path / "data"))
+    return lambda *words: CliRunner().invoke(app, list(words))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        pytest.param(("run", "rome"), "there is no city 'rome'", id="a city that is not in cities.yaml"),
+        pytest.param(("run", "demo", "--to", "masks"), "there is no stage 'masks'", id="a stage that does not exist"),
+        pytest.param(("run", "melbourne"), "cities.yaml", id="a city without a POI file"),
+        pytest.param(("run", "demo", "--only", "train_mrlf"), "there is no data set of demo", id="no data set"),
+        pytest.param(("verify", "demo"), "there is no data set of demo", id="nothing to verify"),
+    ],
+)
+def test_a_users_mistake_is_one_line(mrlf, words, message):
+    told = mrlf(*words)
+    assert told.exit_code == 1
+    assert message in told.output
+    assert "Traceback" not in told.output
+
+
+def test_the_settings_of_a_city_are_printed_whole(mrlf):
+    told = json.loads(mrlf("settings", "demo").stdout)
+    assert list(told) == list(STAGES)
+    assert told["curated_posts"]["min_hashtag_count"] == load_city("demo").stages["curated_posts"]["min_hashtag_count"]
+    assert json.loads(mrlf("settings", "melbourne").stdout)["curated_posts"]["min_hashtag_count"] == 50
+
+
+def test_an_unknown_stage_in_cities_yaml_is_told(mrlf, tmp_path, monkeypatch):
+    path = tmp_path / "cities.yaml"
+    path.write_text("cities: {demo: {name: D, latitude: 0, longitude: 0, radius_km: 1, curated_post: {}}}")
+    monkeypatch.setenv("MRLF_CITIES", str(path))
+    assert "curated_post" in mrlf("run", "demo").output
+
+
+def test_status_tells_what_is_not_built(mrlf):
+    told = mrlf("status", "demo")
+    assert told.exit_code == 0
+    assert told.stdout.count("not built yet") == len(STAGES)
+
+
+def test_help_has_examples(mrlf):
+    assert "mrlf run demo" in mrlf("run", "--help").stdout
