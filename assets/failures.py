@@ -1,5 +1,6 @@
 """Failures: a user's mistake ends a step with its message alone, without a traceback and without a second try."""
 
+import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,8 @@ from dagster._utils.error import SerializableErrorInfo
 
 from pipeline.store.store import StageBusyError
 
-OUR_CODE = tuple(str(Path(__file__).parent.parent / package) for package in ("pipeline", "models", "assets"))
+PACKAGES = ("pipeline", "models", "assets")
+FOLDERS = tuple(f"{Path(__file__).parent.parent / package}{os.sep}" for package in PACKAGES)
 
 
 class UserError(DagsterUserCodeProcessError, dg.Failure):
@@ -41,6 +43,7 @@ def user_errors() -> Iterator[None]:
         raise dg.RetryRequested(max_retries=2, seconds_to_wait=30) from error
     except (ValueError, StageBusyError, OSError) as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
-        if not last.filename.startswith(OUR_CODE):
+        is_named_here = type(error).__module__.split(".")[0] in PACKAGES
+        if not is_named_here and not last.filename.startswith(FOLDERS):
             raise
         raise UserError(str(error), f"{Path(last.filename).name}:{last.lineno} in {last.name}") from None

@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
+from assets.failures import user_errors
 from assets.sweep import say_alive, sweep
 from pipeline.store import Store
 
@@ -16,10 +17,11 @@ class StoreResource(dg.ConfigurableResource):
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Before the first step of a run asks for its place in a pool, dead runs give theirs back."""
-        if context.instance is not None and context.run_id is not None:
-            say_alive(context.instance, context.run_id)
+        if context.instance is not None and context.run is not None:
+            say_alive(context.instance, context.run.run_id)
             sweep(context.instance)
 
     def open(self) -> Store:
         """The store, looked up when it is used and not when the definitions are loaded."""
-        return Store(Path(self.root)) if self.root else Store.open()
+        with user_errors():
+            return Store(Path(self.root)) if self.root else Store.open()

@@ -1,24 +1,17 @@
-"""Results: what a stage tells, as Dagster shows it: numbers, a table of drops, remarks, checks and a picture.
+"""Results: what Dagster is handed when a stage was built, with the checks of its asset."""
 
-Law: no text of a user comes in here, only counts and our own words; names of POIs are shown as plain text, never as
-Markdown. A picture is of POIs, classes, curves, or of pictures without people.
-"""
-
-import re
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 
+from assets.failures import UserError
+from assets.metadata import picture, told
 from pipeline.stage import StageReport
 from pipeline.store.digests import json_digest
 
-MAX_PREVIEW_BYTES = 200_000
-LOST = ("dropped/", "deferred/")
 EVERY_CITY = "every_city"
-FIGURE = re.compile(r"[+-]?\d+\.\d+")
+Results = Iterator[dg.MaterializeResult]
 
 
 def blocking_checks(asset: str, **descriptions: str) -> list[dg.AssetCheckSpec]:
@@ -42,14 +35,22 @@ def every_picture_has_an_outcome(report: StageReport) -> bool:
 
 def materialized(
     report: StageReport, *, num_rows: int, checks: Mapping[str, bool], preview: bytes | None = None
-) -> dg.MaterializeResult:
-    """The result of a stage that was built for one city."""
-    pictures = {"preview": _picture(preview)} if preview is not None else {}
-    return dg.MaterializeResult(
-        metadata={"dagster/row_count": num_rows, **_told(report), **pictures},
+) -> Results:
+    """The result of a stage that was built for one city.
+
+    Raises:
+        UserError: afterwards, a check failed; Dagster's own words for that name the check and no more.
+    """
+    pictures = {"preview": picture(preview)} if preview is not None else {}
+    yield dg.MaterializeResult(
+        metadata={"dagster/row_count": num_rows, **told(report), **pictures},
         data_version=dg.DataVersion(report.digest),
         check_results=[_checked(name, passed) for name, passed in checks.items()],
     )
+    failed = [name for name, passed in checks.items() if not passed]
+    if failed:
+        sentence = f"{report.stage} of {report.city} failed its check {', '.join(failed)}"
+        raise UserError("; ".join([sentence, *report.record.notes]))
 
 
 def materialized_each(
@@ -60,11 +61,11 @@ def materialized_each(
 
     hindered: why a city could not be done, by city.
     """
-    told = {f"{report.city}: {name}": value for report in reports for name, value in _told(report).items()}
-    pictures = {f"{city}: preview": _picture(png) for city, png in (previews or {}).items()}
+    facts = {f"{report.city}: {name}": value for report in reports for name, value in told(report).items()}
+    pictures = {f"{city}: preview": picture(png) for city, png in (previews or {}).items()}
     paths = {f"{city}: report": dg.MetadataValue.path(path) for city, path in (files or {}).items()}
     return dg.MaterializeResult(
-        metadata={"dagster/row_count": len(reports), **paths, **told, **pictures},
+        metadata={"dagster/row_count": len(reports), **paths, **facts, **pictures},
         data_version=dg.DataVersion(json_digest({report.city: report.digest for report in reports})),
         check_results=[
             _checked(EVERY_CITY, not hindered, hindered),
@@ -73,41 +74,6 @@ def materialized_each(
     )
 
 
-def _checked(name: str, passed: bool, told: Mapping[str, str] | None = None) -> dg.AssetCheckResult:
-    texts = {key: dg.MetadataValue.text(value) for key, value in (told or {}).items()}
+def _checked(name: str, passed: bool, why: Mapping[str, str] | None = None) -> dg.AssetCheckResult:
+    texts = {key: dg.MetadataValue.text(value) for key, value in (why or {}).items()}
     return dg.AssetCheckResult(check_name=name, passed=bool(passed), metadata=texts)
-
-
-def _told(report: StageReport) -> dict[str, Any]:
-    """Counts and figures as numbers, losses as a table, facts and remarks as plain text."""
-    told: dict[str, Any] = {"reused": report.is_reused}
-    told |= {name: count for name, count in report.counts.items() if not name.startswith(LOST)}
-    told |= {name: _fact(fact) for name, fact in report.record.about.items() if fact}
-    lost = {name: count for name, count in report.counts.items() if name.startswith(LOST)}
-    if lost:
-        told["lost"] = _lost_table(lost)
-    if report.record.notes:
-        told["notes"] = dg.MetadataValue.text("\n".join(report.record.notes))
-    return told
-
-
-def _fact(fact: str) -> dg.MetadataValue:
-    """Figures as numbers, so that Dagster draws them over time; all else as text."""
-    return dg.MetadataValue.float(float(fact)) if FIGURE.fullmatch(fact) else dg.MetadataValue.text(fact)
-
-
-def _lost_table(lost: Mapping[str, int]) -> dg.TableMetadataValue:
-    """One row per outcome and reason, the names as the ledger has them: `dropped/not_english` -> 12."""
-    columns = [dg.TableColumn("outcome"), dg.TableColumn("reason"), dg.TableColumn("posts", "int")]
-    rows = [
-        dg.TableRecord(dict(zip(("outcome", "reason", "posts"), (*name.split("/", 1), count), strict=True)))
-        for name, count in lost.items()
-    ]
-    return dg.MetadataValue.table(rows, dg.TableSchema(columns))
-
-
-def _picture(png: bytes) -> dg.MetadataValue:
-    """A picture inside the event; one that would weigh down the event log is left out, and that is said."""
-    if len(png) > MAX_PREVIEW_BYTES:
-        return dg.MetadataValue.text(f"left out: {len(png):,} bytes are too many for Dagster's event log")
-    return dg.MetadataValue.md(f"![](data:image/png;base64,{b64encode(png).decode()})")

@@ -107,7 +107,12 @@ class Fitted:
         model_config = config_from_json(MrlfConfig, config["model_config"])
         tensors = _read_tensors(folder / "model.safetensors", config["weights_sha256"])
         model = Mrlf(model_config, vocabulary, image_dim=config["image_dim"], num_classes=config["num_classes"])
-        model.load_state_dict(_under("network.", tensors), strict=True)
+        try:
+            model.load_state_dict(_under("network.", tensors), strict=True)
+        except RuntimeError as error:
+            raise ValueError(
+                f"the weights in {folder} do not fit config.json ({error}); restore the folder"
+            ) from error
         arrays = {name: tensor.numpy() for name, tensor in _under("scaler.", tensors).items()}
         return cls(
             model=model.eval(),

@@ -7,7 +7,10 @@ from torch import Tensor
 
 from models.checkpoint import Checkpoint
 from models.config import Epoch, TrainConfig
+from models.fitted import Fitted
 from models.mrlf import Mrlf
+from models.standardise import ImageScaler
+from models.text import Vocabulary
 
 
 class Run:
@@ -68,3 +71,16 @@ class Run:
         self.history = [Epoch(**entry) for entry in checkpoint.state["history"]]
         self.best_epoch = checkpoint.state["best_epoch"]
         self.best = parts["best"]
+
+    def fitted(self, vocabulary: Vocabulary, scaler: ImageScaler) -> Fitted:
+        """The network with its best weights, and all that belongs to it."""
+        self.model.load_state_dict(self.best)
+        return Fitted(
+            model=self.model.eval(),
+            vocabulary=vocabulary,
+            scaler=scaler,
+            history=self.history,
+            model_config=self.model.config,
+            train_config=self.config,
+            best_epoch=self.best_epoch,
+        )

@@ -80,30 +80,21 @@ def fit(
     check_split("validation", validation, num_classes)
     vocabulary = Vocabulary.build(train.captions, train.hashtags, model_config)
     scaler = ImageScaler.fit(train.image_ND)
-    train_data, validation_data = (_prepare(part, vocabulary, scaler, model_config) for part in (train, validation))
+    data = [_prepare(samples, vocabulary, scaler, model_config) for samples in (train, validation)]
+    run_sha256 = _run_sha256(train, validation, num_classes, model_config, train_config)
     with _environment(train_config) as device:
         model = Mrlf(model_config, vocabulary, image_dim=train.image_ND.shape[1], num_classes=num_classes)
         run = Run(model.to(device), train_config)
-        run_sha256 = _run_sha256(train, validation, num_classes, model_config, train_config)
         if checkpoint_dir:
             _resume(run, checkpoint_dir, run_sha256)
         while not run.is_over:
-            run.record(_epoch(run, train_data, validation_data, device))
+            run.record(_epoch(run, *data, device=device))
             if checkpoint_dir:
                 write_checkpoint(checkpoint_dir, run.checkpoint(), run_sha256)
             if on_epoch:
                 on_epoch(run.history[-1])
-    model.load_state_dict(run.best)
     _warn_if_useless(run, num_classes)
-    return Fitted(
-        model=model.eval(),
-        vocabulary=vocabulary,
-        scaler=scaler,
-        history=run.history,
-        model_config=model_config,
-        train_config=train_config,
-        best_epoch=run.best_epoch,
-    )
+    return run.fitted(vocabulary, scaler)
 
 
 def _resume(run: Run, checkpoint_dir: Path, run_sha256: str) -> None:
@@ -148,7 +139,7 @@ def _environment(config: TrainConfig) -> Iterator[torch.device]:
             torch.set_num_threads(threads_before)
 
 
-def _epoch(run: Run, train: _Data, validation: _Data, device: torch.device) -> Epoch:
+def _epoch(run: Run, train: _Data, validation: _Data, *, device: torch.device) -> Epoch:
     """One pass over the training samples, then the validation figures."""
     number = len(run.history) + 1
     started = time.perf_counter()

@@ -10,7 +10,7 @@ from assets.collect.pois import pois
 from assets.config import run_config
 from assets.partitions import CITIES
 from assets.resources import StoreResource
-from assets.results import blocking_checks, materialized
+from assets.results import Results, blocking_checks, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.collect.places import STAGE, PlacesSettings
 
@@ -22,9 +22,9 @@ PlacesConfig = run_config(PlacesSettings)
     code_version=code_version(STAGE),
     check_specs=blocking_checks(STAGE, some_match="At least one POI was matched with a place."),
 )  # fmt: skip
-def places(context: dg.AssetExecutionContext, config: PlacesConfig, store: StoreResource) -> dg.MaterializeResult:
+def places(context: dg.AssetExecutionContext, config: PlacesConfig, store: StoreResource) -> Results:
     """Which place of Instagram is which POI, how far apart they are, how alike their names; a person can overrule."""
     report = build(STAGE, context.partition_key, store.open(), config)
-    return materialized(
+    yield from materialized(
         report, num_rows=report.counts["pairs"], checks={"some_match": report.counts["matched_pois"] > 0}
     )  # fmt: skip

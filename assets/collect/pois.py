@@ -9,7 +9,7 @@ import dagster as dg
 from assets.config import run_config
 from assets.partitions import CITIES
 from assets.resources import StoreResource
-from assets.results import blocking_checks, materialized
+from assets.results import Results, blocking_checks, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.collect.pois import STAGE, PoisSettings
 
@@ -20,8 +20,8 @@ PoisConfig = run_config(PoisSettings)
     partitions_def=CITIES, group_name="collect", kinds={"deltalake"}, owners=OWNERS, pool="foursquare",
     code_version=code_version(STAGE), check_specs=blocking_checks(STAGE, some_pois="There is at least one POI."),
 )  # fmt: skip
-def pois(context: dg.AssetExecutionContext, config: PoisConfig, store: StoreResource) -> dg.MaterializeResult:
+def pois(context: dg.AssetExecutionContext, config: PoisConfig, store: StoreResource) -> Results:
     """Points of interest inside the city's circle, with their category, rank and popularity."""
     report = build(STAGE, context.partition_key, store.open(), config)
     num_pois = report.counts["pois"]
-    return materialized(report, num_rows=num_pois, checks={"some_pois": num_pois > 0})
+    yield from materialized(report, num_rows=num_pois, checks={"some_pois": num_pois > 0})

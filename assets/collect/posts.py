@@ -12,7 +12,7 @@ from assets.collect.places import places
 from assets.config import run_config
 from assets.partitions import CITIES
 from assets.resources import StoreResource
-from assets.results import blocking_checks, materialized
+from assets.results import Results, blocking_checks, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.collect.posts import STAGE, PostsSettings
 from pipeline.report.previews import poi_map_png
@@ -30,7 +30,7 @@ FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=30), warn_wind
         ledger_closes="Every file of the archive is kept, dropped or deferred, and counted once.",
     ),
 )  # fmt: skip
-def posts(context: dg.AssetExecutionContext, config: PostsConfig, store: StoreResource) -> dg.MaterializeResult:
+def posts(context: dg.AssetExecutionContext, config: PostsConfig, store: StoreResource) -> Results:
     """Posts with caption, hashtags, time and pictures; ids of people, posts and media are keyed pseudonyms."""
     city, data = context.partition_key, store.open()
     report = build(STAGE, city, data, config)
@@ -39,4 +39,4 @@ def posts(context: dg.AssetExecutionContext, config: PostsConfig, store: StoreRe
         "some_posts": counts["posts"] > 0,
         "ledger_closes": counts["files"] == counts["kept"] + counts["dropped"] + counts["deferred"],
     }
-    return materialized(report, num_rows=counts["posts"], checks=checks, preview=poi_map_png(data, city))
+    yield from materialized(report, num_rows=counts["posts"], checks=checks, preview=poi_map_png(data, city))

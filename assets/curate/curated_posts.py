@@ -10,7 +10,7 @@ from assets.collect.posts import posts
 from assets.config import run_config
 from assets.partitions import CITIES
 from assets.resources import StoreResource
-from assets.results import blocking_checks, materialized
+from assets.results import Results, blocking_checks, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.curate.curated_posts import STAGE, CuratedPostsSettings
 
@@ -22,11 +22,9 @@ CuratedPostsConfig = run_config(CuratedPostsSettings)
     code_version=code_version(STAGE),
     check_specs=blocking_checks(STAGE, keeps_some="At least one post passes every rule."),
 )  # fmt: skip
-def curated_posts(
-    context: dg.AssetExecutionContext, config: CuratedPostsConfig, store: StoreResource
-) -> dg.MaterializeResult:
+def curated_posts(context: dg.AssetExecutionContext, config: CuratedPostsConfig, store: StoreResource) -> Results:
     """Posts with an English caption, hashtags and pictures, of POIs with enough of them; rare hashtags are gone."""
     report = build(STAGE, context.partition_key, store.open(), config)
-    return materialized(
+    yield from materialized(
         report, num_rows=report.counts["kept"], checks={"keeps_some": report.counts["kept"] > 0}
     )  # fmt: skip

@@ -10,7 +10,7 @@ from assets.config import run_config
 from assets.images.portrait_masks import portrait_masks
 from assets.partitions import CITIES
 from assets.resources import StoreResource
-from assets.results import blocking_checks, every_picture_has_an_outcome, materialized
+from assets.results import Results, blocking_checks, every_picture_has_an_outcome, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.images.clean_images import STAGE, CleanImagesSettings
 from pipeline.report.previews import contact_sheet_png
@@ -23,13 +23,11 @@ CleanImagesConfig = run_config(CleanImagesSettings)
     pool="gpu", code_version=code_version(STAGE),
     check_specs=blocking_checks(STAGE, every_picture="Every picture is clean, or has the reason why not."),
 )  # fmt: skip
-def clean_images(
-    context: dg.AssetExecutionContext, config: CleanImagesConfig, store: StoreResource
-) -> dg.MaterializeResult:
+def clean_images(context: dg.AssetExecutionContext, config: CleanImagesConfig, store: StoreResource) -> Results:
     """Pictures that people mostly fill are dropped; in the others the people are filled and metadata is gone."""
     city, data = context.partition_key, store.open()
     report = build(STAGE, city, data, config)
-    return materialized(
+    yield from materialized(
         report, num_rows=report.counts["pictures"], checks={"every_picture": every_picture_has_an_outcome(report)},
         preview=contact_sheet_png(data, city),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from assets.config import run_config
 from assets.curate.curated_posts import curated_posts
 from assets.partitions import CITIES
 from assets.resources import StoreResource
-from assets.results import blocking_checks, every_picture_has_an_outcome, materialized
+from assets.results import Results, blocking_checks, every_picture_has_an_outcome, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.images.portrait_masks import STAGE, PortraitMasksSettings
 
@@ -22,11 +22,9 @@ PortraitMasksConfig = run_config(PortraitMasksSettings)
     pool="gpu", code_version=code_version(STAGE),
     check_specs=blocking_checks(STAGE, every_picture="Every picture has a mask, or the reason why not."),
 )  # fmt: skip
-def portrait_masks(
-    context: dg.AssetExecutionContext, config: PortraitMasksConfig, store: StoreResource
-) -> dg.MaterializeResult:
+def portrait_masks(context: dg.AssetExecutionContext, config: PortraitMasksConfig, store: StoreResource) -> Results:
     """One mask per picture (1 = person), the share of the picture that people fill, and what network found them."""
     report = build(STAGE, context.partition_key, store.open(), config)
-    return materialized(
+    yield from materialized(
         report, num_rows=report.counts["pictures"], checks={"every_picture": every_picture_has_an_outcome(report)}
     )  # fmt: skip

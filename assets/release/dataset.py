@@ -10,7 +10,7 @@ from assets.config import run_config
 from assets.images.clean_images import clean_images
 from assets.partitions import CITIES
 from assets.resources import StoreResource
-from assets.results import blocking_checks, materialized
+from assets.results import Results, blocking_checks, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.release.dataset import STAGE, DatasetSettings
 from pipeline.release.read import Release, latest_release
@@ -29,7 +29,7 @@ DatasetConfig = run_config(DatasetSettings)
         every_split_has_posts="None of train, validation and test is empty.",
     ),
 )  # fmt: skip
-def dataset(context: dg.AssetExecutionContext, config: DatasetConfig, store: StoreResource) -> dg.MaterializeResult:
+def dataset(context: dg.AssetExecutionContext, config: DatasetConfig, store: StoreResource) -> Results:
     """Shards of posts and pictures with their class, split 80/10/10; never edited once written."""
     city, data = context.partition_key, store.open()
     report = build(STAGE, city, data, config)
@@ -40,7 +40,7 @@ def dataset(context: dg.AssetExecutionContext, config: DatasetConfig, store: Sto
         "splits_disjoint": _is_in_one_split(release, "user_key") and _is_in_one_split(release, "clean_digest"),
         "every_split_has_posts": all(release.manifest.about["splits"].values()),
     }
-    return materialized(
+    yield from materialized(
         report, num_rows=report.counts["released"], checks=checks, preview=class_histogram_png(data, city)
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from assets.config import run_config
 from assets.partitions import CITIES
 from assets.release.dataset import dataset
 from assets.resources import StoreResource
-from assets.results import blocking_checks, every_picture_has_an_outcome, materialized
+from assets.results import Results, blocking_checks, every_picture_has_an_outcome, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.release.read import latest_release
 from pipeline.training.image_features import STAGE, ImageFeaturesSettings, read_features
@@ -28,13 +28,11 @@ ImageFeaturesConfig = run_config(ImageFeaturesSettings)
         all_finite="No feature is infinite or not a number.",
     ),
 )  # fmt: skip
-def image_features(
-    context: dg.AssetExecutionContext, config: ImageFeaturesConfig, store: StoreResource
-) -> dg.MaterializeResult:
+def image_features(context: dg.AssetExecutionContext, config: ImageFeaturesConfig, store: StoreResource) -> Results:
     """One vector per clean picture and backbone, computed once and kept."""
     city, data = context.partition_key, store.open()
     report = build(STAGE, city, data, config)
     pictures = latest_release(data, city).posts["clean_digest"].to_pylist()
     features = read_features(data, city, pictures, report.record.about["backbone"])
     checks = {"every_picture": every_picture_has_an_outcome(report), "all_finite": bool(np.isfinite(features).all())}
-    return materialized(report, num_rows=report.counts["pictures"], checks=checks)
+    yield from materialized(report, num_rows=report.counts["pictures"], checks=checks)

@@ -58,7 +58,7 @@ def decode_picture(data: bytes | None) -> Picture:
             raise UnreadablePicture("too_small")
         try:
             upright = ImageOps.exif_transpose(image)
-            return np.asarray(_on_white(upright))
+            return np.array(_on_white(upright))  # a copy: what Pillow lends is read-only
         except (OSError, SyntaxError, ValueError):
             raise UnreadablePicture("truncated") from None
 

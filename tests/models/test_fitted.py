@@ -94,6 +94,7 @@ def drop_a_tensor(folder):
         pytest.param(lambda f: edit_config(f, format=2), "describes no MRLF", id="other format"),
         pytest.param(lambda f: edit_config(f, more=2), "describes no MRLF", id="unknown field"),
         pytest.param(lambda f: edit_config(f, model_config={}), "another version", id="settings missing"),
+        pytest.param(lambda f: edit_config(f, num_classes=3), "do not fit", id="other number of classes"),
     ],
 )
 def test_a_folder_that_does_not_fit_together_is_refused(fitted, tmp_path, damage, match):

@@ -24,6 +24,13 @@ def test_a_column_constant_in_training_is_zero_for_any_later_value(constant):
     assert ImageScaler.fit(train).transform(later)[:, 1].tolist() == [0, 0]
 
 
+def test_a_column_that_differs_by_rounding_only_counts_as_constant():
+    train = TRAIN.copy()
+    train[:, 1] = np.float32(0.1)
+    train[::2, 1] = np.nextafter(np.float32(0.1), np.float32(1))
+    assert not ImageScaler.fit(train).transform(train)[:, 1].any()
+
+
 def test_no_value_leaves_four_deviations():
     scaled = ImageScaler.fit(TRAIN).transform(np.float32([[1e9, -1e9, 0.01]]))
     assert scaled[0, 0] == 4 and scaled[0, 1] == -4 and abs(scaled[0, 2]) < 1

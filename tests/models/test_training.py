@@ -85,6 +85,15 @@ def test_the_seed_decides_the_result_and_torchs_own_state_is_left_alone():
     assert history_of(one) != history_of(run(train_config=dataclasses.replace(THREE_EPOCHS, seed=1)))
 
 
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_training_runs_on_the_threads_it_is_given(num_threads):
+    seen = []
+    config = dataclasses.replace(THREE_EPOCHS, max_epochs=1, num_threads=num_threads)
+    few = TRAIN.take(range(4))
+    run(few, few, train_config=config, on_epoch=lambda _: seen.append(torch.get_num_threads()))
+    assert seen == [num_threads]
+
+
 @pytest.mark.fault("T7")
 @pytest.mark.parametrize("stopped_after", [1, 2, 3])
 def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path, stopped_after):
@@ -95,6 +104,19 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path, stopped_after):
     resumed = run(checkpoint_dir=tmp_path, on_epoch=seen.append)
     assert [epoch.epoch for epoch in seen] == list(range(stopped_after + 1, 4))
     assert_same_model(whole, resumed)
+
+
+@pytest.mark.fault("T7")
+@pytest.mark.parametrize("stopped_after", [4, 6, 7])
+def test_an_interrupted_run_goes_on_with_the_learning_rate_it_had_come_to(tmp_path, stopped_after):
+    """At .02 the validation loss rises twice within eight epochs; what the schedule counted has to come along."""
+    train = TRAIN.take(range(48))
+    config = TrainConfig(max_epochs=8, plateau_patience=0, learning_rate=0.02, num_threads=1, seed=1)
+    whole = run(train, train_config=config)
+    with pytest.raises(StoppedError):
+        run(train, train_config=config, checkpoint_dir=tmp_path, on_epoch=stop_after(stopped_after))
+    assert whole.history[-1].learning_rate < whole.history[0].learning_rate
+    assert_same_model(whole, run(train, train_config=config, checkpoint_dir=tmp_path))
 
 
 @pytest.mark.fault("T6")

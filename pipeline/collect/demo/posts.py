@@ -108,7 +108,7 @@ def plan_city(settings: DemoSettings, *, centre: tuple[float, float], radius_km:
             own, settings, number, kinds=kinds[number], place=places[number], user=users[number],
             taken_utc=times[number], locations=locations, radius_km=radius_km,
         )  # fmt: skip
-        posts.append(_as_repost(own, post, posts) if Kind.REPOST in post.kinds else post)
+        posts.append(_as_repost(own, post, posts, radius_km) if Kind.REPOST in post.kinds else post)
     return DemoPlan(coordinates=coordinates, locations=locations, posts=tuple(posts))
 
 
@@ -130,8 +130,8 @@ def _post(
     )  # fmt: skip
 
 
-def _as_repost(rng: Rng, post: DemoPost, earlier: list[DemoPost]) -> DemoPost:
-    """`post` with the picture, the place and the location of an earlier plain post by somebody else."""
+def _as_repost(rng: Rng, post: DemoPost, earlier: list[DemoPost], radius_km: float) -> DemoPost:
+    """`post` with the picture and the place of an earlier plain post by somebody else, and its words if English."""
     odd = {Kind.REPOST, Kind.VIDEO, Kind.CAROUSEL, Kind.CUT, Kind.HTML, Kind.MISSING, Kind.ELSEWHERE, Kind.FAR}
     known = [other for other in earlier if not other.kinds & odd and other.user != post.user]
     if not known:
@@ -140,9 +140,11 @@ def _as_repost(rng: Rng, post: DemoPost, earlier: list[DemoPost]) -> DemoPost:
     text = f"Repost from @{username(original.user)}. {original.words.text}".strip()
     is_silent = Kind.NO_CAPTION in post.kinds or original.words.language != "en"
     words = post.words if is_silent else replace(post.words, text=text, language="en")
+    location = post.location if Kind.ELSEWHERE in post.kinds else original.location
+    latitude, longitude = _own_coordinates(rng, location, post.kinds, radius_km)
     return replace(
-        post, place=original.place, location=original.location, latitude=original.latitude,
-        longitude=original.longitude, pictures=original.pictures, words=words, caption=join(rng, words),
+        post, place=original.place, location=location, latitude=latitude, longitude=longitude,
+        pictures=original.pictures, words=words, caption=join(rng, words),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from pipeline.cities import Settings
 
 GENERATOR_VERSION = "1"
+"""Raised with every change of what is written: a city of another version is written anew."""
 
 
 class DemoSettings(Settings):
@@ -59,8 +60,8 @@ class Shares:
     # its hashtags
     no_hashtags: float = 0.05
     generic_tags: float = 0.60
-    poi_tags: float = 0.58  # where the caption names the place or a detail of it
-    poi_tags_alone: float = 0.80  # where it does not: who does not write it tags it
+    poi_tags: float = 0.52  # where the caption names the place or a detail of it
+    poi_tags_alone: float = 0.78  # where it does not: who does not write it tags it
     category_tag: float = 0.45
     wrong_tag: float = 0.12
     rare_tag: float = 0.20

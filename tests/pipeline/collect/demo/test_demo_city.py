@@ -2,23 +2,20 @@
 
 import csv
 import json
-import os
 import re
-import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from demo_trees import CENTRE, RADIUS_KM, plan, small, tree, write
 from PIL import Image
 
-from pipeline.collect.demo import DemoCity
+from pipeline.collect.demo import DemoCity, archive
 from pipeline.collect.demo.archive import structure_path
 from pipeline.collect.demo.nodes import video_parts
 from pipeline.collect.demo.posts import DemoPlan, DemoPost, Era, Kind, username
 from pipeline.stage import StageError
+from tests.pipeline.collect.demo.demo_trees import CENTRE, RADIUS_KM, plan, small, tree, write
 
 
 @pytest.fixture(scope="module")
@@ -159,36 +156,24 @@ def test_a_second_call_does_nothing(folder, city):
     assert (folder.stat().st_ino, tree(folder)) == before
 
 
-def test_other_settings_replace_the_city(tmp_path):
+def test_other_settings_replace_the_city(folder, city, tmp_path):
     write(tmp_path / "demo", small(num_posts=48))
-    write(tmp_path / "demo", small(num_posts=50))
-    write(tmp_path / "fresh", small(num_posts=50))
-    assert tree(tmp_path / "demo") == tree(tmp_path / "fresh")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["demo", "fresh"]
+    write(tmp_path / "demo", small())
+    assert tree(tmp_path / "demo") == tree(folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 
 
-KILLED = """
-import os, sys
-from pathlib import Path
-sys.path.insert(0, "tests/pipeline/collect/demo")
-from demo_trees import small, write
-from pipeline.collect.demo import archive
+def test_a_killed_writer_leaves_no_city_and_the_next_one_writes_it(folder, city, tmp_path, monkeypatch):
+    calls = iter(range(25))
 
-def encode(picture, side, count=iter(range(30))):
-    if next(count) == 25:
-        os.kill(os.getpid(), 9)
-    return b"picture"
+    def encode(picture: object, side: int) -> bytes:
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+        return b"picture"
 
-archive.encode = encode
-write(Path(sys.argv[1]), small())
-"""
-
-
-def test_a_killed_writer_leaves_no_city_and_the_next_one_writes_it(folder, city, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path / "demo")], check=False, env={**os.environ, "PYTHONPATH": "."}
-    )
-    assert done.returncode == -9
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(archive, "encode", encode)
+        write(tmp_path / "demo", small())
     assert not (tmp_path / "demo").exists() and any(tmp_path.iterdir())
     write(tmp_path / "demo", small())
     assert tree(tmp_path / "demo") == tree(folder)

@@ -5,13 +5,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from demo_trees import CENTRE, RADIUS_KM, plan, small
 
 from pipeline.collect.demo import DemoSettings
 from pipeline.collect.demo.places import CATEGORIES, PLACES
 from pipeline.collect.demo.posts import DemoPlan, Kind, username
 from pipeline.collect.geo import distance_km
 from pipeline.collect.hashtags import hashtags
+from tests.pipeline.collect.demo.demo_trees import CENTRE, RADIUS_KM, plan, small
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +81,11 @@ def test_far_posts_are_kilometres_away_and_the_others_are_there(city):
     for post in city.posts:
         distance = km((post.latitude, post.longitude), (post.location.latitude, post.location.longitude))
         assert distance > 3 if Kind.FAR in post.kinds else distance < 0.2
+
+
+def test_posts_elsewhere_and_only_they_are_at_locations_of_no_poi(city):
+    for post in city.posts:
+        assert post.location.place == (None if Kind.ELSEWHERE in post.kinds else post.place)
 
 
 def test_a_repost_has_the_pictures_of_another_user_and_says_so(city):

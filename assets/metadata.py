@@ -1,0 +1,53 @@
+"""Metadata: what a stage tells, as Dagster shows it: numbers, a table of losses, facts, remarks and a picture.
+
+Law: no text of a user comes in here, only counts and our own words; names of POIs are shown as plain text, never as
+Markdown. A picture is of POIs, classes, curves, or of pictures without people.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from pipeline.stage import StageReport
+
+MAX_PREVIEW_BYTES = 200_000
+LOST = ("dropped/", "deferred/")
+FIGURE = re.compile(r"[+-]?\d+\.\d+")
+
+
+def told(report: StageReport) -> dict[str, Any]:
+    """Counts and figures as numbers, losses as a table, facts and remarks as plain text."""
+    shown: dict[str, Any] = {"reused": report.is_reused}
+    shown |= {name: count for name, count in report.counts.items() if not name.startswith(LOST)}
+    shown |= {name: _fact(fact) for name, fact in report.record.about.items() if fact}
+    lost = {name: count for name, count in report.counts.items() if name.startswith(LOST)}
+    if lost:
+        shown["lost"] = _lost_table(lost)
+    if report.record.notes:
+        shown["notes"] = dg.MetadataValue.text("\n".join(report.record.notes))
+    return shown
+
+
+def _fact(fact: str) -> dg.MetadataValue:
+    """Figures as numbers, so that Dagster draws them over time; all else as text."""
+    return dg.MetadataValue.float(float(fact)) if FIGURE.fullmatch(fact) else dg.MetadataValue.text(fact)
+
+
+def _lost_table(lost: Mapping[str, int]) -> dg.TableMetadataValue:
+    """One row per outcome and reason, the names as the ledger has them: `dropped/not_english` -> 12."""
+    columns = [dg.TableColumn("outcome"), dg.TableColumn("reason"), dg.TableColumn("posts", "int")]
+    rows = [
+        dg.TableRecord(dict(zip(("outcome", "reason", "posts"), (*name.split("/", 1), count), strict=True)))
+        for name, count in lost.items()
+    ]
+    return dg.MetadataValue.table(rows, dg.TableSchema(columns))
+
+
+def picture(png: bytes) -> dg.MetadataValue:
+    """A picture inside the event; one that would weigh down the event log is left out, and that is said."""
+    if len(png) > MAX_PREVIEW_BYTES:
+        return dg.MetadataValue.text(f"left out: {len(png):,} bytes are too many for Dagster's event log")
+    return dg.MetadataValue.md(f"![](data:image/png;base64,{b64encode(png).decode()})")

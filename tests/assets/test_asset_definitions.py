@@ -1,0 +1,110 @@
+"""The definitions: what Dagster is told, and what its pages and commands make of it."""
+
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from assets.definitions import defs
+from assets.schedules import REFRESHED
+from assets.stages import code_version
+from pipeline.cities import load_cities
+from pipeline.stages import STAGES
+from tests.assets.helpers import write_cities
+
+DEFINITIONS = defs()
+GRAPH = DEFINITIONS.resolve_asset_graph()
+UNPARTITIONED = {"train_mrlf", "evaluate_mrlf"}
+
+
+def node(name: str):
+    """What the graph knows of an asset."""
+    return GRAPH.get(dg.AssetKey(name))
+
+
+def selected(*words: str) -> set[str]:
+    """The assets that `--select` takes, as the command line reads it."""
+    return {key.to_user_string() for key in dg.AssetSelection.from_coercible(list(words)).resolve(GRAPH)}
+
+
+@pytest.mark.fault("D8")
+def test_the_definitions_are_valid():
+    dg.Definitions.validate_loadable(DEFINITIONS)
+
+
+def test_there_is_one_asset_per_stage_in_the_room_of_its_name():
+    assert {key.to_user_string() for key in GRAPH.get_all_asset_keys()} == set(STAGES)
+    assert {name: node(name).group_name for name in STAGES} == {name: stage.room for name, stage in STAGES.items()}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_an_asset_says_what_it_is(name):
+    asset = node(name)
+    assert asset.description and asset.kinds and asset.owners and asset.check_keys
+    assert asset.code_version.startswith(STAGES[name].code_version)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_assets_are_partitioned_by_city_but_for_training_and_evaluation(name):
+    partitions = node(name).partitions_def
+    expected = None if name in UNPARTITIONED else list(load_cities())
+    assert (partitions and partitions.get_partition_keys()) == expected
+
+
+@pytest.mark.parametrize("name", sorted(set(STAGES) - UNPARTITIONED))
+def test_checks_of_a_city_block_what_follows(name):
+    assert all(GRAPH.get(key).blocking for key in node(name).check_keys)
+
+
+def test_all_of_a_city_is_one_selection():
+    assert selected("+evaluate_mrlf") == set(STAGES)
+    assert selected("train_mrlf") == {"train_mrlf"}
+
+
+def test_a_refresh_goes_from_the_places_to_the_data_set():
+    names = {key.to_user_string() for key in REFRESHED.resolve(GRAPH)}
+    assert names == {"places", "posts", "curated_posts", "portrait_masks", "clean_images", "dataset"}
+
+
+def test_every_city_has_a_weekly_schedule_that_is_off():
+    schedules = {schedule.name: schedule for schedule in DEFINITIONS.schedules}
+    assert set(schedules) == {f"refresh_{city.replace('-', '_')}" for city in load_cities()}
+    assert all(s.default_status == dg.DefaultScheduleStatus.STOPPED for s in schedules.values())
+    with dg.instance_for_test() as instance:
+        context = dg.build_schedule_context(instance, repository_def=DEFINITIONS.get_repository_def())
+        tick = schedules["refresh_new_york"].evaluate_tick(context)
+    assert [request.partition_key for request in tick.run_requests] == ["new-york"]
+
+
+def test_posts_grow_old():
+    (spec,) = (spec for spec in DEFINITIONS.resolve_all_asset_specs() if spec.key == dg.AssetKey("posts"))
+    assert spec.freshness_policy is not None
+
+
+def test_scarce_things_have_pools():
+    pools = {name: node(name).assets_def.op.pool for name in STAGES}
+    gpu = {name for name, pool in pools.items() if pool == "gpu"}
+    assert gpu == {"portrait_masks", "clean_images", "image_features", "train_mrlf"}
+    assert (pools["posts"], pools["pois"]) == ("instagram", "foursquare")
+
+
+def test_an_edit_of_cities_yaml_changes_the_version_of_the_stage_it_is_about(cities):
+    before = {name: code_version(name) for name in STAGES}
+    cities["melbourne"]["curated_posts"] = {"min_hashtag_count": 9}
+    write_cities(cities)
+    assert {name for name in STAGES if code_version(name) != before[name]} == {"curated_posts"}
+
+
+def test_a_wrong_value_in_cities_yaml_does_not_keep_the_definitions_from_loading(cities):
+    cities["demo"]["curated_posts"] = {"min_hashtag_count": "many"}
+    write_cities(cities)
+    assert code_version("curated_posts")
+
+
+@pytest.mark.fault("D7")
+def test_the_definitions_load_without_any_variable(dagster_home):
+    bare = {name: value for name, value in dagster_home.items() if not name.startswith(("DAGSTER", "MRLF"))}
+    code = "from assets.definitions import defs; print(len(defs().assets))"
+    told = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == [str(len(STAGES))]

@@ -1,0 +1,105 @@
+"""The whole road of a very small invented city, as Dagster runs it: once, again unchanged, and with one change."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from deltalake import DeltaTable
+
+from assets.definitions import ROAD
+from assets.resources import StoreResource
+from pipeline.store import Store
+from tests.assets.helpers import ROOT, checks, metadata, write_cities
+
+pytestmark = pytest.mark.slow
+
+ASSETS = [getattr(module, module.STAGE) for module in ROAD]
+NAMES = [module.STAGE for module in ROAD]
+TINY = {
+    "name": "Tiny", "latitude": 12.0, "longitude": -30.0, "radius_km": 12.0, "is_synthetic": True,
+    "demo": {"seed": 7, "num_pois": 4, "num_posts": 120, "num_users": 40, "image_side": 64},
+    "curated_posts": {"min_hashtag_count": 2, "min_posts_per_poi": 5},
+    "portrait_masks": {"find_profiles": False, "num_workers": 1}, "clean_images": {"num_workers": 1},
+    "image_features": {"weights": "builtin", "image_size": 32},
+    "train_mrlf": {"preset": "small", "max_epochs": 1, "num_threads": 1},
+    "evaluate_mrlf": {"num_resamples": 100},
+}  # fmt: skip
+CANARY = "canary-5f1c"
+SECRETS = ("FOURSQUARE_API_KEY", "MRLF_INSTAGRAM_COOKIES", "MRLF_PSEUDONYM_KEY", "MRLF_POSTGRES_PASSWORD")
+
+
+@dataclass(frozen=True)
+class Road:
+    """Three runs of the tiny city, one after the other, and what they left on disk."""
+
+    first: dg.ExecuteInProcessResult
+    unchanged: dg.ExecuteInProcessResult
+    other_epochs: dg.ExecuteInProcessResult
+    store: Store
+    dagster_home: Path
+
+
+@pytest.fixture(scope="module")
+def road(tmp_path_factory) -> Iterator[Road]:
+    """The three runs; secrets stand in the environment meanwhile."""
+    home, data = tmp_path_factory.mktemp("dagster"), tmp_path_factory.mktemp("data")
+    (home / "dagster.yaml").symlink_to(ROOT / "dagster.yaml")
+    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.from_config(str(home)) as instance:
+        patch.setenv("MRLF_CITIES", str(data / "cities.yaml"))
+        patch.setenv("MRLF_DATA", str(data))
+        for name in SECRETS:
+            patch.setenv(name, CANARY)
+
+        def run(**changes):
+            write_cities({"demo": {**TINY, **changes}})
+            return dg.materialize(
+                ASSETS, partition_key="demo", resources={"store": StoreResource()}, instance=instance
+            )
+
+        epochs = {"train_mrlf": {**TINY["train_mrlf"], "max_epochs": 2}}
+        yield Road(run(), run(), run(**epochs), Store(data), home)
+
+
+def reused(result: dg.ExecuteInProcessResult) -> list[str]:
+    """The stages of a run that had nothing to do."""
+    told = {name: metadata(result, name) for name in NAMES}
+    return [name for name in NAMES if told[name].get("reused", told[name].get("demo: reused"))]
+
+
+def test_the_first_run_does_everything(road):
+    assert reused(road.first) == []
+    assert (road.store.report_folder("demo") / "report.html").is_file()
+
+
+def test_all_checks_pass_whatever_a_model_of_one_epoch_can_do(road):
+    assert {name for name, passed in checks(road.first).items() if not passed} <= {"beats_majority"}
+
+
+def test_an_unchanged_run_does_nothing(road):
+    assert reused(road.unchanged) == NAMES
+
+
+def test_after_a_change_that_stage_and_what_follows_are_built_again(road):
+    assert reused(road.other_epochs) == NAMES[: NAMES.index("train_mrlf")]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("posts", "preview"), ("clean_images", "preview"), ("dataset", "preview"), ("train_mrlf", "demo: preview")],
+)
+def test_there_is_a_picture_where_a_person_would_rather_look(road, name, key):
+    assert metadata(road.unchanged, name)[key].startswith("![](data:image/png;base64,")
+
+
+@pytest.mark.fault("D1")
+@pytest.mark.fault("D9")
+def test_no_secret_and_no_word_of_a_user_is_in_dagsters_books(road):
+    posts = DeltaTable(str(road.store.tables.path("demo", "posts"))).to_pyarrow_table().to_pylist()
+    captions = {post["caption"].encode() for post in posts if len(post["caption"]) > 20}
+    words = [CANARY.encode(), *sorted(captions), *(post["user_key"].encode() for post in posts)]
+    kept = b"".join(path.read_bytes() for path in sorted(road.dagster_home.rglob("*")) if path.is_file())
+    assert b"curated_posts: posts" in kept, "the stages' own lines are there"
+    assert len(captions) > 20
+    assert [word for word in words if word in kept] == []
