@@ -48,8 +48,9 @@ def latest_release(store: Store, city: str) -> Release:
     manifest = store.manifest(folder) if folder is not None else None
     if manifest is None:
         raise StageError(
-            f"there is no data set of {city} yet: build it first, with "
-            f'`dagster asset materialize --select "+dataset" --partition {city}` or `mrlf run {city} --to dataset`'
+            f"there is no data set of {city} yet: build all of it with "
+            f'`dagster asset materialize --select "+evaluate_mrlf" --partition {city}`, '
+            f"or only that far with `mrlf run {city} --to dataset`"
         )
     manifest.verify()
     posts = pq.read_table(manifest.folder / "posts.parquet")

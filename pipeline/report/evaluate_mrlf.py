@@ -17,8 +17,8 @@ from pipeline.report.render import render
 from pipeline.report.write import JSON_NAME, is_untouched, write_report
 from pipeline.stage import Outcome, StageError, StageReport, run_stage
 from pipeline.store import Store
-from pipeline.store.digests import bytes_digest, file_digest
-from pipeline.store.folders import MANIFEST, Manifest
+from pipeline.store.digests import bytes_digest
+from pipeline.store.folders import Manifest
 from pipeline.training.train_mrlf import latest_run
 
 STAGE = "evaluate_mrlf"
@@ -44,8 +44,8 @@ def build_evaluate_mrlf(store: Store, city: City, settings: EvaluateMrlfSettings
         _check_release(city.key, release, run)
         _forget_if_changed(store, city.key)
         inputs = {
-            "run": run.folder.name, "run_manifest": file_digest(run.folder / MANIFEST), "release": release.version,
-            **data_inputs(store, city.key),
+            "run": run.folder.name, "predictions": run.files["predictions.parquet"]["sha256"],
+            "release": release.version, **data_inputs(store, city.key),
         }  # fmt: skip
         return run_stage(
             store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs,

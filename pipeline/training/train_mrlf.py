@@ -99,7 +99,7 @@ def _features_record(store: Store, city: str, release: Release) -> StageRecord:
     if record is None:
         raise StageError(
             f"the pictures of {city} have no features yet: build image_features first, with "
-            f'`dagster asset materialize --select "+train_mrlf" --partition {city}` or `mrlf run {city}`'
+            f'`dagster asset materialize --select "+evaluate_mrlf" --partition {city}` or `mrlf run {city}`'
         )
     return record
 

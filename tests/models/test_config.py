@@ -48,5 +48,5 @@ def test_a_stored_configuration_of_another_version_is_refused(change):
 
 
 def test_presets():
-    assert MrlfConfig.paper() == MrlfConfig() and TrainConfig.small() == TrainConfig()
+    assert MrlfConfig.paper() == MrlfConfig() and TrainConfig.small() == TrainConfig(num_threads=1)
     assert MrlfConfig.small().char_filter_sizes == (3, 5) and TrainConfig.paper().batch_size == 128
