@@ -22,7 +22,8 @@ $(READY): requirements.lock pyproject.toml deploy/activate
 		|| { echo "Python's venv is missing: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 	@test -x $(BIN)/python || { echo "== making $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "== installing the locked packages (about 6 GB, most of it torch; a few minutes)"
-	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps -r requirements.lock | sed -uE '/^Collecting/!d; s/^Collecting ([^ ]+).*/   \1/'
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps -r requirements.lock \
+		| sed -unE 's/^Collecting ([^ ]+).*/   \1/p; s/^Installing collected packages.*/== unpacking them/p'
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@$(BIN)/python -c 'import cv2' 2>/dev/null \
 		|| { echo "OpenCV cannot start: on Debian and Ubuntu, apt install libgl1 libglib2.0-0"; exit 1; }

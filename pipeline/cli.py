@@ -9,13 +9,11 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cities import CityError, load_cities, load_city
+from pipeline.cities import load_cities, load_city
 from pipeline.stage import StageError
 from pipeline.stages import STAGES, run_stage_of
 from pipeline.store import Store
-from pipeline.store.folders import IncompleteFolderError
 from pipeline.store.store import StageBusyError
-from pipeline.store.tables import SchemaVersionError
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -30,7 +28,7 @@ def _plain_errors() -> Iterator[None]:
     """What the user can mend is told in one line, without a traceback."""
     try:
         yield
-    except (CityError, StageError, StageBusyError, SchemaVersionError, IncompleteFolderError, OSError) as error:
+    except (ValueError, StageBusyError, OSError) as error:  # by the house's rule a ValueError is for the user
         typer.echo(f"mrlf: {error}", err=True)
         raise typer.Exit(1) from None
 

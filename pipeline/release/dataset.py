@@ -109,14 +109,15 @@ def _candidates(store: Store, city: str) -> pd.DataFrame:
 
 def _nothing_left(store: Store, city: str) -> str:
     reasons = Counter(
-        f"{stage}: {reason}" for stage, reason in zip(
-            *store.tables.read(city, "drops").select(["stage", "reason"]).to_pydict().values(), strict=True
-        )
-    )  # fmt: skip
+        f"{row['stage']}: {row['reason']}"
+        for table in ("drops", "deferred")
+        for row in store.tables.read(city, table).to_pylist()
+    )
     told = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common(5)) or "there were none"
     return (
-        f"no post of {city} is left to release. Dropped most: {told}. Collect more posts, or lower the thresholds of "
-        "curated_posts for this city in cities.yaml (min_hashtag_count, min_posts_per_poi)"
+        f"no post of {city} is left to release. Dropped or deferred most: {told}. Collect more posts or their missing "
+        "pictures, or lower the thresholds of curated_posts for this city in cities.yaml (min_hashtag_count, "
+        "min_posts_per_poi)"
     )
 
 

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.stage import StageError
+
 SPLITS = ("train", "validation", "test")
 NUM_FOLDS = 10
 
 
-class SplitError(ValueError):
+class SplitError(StageError):
     """There are too few independent groups of posts to split them."""
 
 
@@ -34,19 +36,21 @@ def linked_groups(users: Sequence[str], pictures: Sequence[Sequence[str]]) -> ND
 def split_posts(labels: Sequence[int], groups: NDArray[np.int64], *, seed: int) -> list[str]:
     """The split of each post: folds of about a tenth each, stratified and grouped; one is validation, one is test.
 
-    A group that is larger than a tenth by itself stays in train: held out, it alone would be the test.
+    A group that is larger than a tenth by itself stays in train, where enough others are left: held out, it alone
+    would be the test.
 
     Raises:
-        SplitError: fewer than three groups can be held out.
+        SplitError: there are fewer than three groups.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    sizes = np.bincount(groups)
-    free = np.flatnonzero(sizes[groups] <= max(1, len(labels) // NUM_FOLDS))
+    free = np.flatnonzero(np.bincount(groups)[groups] <= len(labels) / NUM_FOLDS)
+    if len(set(groups[free].tolist())) < NUM_FOLDS:
+        free = np.arange(len(labels))
     num_free = len(set(groups[free].tolist()))
     if num_free < len(SPLITS):
         raise SplitError(
-            f"{len(labels)} posts form only {num_free} groups of at most a tenth that share no user and no picture: "
+            f"{len(labels)} posts form only {num_free} groups that share no user and no picture: "
             f"{len(SPLITS)} are needed for train, validation and test; collect posts of more users"
         )
     num_folds = min(num_free, max(len(SPLITS), round(NUM_FOLDS * len(free) / len(labels))))

@@ -1,10 +1,10 @@
 """Delta tables: old version or new one, digests of content and not of commits, versions refused."""
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -95,30 +95,33 @@ def test_a_table_of_another_schema_version_is_refused(store, monkeypatch):
 
 
 @pytest.mark.fault("S1")
-def test_a_writer_killed_before_its_commit_leaves_the_old_version(store):
-    """The child writes the new Parquet file, then dies where Delta would put the commit into the log."""
-    store.tables.append("demo", "drops", [drop("a")])
+@pytest.mark.parametrize("delay_s", [0.0, 0.01, 0.03, 0.07, 0.15])
+def test_a_killed_writer_leaves_one_whole_version(store, delay_s):
+    """The child replaces all rows by those of the next generation, over and over, until it is killed somewhere in it."""
     child = textwrap.dedent(f"""
-        import os, signal, threading, pathlib
+        import itertools, pathlib
         from pipeline.store import Store
         store = Store(pathlib.Path({str(store.root)!r}))
-        folder = store.tables.path("demo", "drops")
-        before = set(folder.glob("*.parquet"))
-        def kill_when_a_file_appears():
-            while set(folder.glob("*.parquet")) == before:
-                pass
-            (folder / "_delta_log").chmod(0o500)
-            os.kill(os.getpid(), signal.SIGKILL)
-        threading.Thread(target=kill_when_a_file_appears, daemon=True).start()
-        rows = [{{"post_key": f"k{{i:07d}}", "stage": "posts", "reason": "x" * 50}} for i in range(400_000)]
-        store.tables.replace("demo", "drops", rows)
+        for generation in itertools.count():
+            row = {{"stage": "posts", "reason": str(generation)}}
+            rows = [{{"post_key": f"k{{i:05d}}", **row}} for i in range(5000)]
+            store.tables.replace("demo", "drops", rows)
+            print(generation, flush=True)
     """)
-    ended = subprocess.run([sys.executable, "-c", child], env={**os.environ, "PYTHONPATH": "."}, check=False)
-    (store.tables.path("demo", "drops") / "_delta_log").chmod(0o700)
-    assert ended.returncode == -signal.SIGKILL
-    assert keys(store) == ["a"]
-    store.tables.append("demo", "drops", [drop("b")])
-    assert keys(store) == ["a", "b"]
+    writer = subprocess.Popen(
+        [sys.executable, "-c", child], env={**os.environ, "PYTHONPATH": "."}, stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    assert writer.stdout.readline() == "0\n"
+    time.sleep(delay_s)
+    writer.kill()
+    told = [int(line) for line in writer.communicate()[0].split()]
+    reasons = store.tables.read("demo", "drops")["reason"].to_pylist()
+    assert len(reasons) == 5000
+    (generation,) = {int(reason) for reason in reasons}
+    assert generation - max(told, default=0) in (0, 1)
+    store.tables.replace("demo", "drops", [drop("b")])
+    assert keys(store) == ["b"]
 
 
 def test_a_program_that_reads_tables_ends_without_a_fault(store):
