@@ -97,7 +97,7 @@ def test_a_table_of_another_schema_version_is_refused(store, monkeypatch):
 @pytest.mark.fault("S1")
 @pytest.mark.parametrize("delay_s", [0.0, 0.01, 0.03, 0.07, 0.15])
 def test_a_killed_writer_leaves_one_whole_version(store, delay_s):
-    """The child replaces all rows by those of the next generation, over and over, until it is killed somewhere in it."""
+    """The child replaces all rows by those of the next generation, over and over, until it is killed somewhere."""
     child = textwrap.dedent(f"""
         import itertools, pathlib
         from pipeline.store import Store
