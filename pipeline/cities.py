@@ -6,7 +6,7 @@ paper's values. One more layer, the run configuration of Dagster or the command 
 
 import os
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,15 +21,21 @@ class CityError(ValueError):
 
 
 class Settings(BaseModel):
-    """What every stage's settings share: unknown names are refused, values are fixed once made."""
+    """What every stage's settings share: unknown names are refused, values are fixed once made.
+
+    PER_RUN: names of settings that say how much one run may do and not what comes out; they are in no digest.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    PER_RUN: ClassVar[frozenset[str]] = frozenset()
 
 
 class City(BaseModel):
     """One city: its name, circle and per-stage settings.
 
     demo: settings of the seeded generator that writes the archive and the POI file of a synthetic city.
+    live: where it stands, posts are collected from Instagram; who collects, why, and how fast.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,6 +47,7 @@ class City(BaseModel):
     radius_km: float = Field(gt=0)
     is_synthetic: bool = False
     demo: dict[str, Any] | None = None
+    live: dict[str, Any] | None = None
     stages: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @classmethod
@@ -60,7 +67,7 @@ class City(BaseModel):
         try:
             return kind.model_validate({**self.stages.get(stage, {}), **given})
         except ValidationError as error:
-            raise CityError(f"settings of stage {stage} of city {self.key}: {_told(error)}") from None
+            raise CityError(f"settings of stage {stage} of city {self.key}: {told_errors(error)}") from None
 
 
 def cities_path() -> Path:
@@ -82,7 +89,7 @@ def load_cities(path: Path | None = None) -> dict[str, City]:
     except FileNotFoundError:
         raise CityError(f"there is no {path}: name the file of cities with {CITIES_VARIABLE}") from None
     except ValidationError as error:
-        raise CityError(f"{path}: {_told(error)}") from None
+        raise CityError(f"{path}: {told_errors(error)}") from None
     except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
         raise CityError(f"{path} is not a file of cities (a mapping `cities:` of name to fields): {error}") from None
 
@@ -100,5 +107,6 @@ def load_city(key: str, path: Path | None = None) -> City:
     return cities[key]
 
 
-def _told(error: ValidationError) -> str:
+def told_errors(error: ValidationError) -> str:
+    """Each wrong value with what is wrong about it, in one line."""
     return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['msg']}" for e in error.errors())

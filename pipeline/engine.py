@@ -1,4 +1,5 @@
-"""The data-parallel engine: pictures in, results out, committed every so many rows. The only file that knows Daft.
+"""The data-parallel engine: pictures in, results out, committed every so many rows; and rows of large Parquet files by
+their coordinates. The only file that knows Daft.
 
 The native runner needs nothing to start; `DAFT_RUNNER=ray` (with RAY_ADDRESS) runs the same code on a cluster.
 Law: a fault of one picture is a result with a reason; a blob that is gone arrives as None.
@@ -8,10 +9,13 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
+from pyarrow import parquet
 from tqdm import tqdm
 
 log = logging.getLogger("mrlf")
@@ -42,6 +46,51 @@ class PictureJob:
     num_workers: int = 1
     commit_every: int = 256
     title: str = "pictures"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """Latitudes and longitudes from border to border, WGS84 degrees, both borders within."""
+
+    south: float
+    north: float
+    west: float
+    east: float
+
+
+def parquet_columns(files: Sequence[Path]) -> list[str]:
+    """The names of the columns of Parquet files that share them.
+
+    Raises:
+        OSError: the first file is no Parquet file.
+    """
+    try:
+        return list(parquet.read_schema(files[0]).names)
+    except pa.ArrowException as error:
+        raise OSError(f"{files[0].name}: {error}") from None
+
+
+def rows_in_boxes(files: Sequence[Path], columns: list[str], boxes: Sequence[Box]) -> pa.Table:
+    """These columns of the rows whose `latitude` and `longitude` lie in one of the boxes.
+
+    The boxes go down to the reader: row groups outside are skipped by their statistics, other columns are not read.
+
+    Raises:
+        OSError: a file is cut or broken.
+    """
+    import daft
+    from daft import col
+    from daft.exceptions import DaftCoreException
+
+    os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
+    inside = [
+        col("latitude").between(box.south, box.north) & col("longitude").between(box.west, box.east) for box in boxes
+    ]
+    frame = daft.read_parquet([path.as_uri() for path in files])
+    try:
+        return frame.where(reduce(or_, inside)).select(*[col(name) for name in columns]).to_arrow()
+    except DaftCoreException as error:
+        raise OSError(str(error).splitlines()[0]) from None
 
 
 def blob_addresses(paths: Sequence[Path]) -> list[str]:

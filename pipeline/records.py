@@ -59,7 +59,7 @@ _POIS = TableSpec(
         _column("semantic_label", pa.string()),              # top-level Foursquare category
         _column("rank", pa.int32()),                         # 1 = most popular
         _column("popularity", pa.float64(), nullable=True),  # 0..1, null where the source has none
-        _column("source", pa.string()),                      # file | demo
+        _column("source", pa.string()),                      # file | demo | foursquare | os_places
         _column("retrieved_utc", UTC),
     ]),
 )  # fmt: skip

@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel
-
-from pipeline.cities import City
+from pipeline.cities import City, Settings
 from pipeline.store import Store
 from pipeline.store.digests import stage_digest
 from pipeline.store.store import StageRecord
@@ -23,6 +21,18 @@ log = logging.getLogger("mrlf")
 
 class StageError(ValueError):
     """A stage cannot do its work; the message says what happened, why, and what to do."""
+
+
+class IncompleteError(StageError):
+    """A stage stopped before its end, and another run is to go on; what it has so far is kept.
+
+    reason: a word that can be counted. not_before_utc: when the source said to come back, None where it did not.
+    """
+
+    def __init__(self, why: str, *, reason: str, not_before_utc: datetime | None = None) -> None:
+        when = "" if not_before_utc is None else f" after {not_before_utc.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        super().__init__(f"{why}: what is there is kept; run it again{when}")
+        self.reason, self.not_before_utc = reason, not_before_utc
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +76,7 @@ def run_stage(
     stage: str,
     *,
     code_version: str,
-    settings: BaseModel,
+    settings: Settings,
     inputs: Mapping[str, str],
     work: Callable[[], Outcome],
     outputs: tuple[str, ...] = (),
@@ -77,8 +87,8 @@ def run_stage(
     outputs: the tables the stage writes. The caller holds the lock of (city, stage).
     """  # fmt: skip
     digest = stage_digest(
-        stage=stage, city=city.key, code_version=code_version, settings=settings.model_dump(mode="json"),
-        inputs=inputs, weights=weights or {},
+        stage=stage, city=city.key, code_version=code_version,
+        settings=settings.model_dump(mode="json", exclude=set(settings.PER_RUN)), inputs=inputs, weights=weights or {},
     )  # fmt: skip
     record = store.stage_record(city.key, stage)
     if record is not None and record.digest == digest and _outputs_are_untouched(store, city.key, record):

@@ -1,18 +1,23 @@
-"""An archive of posts: a folder of Instaloader files, read recursively and never written.
+"""An archive of posts: a folder of Instaloader files and saved pages of the API, read recursively and never written.
 
-Reads `<stem>.json` and `<stem>.json.xz` and the media beside them: `<stem>.jpg`, `<stem>_<n>.jpg`.
-Law: every metadata file gives exactly one entry, a post or a reason, in the order of paths; links are not followed.
+Reads `<stem>.json` and `<stem>.json.xz` and the media beside them: `<stem>.jpg`, `<stem>_<n>.jpg`; the media of a
+page are named by the post's shortcode.
+Law: every metadata file gives one entry, a page one per media in it, each a post or a reason; in the order of paths,
+then of the page. Links are not followed.
 """
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from pipeline.collect.fields import PostFields, post_fields
+from pipeline.collect.api_media import api_post
+from pipeline.collect.fields import MAX_CAROUSEL, PostFields, post_fields
 from pipeline.collect.json_files import UnreadableFile, read_json
+from pipeline.collect.saved_pages import page_medias, shortcode
 from pipeline.stage import StageError
 from pipeline.store.digests import json_digest
 
@@ -20,12 +25,9 @@ JSON_SUFFIXES = (".json.xz", ".json")
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".webm")
 MEDIA_SUFFIXES = (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES)
-MAX_CAROUSEL = 20
-"""Instagram's own limit for a post."""
-
 COMMENTS_SUFFIX = "_comments"
 HOW_TO_FILL = (
-    "put files there that Instaloader saved (.json or .json.xz, with their pictures beside them), "
+    "put files there that Instaloader saved (.json or .json.xz, with their pictures beside them) or saved pages, "
     "or name another folder as `archive` of posts in cities.yaml"
 )
 
@@ -40,9 +42,10 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One metadata file: either `fields` or `reason` is there.
+    """One metadata file, or one media of a page: either `fields` or `reason` is there.
 
-    path is relative to the archive; it can hold the name of an account, so it goes into no table and no log.
+    path is relative to the archive, of a page's n-th media `<file>#<n>`; it can hold the name of an account, so it
+    goes into no table and no log.
     """
 
     path: str
@@ -75,6 +78,10 @@ class _File:
     mtime_ns: int
     is_regular: bool
 
+    @property
+    def retrieved_utc(self) -> datetime:
+        return datetime.fromtimestamp(self.mtime_ns // 10**9, UTC)
+
 
 class Archive:
     """The listing of a folder: what there is, without having read a file."""
@@ -85,7 +92,7 @@ class Archive:
         self._files = files
 
     def __len__(self) -> int:
-        """The number of metadata files."""
+        """The number of metadata files; entries can be more, since a page holds many posts."""
         return len(self._files)
 
     @classmethod
@@ -104,10 +111,10 @@ class Archive:
         return cls(root, metadata, json_digest(sorted(listing)))
 
     def entries(self, now: datetime | None = None) -> Iterator[Entry]:
-        """Every metadata file in the order of paths, read one at a time."""
+        """Every post in the order of paths, one file read at a time."""
         now = now or datetime.now(UTC)
         for file in self._files:
-            yield _entry(file, now)
+            yield from _entries(file, now)
 
 
 def _metadata_files(root: Path, listing: list[tuple[str, int, int]]) -> Iterator[_File]:
@@ -139,16 +146,37 @@ def _stem(name: str) -> str | None:
     return next((name.removesuffix(suffix) for suffix in JSON_SUFFIXES if name.endswith(suffix)), None)
 
 
-def _entry(file: _File, now: datetime) -> Entry:
-    retrieved_utc = datetime.fromtimestamp(file.mtime_ns // 10**9, UTC)
+def _entries(file: _File, now: datetime) -> Iterator[Entry]:
     try:
-        fields = _read(file, now)
+        structure = _read(file)
+        medias = page_medias(structure)
     except UnreadableFile as error:
-        return Entry(file.path, None, error.reason, Media(), retrieved_utc)
-    return Entry(file.path, fields, "", _media(file.folder, file.stem, fields.is_videos), retrieved_utc)
+        yield _no_post(file, file.path, error)
+        return
+    if not medias:
+        yield _entry(file, file.path, file.stem, partial(post_fields, structure, now))
+    for number, media in enumerate(medias, start=1):
+        yield _entry(file, f"{file.path}#{number}", shortcode(media), partial(_page_fields, media, now))
 
 
-def _read(file: _File, now: datetime) -> PostFields:
+def _page_fields(media: object, now: datetime) -> PostFields:
+    return api_post(media, now).fields
+
+
+def _entry(file: _File, path: str, stem: str, read: Callable[[], PostFields]) -> Entry:
+    """The post that `read` gives, with the media of this stem."""
+    try:
+        fields = read()
+    except UnreadableFile as error:
+        return _no_post(file, path, error)
+    return Entry(path, fields, "", _media(file.folder, stem, fields.is_videos), file.retrieved_utc)
+
+
+def _no_post(file: _File, path: str, error: UnreadableFile) -> Entry:
+    return Entry(path, None, error.reason, Media(), file.retrieved_utc)
+
+
+def _read(file: _File) -> object:
     if not file.is_regular:  # a link could lead out of the folder, a pipe would block
         raise UnreadableFile("not_a_regular_file")
     try:
@@ -157,7 +185,7 @@ def _read(file: _File, now: datetime) -> PostFields:
         raise UnreadableFile("not_readable") from None
     if isinstance(structure, list) and file.stem.endswith(COMMENTS_SUFFIX):
         raise UnreadableFile("not_a_post")
-    return post_fields(structure, now)
+    return structure
 
 
 def _media(folder: _Folder, stem: str, is_videos: tuple[bool, ...] | None) -> Media:

@@ -1,6 +1,7 @@
 """The allow-list: the only fields of a post that leave the parser, from every era of Instaloader's files.
 
 Law: a field that is not in `PostFields` reaches no table, log or file; nothing here touches the network.
+The API's own media take the same road: `pipeline.collect.api_media` makes Instaloader's structure of them.
 Read through Instaloader's structures, except where those are wrong or would ask Instagram: `Post.location` makes a
 request even when the file holds the place; `int("123_456")` in `Post.mediaid` is 123456; `Post.date_utc` is naive.
 """
@@ -24,6 +25,9 @@ LOCATION_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 MAX_CAPTION_CHARACTERS = 10_000
 """Instagram's own limit is 2,200."""
 
+MAX_CAROUSEL = 20
+"""Instagram's own limit for a post."""
+
 EARLIEST_UTC = datetime(2010, 10, 6, tzinfo=UTC)
 """Instagram's first day."""
 
@@ -44,6 +48,9 @@ class PostFields:
     """The allowed fields of one post.
 
     owner: the account's id, else `@` and its name; only for making the pseudonym.
+    owner_names: every way in which the account is named, ids first, then `@` and its name in lower case; only for
+        asking whether the account is forgotten or wants to be left out, never stored.
+    is_private: the file says that only followers may see the account.
     taken_utc: None where the file's time cannot be one.
     is_videos: one entry per photo or video in carousel order; None where the file does not tell.
     coordinates: of the post itself, else of its location.
@@ -51,6 +58,8 @@ class PostFields:
 
     media_id: str
     owner: str
+    owner_names: tuple[str, ...]
+    is_private: bool
     taken_utc: datetime | None
     caption: str
     is_videos: tuple[bool, ...] | None
@@ -82,12 +91,20 @@ def post_fields(structure: object, now: datetime) -> PostFields:
         UnreadableFile: `not_instaloader`, `not_a_post` (a profile, story, comments, an iterator), `instaloader_v3`,
             `bad_media_id` or `no_owner`.
     """
-    post = _load(structure)
+    return fields_of(_load(structure), now)
+
+
+def fields_of(post: "Post", now: datetime) -> PostFields:
+    """The allowed fields of a post of Instaloader's; raises UnreadableFile: `bad_media_id` or `no_owner`."""
     node = post._node
+    accounts = [node.get("owner"), _part(node, "iphone_struct", "user"), node.get("user")]
+    owner_names = _owner_names(accounts)
     location = _location(node)
     return PostFields(
         media_id=_media_id(node),
-        owner=_owner(node),
+        owner=owner_names[0],
+        owner_names=owner_names,
+        is_private=any(_part(account, "is_private") is True for account in accounts),
         taken_utc=_taken_utc(node, now),
         caption=_caption(post, node),
         is_videos=_is_videos(post),
@@ -126,13 +143,11 @@ def _part(value: object, *keys: str) -> Any:
     return value
 
 
-def _id(value: object) -> str:
-    """The id of an account or location, which is a number in some files and text in others; "" where it is neither."""
-    for key in ("id", "pk"):
-        told = _part(value, key)
-        if isinstance(told, str | int) and not isinstance(told, bool) and str(told).strip():
-            return str(told).strip()
-    return ""
+def _ids(value: object) -> list[str]:
+    """The ids of an account or location, which are numbers in some files and text in others."""
+    told = [_part(value, key) for key in ("id", "pk")]
+    texts = [str(one).strip() for one in told if isinstance(one, str | int) and not isinstance(one, bool)]
+    return [text for text in texts if text]
 
 
 def _caption(post: "Post", node: dict[str, Any]) -> str:
@@ -151,16 +166,13 @@ def _media_id(node: dict[str, Any]) -> str:
     return text
 
 
-def _owner(node: dict[str, Any]) -> str:
-    accounts = (node.get("owner"), _part(node, "iphone_struct", "user"), node.get("user"))
-    for account in accounts:
-        if owner_id := _id(account):
-            return owner_id
-    for account in accounts:
-        name = _part(account, "username")
-        if isinstance(name, str) and name.strip():
-            return "@" + name.strip().lower()
-    raise UnreadableFile("no_owner")
+def _owner_names(accounts: list[Any]) -> tuple[str, ...]:
+    ids = [owner_id for account in accounts for owner_id in _ids(account)]
+    told = [name.strip().lower() for account in accounts if isinstance(name := _part(account, "username"), str)]
+    names = tuple(dict.fromkeys([*ids, *("@" + name for name in told if name)]))
+    if not names:
+        raise UnreadableFile("no_owner")
+    return names
 
 
 def _taken_utc(node: dict[str, Any], now: datetime) -> datetime | None:
@@ -184,8 +196,8 @@ def _is_videos(post: "Post") -> tuple[bool, ...] | None:
 
 def _location(node: dict[str, Any]) -> LocationStub | None:
     for told in (node.get("location"), _part(node, "iphone_struct", "location")):
-        location_id = _id(told)
-        if location_id and LOCATION_ID.fullmatch(location_id):
+        location_id = next(iter(_ids(told)), "")
+        if LOCATION_ID.fullmatch(location_id):
             return LocationStub(
                 location_id=location_id,
                 name=clean_name(_part(told, "name")),

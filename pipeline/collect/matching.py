@@ -77,7 +77,7 @@ class Matcher:
     """The POIs of a city, to which locations are matched one by one."""
 
     def __init__(self, pois: Sequence[NamedPoint], city_name: str, rules: MatchRules) -> None:
-        self._pois = pois
+        self.pois = pois
         self._rules = rules
         self._city_words = set(normal_name(city_name).split())
         self._names = [normal_name(poi.name) for poi in pois]
@@ -108,7 +108,7 @@ class Matcher:
                 poi_id=poi.poi_id, location_id=location.location_id, distance_m=float(distance_m),
                 similarity=name_similarity(name, poi_name), is_match=False, decided_by=BY_BOTH,
             )
-            for poi, poi_name, distance_m in zip(self._pois, self._short_names, distances_m, strict=True)
+            for poi, poi_name, distance_m in zip(self.pois, self._short_names, distances_m, strict=True)
         ]  # fmt: skip
 
     def _by_name(self, location: LocationStub) -> list[Pair]:
@@ -118,7 +118,7 @@ class Matcher:
                 poi_id=poi.poi_id, location_id=location.location_id, distance_m=None,
                 similarity=name_similarity(name, poi_name), is_match=False, decided_by=BY_NAME,
             )
-            for poi, poi_name in zip(self._pois, self._names, strict=True)
+            for poi, poi_name in zip(self.pois, self._names, strict=True)
         ]  # fmt: skip
 
     def _without_city(self, name: str) -> str:

@@ -6,6 +6,7 @@ A CSV `poi_id,location_id,is_match` with yes or no, made with its header where i
 import csv
 from pathlib import Path
 
+from pipeline.collect.fields import LOCATION_ID
 from pipeline.stage import StageError
 from pipeline.store.blobs import write_atomically
 
@@ -24,8 +25,8 @@ def make_overrules(path: Path) -> None:
         write_atomically(path, TEMPLATE.encode())
 
 
-def read_overrules(path: Path, poi_ids: set[str], location_ids: set[str]) -> dict[str, dict[str, bool]]:
-    """location_id -> poi_id -> what the person decided.
+def read_overrules(path: Path, poi_ids: set[str], location_ids: set[str] | None) -> dict[str, dict[str, bool]]:
+    """location_id -> poi_id -> what the person decided; any location may be named where `location_ids` is None.
 
     Raises:
         StageError: a line names an unknown POI or location, another word than yes or no, or contradicts an earlier
@@ -51,7 +52,7 @@ def read_overrules(path: Path, poi_ids: set[str], location_ids: set[str]) -> dic
 
 
 def _wrong(
-    cells: tuple[str, ...], poi_ids: set[str], location_ids: set[str], decided: dict[str, dict[str, bool]]
+    cells: tuple[str, ...], poi_ids: set[str], location_ids: set[str] | None, decided: dict[str, dict[str, bool]]
 ) -> str:
     """What is wrong with a line, "" where nothing is."""
     if len(cells) != len(HEADER):
@@ -59,7 +60,9 @@ def _wrong(
     poi_id, location_id, word = cells
     if poi_id not in poi_ids:
         return f"names the POI {poi_id!r}, which this city does not have"
-    if location_id not in location_ids:
+    if not LOCATION_ID.fullmatch(location_id):
+        return f"names the location {location_id!r}, which is no id of Instagram's"
+    if location_ids is not None and location_id not in location_ids:
         return f"names the location {location_id!r}, which no post of the archive has"
     if word.lower() not in _WORDS:
         return f"says {word!r} where yes or no is expected"

@@ -1,6 +1,6 @@
 """Places: which Instagram locations are which POIs.
 
-Reads  pois, the locations that the posts of the archive name, the overrule file
+Reads  pois, the locations that the posts of the archive name, those that Instagram's searches find, the overrule file
 Writes places: every pair within reach, matched or not
 """
 
@@ -13,20 +13,25 @@ from pydantic import Field
 from pipeline.cities import City
 from pipeline.collect.archive import HOW_TO_FILL, Archive, Entry
 from pipeline.collect.fields import LocationStub
+from pipeline.collect.instagram.live import Tools, journal_path, open_journal, search
+from pipeline.collect.instagram.searching import SearchReport
 from pipeline.collect.matching import AMBIGUOUS, Matcher, MatchRules, NamedPoint, Pair
 from pipeline.collect.overrules import make_overrules, read_overrules
 from pipeline.collect.progress import progress
-from pipeline.collect.sources import ArchiveSettings, archive_folder
+from pipeline.collect.sources import ArchiveSettings, archive_or_live
 from pipeline.stage import Outcome, StageError, StageReport, run_stage, table_inputs
 from pipeline.store import Store
-from pipeline.store.digests import file_digest
+from pipeline.store.digests import file_digest, json_digest
 
 STAGE = "places"
-CODE_VERSION = "1"
+CODE_VERSION = "2"
+_RULES = MatchRules.__dataclass_fields__
 
 
 class PlacesSettings(ArchiveSettings):
     """From where on an Instagram location is a POI."""
+
+    PER_RUN = frozenset({"max_requests"})
 
     max_distance_m: float = Field(300, gt=0, description="a location further from a POI is not compared with it")
     min_name_similarity: float = Field(70, ge=0, le=100, description="of the names of a POI and a location near it")
@@ -40,30 +45,55 @@ class PlacesSettings(ArchiveSettings):
     overrules: Path | None = Field(
         None, description="CSV poi_id,location_id,is_match of a person's decisions; by default overrules/<city>.csv"
     )
+    max_requests: int | None = Field(400, ge=1, description="to Instagram in one run; the rest is for the next run")
 
 
-def build_places(store: Store, city: City, settings: PlacesSettings) -> StageReport:
-    """Match the locations of a city's posts with its POIs.
+def build_places(store: Store, city: City, settings: PlacesSettings, tools: Tools | None = None) -> StageReport:
+    """Match the locations of a city with its POIs; of a live city those are searched for that were not yet.
 
     Raises:
-        StageError: the POIs were not built, there is no archive, no post in it names a place, or the overrule file
-            is wrong.
+        StageError: the POIs were not built, there is no source of locations, none was found, or the overrule file is
+            wrong.
+        HumanError: Instagram wants something of a person.
     """
     with store.lock(city.key, STAGE):
         if store.stage_record(city.key, "pois") is None:
             raise StageError(f"the POIs of {city.key} were not built: build the stage pois first")
-        archive = Archive.scan(archive_folder(store, city, settings))
+        archive = archive_or_live(store, city, settings)
         overrules = _overrule_file(store, city, settings)
+        pois = _pois(store, city.key)
+        matcher = Matcher(pois, city.name, MatchRules(**settings.model_dump(include=set(_RULES))))
+        report = search(store, city, pois, matcher, tools or Tools(), settings.max_requests)
+        found = _found(store, city.key)
         inputs = {
-            "archive": archive.digest,
+            "archive": archive.digest if archive else "",
+            "found": json_digest([[stub.location_id, stub.name, stub.coordinates] for stub in found]),
+            "waiting": json_digest(dict(report.deferred)) if report else "",
             "overrules": file_digest(overrules),
             "city_name": city.name,
             **table_inputs(store, city.key, [("pois", "pois")]),
         }
         return run_stage(
             store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs, outputs=("places",),
-            work=lambda: _work(store, city, settings, archive, overrules),
+            work=lambda: _work(store, city, archive, found, matcher, overrules, report),
         )  # fmt: skip
+
+
+def _pois(store: Store, city: str) -> list[NamedPoint]:
+    """The POIs in the order of their rank."""
+    rows = sorted(store.tables.read(city, "pois").to_pylist(), key=lambda poi: poi["rank"])
+    return [
+        NamedPoint(poi_id=poi["poi_id"], name=poi["name"], latitude=poi["latitude"], longitude=poi["longitude"])
+        for poi in rows
+    ]
+
+
+def _found(store: Store, city: str) -> list[LocationStub]:
+    """The locations that searches found; none where the city was never collected live."""
+    if not journal_path(store, city).exists():
+        return []
+    with open_journal(store, city) as journal:
+        return journal.stubs()
 
 
 def _overrule_file(store: Store, city: City, settings: PlacesSettings) -> Path:
@@ -77,21 +107,42 @@ def _overrule_file(store: Store, city: City, settings: PlacesSettings) -> Path:
     return path
 
 
-def _work(store: Store, city: City, settings: PlacesSettings, archive: Archive, overrules: Path) -> Outcome:
-    locations, num_posts = scan_locations(progress(archive.entries(), f"{city.key} locations", total=len(archive)))
+def _work(
+    store: Store, city: City, archive: Archive | None, found: list[LocationStub], matcher: Matcher, overrules: Path,
+    report: SearchReport | None,
+) -> Outcome:  # fmt: skip
+    locations, num_posts = _locations(city, archive, found)
+    poi_ids = {poi.poi_id for poi in matcher.pois}
+    is_live = report is not None
+    decided = read_overrules(overrules, poi_ids, None if is_live else {stub.location_id for stub in locations})
+    locations = sorted([*locations, *_named_by_hand(decided, locations)], key=lambda stub: stub.location_id)
     if not locations:
-        raise StageError(_no_locations(archive, num_posts))
-    rules = MatchRules(**settings.model_dump(include=set(MatchRules.__dataclass_fields__)))
-    pois = [
-        NamedPoint(poi_id=poi["poi_id"], name=poi["name"], latitude=poi["latitude"], longitude=poi["longitude"])
-        for poi in store.tables.read(city.key, "pois").to_pylist()
-    ]
-    decided = read_overrules(overrules, {poi.poi_id for poi in pois}, {stub.location_id for stub in locations})
-    matcher = Matcher(pois, city.name, rules)
+        raise StageError(_no_locations(city, archive, num_posts, overrules))
     pairs = {stub.location_id: matcher.pairs(stub, decided.get(stub.location_id)) for stub in locations}
     rows = [_row(pair, stub) for stub in locations for pair in pairs[stub.location_id]]
     store.tables.replace(city.key, "places", rows)
-    return _outcome(pairs, num_pois=len(pois), overrules=overrules)
+    return _outcome(pairs, num_pois=len(poi_ids), overrules=overrules, report=report)
+
+
+def _locations(city: City, archive: Archive | None, found: list[LocationStub]) -> tuple[list[LocationStub], int]:
+    """Every location that is known, once, and the number of the archive's posts; what a search told counts first."""
+    known = {stub.location_id: stub for stub in found}
+    num_posts = 0
+    if archive is not None:
+        entries = progress(archive.entries(), f"{city.key} locations", total=len(archive))
+        of_posts, num_posts = scan_locations(entries)
+        known = {stub.location_id: stub for stub in of_posts} | known
+    return list(known.values()), num_posts
+
+
+def _named_by_hand(decided: dict[str, dict[str, bool]], locations: list[LocationStub]) -> list[LocationStub]:
+    """Locations that only the overrule file names: a person has looked them up."""
+    known = {stub.location_id for stub in locations}
+    return [
+        LocationStub(location_id=location_id, name="", coordinates=None)
+        for location_id, of_pois in decided.items()
+        if location_id not in known and any(of_pois.values())
+    ]
 
 
 def scan_locations(entries: Iterable[Entry]) -> tuple[list[LocationStub], int]:
@@ -138,7 +189,13 @@ def _row(pair: Pair, stub: LocationStub) -> dict[str, object]:
     }
 
 
-def _no_locations(archive: Archive, num_posts: int) -> str:
+def _no_locations(city: City, archive: Archive | None, num_posts: int, overrules: Path) -> str:
+    if archive is None:
+        return (
+            f"no place of Instagram is known for any POI of {city.key}: searching needs a login "
+            f"(MRLF_INSTAGRAM_COOKIES); without one, look places up by hand and write them as poi_id,location_id,yes "
+            f"into {overrules}"
+        )
     if num_posts == 0:
         return f"none of the {len(archive)} metadata files in {archive.root} is a post: {HOW_TO_FILL}"
     return (
@@ -147,7 +204,7 @@ def _no_locations(archive: Archive, num_posts: int) -> str:
     )
 
 
-def _outcome(pairs: dict[str, list[Pair]], *, num_pois: int, overrules: Path) -> Outcome:
+def _outcome(pairs: dict[str, list[Pair]], *, num_pois: int, overrules: Path, report: SearchReport | None) -> Outcome:
     every = [pair for found in pairs.values() for pair in found]
     matched = {pair.location_id: pair.poi_id for pair in every if pair.is_match}
     ambiguous = sorted({pair.location_id for pair in every if pair.decided_by == AMBIGUOUS})
@@ -155,7 +212,7 @@ def _outcome(pairs: dict[str, list[Pair]], *, num_pois: int, overrules: Path) ->
         "locations": len(pairs), "matched_locations": len(matched), "ambiguous_locations": len(ambiguous),
         "pairs": len(every), "pois": num_pois, "matched_pois": len(set(matched.values())),
     }  # fmt: skip
-    notes = []
+    notes = search_notes(report) if report is not None else []
     if ambiguous:
         told = ", ".join(ambiguous[:5]) + (" …" if len(ambiguous) > 5 else "")
         notes.append(f"{len(ambiguous)} locations could be two POIs and match none ({told}): decide in {overrules}")
@@ -164,3 +221,12 @@ def _outcome(pairs: dict[str, list[Pair]], *, num_pois: int, overrules: Path) ->
             f"no location matches a POI: change max_distance_m or min_name_similarity, or decide in {overrules}"
         )
     return Outcome(counts=counts, notes=notes)
+
+
+def search_notes(report: SearchReport) -> list[str]:
+    """What a person should know of a search that did not come to its end."""
+    if not report.deferred:
+        return []
+    reasons = ", ".join(f"{reason} {count}" for reason, count in report.deferred.items())
+    when = f"{report.not_before:%Y-%m-%d %H:%M} UTC" if report.not_before else "at once"
+    return [f"incomplete: POIs that were not searched yet wait ({reasons}); run it again, it goes on ({when})"]

@@ -1,6 +1,7 @@
 """Files of POIs as one kind of row: CSV, Parquet and JSON, with the column names of several sources.
 
-Known names are those of our own table, of Foursquare's APIs (2025, v3, v2) and of its OS Places extract.
+Known names are those of our own table, of Foursquare's APIs (2025, v3, v2) and of its OS Places extract. In a recorded
+answer of an API the order is the rank; what v2 calls `rating` is no popularity and is not read.
 """
 
 import json
@@ -33,28 +34,34 @@ _POPULARITY = ("popularity",)
 _CLOSED = ("date_closed", "closed", "closed_bucket")
 _CLOSED_BUCKETS = ("veryLikelyClosed", "LikelyClosed", "VeryLikelyClosed", "likelyClosed")
 _FLAGS = ("unresolved_flags",)
-_BAD_FLAGS = {"closed", "delete", "doesnt_exist", "duplicate", "inappropriate", "privatevenue"}
+BAD_FLAGS = {"closed", "delete", "doesnt_exist", "duplicate", "inappropriate", "privatevenue"}
 _PATH = ">"
 _SEPARATOR = "|"
 MAX_NESTING = 4
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoiRow:
-    """One row of a file as it stands there: nothing is checked yet; None or "" where it does not tell."""
+    """One row of a source as it stands there: nothing is checked yet; None or "" where it does not tell.
+
+    category_labels: names or paths "A > B > C" of its categories. semantic_label: only where the source names one.
+    problem: a reason against the row that no field shows.
+    """
 
     poi_id: str
-    name: str
-    latitude: object
-    longitude: object
-    category_ids: tuple[str, ...]
-    category_name: str
-    semantic_label: str
-    address: str
-    rank: float | None
-    popularity: float | None
-    is_closed: bool
-    is_flagged: bool
+    name: str = ""
+    latitude: object = None
+    longitude: object = None
+    category_ids: tuple[str, ...] = ()
+    category_name: str = ""
+    category_labels: tuple[str, ...] = ()
+    semantic_label: str = ""
+    address: str = ""
+    rank: float | None = None
+    popularity: float | None = None
+    is_closed: bool = False
+    is_flagged: bool = False
+    problem: str = ""
 
 
 def read_poi_file(path: Path) -> list[PoiRow]:
@@ -65,7 +72,7 @@ def read_poi_file(path: Path) -> list[PoiRow]:
     """
     if not path.is_file():
         raise StageError(f"there is no file of POIs at {path}: name one as `pois: {{file: ...}}` in cities.yaml")
-    records = _records(path)
+    records = read_records(path)
     known = {name for record in records for name in record}
     for kind, names in (("latitude", _LATITUDE), ("longitude", _LONGITUDE)):
         if records and not known & set(names):
@@ -73,7 +80,7 @@ def read_poi_file(path: Path) -> list[PoiRow]:
                 f"{path} has no {kind}: POIs need columns latitude and longitude (WGS84 degrees), "
                 f"this file has {', '.join(sorted(known)[:20])}"
             )
-    return [_row(record) for record in records]
+    return [poi_of_record(record) for record in records]
 
 
 def number(value: object) -> float | None:
@@ -87,7 +94,12 @@ def number(value: object) -> float | None:
     return told if math.isfinite(told) else None
 
 
-def _records(path: Path) -> list[dict[str, Any]]:
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """The rows of a table by column name in small letters, those of an object inside an object as `outer.inner`.
+
+    Raises:
+        StageError: the file is of another kind, or cannot be read.
+    """
     try:
         match path.suffix.lower():
             case ".csv":
@@ -115,22 +127,41 @@ def _flat(record: dict[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _objects(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON file: a list of them, or an object that holds one (`results` of Foursquare's answer)."""
+    """The objects of a JSON file: a list of them, or an object that holds one, as the answers of Foursquare's APIs."""
     try:
         content = read_json(path)
     except UnreadableFile as error:
         raise StageError(f"{path} is not a JSON file of POIs ({error.reason}): write it anew") from None
     if isinstance(content, dict):
-        content = next((value for value in content.values() if isinstance(value, list)), None)
+        content = _of_answer(content)
     if not isinstance(content, list):
         raise StageError(f"{path} holds no list of POIs: it must be a list of objects, or an object with such a list")
     return [value for value in content if isinstance(value, dict)]
 
 
-def _row(record: dict[str, Any]) -> PoiRow:
-    categories = record.get("categories")
+def _of_answer(content: dict[str, Any]) -> list[Any] | None:
+    """The places of an answer in their order: `results` (2025, v3), `response.venues` or groups of v2."""
+    response = content.get("response")
+    if isinstance(response, dict) and isinstance(response.get("groups"), list):
+        groups = [group["items"] for group in response["groups"] if isinstance(group, dict) and "items" in group]
+        items = [item for group in groups if isinstance(group, list) for item in group]
+        return _ranked([item.get("venue") for item in items if isinstance(item, dict)])
+    if isinstance(response, dict) and isinstance(response.get("venues"), list):
+        return _ranked(response["venues"])
+    if isinstance(content.get("results"), list):
+        return _ranked(content["results"])
+    return next((value for value in content.values() if isinstance(value, list)), None)
+
+
+def _ranked(places: list[Any]) -> list[Any]:
+    """The places with their order as `rank`, where they tell none."""
+    return [{"rank": rank, **place} for rank, place in enumerate(places, start=1) if isinstance(place, dict)]
+
+
+def poi_of_record(record: dict[str, Any]) -> PoiRow:
+    """The POI of a row of a table, by the known names of columns."""
+    categories = _primary_first(record.get("categories"))
     labels = _texts(_first(record, _CATEGORY_NAME)) or _of_categories(categories, ("name",))
-    path = [part.strip() for part in labels[0].split(_PATH)] if labels else [""]
     return PoiRow(
         poi_id=_text(_first(record, _ID)),
         name=clean_name(_text(_first(record, _NAME))),
@@ -139,13 +170,14 @@ def _row(record: dict[str, Any]) -> PoiRow:
         category_ids=tuple(
             _texts(_first(record, _CATEGORY_IDS)) or _of_categories(categories, ("fsq_category_id", "id"))
         ),
-        category_name=clean_name(path[-1]),
-        semantic_label=clean_name(_text(_first(record, _SEMANTIC_LABEL)) or path[0]),
+        category_name=clean_name(labels[0].split(_PATH)[-1]) if labels else "",
+        category_labels=tuple(clean_name(label) for label in labels),
+        semantic_label=clean_name(_text(_first(record, _SEMANTIC_LABEL))),
         address=clean_name(_text(_first(record, _ADDRESS))),
         rank=number(_first(record, _RANK)),
         popularity=number(_first(record, _POPULARITY)),
         is_closed=_is_closed(record),
-        is_flagged=bool(_BAD_FLAGS & {flag.lower() for flag in _texts(_first(record, _FLAGS))}),
+        is_flagged=bool(BAD_FLAGS & {flag.lower() for flag in _texts(_first(record, _FLAGS))}),
     )
 
 
@@ -179,6 +211,13 @@ def _texts(value: object) -> list[str]:
     if value is None or not isinstance(value, Iterable):
         return [] if value is None else [_text(value)]
     return [_text(part) for part in value if not _is_empty(part)]
+
+
+def _primary_first(categories: object) -> object:
+    """The categories of a place; the one that v2 calls primary comes first."""
+    if not isinstance(categories, list):
+        return categories
+    return sorted(categories, key=lambda category: not (isinstance(category, dict) and category.get("primary")))
 
 
 def _of_categories(categories: object, keys: tuple[str, ...]) -> list[str]:

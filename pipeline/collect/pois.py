@@ -1,142 +1,110 @@
-"""POIs: the places of a city that a post can be located at, from a file that somebody has.
+"""POIs: the places of a city that a post can be located at.
 
-Reads  a CSV, Parquet or JSON file
+Reads  a CSV, Parquet or JSON file, an extract of OS Places, or Foursquare's Places API (its kept answers first)
 Writes pois
-Law: every row of the file is a POI, or counted with the first reason against it, or beyond `max_pois`.
+Law: every row of the source is a POI, or counted with the first reason against it, or beyond `max_pois`. Places of
+sensitive categories are left out unless the city lets their area in and says why.
 """
 
-from collections import Counter
-from datetime import UTC, datetime
-from pathlib import Path
-
-from pydantic import Field
-
-from pipeline.cities import City, Settings
-from pipeline.collect.geo import distance_km, valid_coordinates
-from pipeline.collect.poi_files import PoiRow, number, read_poi_file
-from pipeline.collect.sources import demo_city
+from pipeline.cities import City
+from pipeline.collect.foursquare.categories import read_taxonomy
+from pipeline.collect.foursquare.sensitive import Sensitivity, sensitivity
+from pipeline.collect.poi_files import PoiRow
+from pipeline.collect.poi_selection import select_pois, table_rows, top_level
+from pipeline.collect.poi_sources import FoundPois, PoiSearch, PoisSettings
+from pipeline.collect.web.clock import Clock, SystemClock
+from pipeline.collect.web.retries import Retries
 from pipeline.ledger import reason_counts
 from pipeline.stage import Outcome, StageError, StageReport, run_stage
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
 
 STAGE = "pois"
-CODE_VERSION = "1"
+CODE_VERSION = "2"
+NUM_TOLD_IDS = 5
+
+__all__ = ["CODE_VERSION", "STAGE", "PoisSettings", "build_pois"]
 
 
-class PoisSettings(Settings):
-    """Which POIs a city has."""
-
-    file: Path | None = Field(None, description="CSV, Parquet or JSON file of POIs; by default the demo generator's")
-    max_pois: int = Field(40, ge=1, description="the most popular ones are taken")
-
-
-def build_pois(store: Store, city: City, settings: PoisSettings) -> StageReport:
-    """Take a city's POIs from a file.
+def build_pois(
+    store: Store, city: City, settings: PoisSettings, *, clock: Clock | None = None, retries: Retries | None = None
+) -> StageReport:
+    """Take a city's POIs from its source; Foursquare is asked only for what is not kept yet.
 
     Raises:
-        StageError: no file was named, it cannot be read, or no POI in it lies in the city.
+        StageError: no source was named, it cannot be read, or no POI in it lies in the city. Of its kinds,
+            IncompleteError: another run is to go on; HumanError: the key is not taken.
     """
     with store.lock(city.key, STAGE):
-        path = _file(store, city, settings)
-        rows = read_poi_file(path)
-        circle = f"{city.latitude} {city.longitude} {city.radius_km}"
+        rules = sensitivity(read_taxonomy(settings.taxonomy), settings.include_sensitive, settings.sensitive_reason)
+        clock = clock or SystemClock()
+        found = PoiSearch(
+            store=store, city=city, settings=settings, sensitivity=rules, clock=clock, retries=retries or Retries()
+        ).find()
+        inputs = {
+            **found.inputs, "circle": f"{city.latitude} {city.longitude} {city.radius_km}", "source": found.source,
+            "sensitive_list": rules.known.version,
+            "taxonomy": file_digest(settings.taxonomy.expanduser()) if settings.taxonomy else "",
+        }  # fmt: skip
         return run_stage(
-            store, city, STAGE, code_version=CODE_VERSION, settings=settings,
-            inputs={"file": file_digest(path), "circle": circle}, outputs=("pois",),
-            work=lambda: _work(store, city, settings, path, rows),
+            store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs, outputs=("pois",),
+            work=lambda: _work(store, city, settings, found, rules, clock),
         )  # fmt: skip
 
 
-def _file(store: Store, city: City, settings: PoisSettings) -> Path:
-    if settings.file is not None:
-        return settings.file.expanduser()
-    demo = demo_city(store, city)
-    if demo is not None:
-        return demo.pois_file
-    raise StageError(
-        f"city {city.key} has no source of POIs: name a CSV, Parquet or JSON file with the columns poi_id, name, "
-        "latitude and longitude in cities.yaml, under this city as `pois: {file: path/to/file}`"
+def _work(
+    store: Store, city: City, settings: PoisSettings, found: FoundPois, rules: Sensitivity, clock: Clock
+) -> Outcome:
+    pois, drops = select_pois(found.rows, city, rules)
+    if not pois:
+        raise _no_pois(city, found, drops)
+    taken = pois[: settings.max_pois]
+    store.tables.replace(city.key, "pois", table_rows(taken, found.source, rules.taxonomy, clock.now()))
+    counts = {
+        "rows": len(found.rows), "pois": len(taken), "beyond_max_pois": len(pois) - len(taken), "dropped": len(drops),
+        **reason_counts(drops), **found.counts,
+    }  # fmt: skip
+    unknown_counts, notes = ({}, []) if found.source == "demo" else _unknown(taken, rules)
+    return Outcome(
+        counts={**counts, **unknown_counts},
+        notes=[*found.notes, *notes],
+        about={"source": found.source, **found.about, **_sensitive_facts(settings, rules)},
     )
 
 
-def _work(store: Store, city: City, settings: PoisSettings, path: Path, rows: list[PoiRow]) -> Outcome:
-    pois, drops = select_pois(rows, city)
-    if not pois:
-        told = ", ".join(f"{reason.split('/')[1]} {count}" for reason, count in reason_counts(drops).items())
-        raise StageError(
-            f"none of the {len(rows)} rows of {path} is a POI of {city.key} ({told or 'the file is empty'}): "
-            "look at the file, and at the city's latitude, longitude and radius_km in cities.yaml"
+def _no_pois(city: City, found: FoundPois, drops: dict[str, str]) -> StageError:
+    told = ", ".join(f"{reason.split('/')[1]} {count}" for reason, count in reason_counts(drops).items())
+    nothing = "the file is empty" if found.source in ("file", "demo") else "there is no place in it"
+    return StageError(
+        f"city {city.key} is empty: none of the {len(found.rows)} rows of {found.origin} is a POI of it "
+        f"({told or nothing}): look at the source, and at the city's latitude, longitude and radius_km in cities.yaml"
+    )
+
+
+def _unknown(pois: list[PoiRow], rules: Sensitivity) -> tuple[dict[str, int], list[str]]:
+    """What neither the list of sensitive places nor the taxonomy knows: counts, and what to do about it."""
+    counts, notes = {}, []
+    advice = "name Foursquare's table of categories as `pois: {taxonomy: path/to/file}`"
+    unknown = rules.unknown_categories(pois)
+    if unknown:
+        told = ", ".join(unknown[:NUM_TOLD_IDS]) + (", ..." if len(unknown) > NUM_TOLD_IDS else "")
+        counts["unknown_categories"] = len(unknown)
+        notes.append(
+            f"{len(unknown)} categories are neither on the list of sensitive places nor in a taxonomy, so only their "
+            f"names could be compared with the list ({told}): {advice}"
         )
-    taken = pois[: settings.max_pois]
-    store.tables.replace(city.key, "pois", _table_rows(taken, "demo" if city.is_synthetic else "file"))
-    counts = {
-        "rows": len(rows), "pois": len(taken), "beyond_max_pois": len(pois) - len(taken), "dropped": len(drops),
-        **reason_counts(drops),
-    }  # fmt: skip
-    return Outcome(counts=counts)
+    unlabelled = sum(not top_level(poi, rules.taxonomy) for poi in pois if poi.category_ids or poi.category_name)
+    if unlabelled:
+        counts["category_not_in_taxonomy"] = unlabelled
+        notes.append(
+            f"the top-level category of {unlabelled} POIs is not known, and their own category stands for it: {advice}"
+        )
+    return counts, notes
 
 
-def select_pois(rows: list[PoiRow], city: City) -> tuple[list[PoiRow], dict[str, str]]:
-    """The good rows, the most popular first, and `row <n>` -> reason of the others."""
-    good: dict[str, PoiRow] = {}
-    drops: dict[str, str] = {}
-    for index, row in enumerate(rows):
-        reason = _reason(row, city) or ("duplicate" if row.poi_id in good else "")
-        if reason:
-            drops[f"row {index}"] = reason
-        else:
-            good[row.poi_id] = row
-    return sorted(good.values(), key=_preference), drops
-
-
-def _reason(row: PoiRow, city: City) -> str:
-    """The first reason against a row, "" where there is none."""
-    if not row.poi_id:
-        return "no_id"
-    if row.is_closed:
-        return "closed"
-    if row.is_flagged:
-        return "flagged"
-    if row.latitude is None or row.longitude is None:
-        return "no_coordinates"
-    coordinates = valid_coordinates(number(row.latitude), number(row.longitude))
-    if coordinates is None:
-        return "bad_coordinates"
-    if distance_km(*coordinates, city.latitude, city.longitude) > city.radius_km:
-        return "outside_city"
-    return ""
-
-
-def _preference(row: PoiRow) -> tuple[float, float]:
-    """By rank, then popularity; rows without either keep the order of the file."""
-    rank = row.rank if row.rank is not None else float("inf")
-    return rank, -(row.popularity if row.popularity is not None else -1.0)
-
-
-def _table_rows(pois: list[PoiRow], source: str) -> list[dict[str, object]]:
-    retrieved_utc = datetime.now(UTC)
-    num_of_name = Counter(poi.name for poi in pois)
-    return [
-        {
-            "poi_id": poi.poi_id,
-            "name": _display_name(poi, is_shared=num_of_name[poi.name] > 1),
-            "latitude": number(poi.latitude),
-            "longitude": number(poi.longitude),
-            "category_ids": list(poi.category_ids),
-            "category_name": poi.category_name,
-            "semantic_label": poi.semantic_label,
-            "rank": rank,
-            "popularity": poi.popularity,
-            "source": source,
-            "retrieved_utc": retrieved_utc,
-        }
-        for rank, poi in enumerate(pois, start=1)
-    ]
-
-
-def _display_name(poi: PoiRow, *, is_shared: bool) -> str:
-    """The name; two of one name in a city (a chain) get their address behind it, the nameless their id."""
-    if not poi.name:
-        return poi.poi_id
-    return f"{poi.name} ({poi.address})" if is_shared and poi.address else poi.name
+def _sensitive_facts(settings: PoisSettings, rules: Sensitivity) -> dict[str, str]:
+    facts = {"sensitive_list_version": rules.known.version}
+    if rules.included:
+        facts["sensitive_included"] = ", ".join(sorted(rules.included))
+        facts["sensitive_reason"] = settings.sensitive_reason
+    return facts

@@ -1,213 +1,138 @@
-"""Posts: one row per post of the archive that was made at a POI, under pseudonyms, with its pictures as blobs.
+"""Posts: one row per post that was made at a POI, under pseudonyms, with its pictures as blobs; of all sources alike.
 
-Reads  the archive, places
+Reads  the archive, Instagram, places
 Writes posts, images, blobs/original, private/<city>.ids.sqlite; drops and deferred of this stage
-Law: every metadata file of the archive is kept, dropped or deferred once: files = kept + dropped + deferred. The rules
-in their order: the kind of file, its place, its time, its media. A post without a picture is in `posts` and deferred.
+Law: every post that was seen is kept, deleted, dropped or deferred, and counted once: seen = kept + deleted +
+dropped + deferred. A post has one row by its key, whichever source it came from first. The rules stand in
+`pipeline.collect.taking`.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from pydantic import Field
 
 from pipeline.cities import City
-from pipeline.collect.archive import HOW_TO_FILL, Archive, Entry
-from pipeline.collect.fields import LocationStub, PostFields
-from pipeline.collect.hashtags import hashtags
-from pipeline.collect.pictures import OK, CheckedPicture, PictureLimits, check_picture
-from pipeline.collect.progress import progress
-from pipeline.collect.pseudonyms import Pseudonyms, load_pseudonyms, write_private_ids
-from pipeline.collect.sources import ArchiveSettings, archive_folder
-from pipeline.ledger import reason_counts, write_ledger
+from pipeline.collect.archive import Archive
+from pipeline.collect.archive_posts import ArchivePosts, read_archive
+from pipeline.collect.instagram.crawl import CrawlReport
+from pipeline.collect.instagram.emptying import empty_journal
+from pipeline.collect.instagram.live import LIVE, Tools, crawl, journal_path, open_journal, rematch
+from pipeline.collect.instagram.walk import WalkLimits
+from pipeline.collect.opt_out import OptOut
+from pipeline.collect.pictures import PictureLimits
+from pipeline.collect.posts_tables import posts_outcome, put_archive
+from pipeline.collect.pseudonyms import load_pseudonyms
+from pipeline.collect.sources import ArchiveSettings, archive_or_live
+from pipeline.collect.taking import Taking
 from pipeline.stage import Outcome, StageError, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 
 STAGE = "posts"
-CODE_VERSION = "1"
-
-WHAT_TO_DO = {
-    "unmatched_place": "widen the matching of stage places, or add lines to its overrule file",
-    "no_place": "only posts that carry a location can be used",
-    "video": "only photos can be used",
-}
+CODE_VERSION = "2"
 
 
 class PostsSettings(ArchiveSettings):
-    """Which archive is read, and which pictures are taken from it."""
+    """Which archive is read, how much is collected, and which pictures are taken."""
+
+    PER_RUN = frozenset({"max_requests"})
 
     max_image_bytes: int = Field(20_000_000, ge=1, description="a larger picture file is not read")
     max_image_pixels: int = Field(50_000_000, ge=1, description="a larger picture is not decoded")
     min_image_side_px: int = Field(32, ge=1, description="a picture with a shorter side is not taken")
+    max_posts_per_place: int | None = Field(None, ge=1, description="of each place the newest so many are collected")
+    refresh_days: float = Field(30, ge=0, description="after so many days all posts of a place are passed once more")
+    max_requests: int | None = Field(2000, ge=1, description="to Instagram in one run; the rest is for the next run")
 
 
-def build_posts(store: Store, city: City, settings: PostsSettings) -> StageReport:
-    """Read a city's archive into posts and pictures.
+def build_posts(store: Store, city: City, settings: PostsSettings, tools: Tools | None = None) -> StageReport:
+    """Collect what is new of a live city, read its archive, and put both into one table.
 
     Raises:
-        StageError: there is no archive, no post in it, or the places were not built.
+        StageError: there is no source, no post in it, or the places were not built.
+        HumanError: Instagram wants something of a person.
     """
     with store.lock(city.key, STAGE):
         if store.stage_record(city.key, "places") is None:
             raise StageError(f"the places of {city.key} were not built: build the stages pois and places first")
-        archive = Archive.scan(archive_folder(store, city, settings))
-        pseudonyms = load_pseudonyms(store, city)
+        archive = archive_or_live(store, city, settings)
+        poi_of_location, names = _matched(store, city.key)
+        taking = _taking(store, city, poi_of_location)
+        report = crawl(
+            store, city, taking, names, limits=_walk_limits(settings), pictures=_picture_limits(settings),
+            max_requests=settings.max_requests, tools=tools or Tools(),
+        )  # fmt: skip
         inputs = {
-            "archive": archive.digest,
-            "pseudonyms": pseudonyms.fingerprint,
+            "archive": archive.digest if archive else "",
+            "live": _journal_state(store, city.key),
+            "pseudonyms": taking.pseudonyms.fingerprint,
+            "opt_out": taking.opt_out.fingerprint,
             **table_inputs(store, city.key, [("places", "places")]),
         }
         return run_stage(
             store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs,
             outputs=("posts", "images", "drops", "deferred"),
-            work=lambda: _work(store, city, settings, archive, pseudonyms),
+            work=lambda: _work(store, city, settings, archive, taking, report),
         )  # fmt: skip
 
 
-def _work(store: Store, city: City, settings: PostsSettings, archive: Archive, pseudonyms: Pseudonyms) -> Outcome:
-    collector = _Collector(
-        store=store,
-        pseudonyms=pseudonyms,
-        poi_of_location=_poi_of_location(store, city.key),
-        limits=PictureLimits(**settings.model_dump(include=set(PictureLimits.__dataclass_fields__))),
-        source="demo" if city.is_synthetic else "archive",
+def _matched(store: Store, city: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The matched locations: location_id -> poi_id, and -> the POI's name in the order of its rank."""
+    pois = {poi["poi_id"]: poi for poi in store.tables.read(city, "pois").to_pylist()}
+    places = [place for place in store.tables.read(city, "places").to_pylist() if place["is_match"]]
+    places.sort(key=lambda place: (pois[place["poi_id"]]["rank"], place["location_id"]))
+    return (
+        {place["location_id"]: place["poi_id"] for place in places},
+        {place["location_id"]: pois[place["poi_id"]]["name"] for place in places},
     )
-    posts = collector.one_of_each(progress(archive.entries(), f"{city.key} posts", total=len(archive)))
-    if not posts:
-        raise StageError(_no_posts(archive, collector.drops))
-    for entry, fields in progress(posts, f"{city.key} pictures"):
-        collector.take(entry, fields)
-    write_private_ids(store, city.key, collector.media_ids)
-    store.tables.replace(city.key, "images", list(collector.images.values()))
-    store.tables.replace(city.key, "posts", collector.posts)
-    write_ledger(store, city.key, STAGE, collector.drops, collector.deferred)
-    return _outcome(len(archive), collector)
 
 
-def _poi_of_location(store: Store, city: str) -> dict[str, str]:
-    places = store.tables.read(city, "places").to_pylist()
-    return {place["location_id"]: place["poi_id"] for place in places if place["is_match"]}
+def _taking(store: Store, city: City, poi_of_location: Mapping[str, str]) -> Taking:
+    opt_out = OptOut() if city.is_synthetic else OptOut.load(store)
+    return Taking(
+        pseudonyms=load_pseudonyms(store, city), poi_of_location=poi_of_location, opt_out=opt_out, source=LIVE
+    )
 
 
-@dataclass(kw_only=True)
-class _Collector:
-    """Takes entries one by one; each ends in `posts`, `drops` or, beside its row in `posts`, in `deferred`."""
-
-    store: Store
-    pseudonyms: Pseudonyms
-    poi_of_location: Mapping[str, str]
-    limits: PictureLimits
-    source: str
-    posts: list[dict[str, object]] = field(default_factory=list)
-    images: dict[str, dict[str, object]] = field(default_factory=dict)
-    media_ids: dict[str, str] = field(default_factory=dict)
-    drops: dict[str, str] = field(default_factory=dict)
-    deferred: dict[str, str] = field(default_factory=dict)
-
-    def one_of_each(self, entries: Iterable[Entry]) -> list[tuple[Entry, PostFields]]:
-        """One entry per media id, the others dropped: first one at a POI, then one with media, then by path."""
-        by_id: defaultdict[str, list[tuple[Entry, PostFields]]] = defaultdict(list)
-        for entry in entries:
-            if entry.fields is None:
-                self.drops[self.pseudonyms.file_key(entry.path)] = entry.reason
-            else:
-                by_id[entry.fields.media_id].append((entry, entry.fields))
-        chosen = []
-        for same in by_id.values():
-            first, *others = sorted(same, key=self._preference)
-            chosen.append(first)
-            self.drops.update({self.pseudonyms.file_key(entry.path): "duplicate_post" for entry, _ in others})
-        return chosen
-
-    def take(self, entry: Entry, fields: PostFields) -> None:
-        """Judge one post and keep it with its pictures, or count why not."""
-        key = self.pseudonyms.post_key(fields.media_id)
-        location, taken_utc, media = fields.location, fields.taken_utc, entry.media
-        if location is None:
-            self.drops[key] = "no_place"
-        elif location.location_id not in self.poi_of_location:
-            self.drops[key] = "unmatched_place"
-        elif taken_utc is None:
-            self.drops[key] = "bad_time"
-        elif not media.pictures and media.has_video and all(fields.is_videos or (True,)):
-            self.drops[key] = "video"
-        else:
-            pictures = [picture for path in media.pictures if (picture := self._picture(path))]
-            if pictures and all(picture.outcome != OK for picture in pictures):
-                self.drops[key] = pictures[0].outcome
-                return
-            if not pictures:
-                self.deferred[key] = "image_missing"
-            self.posts.append(self._row(key, entry, fields, location, taken_utc, [p.digest for p in pictures]))
-            self.media_ids[key] = fields.media_id
-
-    def _preference(self, post: tuple[Entry, PostFields]) -> tuple[bool, bool, str]:
-        entry, fields = post
-        is_placed = fields.location is not None and fields.location.location_id in self.poi_of_location
-        return not is_placed, not (entry.media.pictures or entry.media.has_video), entry.path
-
-    def _picture(self, path: Path) -> CheckedPicture | None:
-        """The picture without its bytes; None where the file went away or may not be read, as if it were missing."""
-        try:
-            picture = check_picture(path, self.limits)
-        except OSError:
-            return None
-        if picture.data is not None:
-            self.store.blobs.put("original", picture.data)
-        self.images[picture.digest] = {
-            name: getattr(picture, name) for name in ("digest", "width", "height", "format", "num_bytes", "outcome")
-        }
-        return replace(picture, data=None)
-
-    def _row(
-        self, key: str, entry: Entry, fields: PostFields, location: LocationStub, taken_utc: datetime,
-        digests: list[str],
-    ) -> dict[str, object]:  # fmt: skip
-        latitude, longitude = fields.coordinates or (None, None)
-        return {
-            "post_key": key,
-            "media_key": self.pseudonyms.media_key(fields.media_id),
-            "user_key": self.pseudonyms.user_key(fields.owner),
-            "poi_id": self.poi_of_location[location.location_id],
-            "location_id": location.location_id,
-            "taken_utc": taken_utc,
-            "caption": fields.caption,
-            "hashtags": hashtags(fields.caption),
-            "image_digests": digests,
-            "num_media": len(fields.is_videos) if fields.is_videos else max(1, len(digests)),
-            "latitude": latitude,
-            "longitude": longitude,
-            "source": self.source,
-            "retrieved_utc": entry.retrieved_utc,
-            "state": "active",
-        }
+def _walk_limits(settings: PostsSettings) -> WalkLimits:
+    return WalkLimits(max_posts=settings.max_posts_per_place, refresh_days=settings.refresh_days)
 
 
-def _no_posts(archive: Archive, drops: Mapping[str, str]) -> str:
-    told = ", ".join(f"{reason.split('/')[1]} {count}" for reason, count in reason_counts(drops).items())
-    return f"none of the {len(archive)} metadata files in {archive.root} is a post ({told}): {HOW_TO_FILL}"
+def _picture_limits(settings: PostsSettings) -> PictureLimits:
+    return PictureLimits(**settings.model_dump(include=set(PictureLimits.__dataclass_fields__)))
 
 
-def _outcome(num_files: int, collector: _Collector) -> Outcome:
-    num_dropped, num_deferred = len(collector.drops), len(collector.deferred)
-    num_kept = len(collector.posts) - num_deferred
-    assert num_files == num_kept + num_dropped + num_deferred, "a file of the archive was lost or counted twice"
-    counts = {
-        "files": num_files, "posts": len(collector.posts), "kept": num_kept, "deferred": num_deferred,
-        "dropped": num_dropped, "users": len({post["user_key"] for post in collector.posts}),
-        "images": sum(image["outcome"] == OK for image in collector.images.values()),
-        **reason_counts(collector.deferred, "deferred"), **reason_counts(collector.drops),
-    }  # fmt: skip
-    return Outcome(counts=counts, notes=_notes(collector))
+def _journal_state(store: Store, city: str) -> str:
+    """Changes when the journal has told the tables something; "" where a city was never collected live."""
+    if not journal_path(store, city).exists():
+        return ""
+    with open_journal(store, city) as journal:
+        return f"{journal.writer}: {journal.num_changes} changes"
 
 
-def _notes(collector: _Collector) -> list[str]:
-    if not collector.posts:
-        most = next(iter(reason_counts(collector.drops))).split("/")[1]
-        return [f"no post is left, most were dropped as {most}: {WHAT_TO_DO.get(most, 'look at the files')}"]
-    if len(collector.deferred) == len(collector.posts):
-        return ["no post has its pictures: put them beside the metadata as <name>.jpg or <name>_<n>.jpg and rerun"]
-    return []
+def _work(
+    store: Store, city: City, settings: PostsSettings, archive: Archive | None, taking: Taking,
+    report: CrawlReport | None,
+) -> Outcome:  # fmt: skip
+    if not journal_path(store, city.key).exists():
+        assert archive is not None, "a city has a source"
+        found = _read(store, city, settings, archive, taking, lambda key: False)
+        put_archive(store, city.key, found)
+        return posts_outcome(store, city.key, found, {}, report)
+    with open_journal(store, city.key) as journal:
+        empty_journal(store, city.key, journal)  # what a killed run left, before anything changes
+        journal.unmatch(rematch(store, city.key, taking.poi_of_location))
+        empty_journal(store, city.key, journal)
+        found = ArchivePosts()
+        if archive is not None:
+            found = _read(store, city, settings, archive, taking, journal.holds)
+        put_archive(store, city.key, found, beside=journal)
+        return posts_outcome(store, city.key, found, journal.counts(), report)
+
+
+def _read(
+    store: Store, city: City, settings: PostsSettings, archive: Archive, taking: Taking,
+    is_elsewhere: Callable[[str], bool],
+) -> ArchivePosts:  # fmt: skip
+    of_archive = replace(taking, source="demo" if city.is_synthetic else "archive")
+    return read_archive(archive, of_archive, _picture_limits(settings), store.blobs, is_elsewhere=is_elsewhere)

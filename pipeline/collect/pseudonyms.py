@@ -13,9 +13,6 @@ import hmac
 import logging
 import os
 import secrets
-import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 
 from pipeline.cities import City
@@ -60,6 +57,14 @@ class Pseudonyms:
         """The key of a file that is no post: its path may hold the name of an account."""
         return self._key("file", relative_path)
 
+    def of_city(self, city: str) -> "Pseudonyms":
+        """The pseudonyms of another city under the same secret."""
+        return Pseudonyms(self._secret, city)
+
+    def opt_out_key(self, name: str) -> str:
+        """The key of an account or a post on the opt-out list: of an id, or of `@` and a name."""
+        return self._key("opt_out", name)
+
     @property
     def fingerprint(self) -> str:
         """Changes with the secret and the city and tells nothing of either."""
@@ -79,34 +84,30 @@ def load_pseudonyms(store: Store, city: City) -> Pseudonyms:
     """
     if city.is_synthetic:
         return Pseudonyms(PUBLIC_DEMO_SECRET, city.key)
+    return Pseudonyms(_secret(store, may_make=True), city.key)
+
+
+def load_opt_out_pseudonyms(store: Store, *, may_make: bool) -> Pseudonyms:
+    """The pseudonyms of the opt-out list, which belongs to no city: the same key in all, never the public one.
+
+    may_make: whether a secret is made where there is none; for a list that is there already it would be a wrong one.
+
+    Raises:
+        StageError: as `load_pseudonyms`; or there is no secret and none may be made.
+    """
+    return Pseudonyms(_secret(store, may_make=may_make), "")
+
+
+def _secret(store: Store, *, may_make: bool) -> bytes:
     given = os.environ.get(KEY_VARIABLE, "").strip()
     path = store.private / KEY_FILE
     if given:
-        return Pseudonyms(_parse(given, KEY_VARIABLE), city.key)
+        return _parse(given, KEY_VARIABLE)
+    if not path.exists() and not may_make:
+        raise StageError(f"the pseudonym key is gone: put {path} back from your backup, or set {KEY_VARIABLE}")
     if not path.exists():
         _make(store, path)
-    return Pseudonyms(_parse(path.read_text("ascii", "replace").strip(), str(path)), city.key)
-
-
-def write_private_ids(store: Store, city: str, media_ids: Mapping[str, str]) -> None:
-    """Keep post_key -> media id of a city for later deletions, in place of what was kept before."""
-    path = store.private / f"{city}.ids.sqlite"
-    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-    path.chmod(0o600)
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("PRAGMA secure_delete = ON")
-        connection.execute("CREATE TABLE IF NOT EXISTS ids (post_key TEXT PRIMARY KEY, media_id TEXT NOT NULL)")
-        connection.execute("DELETE FROM ids")
-        connection.executemany("INSERT INTO ids VALUES (?, ?)", sorted(media_ids.items()))
-
-
-def read_private_ids(store: Store, city: str) -> dict[str, str]:
-    """post_key -> media id of a city; empty where no post was collected yet."""
-    path = store.private / f"{city}.ids.sqlite"
-    if not path.exists():
-        return {}
-    with closing(sqlite3.connect(path)) as connection:
-        return dict(connection.execute("SELECT post_key, media_id FROM ids"))
+    return _parse(path.read_text("ascii", "replace").strip(), str(path))
 
 
 def _parse(text: str, where: str) -> bytes:

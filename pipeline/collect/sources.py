@@ -1,11 +1,12 @@
-"""Where a city's POIs and posts come from: files that somebody has, or the generator of a synthetic city."""
+"""Where a city's POIs and posts come from: files that somebody has, Instagram, or a synthetic city's generator."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field, ValidationError
 
-from pipeline.cities import City, CityError, Settings
+from pipeline.cities import City, CityError, Settings, told_errors
+from pipeline.collect.archive import Archive
 from pipeline.stage import StageError
 from pipeline.store import Store
 
@@ -36,8 +37,7 @@ def demo_city(store: Store, city: City) -> "DemoCity | None":
     try:
         settings = DemoSettings.model_validate(city.demo)
     except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['msg']}" for e in error.errors())
-        raise CityError(f"demo settings of city {city.key}: {told}") from None
+        raise CityError(f"demo settings of city {city.key}: {told_errors(error)}") from None
     with store.lock(city.key, "demo", timeout_s=600):
         return write_demo_city(
             store.root / "archives" / city.key, settings,
@@ -45,11 +45,21 @@ def demo_city(store: Store, city: City) -> "DemoCity | None":
         )  # fmt: skip
 
 
-def archive_folder(store: Store, city: City, settings: ArchiveSettings) -> Path:
-    """The folder of a city's posts.
+def archive_or_live(store: Store, city: City, settings: ArchiveSettings) -> Archive | None:
+    """The archive of a city's posts, listed; None for a city that is collected live and has none.
 
     Raises:
-        StageError: nobody named one.
+        StageError: the city has neither, or no metadata lies in the archive.
+    """
+    folder = archive_folder(store, city, settings)
+    return Archive.scan(folder) if folder is not None else None
+
+
+def archive_folder(store: Store, city: City, settings: ArchiveSettings) -> Path | None:
+    """The folder of a city's posts; None for a city that is collected live and has none.
+
+    Raises:
+        StageError: the city has neither.
     """
     named = settings.archive or _archive_in_cities(city)
     if named is not None:
@@ -57,9 +67,11 @@ def archive_folder(store: Store, city: City, settings: ArchiveSettings) -> Path:
     demo = demo_city(store, city)
     if demo is not None:
         return demo.archive
+    if city.live is not None:
+        return None
     raise StageError(
         f"city {city.key} has no source of posts: name a folder of Instaloader files in cities.yaml, under this city "
-        "as `posts: {archive: path/to/folder}`"
+        "as `posts: {archive: path/to/folder}`, or collect them live with a section `live:` (docs/LIVE.md)"
     )
 
 

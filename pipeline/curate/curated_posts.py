@@ -12,6 +12,7 @@ from pydantic import Field
 
 from pipeline.cities import City, Settings
 from pipeline.collect.geo import distance_km
+from pipeline.collect.gone import forget_pictures
 from pipeline.collect.pictures import OK
 from pipeline.curate.language import are_in_language
 from pipeline.curate.rules import SETTING_OF_RULE, Candidate, Limits, apply_rules, frequent_hashtags
@@ -41,6 +42,7 @@ def build_curated_posts(store: Store, city: City, settings: CuratedPostsSettings
     with store.lock(city.key, STAGE):
         if store.stage_record(city.key, "posts") is None:
             raise StageError(f"the posts of {city.key} were not collected: build the stage posts first")
+        forget_pictures(store, city.key)
         read = [("posts", "posts"), ("images", "posts"), ("deferred", "posts"), ("pois", "pois")]
         return run_stage(
             store, city, STAGE, code_version=CODE_VERSION, settings=settings,

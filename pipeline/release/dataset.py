@@ -2,7 +2,7 @@
 
 Reads  pois, posts, curated_posts, clean_images, drops, deferred, blobs/clean
 Writes datasets/<city>/<version>/: shards, posts.parquet, labels.json, and last of all manifest.json; drops of posts
-       of POIs that fell below the floor after the image stages
+       of POIs that fell below the floor after the image stages; removes what holds posts that are gone
 Law    posts = released + dropped + deferred; equal input gives equal bytes.
 """
 
@@ -20,10 +20,12 @@ from pydantic import Field
 from tqdm import tqdm
 
 from pipeline.cities import City, Settings
+from pipeline.collect.gone import gone_posts
 from pipeline.curate.curated_posts import CuratedPostsSettings
 from pipeline.images.clean_images import KEPT
 from pipeline.ledger import reason_counts, write_ledger
 from pipeline.records import SCHEMA_VERSION
+from pipeline.release.forgotten import sweep_forgotten
 from pipeline.release.shards import Sample, write_shards
 from pipeline.release.split import SPLITS, linked_groups, split_posts
 from pipeline.stage import Outcome, StageError, StageReport, run_stage, table_inputs
@@ -58,10 +60,16 @@ def build_dataset(store: Store, city: City, settings: DatasetSettings) -> StageR
         told = json_digest([city.name, city.is_synthetic])  # both stand in the manifest
         inputs = {**table_inputs(store, city.key, INPUTS), "city": told}
         _forget_if_gone(store, city.key)
-        return run_stage(
-            store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs, outputs=("drops",),
-            work=partial(_work, store, city, settings, inputs),
-        )  # fmt: skip
+        try:
+            report = run_stage(
+                store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs, outputs=("drops",),
+                work=partial(_work, store, city, settings, inputs),
+            )  # fmt: skip
+        except StageError:  # without a new release the old one goes all the same
+            sweep_forgotten(store, city.key)
+            raise
+        sweep_forgotten(store, city.key)
+        return report
 
 
 def _forget_if_gone(store: Store, city: str) -> None:
@@ -73,6 +81,8 @@ def _forget_if_gone(store: Store, city: str) -> None:
 
 def _work(store: Store, city: City, settings: DatasetSettings, inputs: dict[str, str]) -> Outcome:
     posts = _candidates(store, city.key)
+    if gone_posts(store, city.key) & set(posts["post_key"]):
+        raise StageError(f"posts of {city.key} are gone since curated_posts was built: build curated_posts first")
     if posts.empty:
         raise StageError(_nothing_left(store, city.key))
     assert settings.min_posts_per_poi is not None

@@ -1,15 +1,16 @@
-"""Delta tables of one city under one folder: read, append, replace, delete; every write is one atomic commit.
+"""Delta tables of one city under one folder: read, append, replace, merge, delete; every write is one atomic commit.
 
 Law: a reader sees the version before a write or the one after it; a killed writer leaves the old one.
 Not covered: two processes that write the same rows (the caller holds the lock of the city and stage).
 """
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 from pyarrow import fs
 
@@ -41,13 +42,23 @@ class Tables:
     def read(self, city: str, name: str) -> pa.Table:
         """All rows, sorted by key."""
         spec = TABLES[name]
+        return spec.conform(pa.Table.from_batches(self.batches(city, name), spec.schema))
+
+    def batches(
+        self, city: str, name: str, columns: list[str] | None = None, where: pc.Expression | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows piece by piece in no order; of some `columns` only, and only those for which `where` holds."""
+        schema = TABLES[name].schema
+        wanted = columns or schema.names
         table = self._open(city, name)
         if table is None:
-            return spec.empty()
+            return
         # pyarrow's own file system: with the one deltalake brings, reading threads outlived the interpreter
         # and aborted it at exit (docs/DECISIONS.md)
         files = fs.SubTreeFileSystem(str(self.path(city, name).absolute()), fs.LocalFileSystem())
-        return spec.conform(table.to_pyarrow_dataset(filesystem=files).to_table())
+        target = pa.schema([schema.field(column) for column in wanted])
+        for batch in table.to_pyarrow_dataset(filesystem=files).to_batches(columns=wanted, filter=where):
+            yield batch.cast(target)
 
     def replace(self, city: str, name: str, rows: Rows, where: str | None = None) -> None:
         """Put `rows` in place of the whole table, or of the rows for which the SQL predicate `where` holds."""
@@ -69,24 +80,76 @@ class Tables:
             self._open(city, name)
             self._write(spec, city, table, "append")
 
+    def append_once(self, city: str, name: str, rows: Rows, *, writer: str, number: int) -> bool:
+        """Add the batch `number` of `writer` unless it was added before; whether it was added now.
+
+        The number is a part of the commit, so that a writer killed between this and its own notes repeats nothing.
+        A writer's numbers grow.
+        """
+        table = TABLES[name].conform(rows)
+        existing = self._open(city, name)
+        if not table.num_rows or (existing is not None and (existing.transaction_version(writer) or 0) >= number):
+            return False
+        said = CommitProperties(app_transactions=[Transaction(writer, number)])
+        self._write(TABLES[name], city, table, "append", said)
+        return True
+
+    def merge(self, city: str, name: str, rows: Rows) -> None:
+        """Put each row in place of the one of its key, or add it."""
+        spec = TABLES[name]
+        table = spec.conform(rows)
+        existing = self._open(city, name)
+        if existing is None:
+            self._write(spec, city, table, "append")
+        elif table.num_rows:
+            same_key = " AND ".join(f"old.{column} = new.{column}" for column in spec.key)
+            merger = existing.merge(table, same_key, source_alias="new", target_alias="old")
+            merger.when_matched_update_all().when_not_matched_insert_all().execute()
+
     def delete(self, city: str, name: str, where: str) -> None:
         """Remove the rows for which the SQL predicate `where` holds; where none does, nothing is committed."""
         table = self._open(city, name)
         if table is not None:
             table.delete(where)
 
-    def digest(self, city: str, name: str, stage: str | None = None) -> str:
-        """sha256 of the rows (of one stage) in key order without the volatile columns."""
-        rows = self.read(city, name)
-        if stage is not None:
-            rows = rows.filter(pc.equal(rows["stage"], stage))
-        return table_digest(rows, TABLES[name])
+    def remove(self, city: str, name: str, column: str, values: Collection[str]) -> None:
+        """Remove the rows whose `column` holds one of these values; the commit does not name them."""
+        table = self._open(city, name)
+        if table is None or not values:
+            return
+        gone = pa.table({column: pa.array(sorted(values), pa.string())})
+        merger = table.merge(gone, f"old.{column} = new.{column}", source_alias="new", target_alias="old")
+        merger.when_matched_delete().execute()
 
-    def _write(self, spec: TableSpec, city: str, table: pa.Table, mode: str) -> None:
+    def erase_history(self, city: str, name: str) -> None:
+        """Remove from disk what only older versions of the table hold, and their log, where values stand as bounds.
+
+        Reads no row. What another process reads or writes meanwhile can be lost under it: the caller holds the locks.
+        """
+        table = self._open(city, name)
+        if table is None:
+            return
+        table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False, full=True)
+        table.create_checkpoint()
+        last = f"{table.version():020d}"
+        for path in (self.path(city, name) / "_delta_log").iterdir():
+            if path.name[:20].isdigit() and path.name[:20] < last:
+                path.unlink()
+
+    def digest(self, city: str, name: str, stage: str | None = None) -> str:
+        """The digest of the rows (of one stage) without the volatile columns."""
+        where = pc.field("stage") == stage if stage is not None else None
+        return table_digest(self.batches(city, name, where=where), TABLES[name])
+
+    def _write(
+        self, spec: TableSpec, city: str, table: pa.Table, mode: str, said: CommitProperties | None = None
+    ) -> None:
         path = self.path(city, spec.name)
         path.mkdir(parents=True, exist_ok=True)
         description = f"schema_version={SCHEMA_VERSION}"
-        write_deltalake(str(path), table, mode=mode, name=spec.name, description=description)  # type: ignore[call-overload]
+        write_deltalake(  # type: ignore[call-overload]
+            str(path), table, mode=mode, name=spec.name, description=description, commit_properties=said
+        )
 
     def _open(self, city: str, name: str) -> DeltaTable | None:
         path = self.path(city, name)

@@ -13,7 +13,7 @@ from assets.training import train_mrlf as training
 from assets.training.train_mrlf import train_mrlf
 from tests.assets.helpers import checks, failures, materialize, metadata
 
-POSTS = {"files": 9, "posts": 6, "kept": 5, "dropped": 3, "deferred": 1, "dropped/video": 3}
+POSTS = {"seen": 9, "posts": 6, "kept": 5, "deleted": 0, "dropped": 3, "deferred": 1, "dropped/video": 3}
 CURATED = {"posts": 5, "kept": 4, "dropped": 1}
 ACCURACY = {"accuracy": "0.817", "accuracy/majority": "0.147"}
 ALL = "+evaluate_mrlf"

@@ -28,7 +28,7 @@ def read_body(response: requests.Response, *, max_bytes: int, deadline_s: float,
     """
     started, pieces, num_bytes = clock.monotonic(), [], 0
     try:
-        for piece in response.iter_content(PIECE_BYTES):
+        while piece := response.raw.read1(PIECE_BYTES, decode_content=True):  # what is there: a drip is noticed
             pieces.append(piece)
             num_bytes += len(piece)
             if num_bytes > max_bytes:

@@ -4,6 +4,8 @@ wait     throttled: nobody asks anything for a while (WaitError)
 retry    a passing trouble of the network or the server: asked again a few times (RetryError)
 human    only a person can mend it: no second request is sent (HumanError)
 final    this one thing is gone or private, for ever (FinalError)
+expired  its signed address is out of date: ask for a new one (ExpiredError)
+refused  we do not ask there, or the answer says that we may not take it (RefusedError)
 Beside them: the source has changed its shape (SourceChangedError, BadResponseError), and the run's own limit of
 requests is reached (BudgetSpentError).
 Law: `reason` is a word that is counted and holds nothing of the answer, the address or the key.
@@ -36,6 +38,14 @@ class RetryError(SourceError):
 
 class FinalError(SourceError):
     """Gone or private, for ever."""
+
+
+class ExpiredError(SourceError):
+    """A signed address is out of date; its owner has to be asked for a new one."""
+
+
+class RefusedError(SourceError):
+    """By our own rules this is not asked for, or not taken."""
 
 
 class SourceChangedError(SourceError):

@@ -1,12 +1,15 @@
 """An archive: every metadata file once, its media by its stem, and nothing from outside the folder."""
 
 import os
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from pipeline.collect.archive import Archive
+from pipeline.collect.fields import LocationStub, PostFields
 from pipeline.stage import StageError
-from tests.fakes.archive import FakeArchive, graphql_node, instaloader_json
+from tests.fakes.archive import FakeArchive, graphql_node, instaloader_json, iphone_node, media_id
 
 
 @pytest.fixture
@@ -156,3 +159,79 @@ def test_the_recorded_files_are_four_posts(shared_data):
         (False,), (False,) * 9 + (True,), (False,) * 7, (True,),
     ]  # fmt: skip
     assert all(entry.media.pictures == () and not entry.media.has_video for entry in told.values())
+
+
+def page(*media) -> dict:
+    """A sections page of these media, as a person saves it from the browser."""
+    sections = [{"layout_content": {"medias": [{"media": one}]}} for one in media]
+    return {"data": {"name": "x", "recent": {"sections": sections, "more_available": True}}}
+
+
+def api_media(number: int, **changes) -> dict:
+    """A good media of the API; its shortcode is Cbb00000<number>."""
+    return {**iphone_node(number)["iphone_struct"], **changes}
+
+
+def test_a_saved_page_gives_one_entry_per_media_in_its_order(fake):
+    fake.json("b.json", page(api_media(2), api_media(1), {"code": "x"}, None))
+    fake.post(3, stem="a")
+    told = entries(fake)
+    assert len(Archive.scan(fake.folder)) == 2
+    assert [(entry.path, entry.fields and entry.fields.media_id, entry.reason) for entry in told] == [
+        ("a.json.xz", media_id(3), ""),
+        ("b.json#1", media_id(2), ""),
+        ("b.json#2", media_id(1), ""),
+        ("b.json#3", None, "unknown_media_type"),
+        ("b.json#4", None, "not_a_post"),
+    ]
+
+
+def test_a_page_is_read_packed_too(fake):
+    fake.json("b.json.xz", {"graphql": {"hashtag": {"edge_hashtag_to_media": {"edges": [{"node": graphql_node(1)}]}}}})
+    assert [entry.path for entry in entries(fake)] == ["b.json.xz#1"]
+
+
+def test_the_media_of_a_page_are_found_by_the_shortcode(fake):
+    parts = [{"media_type": kind, "image_versions2": {"candidates": [{"url": "u"}]}} for kind in (1, 2, 1)]
+    fake.json("page.json", page(api_media(1), api_media(2, media_type=8, carousel_media=parts), api_media(3)))
+    for name in ("Cbb000001.jpg", "Cbb000002_1.jpg", "Cbb000002_2.jpg", "Cbb000002_3.webp", "page.jpg", "page_1.jpg"):
+        fake.file(name, b"x")
+    told = [[picture.name for picture in entry.media.pictures] for entry in entries(fake)]
+    assert told == [["Cbb000001.jpg"], ["Cbb000002_1.jpg", "Cbb000002_3.webp"], []]
+
+
+@pytest.mark.fault("I17")
+@pytest.mark.parametrize("code", ["../secret", "/etc/passwd", "a/b", "x" * 400, "cbb000001"])
+def test_a_shortcode_leads_out_of_no_folder_and_its_case_counts(tmp_path, code):
+    fake = FakeArchive(tmp_path / "archive" / "deeper")
+    FakeArchive(tmp_path / "archive").file("secret.jpg", b"x")
+    fake.file("Cbb000001.jpg", b"x")
+    fake.json("page.json", page(api_media(1, code=code)))
+    assert [entry.media.pictures for entry in entries(fake)] == [()]
+
+
+@pytest.mark.parametrize(
+    ("name", "num_posts", "num_places"),
+    [("ig_hashtag_sections_2022.json", 33, 5), ("ig_hashtag_graphql_2022.json", 76, 0)],
+)
+def test_the_recorded_pages_are_archives(shared_data, tmp_path, name, num_posts, num_places):
+    fake = FakeArchive(tmp_path / "archive")
+    fake.file(name, (shared_data / "instagram" / name).read_bytes())
+    told = entries(fake)
+    assert [entry.path for entry in told] == [f"{name}#{number}" for number in range(1, num_posts + 1)]
+    assert all(entry.fields for entry in told)
+    assert sum(entry.fields.location is not None for entry in told) == num_places
+
+
+def test_a_recorded_post_is_read_to_the_letter(shared_data, tmp_path):
+    fake = FakeArchive(tmp_path / "archive")
+    fake.file("p.json", (shared_data / "instagram" / "ig_hashtag_sections_2022.json").read_bytes())
+    (post,) = [entry.fields for entry in entries(fake) if entry.fields.media_id == "2800000000000000014"]
+    assert post.caption.startswith("Understanding FastAPI\n\nA Thread")
+    assert "Follow <USER>" in post.caption
+    assert replace(post, caption="") == PostFields(
+        media_id="2800000000000000014", owner="0", owner_names=("0", "@redacted"), is_private=False,
+        taken_utc=datetime(2022, 3, 28, 9, 47, 53, tzinfo=UTC), caption="", is_videos=(False,) * 5,
+        location=LocationStub(location_id="213572516", name="Pune, Maharashtra", coordinates=(18.5203, 73.8567)),
+        coordinates=(18.5203, 73.8567),
+    )  # fmt: skip

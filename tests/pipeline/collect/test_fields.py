@@ -31,9 +31,9 @@ def reason(structure) -> str:
 
 def test_a_graphql_post():
     assert post() == PostFields(
-        media_id=media_id(1), owner="77001", taken_utc=TAKEN_UTC + timedelta(seconds=1),
-        caption="a fine morning at the harbour #harbour #morning", is_videos=(False,), location=PLACE,
-        coordinates=(12.0, -30.0),
+        media_id=media_id(1), owner="77001", owner_names=("77001", "@anna"), is_private=False,
+        taken_utc=TAKEN_UTC + timedelta(seconds=1), caption="a fine morning at the harbour #harbour #morning",
+        is_videos=(False,), location=PLACE, coordinates=(12.0, -30.0),
     )  # fmt: skip
 
 
@@ -118,6 +118,16 @@ def test_a_media_id_is_text_without_its_owner(told, expected):
 )
 def test_the_owner_is_the_id_else_the_name(owner, expected):
     assert post(owner=owner).owner == expected
+
+
+def test_an_account_is_known_by_all_its_names_ids_first():
+    told = post(owner={"id": 7, "username": "Anna"}, user={"pk": "8", "username": "anna"})
+    assert told.owner_names == ("7", "8", "@anna")
+
+
+@pytest.mark.parametrize(("told", "expected"), [(True, True), (False, False), (None, False), ("true", False)])
+def test_a_private_account_is_told(told, expected):
+    assert post(owner={"id": 7, "is_private": told}).is_private is expected
 
 
 @pytest.mark.parametrize("owner", [None, {}, {"id": None}, {"username": " "}, "anna", []])

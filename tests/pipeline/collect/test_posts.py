@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.cities import City
 from pipeline.collect.posts import PostsSettings, build_posts
-from pipeline.collect.pseudonyms import load_pseudonyms, read_private_ids
+from pipeline.collect.private_ids import read_private_ids
+from pipeline.collect.pseudonyms import load_pseudonyms
 from pipeline.stage import StageError
 from tests.fakes.archive import TAKEN_UTC, graphql_node, instaloader_json, iphone_node, media_id
 from tests.fakes.pictures import encoded, pixels
@@ -45,7 +46,7 @@ def test_a_good_post_is_a_row_with_its_picture(town):
         == (town.archive.folder / "2021-06-01_000001.jpg").read_bytes()
     )
     assert report.counts == {
-        "files": 1, "posts": 1, "kept": 1, "deferred": 0, "dropped": 0, "users": 1, "images": 1,
+        "seen": 1, "posts": 1, "kept": 1, "deleted": 0, "deferred": 0, "dropped": 0, "users": 1, "images": 1,
     }  # fmt: skip
 
 
@@ -176,7 +177,7 @@ class TestOneRowPerPost:
         report = town.build()
         assert list(town.posts()) == [town.key(1)]
         assert town.reasons() == {load_pseudonyms(town.store, CITY).file_key("b/again.json.xz"): "duplicate_post"}
-        assert report.counts["files"] == 2
+        assert report.counts["seen"] == 2
 
     def test_the_one_with_its_pictures_is_taken(self, town):
         town.archive.post(2, stem="a", pictures=0)
@@ -254,7 +255,7 @@ def test_the_ledger_closes_over_every_kind_of_file(town):
     town.archive.post(1, stem="again")
     town.archive.file("x.json", b"{")
     counts = town.build().counts
-    assert counts["files"] == 6 == counts["kept"] + counts["dropped"] + counts["deferred"]
+    assert counts["seen"] == 6 == counts["kept"] + counts["dropped"] + counts["deferred"]
     assert counts["posts"] == counts["kept"] + counts["deferred"] == 2
     assert sum(count for name, count in counts.items() if name.startswith("dropped/")) == counts["dropped"]
 
@@ -325,6 +326,6 @@ def test_the_recorded_files_are_four_deferred_posts(store, tmp_path, shared_data
         ),
     }  # fmt: skip
     assert counts == {
-        "files": 4, "posts": 4, "kept": 0, "deferred": 4, "dropped": 0, "users": 1, "images": 0,
+        "seen": 4, "posts": 4, "kept": 0, "deleted": 0, "deferred": 4, "dropped": 0, "users": 1, "images": 0,
         "deferred/image_missing": 4,
     }  # fmt: skip

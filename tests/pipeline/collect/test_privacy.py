@@ -5,7 +5,7 @@ import lzma
 
 import pytest
 
-from pipeline.collect.pseudonyms import read_private_ids
+from pipeline.collect.private_ids import read_private_ids
 from pipeline.records import TABLES
 from tests.fakes.archive import graphql_node, instaloader_json, iphone_node, media_id
 from tests.fakes.town import CITY, Town

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from pipeline.cities import City
-from pipeline.collect.pseudonyms import Pseudonyms, load_pseudonyms, read_private_ids, write_private_ids
+from pipeline.collect.pseudonyms import Pseudonyms, load_pseudonyms
 from pipeline.stage import StageError
 
 SECRET = bytes(range(32))
@@ -79,11 +79,3 @@ def test_the_demo_city_has_a_public_key_and_makes_no_file(store):
 def test_the_secret_is_not_in_the_repr():
     assert SECRET.hex() not in repr(Pseudonyms(SECRET, "demo"))
     assert str(SECRET) not in repr(Pseudonyms(SECRET, "demo"))
-
-
-def test_private_ids_are_replaced_and_for_the_owner_only(store):
-    assert read_private_ids(store, "demo") == {}
-    write_private_ids(store, "demo", {"a": "1", "b": "2"})
-    write_private_ids(store, "demo", {"b": "2", "c": "3"})
-    assert read_private_ids(store, "demo") == {"b": "2", "c": "3"}
-    assert (store.private / "demo.ids.sqlite").stat().st_mode & 0o777 == 0o600

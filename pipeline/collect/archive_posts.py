@@ -1,0 +1,135 @@
+"""Posts of an archive: every entry is kept, dropped or deferred once.
+
+Reads  the archive
+Writes blobs/original
+Law: entries = kept + dropped + deferred. A post without a picture is kept as a row and deferred.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.collect.archive import HOW_TO_FILL, Archive, Entry
+from pipeline.collect.fields import PostFields
+from pipeline.collect.pictures import OK, CheckedPicture, PictureLimits, check_picture
+from pipeline.collect.progress import progress
+from pipeline.collect.taking import Taking, image_row
+from pipeline.ledger import reason_counts
+from pipeline.stage import StageError
+from pipeline.store.blobs import Blobs
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchivePosts:
+    """What an archive came to: rows of `posts` and `images`, post_key -> media id, and post_key -> reason.
+
+    A file that is no post is dropped under a key of its path.
+    """
+
+    num_entries: int = 0
+    posts: list[dict[str, Any]] = field(default_factory=list)
+    images: dict[str, dict[str, Any]] = field(default_factory=dict)
+    media_ids: dict[str, str] = field(default_factory=dict)
+    drops: dict[str, str] = field(default_factory=dict)
+    deferred: dict[str, str] = field(default_factory=dict)
+
+
+def read_archive(
+    archive: Archive, taking: Taking, limits: PictureLimits, blobs: Blobs, *,
+    is_elsewhere: Callable[[str], bool] = lambda key: False,
+) -> ArchivePosts:  # fmt: skip
+    """Read an archive into posts and pictures.
+
+    is_elsewhere: whether another source holds the post of this key already; such a one is a duplicate here.
+
+    Raises:
+        StageError: there is no post in it.
+    """
+    collector = _Collector(taking=taking, limits=limits, blobs=blobs, is_elsewhere=is_elsewhere)
+    chosen = collector.one_of_each(progress(archive.entries(), "posts of the archive", total=len(archive)))
+    if not chosen:
+        raise StageError(_no_posts(archive, collector.drops))
+    for entry, fields in progress(chosen, "pictures of the archive"):
+        collector.take(entry, fields)
+    kept = len(collector.posts) - len(collector.deferred)
+    lost = len(collector.drops) + len(collector.deferred)
+    assert collector.num_entries == kept + lost, "an entry of the archive was lost or counted twice"
+    return ArchivePosts(**{name: getattr(collector, name) for name in ArchivePosts.__dataclass_fields__})
+
+
+@dataclass(kw_only=True)
+class _Collector:
+    """Takes entries one by one; each ends in `posts`, `drops` or, beside its row in `posts`, in `deferred`."""
+
+    taking: Taking
+    limits: PictureLimits
+    blobs: Blobs
+    is_elsewhere: Callable[[str], bool]
+    num_entries: int = 0
+    posts: list[dict[str, Any]] = field(default_factory=list)
+    images: dict[str, dict[str, Any]] = field(default_factory=dict)
+    media_ids: dict[str, str] = field(default_factory=dict)
+    drops: dict[str, str] = field(default_factory=dict)
+    deferred: dict[str, str] = field(default_factory=dict)
+
+    def one_of_each(self, entries: Iterable[Entry]) -> list[tuple[Entry, PostFields]]:
+        """One entry per media id, the others dropped: first one at a POI, then one with media, then by path."""
+        by_id: defaultdict[str, list[tuple[Entry, PostFields]]] = defaultdict(list)
+        for entry in entries:
+            self.num_entries += 1
+            if entry.fields is None:
+                self._drop_file(entry, entry.reason)
+            else:
+                by_id[entry.fields.media_id].append((entry, entry.fields))
+        chosen = []
+        for same in by_id.values():
+            first, *others = sorted(same, key=self._preference)
+            chosen.append(first)
+            for entry, _ in others:
+                self._drop_file(entry, "duplicate_post")
+        return chosen
+
+    def take(self, entry: Entry, fields: PostFields) -> None:
+        """Judge one post and keep it with its pictures, or count why not."""
+        key, media = self.taking.pseudonyms.post_key(fields.media_id), entry.media
+        if self.is_elsewhere(key):
+            self._drop_file(entry, "duplicate_post")
+            return
+        reason = self.taking.reason(fields, num_pictures=len(media.pictures), has_video=media.has_video)
+        if reason:
+            self.drops[key] = reason
+            return
+        pictures = [picture for path in media.pictures if (picture := self._picture(path))]
+        if pictures and all(picture.outcome != OK for picture in pictures):
+            self.drops[key] = pictures[0].outcome
+            return
+        if not pictures:
+            self.deferred[key] = "image_missing"
+        self.posts.append(self.taking.row(fields, [picture.digest for picture in pictures], entry.retrieved_utc))
+        self.media_ids[key] = fields.media_id
+
+    def _drop_file(self, entry: Entry, reason: str) -> None:
+        self.drops[self.taking.pseudonyms.file_key(entry.path)] = reason
+
+    def _preference(self, post: tuple[Entry, PostFields]) -> tuple[bool, bool, str]:
+        entry, fields = post
+        is_placed = fields.location is not None and fields.location.location_id in self.taking.poi_of_location
+        return not is_placed, not (entry.media.pictures or entry.media.has_video), entry.path
+
+    def _picture(self, path: Path) -> CheckedPicture | None:
+        """The picture without its bytes; None where the file went away or may not be read, as if it were missing."""
+        try:
+            picture = check_picture(path, self.limits)
+        except OSError:
+            return None
+        if picture.data is not None:
+            self.blobs.put("original", picture.data)
+        self.images[picture.digest] = image_row(picture)
+        return replace(picture, data=None)
+
+
+def _no_posts(archive: Archive, drops: dict[str, str]) -> str:
+    told = ", ".join(f"{reason.split('/')[1]} {count}" for reason, count in reason_counts(drops).items())
+    return f"none of the {len(archive)} metadata files in {archive.root} is a post ({told}): {HOW_TO_FILL}"

@@ -1,0 +1,93 @@
+"""Emptying the journal into the tables, in batches.
+
+Reads  the journal's changed posts and pictures
+Writes posts, images, drops and deferred of the stage posts
+Law: a batch is carried over whole and once: new rows by a numbered append, changed ones by their key, and only then
+the journal lets its texts go. A crash anywhere repeats a batch and changes nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow.compute as pc
+
+from pipeline.collect.instagram.journal import Journal
+from pipeline.store import Store
+
+STAGE = "posts"
+BATCH = 1000
+
+Row = dict[str, Any]
+
+
+def empty_journal(store: Store, city: str, journal: Journal, limit: int = BATCH) -> int:
+    """Carry everything that changed over to the tables; how many posts."""
+    num_posts = 0
+    while (number := journal.next_batch(limit)) is not None:
+        new = journal.batch_posts(number, is_in_tables=False)
+        changed = journal.batch_posts(number, is_in_tables=True)
+        _add(store, city, journal, number, new)
+        _change(store, city, changed)
+        journal.empty(number)
+        num_posts += len(new) + len(changed)
+    return num_posts
+
+
+def ledger_row(post: Row) -> Row:
+    """The row of a post in `drops`."""
+    return {"post_key": post["post_key"], "stage": STAGE, "reason": post["reason"]}
+
+
+def deferred_row(post: Row) -> Row:
+    """The row of a post in `deferred`."""
+    at = post["not_before"]
+    return {**ledger_row(post), "not_before_utc": datetime.fromtimestamp(at, UTC) if at else None}
+
+
+def _add(store: Store, city: str, journal: Journal, number: int, posts: Sequence[Row]) -> None:
+    """Posts that no table has yet."""
+    in_posts = [_posts_row(post) for post in posts if post["state"] in ("kept", "deferred")]
+    drops = [ledger_row(post) for post in posts if post["state"] == "dropped"]
+    waiting = [deferred_row(post) for post in posts if post["state"] == "deferred"]
+    batch = {"images": journal.batch_images(number), "posts": in_posts, "drops": drops, "deferred": waiting}
+    for name, rows in batch.items():
+        store.tables.append_once(city, name, rows, writer=journal.writer, number=number)
+
+
+def _change(store: Store, city: str, posts: Sequence[Row]) -> None:
+    """Posts that the tables have with what they were before."""
+    if not posts:
+        return
+    keys = _sql([post["post_key"] for post in posts])
+    ours = f"stage = '{STAGE}' AND post_key IN ({keys})"
+    store.tables.merge(city, "posts", [_posts_row(post) for post in posts if post["state"] in ("kept", "deferred")])
+    bury(store, city, [post["post_key"] for post in posts if post["state"] == "gone"])
+    dropped = [post for post in posts if post["state"] == "dropped"]
+    if dropped:
+        store.tables.delete(city, "posts", f"post_key IN ({_sql([post['post_key'] for post in dropped])})")
+    store.tables.replace(city, "drops", [ledger_row(post) for post in dropped], where=ours)
+    waiting = [deferred_row(post) for post in posts if post["state"] == "deferred"]
+    store.tables.replace(city, "deferred", waiting, where=ours)
+
+
+def bury(store: Store, city: str, post_keys: Sequence[str]) -> None:
+    """Make tombstones: the rows stay, without a word or a picture; what hangs on them goes with the next build."""
+    if not post_keys:
+        return
+    batches = store.tables.batches(city, "posts", where=pc.field("post_key").isin(list(post_keys)))
+    rows = [row for batch in batches for row in batch.to_pylist()]
+    emptied = {"caption": "", "hashtags": [], "image_digests": [], "state": "deleted"}
+    store.tables.merge(city, "posts", [{**row, **emptied} for row in rows])
+
+
+def _posts_row(post: Row) -> Row:
+    row: Row = post["row"]
+    times = {name: datetime.fromisoformat(row[name]) for name in ("taken_utc", "retrieved_utc")}
+    return {**row, **times}
+
+
+def _sql(keys: Iterable[str]) -> str:
+    """Pseudonyms are hex, so they need no escape."""
+    assert all(key.isalnum() for key in keys), "a key is hex"
+    return ", ".join(f"'{key}'" for key in keys)

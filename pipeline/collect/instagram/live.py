@@ -1,0 +1,225 @@
+"""Live collection of one city: everything that a run over Instagram needs, opened in the right order.
+
+Law: the terms are checked before anything is opened; one process at a time uses the account, whatever the city.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from pipeline.cities import City
+from pipeline.collect.instagram.addresses import AllowedHosts, instagram_url
+from pipeline.collect.instagram.cookie_files import cookies_path, read_cookies
+from pipeline.collect.instagram.crawl import Crawl, CrawlReport
+from pipeline.collect.instagram.door import InstagramDoor
+from pipeline.collect.instagram.emptying import BATCH, empty_journal
+from pipeline.collect.instagram.journal import Journal, State
+from pipeline.collect.instagram.media import MediaFetcher
+from pipeline.collect.instagram.pace import Pace, PaceLimits, rate_controller
+from pipeline.collect.instagram.photos import Photos
+from pipeline.collect.instagram.searching import SearchReport, search_city
+from pipeline.collect.instagram.session import open_context
+from pipeline.collect.instagram.settings import LiveSettings, live_settings
+from pipeline.collect.instagram.terms import Terms, check_terms
+from pipeline.collect.instagram.walk import Walker, WalkLimits
+from pipeline.collect.matching import Matcher, NamedPoint
+from pipeline.collect.pictures import PictureLimits
+from pipeline.collect.private_ids import PrivateIds
+from pipeline.collect.taking import Taking
+from pipeline.collect.web.clock import Clock, SystemClock
+from pipeline.collect.web.retries import Retries
+from pipeline.store import Store
+
+LIVE = "live"
+LOCK_PATIENCE_S = 6 * 3600.0
+PICTURE_DEADLINE_S = 60.0
+PICTURE_TRIES = 3
+
+log = logging.getLogger("mrlf")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What tests put in place of the machine's own."""
+
+    clock: Clock = SystemClock()
+    retries: Retries = Retries()
+
+
+def journal_path(store: Store, city: str) -> Path:
+    """Where a city's journal lies."""
+    return store.root / "crawl" / f"{city}.sqlite"
+
+
+def pace_path(store: Store) -> Path:
+    """Where the window of requests lies; one for all cities."""
+    return store.root / "crawl" / "instagram.sqlite"
+
+
+def pace_limits(live: LiveSettings) -> PaceLimits:
+    """The paces of the settings."""
+    return PaceLimits(per_minute=live.reads_per_minute, per_hour=live.reads_per_hour)
+
+
+def terms_of(live: LiveSettings) -> Terms:
+    """What the person who collects declares."""
+    return Terms(purpose=live.purpose, legal_basis=live.legal_basis, contact=live.contact)
+
+
+@contextmanager
+def open_journal(store: Store, city: str) -> Iterator[Journal]:
+    """The journal of a city."""
+    with closing(Journal(journal_path(store, city))) as journal:
+        yield journal
+
+
+@contextmanager
+def open_door(
+    store: Store, live: LiveSettings, tools: Tools, *, max_requests: int | None = None
+) -> Iterator[InstagramDoor]:
+    """The door to Instagram, held by this process alone until it is closed.
+
+    Raises:
+        StageError: the terms were not accepted, or the cookie file is no good.
+        StageBusyError: another process has held the session for hours.
+    """
+    check_terms(terms_of(live))
+    path = cookies_path()
+    cookies = read_cookies(path, tools.clock.now()) if path is not None else None
+    base = instagram_url()
+    with (
+        store.lock("instagram", "session", timeout_s=LOCK_PATIENCE_S),
+        closing(Pace(pace_path(store), tools.clock, pace_limits(live))) as pace,
+    ):
+        context = open_context(
+            cookies, rate_controller=rate_controller(pace), request_timeout_s=live.request_timeout_s, base_url=base
+        )
+        with closing(context):
+            yield InstagramDoor(
+                context=context, base=base, pace=pace, clock=tools.clock, cool_downs_s=live.cool_downs_s,
+                max_requests=max_requests, timeout_s=live.request_timeout_s, retries=tools.retries,
+            )  # fmt: skip
+
+
+def search(
+    store: Store, city: City, pois: Sequence[NamedPoint], matcher: Matcher, tools: Tools, max_requests: int | None
+) -> SearchReport | None:
+    """Search for the places of a city's POIs that were not searched yet; None where the city is not live."""
+    live = live_settings(city)
+    if live is None:
+        return None
+    with open_journal(store, city.key) as journal:
+        to_search = pois_to_search(journal, pois)
+        if not to_search:
+            return SearchReport()
+        if cookies_path() is None:
+            check_terms(terms_of(live))
+            return SearchReport(deferred={"login_required": len(to_search)})
+        with open_door(store, live, tools, max_requests=max_requests) as door:
+            return search_city(city.key, journal, door, to_search, matcher, tools.clock)
+
+
+def pois_to_search(journal: Journal, pois: Sequence[NamedPoint]) -> list[NamedPoint]:
+    """Those whose search was not answered yet."""
+    asked = {poi.poi_id: poi.name for poi in pois}
+    done = journal.searched(asked)
+    return [poi for poi in pois if poi.poi_id not in done]
+
+
+def crawl(
+    store: Store, city: City, taking: Taking, names: Mapping[str, str], *, limits: WalkLimits,
+    pictures: PictureLimits, max_requests: int | None, tools: Tools,
+) -> CrawlReport | None:  # fmt: skip
+    """Collect what is new at a city's matched places; None where the city is not live.
+
+    names: location_id -> the name of its POI, in the order of rank.
+    """
+    live = live_settings(city)
+    if live is None:
+        return None
+    with open_journal(store, city.key) as journal, PrivateIds.open(store, city.key) as ids:
+        wanted = [(location_id, taking.poi_of_location[location_id], rank) for rank, location_id in enumerate(names)]
+        journal.want(wanted)
+        with (
+            open_door(store, live, tools, max_requests=max_requests) as door,
+            closing(_fetcher(tools, pictures)) as fetcher,
+        ):
+            empty_journal(store, city.key, journal)
+            _note_elsewhere(store, city.key, journal)
+            walker = Walker(
+                journal=journal, door=door, taking=taking, ids=ids, limits=limits, clock=tools.clock,
+                after_page=lambda: _after_page(store, city.key, journal, photos),
+            )  # fmt: skip
+            photos = Photos(
+                journal=journal, fetcher=fetcher, limits=pictures, blobs=store.blobs, clock=tools.clock,
+                addresses_anew=lambda key: run.fresh_addresses(key),
+            )  # fmt: skip
+            run = Crawl(
+                city=city.key, journal=journal, walker=walker, photos=photos, names=names, door=door,
+                empty=lambda: empty_journal(store, city.key, journal),
+            )  # fmt: skip
+            try:
+                return run.run()
+            finally:
+                journal.set_note("tables", _tables_now(store, city.key))
+
+
+def _after_page(store: Store, city: str, journal: Journal, photos: Photos) -> None:
+    photos.fetch_waiting()
+    if journal.num_unemptied() >= BATCH:
+        empty_journal(store, city, journal)
+
+
+def _fetcher(tools: Tools, pictures: PictureLimits) -> MediaFetcher:
+    retries = Retries(max_tries=PICTURE_TRIES, first_s=tools.retries.first_s, longest_s=tools.retries.longest_s)
+    return MediaFetcher(
+        tools.clock, AllowedHosts.from_environment(), pictures.max_image_bytes, PICTURE_DEADLINE_S, retries
+    )
+
+
+def _note_elsewhere(store: Store, city: str, journal: Journal) -> None:
+    """Tell the journal what the tables hold besides: posts of an archive are not fetched again."""
+    if journal.note("tables") == _tables_now(store, city):
+        return  # nobody but us has written since
+    columns = ["post_key", "location_id", "source", "state", "image_digests"]
+    rows = (row for batch in store.tables.batches(city, "posts", columns) for row in batch.to_pylist())
+    journal.note_elsewhere((row["post_key"], row["location_id"], _state_elsewhere(row)) for row in rows)
+    batches = store.tables.batches(city, "images", ["digest"])
+    journal.note_known_images(digest for batch in batches for digest in batch["digest"].to_pylist())
+
+
+def _tables_now(store: Store, city: str) -> str:
+    return f"posts {store.tables.version(city, 'posts')}, images {store.tables.version(city, 'images')}"
+
+
+def _state_elsewhere(row: Mapping[str, object]) -> State:
+    if row["source"] == LIVE:  # of a journal that was lost
+        return "gone" if row["state"] == "deleted" else "kept"
+    return "known" if row["image_digests"] else "bare"
+
+
+def rematch(store: Store, city: str, poi_of_location: Mapping[str, str]) -> dict[str, str]:
+    """Carry a changed matching to the live posts: those of another POI get it.
+
+    The keys of those of none any more come back with their reason; the caller takes them out of `posts`.
+    """
+    is_live = pc.field("source") == LIVE
+    pairs = {
+        (row["location_id"], row["poi_id"])
+        for batch in store.tables.batches(city, "posts", ["location_id", "poi_id"], where=is_live)
+        for row in batch.to_pylist()
+    }
+    moved = {location for location, poi_id in pairs if poi_of_location.get(location) != poi_id}
+    if not moved:
+        return {}
+    here = is_live & pc.field("location_id").isin(sorted(moved))
+    rows = [row for batch in store.tables.batches(city, "posts", where=here) for row in batch.to_pylist()]
+    kept = [
+        {**row, "poi_id": poi_of_location[row["location_id"]]} for row in rows if row["location_id"] in poi_of_location
+    ]
+    store.tables.merge(city, "posts", kept)
+    return {row["post_key"]: "unmatched_place" for row in rows if row["location_id"] not in poi_of_location}

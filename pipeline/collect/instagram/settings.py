@@ -1,0 +1,34 @@
+"""The section `live:` of a city: who collects its posts from Instagram, why, and how fast."""
+
+from pydantic import Field, ValidationError
+
+from pipeline.cities import City, CityError, Settings, told_errors
+
+
+class LiveSettings(Settings):
+    """Purpose, legal basis and contact stand in every release; the paces are reported as safe for one session."""
+
+    purpose: str = Field("", description="what the posts are collected for")
+    legal_basis: str = Field("", description="on which legal ground, for example of Article 6 GDPR")
+    contact: str = Field("", description="whom people can write to who do not want to be in it")
+    reads_per_minute: int = Field(8, ge=1, description="requests to Instagram in any minute")
+    reads_per_hour: int = Field(400, ge=1, description="requests to Instagram in any hour")
+    cool_downs_s: tuple[float, ...] = Field(
+        (300, 900),
+        description="rests after being throttled once, twice, ...; after the last the run ends politely",
+    )
+    request_timeout_s: float = Field(30, gt=0, description="for one answer to begin")
+
+
+def live_settings(city: City) -> LiveSettings | None:
+    """The settings of live collection; None where the city has no section `live:`.
+
+    Raises:
+        CityError: a value is unknown or out of range.
+    """
+    if city.live is None:
+        return None
+    try:
+        return LiveSettings.model_validate(city.live)
+    except ValidationError as error:
+        raise CityError(f"live settings of city {city.key}: {told_errors(error)}") from None

@@ -1,0 +1,183 @@
+"""The walk over one location's posts, page by page, along the first road that answers.
+
+Law: a page is in the journal before the next one is asked for. The walk ends where the posts end, at known posts when
+it only refreshes, at the limit of posts, or at the first sign of a loop; what was found until then is kept.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.collect.api_media import api_post
+from pipeline.collect.fields import LocationStub, PostFields
+from pipeline.collect.instagram.door import Door
+from pipeline.collect.instagram.journal import Journal, NewPost, Walk
+from pipeline.collect.instagram.roads import ROADS, Page, Road
+from pipeline.collect.json_files import UnreadableFile
+from pipeline.collect.private_ids import PrivateIds
+from pipeline.collect.taking import Taking
+from pipeline.collect.web.clock import Clock
+from pipeline.collect.web.errors import SourceChangedError
+
+DAY_S = 86_400.0
+GIVE_UP_ROAD_AFTER = 3
+"""A road that no location of a run could be walked on, after so many tries, is not tried again in that run."""
+
+FIRST_LOOK = "first_look_only"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WalkLimits:
+    """max_posts: the newest so many of a location; None for all. refresh_days: then all are passed once more."""
+
+    max_posts: int | None = None
+    refresh_days: float = 30.0
+
+
+@dataclass(kw_only=True)
+class Walker:
+    """Walks over locations; `after_page` is called when a page is in the journal."""
+
+    journal: Journal
+    door: Door
+    taking: Taking
+    ids: PrivateIds
+    limits: WalkLimits
+    clock: Clock
+    after_page: Callable[[], None]
+    roads: Sequence[Road] = ROADS
+    num_new: int = 0
+    num_pages: int = 0
+    has_answered: set[str] = field(default_factory=set)
+    has_failed: Counter[str] = field(default_factory=Counter)
+
+    def walk(self, walk: Walk) -> str:
+        """Walk to an end: "" where all was seen that was to be seen, else the reason why the rest waits.
+
+        Raises:
+            HumanError, WaitError, RetryError, SourceChangedError, BudgetSpentError: the walk stays where it is.
+        """
+        if not walk.is_open or _is_stuck(walk):
+            self.journal.begin_walk(walk.location_id, self.kind(walk), self._now())
+        while True:
+            walk = self.journal.walk(walk.location_id)
+            if walk.num_pages and walk.cursor is None:  # the last run was killed just here
+                return self._end(walk, FIRST_LOOK if walk.road == "page" else "")
+            reason = self._step(walk)
+            if reason is not None:
+                return self._end(self.journal.walk(walk.location_id), reason)
+
+    def kind(self, walk: Walk) -> str:
+        """What the next walk over a location is for."""
+        if not walk.has_all:
+            return "first"
+        return "again" if self._now() - walk.walked_all >= self.limits.refresh_days * DAY_S else "refresh"
+
+    def _step(self, walk: Walk) -> str | None:
+        """Take one page; the reason of the end, None where the walk goes on."""
+        road, page = self._page(walk)
+        here = self._here(walk.location_id, page.location)
+        found = [pair for media in page.medias if (pair := self._judged(media, here))]
+        self.ids.add({post.post_key: media_id for post, media_id in found if post.state == "waiting"}, "live")
+        num_new, num_known, is_loop = self.journal.take_page(
+            walk, [post for post, _ in found], road=road.name, cursor=page.cursor, at_utc=self._now()
+        )
+        self.num_new, self.num_pages = self.num_new + num_new, self.num_pages + 1
+        self.after_page()
+        if page.cursor is None:
+            return FIRST_LOOK if road.name == "page" else ""
+        if is_loop:
+            return "cursor_loop"
+        if walk.num_empty and not page.medias:
+            return "empty_pages"
+        if walk.kind == "refresh" and num_known:
+            return ""
+        return "" if self._is_enough(walk) else None
+
+    def _is_enough(self, walk: Walk) -> bool:
+        return self.limits.max_posts is not None and (
+            self.journal.num_seen(walk.location_id, since=walk.begun) >= self.limits.max_posts
+        )
+
+    def _page(self, walk: Walk) -> tuple[Road, Page]:
+        """The next page, of the road the walk is on, else of the first road that answers."""
+        if walk.cursor is not None:
+            road = next(road for road in self.roads if road.name == walk.road)
+            return road, road.after(self.door, walk.location_id, walk.cursor)
+        last: SourceChangedError | None = None
+        for road in self.roads:
+            if (road.needs_login and not self.door.is_signed_in) or self._is_given_up(road):
+                continue
+            try:
+                page = road.first(self.door, walk.location_id)
+            except SourceChangedError as error:
+                self.has_failed[road.name] += 1
+                last = error
+            else:
+                self.has_answered.add(road.name)
+                return road, page
+        raise last or SourceChangedError("no_road")
+
+    def _is_given_up(self, road: Road) -> bool:
+        return road.name not in self.has_answered and self.has_failed[road.name] >= GIVE_UP_ROAD_AFTER
+
+    def _here(self, location_id: str, told: LocationStub | None) -> "_Here":
+        """The place of a walk: what its first page told of it holds for the pages behind."""
+        note = f"place/{location_id}"
+        if told is not None:
+            self.journal.set_note(note, json.dumps([told.location_id, told.name, told.coordinates]))
+        other_id, name, coordinates = json.loads(self.journal.note(note) or '["", "", null]')
+        point = (coordinates[0], coordinates[1]) if coordinates else None
+        return _Here(LocationStub(location_id=location_id, name=name, coordinates=point), other_id)
+
+    def _judged(self, media: dict[str, Any], here: "_Here") -> tuple[NewPost, str] | None:
+        """A media as the journal takes it, with its id; None where it is no post at all, which is counted."""
+        now = datetime.fromtimestamp(self._now(), UTC)
+        try:
+            post = api_post(media, now)
+        except UnreadableFile as error:
+            self.has_failed[f"media/{error.reason}"] += 1
+            return None
+        fields = here.of(post.fields)
+        key = self.taking.pseudonyms.post_key(fields.media_id)
+        reason = self.taking.reason(fields, num_pictures=len(post.pictures), has_video=not post.pictures)
+        if reason:
+            return NewPost(post_key=key, state="dropped", reason=reason), fields.media_id
+        row = self.taking.row(fields, [], now)
+        told = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
+        return NewPost(post_key=key, state="waiting", row=told, pictures=post.pictures), fields.media_id
+
+    def _end(self, walk: Walk, reason: str) -> str:
+        not_before = 0.0 if reason in ("", FIRST_LOOK) else self._now() + DAY_S
+        has_all = not reason and walk.kind != "refresh"
+        self.journal.end_walk(walk.location_id, reason, self._now(), has_all=has_all, not_before=not_before)
+        return reason
+
+    def _now(self) -> float:
+        return self.clock.now().timestamp()
+
+
+def _is_stuck(walk: Walk) -> bool:
+    """Whether the place where the walk stopped did not answer in two runs: the cursor has lapsed, so from the top."""
+    return walk.reason.startswith("source_changed") and walk.cursor is not None
+
+
+@dataclass(frozen=True)
+class _Here:
+    """The place that is walked, under the id it was asked by; `other_id` is the one its page tells, if another."""
+
+    place: LocationStub
+    other_id: str
+
+    def of(self, fields: PostFields) -> PostFields:
+        """The post with its place: its own, filled up from the page's; one without any is here."""
+        own = fields.location
+        if own is None:
+            return replace(fields, location=self.place, coordinates=fields.coordinates or self.place.coordinates)
+        if own.location_id not in (self.place.location_id, self.other_id):
+            return fields
+        coordinates = fields.coordinates or self.place.coordinates
+        return replace(fields, location=replace(own, location_id=self.place.location_id), coordinates=coordinates)

@@ -1,0 +1,128 @@
+"""The tables of the stage posts: an archive's rows beside the live ones, and what the stage tells.
+
+Law: the rows of an archive are put in place of the archive's rows before, and leave the live ones alone.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import pyarrow.compute as pc
+
+from pipeline.collect.archive_posts import ArchivePosts
+from pipeline.collect.instagram.crawl import CrawlReport
+from pipeline.collect.instagram.emptying import STAGE, deferred_row, ledger_row
+from pipeline.collect.instagram.journal import Journal
+from pipeline.collect.pictures import OK
+from pipeline.collect.private_ids import PrivateIds
+from pipeline.ledger import write_ledger
+from pipeline.stage import Outcome
+from pipeline.store import Store
+
+OF_ARCHIVE = "source <> 'live'"
+FEW = 5
+
+WHAT_TO_DO = {
+    "unmatched_place": "widen the matching of stage places, or add lines to its overrule file",
+    "no_place": "only posts that carry a location can be used",
+    "video": "only photos can be used",
+}
+
+
+def put_archive(store: Store, city: str, found: ArchivePosts, *, beside: Journal | None = None) -> None:
+    """Write what an archive came to; `beside` a journal only what is not the journal's."""
+    with PrivateIds.open(store, city) as ids:
+        ids.replace(found.media_ids, "archive")
+    if beside is None:
+        store.tables.replace(city, "images", list(found.images.values()))
+        store.tables.replace(city, "posts", found.posts)
+        write_ledger(store, city, STAGE, found.drops, found.deferred)
+        return
+    if not found.num_entries and not _has_archive_rows(store, city):
+        return  # the journal has carried its own rows over already
+    store.tables.merge(city, "images", list(found.images.values()))
+    store.tables.replace(city, "posts", found.posts, where=OF_ARCHIVE)
+    ours = f"stage = '{STAGE}'"
+    drops = [{"post_key": key, "stage": STAGE, "reason": reason} for key, reason in found.drops.items()]
+    drops += [ledger_row(post) for post in beside.outcomes("dropped") if post["post_key"] not in found.drops]
+    waiting = [deferred_row({"post_key": key, "reason": why, "not_before": 0}) for key, why in found.deferred.items()]
+    waiting += [deferred_row(post) for post in beside.outcomes("deferred")]
+    store.tables.replace(city, "drops", drops, where=ours)
+    store.tables.replace(city, "deferred", waiting, where=ours)
+
+
+def _has_archive_rows(store: Store, city: str) -> bool:
+    of_archive = pc.field("source") != "live"
+    return any(batch.num_rows for batch in store.tables.batches(city, "posts", ["source"], where=of_archive))
+
+
+def posts_outcome(
+    store: Store, city: str, found: ArchivePosts, live: Mapping[str, int], report: CrawlReport | None
+) -> Outcome:
+    """What the stage tells of both sources together; `live` are the journal's posts by state and reason."""
+    drops, deferred = Counter(found.drops.values()), Counter(found.deferred.values())
+    for told, count in live.items():
+        state, _, reason = told.partition("/")
+        drops.update({reason: count} if state == "dropped" else {})
+        deferred.update({reason: count} if state == "deferred" else {})
+    num_posts, num_deleted, num_users = _count_posts(store, city)
+    num_kept = num_posts - num_deleted - deferred.total()
+    num_seen = found.num_entries + sum(count for told, count in live.items() if told not in ("known", "bare"))
+    assert num_seen == num_kept + num_deleted + drops.total() + deferred.total(), "a post was lost or counted twice"
+    counts = {
+        "seen": num_seen, "posts": num_posts, "kept": num_kept, "deleted": num_deleted,
+        "deferred": deferred.total(), "dropped": drops.total(), "users": num_users,
+        "images": _count_images(store, city), **_by_reason("deferred", deferred), **_by_reason("dropped", drops),
+    }  # fmt: skip
+    notes = [*_notes(num_posts, drops, deferred, is_live=bool(live)), *(crawl_notes(report) if report else [])]
+    return Outcome(counts=counts, notes=notes, about=_about(report))
+
+
+def crawl_notes(report: CrawlReport) -> list[str]:
+    """What a person should know of a run that did not come to its end."""
+    if report.is_complete:
+        return []
+    reasons = ", ".join(f"{reason} {count}" for reason, count in report.deferred.items())
+    when = f"{report.not_before:%Y-%m-%d %H:%M} UTC" if report.not_before else "at once"
+    return [
+        f"incomplete: {report.num_done} of {report.num_places} places are done, the others wait ({reasons}); "
+        f"run it again, it goes on from there ({when})"
+    ]
+
+
+def _about(report: CrawlReport | None) -> dict[str, str]:
+    if report is None:
+        return {}
+    return {
+        "places": f"{report.num_done} of {report.num_places}", "new_posts": str(report.num_new),
+        "gone_posts": str(report.num_gone), "requests": str(report.num_requests),
+        "pictures_fetched": str(report.num_pictures),
+        "go_on": f"{report.not_before:%Y-%m-%d %H:%M} UTC" if report.not_before else "",
+    }  # fmt: skip
+
+
+def _count_posts(store: Store, city: str) -> tuple[int, int, int]:
+    """Rows, tombstones and users of `posts`."""
+    num_posts, num_deleted, users = 0, 0, set[str]()
+    for batch in store.tables.batches(city, "posts", ["user_key", "state"]):
+        num_posts += batch.num_rows
+        num_deleted += batch["state"].to_pylist().count("deleted")
+        users.update(pc.unique(batch["user_key"]).to_pylist())
+    return num_posts, num_deleted, len(users)
+
+
+def _count_images(store: Store, city: str) -> int:
+    batches = store.tables.batches(city, "images", ["outcome"], where=pc.field("outcome") == OK)
+    return sum(batch.num_rows for batch in batches)
+
+
+def _by_reason(outcome: str, counted: Counter[str]) -> dict[str, int]:
+    return {f"{outcome}/{reason}": count for reason, count in sorted(counted.items(), key=lambda of: (-of[1], of[0]))}
+
+
+def _notes(num_posts: int, drops: Counter[str], deferred: Counter[str], *, is_live: bool) -> list[str]:
+    if not num_posts and drops:
+        most = drops.most_common(1)[0][0]
+        return [f"no post is left, most were dropped as {most}: {WHAT_TO_DO.get(most, 'look at the files')}"]
+    if num_posts and deferred.total() == num_posts and not is_live:
+        return ["no post has its pictures: put them beside the metadata as <name>.jpg or <name>_<n>.jpg and rerun"]
+    return []

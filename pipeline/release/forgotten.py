@@ -1,0 +1,105 @@
+"""What is gone leaves everywhere: the report, runs, releases and old table files that still hold a gone post.
+
+Reads  posts, drops; the keys of every release and of the predictions of every run
+Writes removes reports/<city>/, models/<model>/<city>/<run>/, datasets/<city>/<version>/ and the tables' older versions
+Law: a release goes after the report and the runs that were made of it, its manifest before its other files: a killed
+     sweep leaves no half release, and the next build finishes it. Nothing is read where nothing went.
+Covered: releases and runs of this store. Not covered: copies taken out of it, and what a model that was trained on a
+post has learnt from it once it is copied.
+"""
+
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.collect.gone import gone_posts, holding, is_swept, kept_record, mark_swept
+from pipeline.store import Store
+from pipeline.store.folders import MANIFEST
+
+WRITTEN_BY = {
+    "posts": "posts", "images": "posts", "curated_posts": "curated_posts", "portrait_masks": "portrait_masks",
+    "clean_images": "clean_images", "image_features": "image_features",
+}  # fmt: skip
+"""Tables whose older versions hold texts, pictures or their digests, and the stages that write them."""
+
+log = logging.getLogger("mrlf")
+
+
+def sweep_forgotten(store: Store, city: str) -> dict[str, int]:
+    """Remove what older builds made of the posts that are gone since; the numbers of releases and runs withdrawn.
+
+    The caller holds the lock of the stage `dataset`.
+
+    Raises:
+        StageBusyError: another stage of the city is at work in another process; the next build sweeps again.
+    """
+    gone = gone_posts(store, city)
+    if is_swept(store, city, "traces", gone):
+        return {"releases": 0, "runs": 0}
+    with holding(store, city, [*dict.fromkeys(WRITTEN_BY.values()), "train_mrlf", "evaluate_mrlf"]):
+        releases = [folder for folder in _folders(store.root / "datasets" / city) if _holds(folder, "posts", gone)]
+        versions = {folder.name for folder in releases}
+        runs = [run for run in _runs(store, city) if _is_made_of(store, run, versions, gone)]
+        _forget_records(store, city, {folder.name for folder in (*runs, *releases)})
+        for folder in (*runs, *releases):
+            _withdraw(folder)
+        for name, stage in WRITTEN_BY.items():
+            with kept_record(store, city, stage, name):
+                store.tables.erase_history(city, name)
+    counts = {"releases": len(releases), "runs": len(runs)}
+    log.info("%s: of posts that are gone, withdrew releases %d, trained models %d", city, *counts.values())
+    if not gone & _curated(store, city):  # else the next build of curated_posts leaves them in an older version
+        mark_swept(store, city, "traces", gone)
+    return counts
+
+
+def _folders(parent: Path) -> list[Path]:
+    return sorted(path for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []
+
+
+def _runs(store: Store, city: str) -> Iterator[Path]:
+    for model in _folders(store.root / "models"):
+        yield from _folders(model / city)
+
+
+def _holds(folder: Path, name: str, gone: set[str]) -> bool:
+    """Whether a table of a folder names a gone post; what is incomplete or cannot be read cannot be shown not to."""
+    if not (folder / MANIFEST).is_file():
+        return True
+    try:
+        keys = pq.read_table(folder / f"{name}.parquet", columns=["post_key"])["post_key"]
+    except (OSError, pa.ArrowException):
+        return True
+    return bool(pc.any(pc.is_in(keys, pa.array(sorted(gone), pa.string()))).as_py())
+
+
+def _is_made_of(store: Store, run: Path, versions: set[str], gone: set[str]) -> bool:
+    """Whether a run was trained on one of these releases: posts to train on are in no prediction."""
+    manifest = store.manifest(run)
+    return manifest is None or manifest.about["release"] in versions or _holds(run, "predictions", gone)
+
+
+def _withdraw(folder: Path) -> None:
+    (folder / MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(folder)
+
+
+def _forget_records(store: Store, city: str, withdrawn: set[str]) -> None:
+    """Forget the stages whose result is withdrawn, and remove the report, which shows posts of both."""
+    for stage, name in (("dataset", "version"), ("train_mrlf", "run")):
+        record = store.stage_record(city, stage)
+        if record is not None and record.about.get(name) in withdrawn:
+            store.forget_stage_record(city, stage)
+    if withdrawn:
+        store.forget_stage_record(city, "evaluate_mrlf")
+        shutil.rmtree(store.report_folder(city), ignore_errors=True)
+
+
+def _curated(store: Store, city: str) -> set[str]:
+    batches = store.tables.batches(city, "curated_posts", ["post_key"])
+    return {key for batch in batches for key in batch["post_key"].to_pylist()}
