@@ -56,9 +56,12 @@ class Tables:
         # pyarrow's own file system: with the one deltalake brings, reading threads outlived the interpreter
         # and aborted it at exit (docs/DECISIONS.md)
         files = fs.SubTreeFileSystem(str(self.path(city, name).absolute()), fs.LocalFileSystem())
-        target = pa.schema([schema.field(column) for column in wanted])
-        for batch in table.to_pyarrow_dataset(filesystem=files).to_batches(columns=wanted, filter=where):
-            yield batch.cast(target)
+        # what a merge wrote comes back as string_view, which pyarrow does not compare with strings: cast first, then ask
+        asked = [column for column in schema.names if column in wanted or (where is not None and column in str(where))]
+        read = pa.schema([schema.field(column) for column in asked])
+        for batch in table.to_pyarrow_dataset(filesystem=files).to_batches(columns=asked):
+            rows = pa.Table.from_batches([batch.cast(read)])
+            yield from (rows if where is None else rows.filter(where)).select(wanted).to_batches()
 
     def replace(self, city: str, name: str, rows: Rows, where: str | None = None) -> None:
         """Put `rows` in place of the whole table, or of the rows for which the SQL predicate `where` holds."""

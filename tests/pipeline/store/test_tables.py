@@ -6,6 +6,8 @@ import sys
 import textwrap
 import time
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline import records
@@ -132,3 +134,59 @@ def test_a_program_that_reads_tables_ends_without_a_fault(store):
     for _ in range(3):
         ended = subprocess.run([sys.executable, "-c", child], env={**os.environ, "PYTHONPATH": "."}, check=False)
         assert ended.returncode == 0
+
+
+def test_rows_that_a_merge_wrote_are_found_by_any_condition(store):
+    store.tables.merge("demo", "drops", [drop("a"), drop("b"), drop("c", reason="video")])
+    store.tables.merge("demo", "drops", [drop("b", reason="video")])
+    for where in (pc.field("reason") == "video", pc.field("reason").isin(["video"]), pc.field("post_key") > "a"):
+        batches = list(store.tables.batches("demo", "drops", ["post_key"], where))
+        assert {name for batch in batches for name in batch.schema.names} == {"post_key"}
+        assert sorted(key for batch in batches for key in batch["post_key"].to_pylist()) == ["b", "c"]
+    assert store.tables.digest("demo", "drops", stage="posts") == store.tables.digest("demo", "drops")
+
+
+def everything(store: Store) -> str:
+    """All bytes of the table's folder, and the rows of all its Parquet files, whatever version they are of."""
+    files = [path for path in store.tables.path("demo", "drops").rglob("*") if path.is_file()]
+    rows = [repr(pq.read_table(path).to_pylist()) for path in files if path.suffix == ".parquet"]
+    return "\0".join([*(path.read_bytes().decode("latin-1") for path in files), *rows])
+
+
+@pytest.mark.fault("S12")
+@pytest.mark.parametrize("change", ["remove", "merge", "replace", "delete"])
+def test_after_erasing_the_history_no_older_row_is_on_disk_not_even_as_a_bound_in_the_log(store, change):
+    tables = store.tables
+    tables.append("demo", "drops", [drop("a-canary", reason="z-canary"), drop("b")])
+    tables.append_once("demo", "drops", [drop("c")], writer="w", number=3)
+    assert "a-canary" in everything(store)
+    if change == "remove":
+        tables.remove("demo", "drops", "post_key", {"a-canary", "x"})
+    elif change == "merge":
+        tables.merge("demo", "drops", [drop("b", reason="new")])
+        tables.remove("demo", "drops", "reason", {"z-canary"})
+    elif change == "replace":
+        tables.replace("demo", "drops", [drop("b"), drop("c")])
+    else:
+        tables.delete("demo", "drops", "post_key = 'a-canary'")
+    assert keys(store) == ["b", "c"]
+    digest = tables.digest("demo", "drops")
+    for _ in range(2):
+        tables.erase_history("demo", "drops")
+        assert "canary" not in everything(store)
+    assert (tables.digest("demo", "drops"), keys(store)) == (digest, ["b", "c"])
+    assert not tables.append_once("demo", "drops", [drop("c")], writer="w", number=3), (
+        "what was added is not forgotten"
+    )
+    tables.append("demo", "drops", [drop("d")])
+    assert keys(store) == ["b", "c", "d"]
+
+
+def test_removing_from_an_absent_table_or_nothing_commits_nothing(store):
+    store.tables.remove("demo", "drops", "post_key", {"a"})
+    store.tables.erase_history("demo", "drops")
+    assert store.tables.version("demo", "drops") is None
+    store.tables.append("demo", "drops", [drop("a")])
+    store.tables.remove("demo", "drops", "post_key", {"z"})
+    store.tables.remove("demo", "drops", "post_key", set())
+    assert store.tables.version("demo", "drops") == 0

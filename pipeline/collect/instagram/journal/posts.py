@@ -1,0 +1,137 @@
+"""Posts: their state, what they wait for, and what was seen of them."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pipeline.collect.instagram.journal.disk import Disk
+from pipeline.collect.instagram.journal.records import NewPost, State, StoredPost, stored_of, text_of
+
+
+class Posts(Disk):
+    """The part of the journal on posts."""
+
+    def state(self, post_key: str) -> str | None:
+        """The state of a post, None where it was never seen."""
+        row = self._disk.execute("SELECT state FROM posts WHERE post_key = ?", (post_key,)).fetchone()
+        return row[0] if row else None
+
+    def holds(self, post_key: str) -> bool:
+        """Whether the post is one of the journal's own that is or was taken."""
+        return self.state(post_key) in ("waiting", "kept", "deferred", "gone")
+
+    def waiting(self, now: float, limit: int) -> list[StoredPost]:
+        """Posts whose pictures are to be fetched: new ones, and deferred ones whose time has come."""
+        rows = self._disk.execute(
+            "SELECT * FROM posts WHERE state = 'waiting' OR (state = 'deferred' AND not_before <= ?) "
+            "ORDER BY state DESC, not_before, post_key LIMIT ?", (now, limit),
+        )  # fmt: skip
+        return [stored_of(row) for row in rows]
+
+    def settle(
+        self, post_key: str, state: State, reason: str = "", *, row: Mapping[str, Any] | None = None,
+        pictures: tuple[str, ...] = (), not_before: float = 0,
+    ) -> None:  # fmt: skip
+        """The outcome of a post, to be carried to the tables; addresses stay only for a deferred one.
+
+        One that is gone before any table had it is dropped: there is nothing to put a tombstone on.
+        """
+        self._disk.execute(
+            "UPDATE posts SET state = CASE WHEN ? = 'gone' AND NOT is_in_tables THEN 'dropped' ELSE ? END, "
+            "reason = ?, row = COALESCE(?, row), pictures = ?, not_before = ?, is_changed = 1 WHERE post_key = ?",
+            (state, state, reason, text_of(row), json.dumps(pictures) if pictures else None, not_before, post_key),
+        )  # fmt: skip
+        self._change()
+
+    def defer_waiting(self, reason: str) -> None:
+        """At the end of a run: what is still without pictures waits for the next one."""
+        with self.transaction():
+            rows = self._disk.execute("SELECT post_key, pictures FROM posts WHERE state = 'waiting'").fetchall()
+            for post_key, pictures in rows:
+                self.settle(post_key, "deferred", reason, pictures=tuple(json.loads(pictures or "[]")))
+
+    def note_image(self, row: Mapping[str, Any]) -> None:
+        """A picture that was fetched, whatever its outcome."""
+        self._disk.execute("INSERT OR IGNORE INTO images VALUES (?, ?, NULL)", (row["digest"], json.dumps(dict(row))))
+
+    def see(self, post_key: str, at_utc: float) -> None:
+        """The post is still there."""
+        self._disk.execute("UPDATE posts SET seen = ? WHERE post_key = ?", (at_utc, post_key))
+
+    def unseen(self, location_id: str, before: float) -> list[str]:
+        """Kept and deferred posts of a location that were last seen before a moment: perhaps gone."""
+        rows = self._disk.execute(
+            "SELECT post_key FROM posts WHERE location_id = ? AND seen < ? AND state IN ('kept', 'deferred') "
+            "ORDER BY seen, post_key", (location_id, before),
+        )  # fmt: skip
+        return [key for (key,) in rows]
+
+    def unmatch(self, post_keys: Iterable[str]) -> None:
+        """Posts whose location is no POI's any more; they are taken again when it is one's."""
+        with self.transaction():
+            for key in post_keys:
+                self.settle(key, "dropped", "unmatched_place")
+
+    def outcomes(self, state: State) -> Iterator[dict[str, Any]]:
+        """Posts of a state that this journal collected: post_key, reason, not_before."""
+        rows = self._disk.execute(
+            "SELECT post_key, state, reason, not_before, is_in_tables FROM posts WHERE state = ?", (state,)
+        )
+        return map(dict, rows)
+
+    def counts(self) -> dict[str, int]:
+        """Posts by state and reason: `kept`, `dropped/<reason>`, ..."""
+        rows = self._disk.execute(
+            "SELECT state, reason, COUNT(*) FROM posts GROUP BY state, reason ORDER BY 3 DESC, 1"
+        )
+        return {f"{state}/{reason}" if reason else state: count for state, reason, count in rows}
+
+    def num_seen(self, location_id: str, since: float) -> int:
+        """How many posts of a location were seen since a moment."""
+        row = self._disk.execute(
+            "SELECT COUNT(*) FROM posts WHERE location_id = ? AND seen >= ?", (location_id, since)
+        ).fetchone()
+        return int(row[0])
+
+    def note_elsewhere(self, posts: Iterable[tuple[str, str, State]]) -> None:
+        """Posts that the tables hold from another source, or from a journal that was lost: (post_key, location_id,
+        state). A `bare` one has no picture yet and is taken when it is met; the others are not fetched again.
+        """
+        with self.transaction():
+            self._disk.execute("DELETE FROM posts WHERE state IN ('known', 'bare')")
+            self._disk.executemany(
+                "INSERT OR IGNORE INTO posts (post_key, location_id, state, seen, is_in_tables) "
+                "VALUES (?, ?, ?, 0, 1)",
+                posts,
+            )
+
+    def note_known_images(self, digests: Iterable[str]) -> None:
+        """Pictures that the table holds already."""
+        with self.transaction():
+            self._disk.executemany("INSERT OR IGNORE INTO images VALUES (?, NULL, 0)", ((one,) for one in digests))
+
+    def _take(self, location_id: str, post: NewPost, at_utc: float) -> bool:
+        """Whether the post is new; a known one was seen again, perhaps at a second location."""
+        added = self._disk.execute(
+            "INSERT INTO posts (post_key, location_id, state, reason, seen, row, pictures, is_changed) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (post_key) DO UPDATE SET location_id = excluded.location_id, "
+            "state = excluded.state, reason = excluded.reason, seen = excluded.seen, row = excluded.row, "
+            "pictures = excluded.pictures, is_changed = excluded.is_changed WHERE excluded.state <> 'dropped' AND "
+            "(posts.state = 'bare' OR (posts.state = 'dropped' AND posts.reason = 'unmatched_place'))",
+            (post.post_key, location_id, post.state, post.reason, at_utc, text_of(post.row),
+             json.dumps(post.pictures) if post.pictures else None, post.state != "waiting"),
+        ).rowcount  # fmt: skip
+        if added:
+            self._change()
+            return True
+        self.see(post.post_key, at_utc)
+        self._disk.execute(
+            "INSERT OR IGNORE INTO sightings SELECT post_key, ? FROM posts WHERE post_key = ? AND location_id <> ?",
+            (location_id, post.post_key, location_id),
+        )
+        return False
+
+    def _is_known(self, post_key: str, before: float) -> bool:
+        """Whether the collector itself has seen the post before this walk."""
+        row = self._disk.execute("SELECT seen, state FROM posts WHERE post_key = ?", (post_key,)).fetchone()
+        return row is not None and row["seen"] < before and row["state"] not in ("known", "bare")

@@ -1,0 +1,77 @@
+"""What the journal keeps: the state of a walk and of a post."""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+State = Literal["waiting", "kept", "dropped", "deferred", "gone", "known", "bare"]
+"""waiting: for its pictures · kept · dropped, deferred: with a reason · gone: a tombstone · known: from elsewhere ·
+bare: from elsewhere and without a picture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """How far the walk over one location's posts has come.
+
+    kind: `first` collects all; `refresh` stops at known posts; `again` passes all once more to see what is gone.
+    is_open: begun and not ended; it goes on from `cursor`. has_all: it once came to its end. Times are UTC seconds.
+    """
+
+    location_id: str
+    poi_id: str
+    rank: int
+    kind: str
+    is_open: bool
+    road: str | None
+    cursor: dict[str, Any] | None
+    num_pages: int
+    num_empty: int
+    has_all: bool
+    reason: str
+    not_before: float
+    begun: float
+    ended: float
+    walked_all: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPost:
+    """A post as a page told it: its row of `posts` and the addresses of its pictures, or why it is not taken."""
+
+    post_key: str
+    state: State
+    reason: str = ""
+    row: Mapping[str, Any] | None = None
+    pictures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPost:
+    """A post of the journal whose pictures are not all there, or whose state is asked for again."""
+
+    post_key: str
+    location_id: str
+    row: dict[str, Any] | None
+    pictures: tuple[str, ...]
+
+
+def text_of(row: Mapping[str, Any] | None) -> str | None:
+    """A row as the journal writes it."""
+    return json.dumps(dict(row), ensure_ascii=False) if row is not None else None
+
+
+def walk_of(row: sqlite3.Row) -> Walk:
+    """A walk as the journal has it."""
+    fields = {name: row[name] for name in Walk.__dataclass_fields__}
+    fields["cursor"] = json.loads(row["cursor"]) if row["cursor"] else None
+    return Walk(**{**fields, "is_open": bool(row["is_open"]), "has_all": bool(row["has_all"])})
+
+
+def stored_of(row: sqlite3.Row) -> StoredPost:
+    """A post as the journal has it."""
+    return StoredPost(
+        post_key=row["post_key"], location_id=row["location_id"],
+        row=json.loads(row["row"]) if row["row"] else None, pictures=tuple(json.loads(row["pictures"] or "[]")),
+    )  # fmt: skip
