@@ -113,7 +113,7 @@ def verify(city: CityArgument) -> None:
     from pipeline.release.read import latest_release
 
     with _plain_errors():
-        release = latest_release(Store.open(), load_city(city).key)
+        release = latest_release(Store.open(), load_city(city).key, compare_all=True)
         typer.echo(f"{release.manifest.folder}: {len(release.manifest.files)} files are what the manifest tells")
 
 

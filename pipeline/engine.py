@@ -5,6 +5,7 @@ The native runner needs nothing to start; `DAFT_RUNNER=ray` (with RAY_ADDRESS) r
 Law: a fault of one picture is a result with a reason; a blob that is gone arrives as None.
 """
 
+import glob
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -86,25 +87,26 @@ def rows_in_boxes(files: Sequence[Path], columns: list[str], boxes: Sequence[Box
     inside = [
         col("latitude").between(box.south, box.north) & col("longitude").between(box.west, box.east) for box in boxes
     ]
-    frame = daft.read_parquet([path.as_uri() for path in files])
+    paths = [glob.escape(str(path.absolute())) for path in files]  # the reader takes what it is given as a pattern
     try:
+        frame = daft.read_parquet(paths)
         return frame.where(reduce(or_, inside)).select(*[col(name) for name in columns]).to_arrow()
-    except DaftCoreException as error:
+    except (DaftCoreException, FileNotFoundError) as error:
         raise OSError(str(error).splitlines()[0]) from None
 
 
 def blob_addresses(paths: Sequence[Path]) -> list[str]:
-    """Addresses as the engine reads them."""
-    return [path.as_uri() for path in paths]
+    """Addresses as the engine reads them: it takes them as they stand, so nothing in them is percent-encoded."""
+    return [f"file://{path.absolute()}" for path in paths]
 
 
-def missing_rows(wanted: pa.Table, table: Path, on: list[str]) -> pa.Table:
-    """The rows of `wanted` whose key columns `on` are not in the Delta table yet (anti-join), sorted by key."""
-    if wanted.num_rows and (table / "_delta_log").is_dir():
+def missing_rows(wanted: pa.Table, done: pa.Table, on: list[str]) -> pa.Table:
+    """The rows of `wanted` whose key columns `on` are not in `done` yet (anti-join), sorted by key."""
+    if wanted.num_rows and done.num_rows:
         import daft
 
-        done = daft.read_deltalake(str(table)).select(*on)
-        wanted = daft.from_arrow(wanted).join(done, on=list[Any](on), how="anti").to_arrow().cast(wanted.schema)
+        known = daft.from_arrow(done.select(on))
+        wanted = daft.from_arrow(wanted).join(known, on=list[Any](on), how="anti").to_arrow().cast(wanted.schema)
     return wanted.sort_by([(name, "ascending") for name in on])
 
 

@@ -1,6 +1,6 @@
 """Points of interest of a city: the classes that a model will tell apart.
 
-Reads  the POI source that cities.yaml names
+Reads  the POI source that cities.yaml names: a file, an OS Places extract, or Foursquare's Places API
 Writes pois
 """
 

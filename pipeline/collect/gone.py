@@ -27,6 +27,9 @@ OPTED_OUT = "opted_out"
 PICTURE_TABLES = {"images": "posts", "portrait_masks": "portrait_masks", "clean_images": "clean_images"}
 """Tables with a row per original picture -> the stage that writes each."""
 
+LOCK_TIMEOUT_S = 10.0
+"""How long a sweep waits for another process."""
+
 ReadDigests: TypeAlias = Callable[[Store, str], set[str]]
 
 
@@ -90,7 +93,7 @@ def holding(store: Store, city: str, stages: list[str]) -> Iterator[None]:
     """Hold the locks of these stages of a city."""
     with ExitStack() as locks:
         for stage in stages:
-            locks.enter_context(store.lock(city, stage, timeout_s=10))
+            locks.enter_context(store.lock(city, stage, timeout_s=LOCK_TIMEOUT_S))
         yield
 
 

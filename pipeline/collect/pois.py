@@ -90,14 +90,15 @@ def _unknown(pois: list[PoiRow], rules: Sensitivity) -> tuple[dict[str, int], li
         told = ", ".join(unknown[:NUM_TOLD_IDS]) + (", ..." if len(unknown) > NUM_TOLD_IDS else "")
         counts["unknown_categories"] = len(unknown)
         notes.append(
-            f"{len(unknown)} categories are neither on the list of sensitive places nor in a taxonomy, so only their "
-            f"names could be compared with the list ({told}): {advice}"
+            "categories that are neither on the list of sensitive places nor in a taxonomy, so that only their names "
+            f"could be compared with the list: {len(unknown)} ({told}); {advice}"
         )
     unlabelled = sum(not top_level(poi, rules.taxonomy) for poi in pois if poi.category_ids or poi.category_name)
     if unlabelled:
         counts["category_not_in_taxonomy"] = unlabelled
         notes.append(
-            f"the top-level category of {unlabelled} POIs is not known, and their own category stands for it: {advice}"
+            "POIs whose top-level category is not known, so that their own category stands for it: "
+            f"{unlabelled}; {advice}"
         )
     return counts, notes
 

@@ -7,7 +7,7 @@ dropped + deferred. A post has one row by its key, whichever source it came from
 `pipeline.collect.taking`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 from pydantic import Field
@@ -17,16 +17,19 @@ from pipeline.collect.archive import Archive
 from pipeline.collect.archive_posts import ArchivePosts, read_archive
 from pipeline.collect.instagram.crawl import CrawlReport
 from pipeline.collect.instagram.emptying import empty_journal
-from pipeline.collect.instagram.live import LIVE, Tools, crawl, journal_path, open_journal, rematch
+from pipeline.collect.instagram.journal import Journal
+from pipeline.collect.instagram.live import LIVE, Tools, crawl, open_journal, rematch
 from pipeline.collect.instagram.walk import WalkLimits
+from pipeline.collect.leaving import opted_out_posts
 from pipeline.collect.opt_out import OptOut
 from pipeline.collect.pictures import PictureLimits
-from pipeline.collect.posts_tables import posts_outcome, put_archive
+from pipeline.collect.posts_tables import ArchiveCounts, counts_of, posts_outcome, put_archive, told_of_run
 from pipeline.collect.pseudonyms import load_pseudonyms
 from pipeline.collect.sources import ArchiveSettings, archive_or_live
 from pipeline.collect.taking import Taking
 from pipeline.stage import Outcome, StageError, StageReport, run_stage, table_inputs
 from pipeline.store import Store
+from pipeline.store.digests import json_digest
 
 STAGE = "posts"
 CODE_VERSION = "2"
@@ -56,41 +59,66 @@ def build_posts(store: Store, city: City, settings: PostsSettings, tools: Tools 
         if store.stage_record(city.key, "places") is None:
             raise StageError(f"the places of {city.key} were not built: build the stages pois and places first")
         archive = archive_or_live(store, city, settings)
-        poi_of_location, names = _matched(store, city.key)
-        taking = _taking(store, city, poi_of_location)
-        report = crawl(
-            store, city, taking, names, limits=_walk_limits(settings), pictures=_picture_limits(settings),
-            max_requests=settings.max_requests, tools=tools or Tools(),
-        )  # fmt: skip
-        inputs = {
-            "archive": archive.digest if archive else "",
-            "live": _journal_state(store, city.key),
-            "pseudonyms": taking.pseudonyms.fingerprint,
-            "opt_out": taking.opt_out.fingerprint,
-            **table_inputs(store, city.key, [("places", "places")]),
-        }
-        return run_stage(
-            store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs,
-            outputs=("posts", "images", "drops", "deferred"),
-            work=lambda: _work(store, city, settings, archive, taking, report),
-        )  # fmt: skip
+        taking = _taking(store, city)
+        if city.live is not None:
+            return _build_live(store, city, settings, archive, taking, tools or Tools())
+        assert archive is not None, "a city that is not live has an archive"
+        return _run(
+            store, city, settings, archive, taking, lambda: _read_alone(store, city, settings, archive, taking)
+        )
 
 
-def _matched(store: Store, city: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The matched locations: location_id -> poi_id, and -> the POI's name in the order of its rank."""
+def _build_live(
+    store: Store, city: City, settings: PostsSettings, archive: Archive | None, taking: Taking, tools: Tools
+) -> StageReport:
+    """The archive goes first, so that nothing of it is asked for again."""
+    _bring_archive(store, city, settings, archive, taking)
+    report = crawl(
+        store, city, taking, _names(store, city.key), limits=_walk_limits(settings),
+        pictures=_picture_limits(settings), max_requests=settings.max_requests, tools=tools,
+    )  # fmt: skip
+    done = _run(
+        store, city, settings, archive, taking, lambda: _finish_live(store, city, settings, archive, taking, report)
+    )
+    return told_of_run(done, report)
+
+
+def _run(
+    store: Store, city: City, settings: PostsSettings, archive: Archive | None, taking: Taking,
+    work: Callable[[], Outcome],
+) -> StageReport:  # fmt: skip
+    inputs = {
+        "archive": archive.digest if archive else "",
+        "live": _journal_state(store, city.key) if city.live is not None else "",
+        "pseudonyms": taking.pseudonyms.fingerprint,
+        "opt_out": taking.opt_out.fingerprint,
+        **table_inputs(store, city.key, [("places", "places")]),
+    }
+    return run_stage(
+        store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs,
+        outputs=("posts", "images", "drops", "deferred"), work=work,
+    )  # fmt: skip
+
+
+def _matches(store: Store, city: str) -> list[tuple[str, str, str]]:
+    """The matched locations in the order of their POIs' rank: location_id, poi_id, the POI's name."""
     pois = {poi["poi_id"]: poi for poi in store.tables.read(city, "pois").to_pylist()}
     places = [place for place in store.tables.read(city, "places").to_pylist() if place["is_match"]]
     places.sort(key=lambda place: (pois[place["poi_id"]]["rank"], place["location_id"]))
-    return (
-        {place["location_id"]: place["poi_id"] for place in places},
-        {place["location_id"]: pois[place["poi_id"]]["name"] for place in places},
-    )
+    return [(place["location_id"], place["poi_id"], pois[place["poi_id"]]["name"]) for place in places]
 
 
-def _taking(store: Store, city: City, poi_of_location: Mapping[str, str]) -> Taking:
-    opt_out = OptOut() if city.is_synthetic else OptOut.load(store)
+def _names(store: Store, city: str) -> dict[str, str]:
+    """location_id -> the name of its POI, in the order of rank."""
+    return {location_id: name for location_id, _, name in _matches(store, city)}
+
+
+def _taking(store: Store, city: City) -> Taking:
     return Taking(
-        pseudonyms=load_pseudonyms(store, city), poi_of_location=poi_of_location, opt_out=opt_out, source=LIVE
+        pseudonyms=load_pseudonyms(store, city),
+        poi_of_location={location_id: poi_id for location_id, poi_id, _ in _matches(store, city.key)},
+        opt_out=OptOut() if city.is_synthetic else OptOut.load(store),
+        source=LIVE,
     )
 
 
@@ -103,31 +131,58 @@ def _picture_limits(settings: PostsSettings) -> PictureLimits:
 
 
 def _journal_state(store: Store, city: str) -> str:
-    """Changes when the journal has told the tables something; "" where a city was never collected live."""
-    if not journal_path(store, city).exists():
-        return ""
+    """Changes when the journal has told the tables something."""
     with open_journal(store, city) as journal:
         return f"{journal.writer}: {journal.num_changes} changes"
 
 
-def _work(
+def _read_alone(store: Store, city: City, settings: PostsSettings, archive: Archive, taking: Taking) -> Outcome:
+    """The posts of a city that has an archive and nothing else."""
+    found = _read(store, city, settings, archive, taking, lambda key: False)
+    put_archive(store, city.key, found)
+    return posts_outcome(store, city.key, counts_of(found), {}, None)
+
+
+def _bring_archive(
+    store: Store, city: City, settings: PostsSettings, archive: Archive | None, taking: Taking
+) -> ArchiveCounts:
+    """Read the archive beside the journal, unless it was read as it stands."""
+    with open_journal(store, city.key) as journal:
+        empty_journal(store, city.key, journal)  # what a killed run left, before anything changes
+        state = json_digest([
+            archive.digest if archive else "", dict(taking.poi_of_location), taking.pseudonyms.fingerprint,
+            taking.opt_out.fingerprint, settings.model_dump(mode="json"), journal.num_bare_taken,
+        ])  # fmt: skip
+        if journal.note("archive") != state:
+            found = ArchivePosts()
+            if archive is not None:
+                found = _read(store, city, settings, archive, taking, journal.holds)
+            put_archive(store, city.key, found, beside=journal)
+            journal.set_note("archive_counts", counts_of(found).to_json())
+            journal.set_note("archive", state)
+        return ArchiveCounts.from_json(journal.note("archive_counts"))
+
+
+def _finish_live(
     store: Store, city: City, settings: PostsSettings, archive: Archive | None, taking: Taking,
     report: CrawlReport | None,
 ) -> Outcome:  # fmt: skip
-    if not journal_path(store, city.key).exists():
-        assert archive is not None, "a city has a source"
-        found = _read(store, city, settings, archive, taking, lambda key: False)
-        put_archive(store, city.key, found)
-        return posts_outcome(store, city.key, found, {}, report)
     with open_journal(store, city.key) as journal:
-        empty_journal(store, city.key, journal)  # what a killed run left, before anything changes
         journal.unmatch(rematch(store, city.key, taking.poi_of_location))
-        empty_journal(store, city.key, journal)
-        found = ArchivePosts()
-        if archive is not None:
-            found = _read(store, city, settings, archive, taking, journal.holds)
-        put_archive(store, city.key, found, beside=journal)
-        return posts_outcome(store, city.key, found, journal.counts(), report)
+        _let_leave(store, city.key, journal, taking.opt_out)
+    counts = _bring_archive(store, city, settings, archive, taking)
+    with open_journal(store, city.key) as journal:
+        return posts_outcome(store, city.key, counts, journal.counts(), report)
+
+
+def _let_leave(store: Store, city: str, journal: Journal, opt_out: OptOut) -> None:
+    """Tombstones for what was collected before its account or post came on the list; looked for once per list."""
+    if journal.note("opt_out") == opt_out.fingerprint:
+        return
+    with journal.transaction():
+        for post_key in opted_out_posts(store, city, opt_out):
+            journal.settle(post_key, "gone", "opted_out")
+        journal.set_note("opt_out", opt_out.fingerprint)
 
 
 def _read(

@@ -3,8 +3,11 @@
 Law: the rows of an archive are put in place of the archive's rows before, and leave the live ones alone.
 """
 
+import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Self
 
 import pyarrow.compute as pc
 
@@ -15,17 +18,45 @@ from pipeline.collect.instagram.journal import Journal
 from pipeline.collect.pictures import OK
 from pipeline.collect.private_ids import PrivateIds
 from pipeline.ledger import write_ledger
-from pipeline.stage import Outcome
+from pipeline.stage import Outcome, StageReport
 from pipeline.store import Store
 
 OF_ARCHIVE = "source <> 'live'"
 FEW = 5
+INCOMPLETE = "incomplete: "
+"""How a note begins that tells of a run which another one is to go on with."""
 
 WHAT_TO_DO = {
     "unmatched_place": "widen the matching of stage places, or add lines to its overrule file",
     "no_place": "only posts that carry a location can be used",
     "video": "only photos can be used",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveCounts:
+    """What an archive came to, in numbers: its entries, and those dropped and deferred by reason."""
+
+    num_entries: int
+    drops: Counter[str]
+    deferred: Counter[str]
+
+    def to_json(self) -> str:
+        """As the journal notes it."""
+        return json.dumps([self.num_entries, self.drops, self.deferred])
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """From the journal's note."""
+        num_entries, drops, deferred = json.loads(text)
+        return cls(num_entries=num_entries, drops=Counter(drops), deferred=Counter(deferred))
+
+
+def counts_of(found: ArchivePosts) -> ArchiveCounts:
+    """The numbers of an archive."""
+    return ArchiveCounts(
+        num_entries=found.num_entries, drops=Counter(found.drops.values()), deferred=Counter(found.deferred.values())
+    )
 
 
 def put_archive(store: Store, city: str, found: ArchivePosts, *, beside: Journal | None = None) -> None:
@@ -56,10 +87,10 @@ def _has_archive_rows(store: Store, city: str) -> bool:
 
 
 def posts_outcome(
-    store: Store, city: str, found: ArchivePosts, live: Mapping[str, int], report: CrawlReport | None
+    store: Store, city: str, found: ArchiveCounts, live: Mapping[str, int], report: CrawlReport | None
 ) -> Outcome:
     """What the stage tells of both sources together; `live` are the journal's posts by state and reason."""
-    drops, deferred = Counter(found.drops.values()), Counter(found.deferred.values())
+    drops, deferred = found.drops.copy(), found.deferred.copy()
     for told, count in live.items():
         state, _, reason = told.partition("/")
         drops.update({reason: count} if state == "dropped" else {})
@@ -77,6 +108,14 @@ def posts_outcome(
     return Outcome(counts=counts, notes=notes, about=_about(report))
 
 
+def told_of_run(done: StageReport, report: CrawlReport | None) -> StageReport:
+    """The same with what this very run came to at Instagram, also where the tables are `reused`."""
+    if report is None:
+        return done
+    notes = [note for note in done.record.notes if not note.startswith(INCOMPLETE)] + crawl_notes(report)
+    return replace(done, record=replace(done.record, notes=notes, about={**done.record.about, **_about(report)}))
+
+
 def crawl_notes(report: CrawlReport) -> list[str]:
     """What a person should know of a run that did not come to its end."""
     if report.is_complete:
@@ -84,7 +123,7 @@ def crawl_notes(report: CrawlReport) -> list[str]:
     reasons = ", ".join(f"{reason} {count}" for reason, count in report.deferred.items())
     when = f"{report.not_before:%Y-%m-%d %H:%M} UTC" if report.not_before else "at once"
     return [
-        f"incomplete: {report.num_done} of {report.num_places} places are done, the others wait ({reasons}); "
+        f"{INCOMPLETE}{report.num_done} of {report.num_places} places are done, the others wait ({reasons}); "
         f"run it again, it goes on from there ({when})"
     ]
 
@@ -95,7 +134,8 @@ def _about(report: CrawlReport | None) -> dict[str, str]:
     return {
         "places": f"{report.num_done} of {report.num_places}", "new_posts": str(report.num_new),
         "gone_posts": str(report.num_gone), "requests": str(report.num_requests),
-        "pictures_fetched": str(report.num_pictures),
+        "pictures_fetched": str(report.num_pictures), "stopped": report.stopped,
+        "places_waiting": ", ".join(f"{reason} {count}" for reason, count in report.deferred.items()),
         "go_on": f"{report.not_before:%Y-%m-%d %H:%M} UTC" if report.not_before else "",
     }  # fmt: skip
 

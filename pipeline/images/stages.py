@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from pipeline.engine import blob_addresses, missing_rows
 from pipeline.images.decode import Mask, Picture
+from pipeline.records import TABLES
 from pipeline.store import Store
 from pipeline.store.blobs import Kind
 
@@ -52,7 +53,11 @@ def pictures_to_do(
     addresses = blob_addresses([store.blobs.path(kind, digest) for digest in unique])
     columns = {name: [value] * len(unique) for name, value in also.items()}
     wanted = pa.table({key: pa.array(unique, pa.string()), **columns, "address": pa.array(addresses, pa.string())})
-    return missing_rows(wanted, store.tables.path(city, table), [key, *also])
+    # read by the store and not by Daft: that cannot read a file that a delete left rows in
+    columns = [key, *also]
+    schema = pa.schema([TABLES[table].schema.field(column) for column in columns])
+    done = pa.Table.from_batches(store.tables.batches(city, table, columns), schema)
+    return missing_rows(wanted, done, columns)
 
 
 def posts_without_picture(

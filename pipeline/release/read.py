@@ -1,7 +1,14 @@
-"""Reading a release: always through its manifest, never by listing a folder."""
+"""Reading a release: always through its manifest, never by listing a folder.
+
+Reads  datasets/<city>/<version>/, stages/<city>/verified.json
+Writes stages/<city>/verified.json: size, times and inode of the shards that were compared with their digests
+Law: what is read is compared with its digest each time; a shard, which no stage reads, once, and again when its file
+was touched. Not covered: bytes that a disk changes by itself in a shard; `mrlf verify` compares all.
+"""
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +17,10 @@ import pyarrow.parquet as pq
 from pipeline.release.dataset import STAGE
 from pipeline.stage import StageError
 from pipeline.store import Store
+from pipeline.store.blobs import write_atomically
 from pipeline.store.folders import Manifest
+
+READ_ALWAYS = ("posts.parquet", "labels.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +47,8 @@ class Release:
         return bool(self.manifest.about["is_synthetic"])
 
 
-def latest_release(store: Store, city: str) -> Release:
-    """The release that the last run of the stage `dataset` made or found.
+def latest_release(store: Store, city: str, *, compare_all: bool = False) -> Release:
+    """The release that the last run of the stage `dataset` made or found; `compare_all` its files, touched or not.
 
     Raises:
         StageError: there is none, or a file of it is missing or changed.
@@ -52,11 +62,29 @@ def latest_release(store: Store, city: str) -> Release:
             f'`dagster asset materialize --select "+evaluate_mrlf" --partition {city}`, '
             f"or only that far with `mrlf run {city} --to dataset`"
         )
-    manifest.verify()
+    _verify(store.root / "stages" / city / "verified.json", manifest, compare_all=compare_all)
     posts = pq.read_table(manifest.folder / "posts.parquet")
     return Release(
         manifest=manifest, posts=posts, labels=json.loads((manifest.folder / "labels.json").read_text())
     )  # fmt: skip
+
+
+def _verify(path: Path, manifest: Manifest, *, compare_all: bool) -> None:
+    """Compare what is read, and what was touched since `path` remembered the files as they were."""
+    known = json.loads(path.read_text()) if path.is_file() and not compare_all else {}
+    states = {name: _state(manifest, name) for name in manifest.files}
+    manifest.verify(name for name, state in states.items() if name in READ_ALWAYS or known.get(name) != state)
+    if states != known:
+        write_atomically(path, json.dumps(states, indent=1).encode())
+
+
+def _state(manifest: Manifest, name: str) -> list[object]:
+    """What changes when a file does: digest that the manifest tells, size, times and inode; empty where it is gone."""
+    try:
+        told = (manifest.folder / name).stat()
+    except FileNotFoundError:
+        return []
+    return [manifest.files[name]["sha256"], told.st_size, told.st_mtime_ns, told.st_ctime_ns, told.st_ino]
 
 
 def released_cities(store: Store) -> list[str]:

@@ -6,6 +6,8 @@ MEANINGS = {
     "truncated_file": "the file is cut: its end is missing, or all of it",
     "file_too_large": "the file is larger than any post's metadata",
     "nested_too_deep": "the JSON is nested deeper than any post's metadata",
+    "too_many_medias": "the file holds far more posts than any page of Instagram's",
+    "unknown_media_type": "the post is neither a photo, a video nor a carousel of them",
     "not_a_regular_file": "a link or a device stands where a file should be",
     "not_readable": "the file may not be read",
     "not_instaloader": "JSON of another program",

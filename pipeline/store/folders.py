@@ -5,6 +5,7 @@ not exist for a reader; the next writer of the same version takes what a killed 
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,17 +28,17 @@ class Manifest:
     about: dict[str, Any]
     files: dict[str, dict[str, Any]]
 
-    def verify(self) -> None:
-        """Compare every file with its digest.
+    def verify(self, names: Iterable[str] | None = None) -> None:
+        """Compare these files with their digests, by default all.
 
         Raises:
             IncompleteFolderError: names the first file that is missing or differs.
         """
-        for name, told in self.files.items():
+        for name in self.files if names is None else names:
             path = self.folder / name
             if not path.is_file():
                 raise IncompleteFolderError(f"{path} is missing: build this version again")
-            if file_digest(path) != told["sha256"]:
+            if file_digest(path) != self.files[name]["sha256"]:
                 raise IncompleteFolderError(f"{path} is not what its manifest tells: build this version again")
 
 

@@ -52,16 +52,17 @@ class Tables:
         wanted = columns or schema.names
         table = self._open(city, name)
         if table is None:
-            return
+            return iter(())
         # pyarrow's own file system: with the one deltalake brings, reading threads outlived the interpreter
         # and aborted it at exit (docs/DECISIONS.md)
         files = fs.SubTreeFileSystem(str(self.path(city, name).absolute()), fs.LocalFileSystem())
-        # what a merge wrote comes back as string_view, which pyarrow does not compare with strings: cast first, then ask
         asked = [column for column in schema.names if column in wanted or (where is not None and column in str(where))]
+        found = table.to_pyarrow_dataset(filesystem=files).to_batches(columns=asked)
+        # what a merge or delete wrote comes back as string views, which pyarrow does not compare with strings: cast
         read = pa.schema([schema.field(column) for column in asked])
-        for batch in table.to_pyarrow_dataset(filesystem=files).to_batches(columns=asked):
-            rows = pa.Table.from_batches([batch.cast(read)])
-            yield from (rows if where is None else rows.filter(where)).select(wanted).to_batches()
+        tables = (pa.Table.from_batches([batch.cast(read)]) for batch in found)
+        kept = tables if where is None else (rows.filter(where) for rows in tables)
+        return (batch for rows in kept for batch in rows.select(wanted).to_batches())
 
     def replace(self, city: str, name: str, rows: Rows, where: str | None = None) -> None:
         """Put `rows` in place of the whole table, or of the rows for which the SQL predicate `where` holds."""
@@ -116,13 +117,16 @@ class Tables:
             table.delete(where)
 
     def remove(self, city: str, name: str, column: str, values: Collection[str]) -> None:
-        """Remove the rows whose `column` holds one of these values; the commit does not name them."""
-        table = self._open(city, name)
-        if table is None or not values:
+        """Remove the rows whose `column` holds one of these values; the commit does not name them.
+
+        Writes the rows that stay anew, piece by piece, as plain strings: what a delete or a merge leaves of a file are
+        string views, which not every reader knows.
+        """
+        spec, gone = TABLES[name], pc.field(column).isin(pa.array(sorted(values), pa.string()))
+        if not values or not any(batch.num_rows for batch in self.batches(city, name, [column], gone)):
             return
-        gone = pa.table({column: pa.array(sorted(values), pa.string())})
-        merger = table.merge(gone, f"old.{column} = new.{column}", source_alias="new", target_alias="old")
-        merger.when_matched_delete().execute()
+        rows = pa.RecordBatchReader.from_batches(spec.schema, self.batches(city, name, where=~gone))
+        self._write(spec, city, rows, "overwrite")
 
     def erase_history(self, city: str, name: str) -> None:
         """Remove from disk what only older versions of the table hold, and their log, where values stand as bounds.

@@ -64,11 +64,17 @@ class LiveTown:
         for name, value in environment(server, cookies).items():
             monkeypatch.setenv(name, value)
 
+    @staticmethod
+    def settings() -> dict[str, Any]:
+        """The section `live:` of a town."""
+        return dict(LIVE)
+
     def add_place(self, number: int, num_posts: int, **changes: Any) -> str:
         """A POI with its location and posts; the location's id."""
         name, latitude = f"{NAMES[number % len(NAMES)]} {number}", CENTRE[0] + 0.01 * number
         location_id = str(1000 + number)
-        self.server.world.add_location(location_id, name, latitude, CENTRE[1], num_posts=num_posts, **changes)
+        if location_id not in self.server.world.places:
+            self.server.world.add_location(location_id, name, latitude, CENTRE[1], num_posts=num_posts, **changes)
         self.pois.append({"poi_id": f"p{number}", "name": name, "latitude": latitude, "longitude": CENTRE[1]})
         return location_id
 

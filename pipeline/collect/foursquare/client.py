@@ -44,7 +44,7 @@ MISSING_KEY = (
 class Page:
     """One answer: its places in their order, its body as it came, and the address of the next page, "" for none.
 
-    refused: why the address that was told is not followed (`other_host`, `key_in_link`), else "".
+    refused: why the address that was told is not followed (`no_address`, `other_host`, `key_in_link`), else "".
     """
 
     places: tuple[Place | BadPlace, ...]
@@ -101,10 +101,12 @@ class PlacesClient:
         if response.status_code != 200:
             self._raise_for(response, body)
         places = read_places(json_object(body), body)
-        told = response.links.get("next", {}).get("url", "")
-        link = urljoin(response.url, told) if told else ""
-        refused = self._refusal(link) if link else ""
-        return Page(places=places, body=body, next_link="" if refused else link, refused=refused)
+        link = response.links.get("next", {}).get("url", "")
+        refused = self._refusal(link, response.url) if link else ""
+        is_next = bool(link) and not refused
+        return Page(
+            places=places, body=body, next_link=urljoin(response.url, link) if is_next else "", refused=refused
+        )
 
     def _get(self, url: str, params: dict[str, str]) -> requests.Response:
         """The answer's head. The error is raised outside `except`: requests' own holds the request and so the key."""
@@ -141,9 +143,12 @@ class PlacesClient:
             )
         raise SourceChangedError(f"status_{status}", f"Foursquare answered {status}: {excerpt(body)!r}")
 
-    def _refusal(self, link: str) -> str:
+    def _refusal(self, link: str, page_url: str = "") -> str:
         """Why the key must not travel to this address, "" where it may."""
-        told, own = urlsplit(link), urlsplit(self._base_url)
+        try:
+            told, own = urlsplit(urljoin(page_url, link)), urlsplit(self._base_url)
+        except ValueError:
+            return "no_address"
         if (told.scheme, told.netloc) != (own.scheme, own.netloc):
             return "other_host"
         return "key_in_link" if self._key in link or quote(self._key, safe="") in link else ""

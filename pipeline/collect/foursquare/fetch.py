@@ -115,6 +115,8 @@ class Fetch:
     def run(self) -> tuple[State, Places]:
         """Ask until there are `max_pois` good POIs or no other page; the state, and all places in their order.
 
+        An answer without any place is not believed for ever: the next run asks again.
+
         Raises:
             IncompleteError: the pages so far are kept, and the next run goes on behind them.
             HumanError: the key is not taken.
@@ -122,9 +124,10 @@ class Fetch:
         """
         clock = self.patience.clock
         state = self.folder.state()
-        if self.folder.is_older(state, self.max_age_days, clock.now()):
-            state = self.folder.begin_anew()
         pages = [list(page) for page in self.folder.places(state)]
+        is_empty = state.is_finished and not any(pages)
+        if is_empty or self.folder.is_older(state, self.max_age_days, clock.now()):
+            state, pages = self.folder.begin_anew(), []
         if self._is_done(state, pages):
             return state, _joined(pages)
         client = self.open_client()
@@ -151,7 +154,7 @@ class Fetch:
                 break
             link = state.next_link
             try:
-                page = self._ask(client, link, state)
+                page = self._ask(client, link)
             except FinalError as error:
                 if not (is_resumed and link):
                     raise StageError(str(error)) from None
@@ -166,11 +169,11 @@ class Fetch:
             self._tell(pages)
         return state, _joined(pages)
 
-    def _ask(self, client: PlacesClient, link: str, state: State) -> Page:
+    def _ask(self, client: PlacesClient, link: str) -> Page:
         try:
             return self.patience.ask(lambda: client.after(link) if link else client.first(self.params))
         except IncompleteError as error:
-            if error.not_before_utc is not None:
+            if error.not_before_utc is not None and error.reason == "throttled":  # a quota can be raised meanwhile
                 moment = error.not_before_utc.astimezone(UTC).isoformat(timespec="seconds")
                 self.folder.write(replace(self.folder.state(), not_before_utc=moment))
             raise

@@ -145,8 +145,8 @@ class Crawl:
     def _check_unseen(self, walks: list[Walk]) -> None:
         """Ask for each post that a whole walk did not meet again."""
         for walk in walks:
-            begun = self.journal.walk(walk.location_id).walked_all
-            for post_key in self.journal.unseen(walk.location_id, begun):
+            number = self.journal.walk(walk.location_id).number_all
+            for post_key in self.journal.unseen(walk.location_id, number):
                 self._check(post_key)
 
     def _check(self, post_key: str) -> None:
@@ -161,7 +161,7 @@ class Crawl:
             self.deferred[f"recheck/{error.reason}"] += 1
             return
         if told:
-            self.journal.see(post_key, self._now())
+            self.journal.see(post_key)
 
     def _ask_post(self, post_key: str) -> tuple[PostFields, tuple[str, ...]] | None:
         """A post asked for by its id; None where that cannot be asked: no login, or no id."""

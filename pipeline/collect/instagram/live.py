@@ -17,7 +17,7 @@ from pipeline.collect.instagram.cookie_files import cookies_path, read_cookies
 from pipeline.collect.instagram.crawl import Crawl, CrawlReport
 from pipeline.collect.instagram.door import InstagramDoor
 from pipeline.collect.instagram.emptying import BATCH, empty_journal
-from pipeline.collect.instagram.journal import Journal, State
+from pipeline.collect.instagram.journal import Journal, State, StoredPost
 from pipeline.collect.instagram.media import MediaFetcher
 from pipeline.collect.instagram.pace import Pace, PaceLimits, rate_controller
 from pipeline.collect.instagram.photos import Photos
@@ -157,6 +157,7 @@ def crawl(
             photos = Photos(
                 journal=journal, fetcher=fetcher, limits=pictures, blobs=store.blobs, clock=tools.clock,
                 addresses_anew=lambda key: run.fresh_addresses(key),
+                has_opted_out=lambda post: _has_opted_out(city.key, taking, post),
             )  # fmt: skip
             run = Crawl(
                 city=city.key, journal=journal, walker=walker, photos=photos, names=names, door=door,
@@ -172,6 +173,10 @@ def _after_page(store: Store, city: str, journal: Journal, photos: Photos) -> No
     photos.fetch_waiting()
     if journal.num_unemptied() >= BATCH:
         empty_journal(store, city, journal)
+
+
+def _has_opted_out(city: str, taking: Taking, post: StoredPost) -> bool:
+    return post.row is not None and taking.opt_out.covers_row(city, post.post_key, post.row["user_key"])
 
 
 def _fetcher(tools: Tools, pictures: PictureLimits) -> MediaFetcher:

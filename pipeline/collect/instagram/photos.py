@@ -43,6 +43,7 @@ class Photos:
     """Fetches pictures with a few connections side by side: the hosts of media are made for that.
 
     addresses_anew: asks Instagram once for the addresses of a post whose old ones have lapsed.
+    has_opted_out: whether a post may not be fetched any more, though it was told before its account left.
     """
 
     journal: Journal
@@ -51,6 +52,7 @@ class Photos:
     blobs: Blobs
     clock: Clock
     addresses_anew: Callable[[str], tuple[str, ...]]
+    has_opted_out: Callable[[StoredPost], bool]
     num_fetched: int = 0
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(NUM_THREADS))
 
@@ -68,6 +70,8 @@ class Photos:
                     self._settle(post, got)
 
     def _all_of(self, post: StoredPost) -> list[Picture]:
+        if self.has_opted_out(post):
+            return ["opted_out"]
         return [self._one(address) for address in post.pictures]
 
     def _one(self, address: str) -> Picture:

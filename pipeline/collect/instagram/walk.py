@@ -61,7 +61,7 @@ class Walker:
             HumanError, WaitError, RetryError, SourceChangedError, BudgetSpentError: the walk stays where it is.
         """
         if not walk.is_open or _is_stuck(walk):
-            self.journal.begin_walk(walk.location_id, self.kind(walk), self._now())
+            self.journal.begin_walk(walk.location_id, self.kind(walk))
         while True:
             walk = self.journal.walk(walk.location_id)
             if walk.num_pages and walk.cursor is None:  # the last run was killed just here
@@ -83,7 +83,7 @@ class Walker:
         found = [pair for media in page.medias if (pair := self._judged(media, here))]
         self.ids.add({post.post_key: media_id for post, media_id in found if post.state == "waiting"}, "live")
         num_new, num_known, is_loop = self.journal.take_page(
-            walk, [post for post, _ in found], road=road.name, cursor=page.cursor, at_utc=self._now()
+            walk, [post for post, _ in found], road=road.name, cursor=page.cursor
         )
         self.num_new, self.num_pages = self.num_new + num_new, self.num_pages + 1
         self.after_page()
@@ -99,7 +99,7 @@ class Walker:
 
     def _is_enough(self, walk: Walk) -> bool:
         return self.limits.max_posts is not None and (
-            self.journal.num_seen(walk.location_id, since=walk.begun) >= self.limits.max_posts
+            self.journal.num_met(walk.location_id, walk.number) >= self.limits.max_posts
         )
 
     def _page(self, walk: Walk) -> tuple[Road, Page]:

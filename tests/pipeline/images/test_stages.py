@@ -141,3 +141,13 @@ def test_a_killed_run_loses_at_most_one_commit_and_goes_on(store, tmp_path):
     assert report.counts["new"] == 30 - num_kept
     build_portrait_masks(other, CITY, settings)
     assert store.tables.digest("demo", "portrait_masks") == other.tables.digest("demo", "portrait_masks")
+
+
+def test_rows_that_were_deleted_are_made_again_and_no_others(store):
+    posts = fill_city(store, posts_per_poi=2)
+    build_portrait_masks(store, CITY, MASKS)
+    digest = posts[3]["image_digests"][0]
+    store.tables.delete("demo", "portrait_masks", f"digest = '{digest}'")
+    report = build_portrait_masks(store, CITY, MASKS)
+    assert (report.is_reused, report.counts["new"]) == (False, 1)
+    assert len(outcomes(store, "portrait_masks")) == len(posts)

@@ -21,20 +21,20 @@ CREATE TABLE IF NOT EXISTS walks (
     location_id TEXT PRIMARY KEY, poi_id TEXT NOT NULL, rank INTEGER NOT NULL, is_wanted INTEGER NOT NULL DEFAULT 1,
     kind TEXT NOT NULL DEFAULT 'first', is_open INTEGER NOT NULL DEFAULT 0, road TEXT, cursor TEXT,
     num_pages INTEGER NOT NULL DEFAULT 0, num_empty INTEGER NOT NULL DEFAULT 0, has_all INTEGER NOT NULL DEFAULT 0,
-    reason TEXT NOT NULL DEFAULT '', not_before REAL NOT NULL DEFAULT 0, begun REAL NOT NULL DEFAULT 0,
-    ended REAL NOT NULL DEFAULT 0, walked_all REAL NOT NULL DEFAULT 0
+    reason TEXT NOT NULL DEFAULT '', not_before REAL NOT NULL DEFAULT 0, number INTEGER NOT NULL DEFAULT 0,
+    ended REAL NOT NULL DEFAULT 0, walked_all REAL NOT NULL DEFAULT 0, number_all INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS cursors (
     location_id TEXT NOT NULL, cursor TEXT NOT NULL, PRIMARY KEY (location_id, cursor)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS posts (
     post_key TEXT PRIMARY KEY, location_id TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '',
-    not_before REAL NOT NULL DEFAULT 0, seen REAL NOT NULL, row TEXT, pictures TEXT,
+    not_before REAL NOT NULL DEFAULT 0, walk INTEGER NOT NULL DEFAULT 0, row TEXT, pictures TEXT,
     is_in_tables INTEGER NOT NULL DEFAULT 0, is_changed INTEGER NOT NULL DEFAULT 0, batch INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS posts_by_state ON posts (state);
 CREATE INDEX IF NOT EXISTS posts_changed ON posts (is_changed) WHERE is_changed;
-CREATE INDEX IF NOT EXISTS posts_of_location ON posts (location_id, seen);
+CREATE INDEX IF NOT EXISTS posts_of_location ON posts (location_id, walk);
 CREATE TABLE IF NOT EXISTS sightings (
     post_key TEXT NOT NULL, location_id TEXT NOT NULL, PRIMARY KEY (post_key, location_id)
 ) WITHOUT ROWID;
@@ -89,7 +89,12 @@ class Disk:
         self._set(f"note/{name}", value)
 
     def _change(self) -> None:
-        self._disk.execute("UPDATE meta SET value = value + 1 WHERE name = 'changes'")
+        self._count("changes")
+
+    def _count(self, name: str) -> int:
+        """Count one up; the new count."""
+        self._set(name, str(int(self._meta(name, "0")) + 1))
+        return int(self._meta(name, "0"))
 
     def _meta(self, name: str, default: str) -> str:
         self._disk.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (name, default))

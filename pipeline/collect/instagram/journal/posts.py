@@ -1,11 +1,12 @@
 """Posts: their state, what they wait for, and what was seen of them."""
 
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pipeline.collect.instagram.journal.disk import Disk
-from pipeline.collect.instagram.journal.records import NewPost, State, StoredPost, stored_of, text_of
+from pipeline.collect.instagram.journal.records import NewPost, State, StoredPost, Walk, stored_of, text_of
 
 
 class Posts(Disk):
@@ -50,20 +51,26 @@ class Posts(Disk):
             for post_key, pictures in rows:
                 self.settle(post_key, "deferred", reason, pictures=tuple(json.loads(pictures or "[]")))
 
+    @property
+    def num_bare_taken(self) -> int:
+        """Posts that an archive told without a picture and that were taken live."""
+        return int(self._meta("bare_taken", "0"))
+
     def note_image(self, row: Mapping[str, Any]) -> None:
         """A picture that was fetched, whatever its outcome."""
         self._disk.execute("INSERT OR IGNORE INTO images VALUES (?, ?, NULL)", (row["digest"], json.dumps(dict(row))))
 
-    def see(self, post_key: str, at_utc: float) -> None:
+    def see(self, post_key: str) -> None:
         """The post is still there."""
-        self._disk.execute("UPDATE posts SET seen = ? WHERE post_key = ?", (at_utc, post_key))
+        self._disk.execute("UPDATE posts SET walk = ? WHERE post_key = ?", (int(self._meta("walks", "0")), post_key))
 
-    def unseen(self, location_id: str, before: float) -> list[str]:
-        """Kept and deferred posts of a location that were last seen before a moment: perhaps gone."""
+    def unseen(self, location_id: str, number: int) -> list[str]:
+        """Kept and deferred posts of a location that the walk of this number did not meet: perhaps gone."""
         rows = self._disk.execute(
-            "SELECT post_key FROM posts WHERE location_id = ? AND seen < ? AND state IN ('kept', 'deferred') "
-            "ORDER BY seen, post_key", (location_id, before),
-        )  # fmt: skip
+            "SELECT post_key FROM posts WHERE location_id = ? AND walk < ? AND state IN ('kept', 'deferred') "
+            "ORDER BY walk, post_key",
+            (location_id, number),
+        )
         return [key for (key,) in rows]
 
     def unmatch(self, post_keys: Iterable[str]) -> None:
@@ -86,10 +93,10 @@ class Posts(Disk):
         )
         return {f"{state}/{reason}" if reason else state: count for state, reason, count in rows}
 
-    def num_seen(self, location_id: str, since: float) -> int:
-        """How many posts of a location were seen since a moment."""
+    def num_met(self, location_id: str, number: int) -> int:
+        """How many posts of a location the walk of this number has met."""
         row = self._disk.execute(
-            "SELECT COUNT(*) FROM posts WHERE location_id = ? AND seen >= ?", (location_id, since)
+            "SELECT COUNT(*) FROM posts WHERE location_id = ? AND walk >= ?", (location_id, number)
         ).fetchone()
         return int(row[0])
 
@@ -100,8 +107,7 @@ class Posts(Disk):
         with self.transaction():
             self._disk.execute("DELETE FROM posts WHERE state IN ('known', 'bare')")
             self._disk.executemany(
-                "INSERT OR IGNORE INTO posts (post_key, location_id, state, seen, is_in_tables) "
-                "VALUES (?, ?, ?, 0, 1)",
+                "INSERT OR IGNORE INTO posts (post_key, location_id, state, is_in_tables) VALUES (?, ?, ?, 1)",
                 posts,
             )
 
@@ -110,28 +116,33 @@ class Posts(Disk):
         with self.transaction():
             self._disk.executemany("INSERT OR IGNORE INTO images VALUES (?, NULL, 0)", ((one,) for one in digests))
 
-    def _take(self, location_id: str, post: NewPost, at_utc: float) -> bool:
+    def _take(self, walk: Walk, post: NewPost) -> bool:
         """Whether the post is new; a known one was seen again, perhaps at a second location."""
-        added = self._disk.execute(
-            "INSERT INTO posts (post_key, location_id, state, reason, seen, row, pictures, is_changed) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (post_key) DO UPDATE SET location_id = excluded.location_id, "
-            "state = excluded.state, reason = excluded.reason, seen = excluded.seen, row = excluded.row, "
-            "pictures = excluded.pictures, is_changed = excluded.is_changed WHERE excluded.state <> 'dropped' AND "
-            "(posts.state = 'bare' OR (posts.state = 'dropped' AND posts.reason = 'unmatched_place'))",
-            (post.post_key, location_id, post.state, post.reason, at_utc, text_of(post.row),
-             json.dumps(post.pictures) if post.pictures else None, post.state != "waiting"),
-        ).rowcount  # fmt: skip
-        if added:
-            self._change()
-            return True
-        self.see(post.post_key, at_utc)
+        told = self._disk.execute("SELECT * FROM posts WHERE post_key = ?", (post.post_key,)).fetchone()
+        if told is not None and not self._is_taken_anew(told, post):
+            self._disk.execute("UPDATE posts SET walk = ? WHERE post_key = ?", (walk.number, post.post_key))
+            if told["location_id"] not in ("", walk.location_id):
+                self._disk.execute("INSERT OR IGNORE INTO sightings VALUES (?, ?)", (post.post_key, walk.location_id))
+            return False
+        if told is not None and told["state"] == "bare":
+            self._count("bare_taken")
         self._disk.execute(
-            "INSERT OR IGNORE INTO sightings SELECT post_key, ? FROM posts WHERE post_key = ? AND location_id <> ?",
-            (location_id, post.post_key, location_id),
-        )
-        return False
+            "INSERT OR REPLACE INTO posts (post_key, location_id, state, reason, walk, row, pictures, is_changed, "
+            "is_in_tables) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (post.post_key, walk.location_id, post.state, post.reason, walk.number, text_of(post.row),
+             json.dumps(post.pictures) if post.pictures else None, post.state != "waiting", told is not None),
+        )  # fmt: skip
+        self._change()
+        return True
 
-    def _is_known(self, post_key: str, before: float) -> bool:
-        """Whether the collector itself has seen the post before this walk."""
-        row = self._disk.execute("SELECT seen, state FROM posts WHERE post_key = ?", (post_key,)).fetchone()
-        return row is not None and row["seen"] < before and row["state"] not in ("known", "bare")
+    def _is_taken_anew(self, told: sqlite3.Row, post: NewPost) -> bool:
+        """Whether a post is taken though it is known: it had no picture, or its place was nobody's."""
+        if post.state == "dropped":
+            return False
+        is_nobodys = told["state"] == "dropped" and told["reason"] == "unmatched_place"
+        return is_nobodys or bool(told["state"] == "bare")
+
+    def _is_known(self, post_key: str, number: int) -> bool:
+        """Whether the collector itself has met the post before the walk of this number."""
+        row = self._disk.execute("SELECT walk, state FROM posts WHERE post_key = ?", (post_key,)).fetchone()
+        return row is not None and row["walk"] < number and row["state"] not in ("known", "bare")

@@ -17,6 +17,8 @@ class Walk:
 
     kind: `first` collects all; `refresh` stops at known posts; `again` passes all once more to see what is gone.
     is_open: begun and not ended; it goes on from `cursor`. has_all: it once came to its end. Times are UTC seconds.
+    number: walks are numbered over all locations, so that no clock decides what an earlier one has seen.
+    walked_all, number_all: when the last walk over all posts ended, and its number.
     """
 
     location_id: str
@@ -31,9 +33,10 @@ class Walk:
     has_all: bool
     reason: str
     not_before: float
-    begun: float
+    number: int
     ended: float
     walked_all: float
+    number_all: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,13 +32,14 @@ class Walks(Posts):
         """One walk."""
         return walk_of(self._disk.execute("SELECT * FROM walks WHERE location_id = ?", (location_id,)).fetchone())
 
-    def begin_walk(self, location_id: str, kind: str, at_utc: float) -> None:
+    def begin_walk(self, location_id: str, kind: str) -> None:
         """Start at the top."""
         with self.transaction():
             self._disk.execute(
                 "UPDATE walks SET kind = ?, is_open = 1, road = NULL, cursor = NULL, num_pages = 0, num_empty = 0, "
-                "begun = ? WHERE location_id = ?", (kind, at_utc, location_id),
-            )  # fmt: skip
+                "number = ? WHERE location_id = ?",
+                (kind, self._count("walks"), location_id),
+            )
             self._disk.execute("DELETE FROM cursors WHERE location_id = ?", (location_id,))
 
     def end_walk(
@@ -47,10 +48,15 @@ class Walks(Posts):
         """Close a walk: with reason "" it came to its end, else it is deferred until `not_before`."""
         with self.transaction():
             self._disk.execute(
-                "UPDATE walks SET is_open = 0, cursor = NULL, reason = ?, not_before = ?, ended = ?, "
-                "has_all = MAX(has_all, ?), walked_all = CASE WHEN ? THEN begun ELSE walked_all END "
-                "WHERE location_id = ?", (reason, not_before, at_utc, has_all, has_all, location_id),
-            )  # fmt: skip
+                "UPDATE walks SET is_open = 0, cursor = NULL, reason = ?, not_before = ?, ended = ? "
+                "WHERE location_id = ?",
+                (reason, not_before, at_utc, location_id),
+            )
+            if has_all:
+                self._disk.execute(
+                    "UPDATE walks SET has_all = 1, walked_all = ended, number_all = number WHERE location_id = ?",
+                    (location_id,),
+                )
             self._disk.execute("DELETE FROM cursors WHERE location_id = ?", (location_id,))
 
     def defer_walk(self, location_id: str, reason: str, not_before: float) -> None:
@@ -61,7 +67,7 @@ class Walks(Posts):
             )
 
     def take_page(
-        self, walk: Walk, posts: Sequence[NewPost], *, road: str, cursor: dict[str, Any] | None, at_utc: float
+        self, walk: Walk, posts: Sequence[NewPost], *, road: str, cursor: dict[str, Any] | None
     ) -> tuple[int, int, bool]:
         """Take a page's posts and cursor in one transaction: how many are new, how many an earlier walk had seen,
         and whether the cursor was seen before in this walk.
@@ -69,8 +75,8 @@ class Walks(Posts):
         location_id, num_new, num_known = walk.location_id, 0, 0
         with self.transaction():
             for post in posts:
-                num_known += self._is_known(post.post_key, walk.begun)
-                num_new += self._take(location_id, post, at_utc)
+                num_known += self._is_known(post.post_key, walk.number)
+                num_new += self._take(walk, post)
             is_loop = cursor is not None and not self._note_cursor(location_id, cursor)
             is_empty = not posts
             self._disk.execute(

@@ -198,6 +198,8 @@ def test_the_next_page_is_followed_only_to_the_same_scheme_host_and_port(client,
             f"{other.url}/x": "other_host",
             server.url.replace("http:", "https:") + "/x": "other_host",
             server.url.replace("//", "//user@") + "/x": "other_host",
+            "//127.0.0.1/x": "other_host",
+            "http://[x/y": "no_address",
             f"{server.url}/places/search?token={KEY}": "key_in_link",
         }
         for link, reason in links.items():

@@ -195,6 +195,14 @@ def test_a_spent_quota_is_not_waited_for(build, server, clock):
 
 
 @pytest.mark.fault("P2")
+def test_a_quota_that_was_raised_is_used_at_once(build, server):
+    server.fail(answer=Answer.json({"message": "out of credits"}, 429, headers={"Retry-After": "70000"}))
+    with pytest.raises(IncompleteError, match=r"quota.*after 2026-03-02 07:26 UTC"):
+        build(max_pois=1)
+    assert build(max_pois=1).counts["pois"] == 1
+
+
+@pytest.mark.fault("P2")
 def test_the_requests_of_a_run_are_limited_and_the_next_run_goes_on(build, server):
     with pytest.raises(IncompleteError, match="max_requests") as caught:
         build(max_pois=500, max_requests=1)

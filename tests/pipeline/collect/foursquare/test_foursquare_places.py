@@ -5,6 +5,7 @@ import json
 import pytest
 
 from pipeline.collect.foursquare.places import BadPlace, poi_row, read_places
+from pipeline.stage import StageError
 from tests.fakes.foursquare_server import CHURCH, KEY, MUSEUM, FakeFoursquare, fake_category, fake_place
 
 
@@ -50,10 +51,9 @@ def test_what_a_place_does_not_tell_is_no_fault(name):
 
 @pytest.mark.fault("P7")
 def test_the_same_poi_twice_is_one_and_closed_and_flagged_ones_are_dropped(build, server):
-    server.places = [
-        fake_place(1), fake_place(1), fake_place(2, date_closed="2024-01-01"),
-        *(fake_place(10 + n, unresolved_flags=[flag]) for n, flag in enumerate(["delete", "duplicate", "privatevenue"])),
-    ]  # fmt: skip
+    server.places = [fake_place(1), fake_place(1), fake_place(2, date_closed="2024-01-01")]
+    flags = ["delete", "duplicate", "privatevenue"]
+    server.places += [fake_place(10 + n, unresolved_flags=[flag]) for n, flag in enumerate(flags)]
     counts = build().counts
     assert {name: count for name, count in counts.items() if "dropped/" in name} == {
         "dropped/duplicate": 1, "dropped/closed": 1, "dropped/flagged": 3,
@@ -113,13 +113,16 @@ def test_a_name_is_data(build, server, store, name, stored):
 
 
 @pytest.mark.fault("P10")
-def test_a_city_without_pois_is_told_to_be_empty_and_asks_nothing_more(build, server, store):
+def test_a_city_without_pois_is_told_to_be_empty_and_asked_about_again_by_the_next_run(build, server, store):
     server.places = []
-    for _ in range(2):
-        with pytest.raises(ValueError, match=r"city town is empty.*no place"):
+    for num_runs in (1, 2):
+        with pytest.raises(StageError, match=r"city town is empty.*no place"):
             build()
-    assert (server.num_searches, store.stage_record("town", "pois")) == (1, None)
+        assert (server.num_searches, store.stage_record("town", "pois")) == (num_runs, None)
     server.places = [fake_place(1, CHURCH)]
+    with pytest.raises(StageError, match=r"city town is empty.*sensitive_category 1"):
+        build()
+    assert server.num_searches == 3
 
 
 @pytest.mark.fault("P10")

@@ -1,0 +1,200 @@
+"""The doctor: what is configured, reachable or missing for collecting a city, and what to do about it.
+
+Reads  the environment, cities.yaml, the store, the cookie file
+Law: no request is sent, to Instagram or Foursquare: being reachable means that a connection opens. No value of a key
+or cookie is told. Covered: what stops a run before its first request. Not covered: whether a key or session is taken.
+"""
+
+import os
+import platform
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from pipeline.cities import City, CityError, cities_path, load_cities
+from pipeline.collect.foursquare.client import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE, base_url, key_from_environment
+from pipeline.collect.instagram.addresses import instagram_url
+from pipeline.collect.instagram.readiness import Check, address_check, cookie_check, live_checks, pace_check, wrong
+from pipeline.collect.opt_out import OptOut
+from pipeline.collect.poi_sources import PoisSettings
+from pipeline.collect.pseudonyms import KEY_FILE, load_opt_out_pseudonyms
+from pipeline.collect.pseudonyms import KEY_VARIABLE as PSEUDONYM_VARIABLE
+from pipeline.stage import StageError
+from pipeline.store import Store
+
+PACKAGES = ("mrlf-pipeline", "instaloader", "requests", "deltalake", "dagster", "torch")
+LEAST_FREE_BYTES = 2 * 10**9
+CONNECT_S = 5.0
+VGG19_FILE = "vgg19-dcbb9e9d.pth"
+"""How torchvision names the ImageNet weights in torch's cache."""
+
+Dial: TypeAlias = Callable[[tuple[str, int], float], socket.socket]
+"""As `socket.create_connection`: host and port, and the seconds it may take."""
+
+
+def examine(store: Store, city: City | None, now: datetime, *, dial: Dial | None) -> list[Check]:
+    """Everything that was looked at, for one city or for all; `dial` None leaves the network alone."""
+    checks = [_versions(), _data(store), _cities(), pseudonym_check(store), *_foursquare(city)]
+    if city is not None:
+        checks += live_checks(store, city, now)
+    else:
+        checks += [address_check(), cookie_check(now), pace_check(store, now)]
+    checks += [_opt_out(store), _weights(city)]
+    return checks + (_reachable(city, dial) if dial is not None else [])
+
+
+def pseudonym_check(store: Store) -> Check:
+    """The secret behind all pseudonyms; never its value."""
+    topic, path = "pseudonym key", store.private / KEY_FILE
+    is_given = bool(os.environ.get(PSEUDONYM_VARIABLE, "").strip())
+    if not is_given and not path.exists():
+        told = f"there is none yet: the first collection makes {path}; back it up then"
+        return Check(topic=topic, state="missing", told=told)
+    try:
+        load_opt_out_pseudonyms(store, may_make=False)
+    except StageError as error:
+        return wrong(topic, error)
+    return Check(topic=topic, state="ok", told=f"from {PSEUDONYM_VARIABLE if is_given else path}")
+
+
+def foursquare_check(city: City | None) -> Check:
+    """The key of Foursquare, which a city without another source of POIs needs."""
+    topic, is_wanted = "Foursquare's key", city is not None and wants_foursquare(city)
+    if not os.environ.get(KEY_VARIABLE, "").strip():
+        need = f"{city.key} needs it" if city and is_wanted else "it is needed where a city names no source of POIs"
+        told = f"{KEY_VARIABLE} is not set; {need}"
+        return Check(topic=topic, state="missing", told=told, stops=is_wanted)
+    try:
+        key_from_environment()
+    except StageError as error:
+        return wrong(topic, error, stops=is_wanted)
+    return Check(topic=topic, state="ok", told=f"{KEY_VARIABLE} is set")
+
+
+def wants_foursquare(city: City) -> bool:
+    """Whether the POIs of a city come from Foursquare's Places API.
+
+    Raises:
+        CityError: the settings of its stage pois are wrong.
+    """
+    settings = city.settings("pois", PoisSettings)
+    if settings.source != "auto":
+        return settings.source == "foursquare"
+    return settings.file is None and settings.os_places is None and city.demo is None
+
+
+def _versions() -> Check:
+    told = [f"Python {platform.python_version()}"]
+    for name in PACKAGES:
+        try:
+            told.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            told.append(f"{name} not installed")
+    return Check(topic="versions", state="ok", told=", ".join(told))
+
+
+def _data(store: Store) -> Check:
+    topic = "data folder"
+    try:
+        with tempfile.TemporaryFile(dir=store.root):
+            free = shutil.disk_usage(store.root).free
+    except OSError as error:
+        told = f"{store.root} cannot be written ({error.strerror}): name another folder with MRLF_DATA"
+        return Check(topic=topic, state="wrong", told=told, stops=True)
+    told = f"{store.root} can be written, {free / 1e9:,.0f} GB are free"
+    if free < LEAST_FREE_BYTES:
+        return Check(topic=topic, state="wrong", told=f"{told}: make room, or name another with MRLF_DATA", stops=True)
+    return Check(topic=topic, state="ok", told=told)
+
+
+def _cities() -> Check:
+    topic = "cities"
+    try:
+        cities = load_cities()
+    except CityError as error:
+        return wrong(topic, error)
+    live = [key for key, city in cities.items() if city.live is not None]
+    told = f"{len(cities)} in {cities_path()}, collected live: {', '.join(live) or 'none'}"
+    return Check(topic=topic, state="ok", told=told)
+
+
+def _foursquare(city: City | None) -> list[Check]:
+    try:
+        checks = [foursquare_check(city)]
+    except CityError as error:
+        return [wrong("stage pois", error)]
+    try:
+        url = base_url()
+    except StageError as error:
+        return [*checks, wrong("Foursquare's address", error)]
+    other = "" if url == DEFAULT_URL else f" ({URL_VARIABLE}), which is not Foursquare"
+    return [*checks, Check(topic="Foursquare's address", state="ok", told=url + other)]
+
+
+def _opt_out(store: Store) -> Check:
+    try:
+        num_entries = len(OptOut.load(store))
+    except StageError as error:
+        return wrong("opt-out list", error)
+    return Check(topic="opt-out list", state="ok", told=f"{num_entries} keyed hashes")
+
+
+def _weights(city: City | None) -> Check:
+    """The weights of VGG19; without them features come from a network of a fixed seed, or a run ends there."""
+    topic = "weights of VGG19"
+    told: Mapping[str, Any] = city.stages.get("image_features", {}) if city is not None else {}
+    if told.get("weights") == "builtin":
+        return Check(topic=topic, state="ok", told="the city takes the built-in network")
+    path = Path(str(told.get("weights_file") or _torch_cache() / VGG19_FILE)).expanduser()
+    if path.is_file():
+        return Check(topic=topic, state="ok", told=str(path))
+    what = f"{path} is not there: training would fetch it, or name a file as `image_features: {{weights_file: path}}`"
+    return Check(topic=topic, state="missing", told=f"{what}. Collecting needs none")
+
+
+def _torch_cache() -> Path:
+    """Where torch keeps what it fetched, told without loading torch."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("TORCH_HOME") or cache / "torch") / "hub" / "checkpoints"
+
+
+def _reachable(city: City | None, dial: Dial) -> list[Check]:
+    """Whether connections open to the hosts that would be asked; nothing is sent over them."""
+    checks = []
+    for name, address, is_wanted in (
+        ("Foursquare", base_url, city is not None and _may_ask_foursquare(city)),
+        ("Instagram", instagram_url, city is not None and city.live is not None),
+    ):
+        try:
+            url = address()
+        except StageError:
+            continue  # told before
+        if city is None or is_wanted:
+            checks.append(_connect(name, url, dial, stops=is_wanted))
+    return checks
+
+
+def _may_ask_foursquare(city: City) -> bool:
+    try:
+        return wants_foursquare(city)
+    except CityError:
+        return False  # told before
+
+
+def _connect(name: str, url: str, dial: Dial, *, stops: bool) -> Check:
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    topic = f"way to {name}"
+    try:
+        dial((host, port), CONNECT_S).close()
+    except OSError as error:
+        why = "its name is not known here" if isinstance(error, socket.gaierror) else error.strerror or "no answer"
+        told = f"{host} port {port} cannot be reached ({why}): look at the network, or leave this out with --offline"
+        return Check(topic=topic, state="wrong", told=told, stops=stops)
+    return Check(topic=topic, state="ok", told=f"a connection to {host} port {port} opens; nothing was asked")

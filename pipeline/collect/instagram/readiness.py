@@ -1,0 +1,95 @@
+"""Whether a live collection could begin: the terms, the cookies, the pace and the addresses, without a request.
+
+Law: nothing is asked of anybody, and no value of a cookie or key is told.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pipeline.cities import City, CityError
+from pipeline.collect.instagram.addresses import INSTAGRAM_URL, URL_VARIABLE, instagram_url
+from pipeline.collect.instagram.cookie_files import COOKIES_VARIABLE, NEEDED, TO_GO_ON, cookies_path, read_cookies
+from pipeline.collect.instagram.live import pace_limits, terms_of
+from pipeline.collect.instagram.settings import LiveSettings, live_settings
+from pipeline.collect.instagram.status import pace_status
+from pipeline.collect.instagram.terms import PRIVACY_VERSION, check_terms
+from pipeline.stage import StageError
+from pipeline.store import Store
+
+State = Literal["ok", "missing", "wrong"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was looked at. told: what there is, and what to do; stops: a city cannot be collected so."""
+
+    topic: str
+    state: State
+    told: str
+    stops: bool = False
+
+
+def wrong(topic: str, error: Exception, *, stops: bool = True) -> Check:
+    """What is wrong, in the words of the error, which say what to do."""
+    return Check(topic=topic, state="wrong", told=str(error), stops=stops)
+
+
+def live_checks(store: Store, city: City, now: datetime) -> list[Check]:
+    """Everything that the live collection of a city needs; the section `live:` alone where it has none."""
+    try:
+        live = live_settings(city)
+    except CityError as error:
+        return [wrong(f"live section of {city.key}", error)]
+    if live is None:
+        told = "there is none: its posts come from an archive (docs/LIVE.md tells how to collect live)"
+        return [Check(topic=f"live section of {city.key}", state="missing", told=told)]
+    return [_section(city, live), _terms(city, live), cookie_check(now), address_check(), pace_check(store, now)]
+
+
+def cookie_check(now: datetime) -> Check:
+    """The cookie file; without one Instagram is asked as a visitor."""
+    topic, path = "cookie file", cookies_path()
+    if path is None:
+        told = f"{COOKIES_VARIABLE} is not set: places are not searched, and of each only a first look is had. "
+        return Check(topic=topic, state="missing", told=told + TO_GO_ON)
+    try:
+        read_cookies(path, now)
+    except StageError as error:
+        return wrong(topic, error)
+    return Check(topic=topic, state="ok", told=f"{path} is yours alone and holds {', '.join(NEEDED)}, not expired")
+
+
+def address_check() -> Check:
+    """Where Instagram is asked."""
+    try:
+        url = instagram_url()
+    except StageError as error:
+        return wrong("Instagram's address", error)
+    other = "" if url == INSTAGRAM_URL else f" ({URL_VARIABLE}), which is not Instagram"
+    return Check(topic="Instagram's address", state="ok", told=url + other)
+
+
+def pace_check(store: Store, now: datetime) -> Check:
+    """The window of requests and a rest that is kept."""
+    try:
+        pace = pace_status(store, now)
+    except StageError as error:
+        return wrong("pace", error)
+    rest = f"; everything rests until {pace.rest_until:%Y-%m-%d %H:%M} UTC" if pace.rest_until else "; no rest"
+    return Check(topic="pace", state="ok", told=f"{pace.num_requests} requests to Instagram in the last hour{rest}")
+
+
+def _section(city: City, live: LiveSettings) -> Check:
+    limits = pace_limits(live)
+    told = f"at most {limits.per_minute:,} requests a minute and {limits.per_hour:,} an hour"
+    return Check(topic=f"live section of {city.key}", state="ok", told=told)
+
+
+def _terms(city: City, live: LiveSettings) -> Check:
+    try:
+        check_terms(terms_of(live))
+    except StageError as error:
+        return wrong(f"terms of {city.key}", error)
+    told = f"docs/PRIVACY.md of {PRIVACY_VERSION} was read; purpose, legal basis and contact are filled in"
+    return Check(topic=f"terms of {city.key}", state="ok", told=told)

@@ -1,0 +1,237 @@
+"""A crawl that is killed anywhere ends like one that was not: the store is copied at every boundary of writing, as a
+kill would leave it, and another run goes on from each copy with nothing in memory.
+"""
+
+import copy
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from pipeline.collect.instagram import live, photos
+from pipeline.collect.instagram.door import InstagramDoor
+from pipeline.collect.instagram.journal import Journal
+from pipeline.collect.instagram.live import open_journal
+from pipeline.collect.private_ids import PrivateIds
+from pipeline.store import Store
+from pipeline.store.blobs import Blobs
+from pipeline.store.tables import Tables
+from tests.fakes.clock import START, FakeClock
+from tests.fakes.http_server import Answer, Request
+from tests.fakes.instagram_server import FakeInstagram
+from tests.fakes.live_town import LiveTown
+
+PAGE_SIZE = 4
+NUM_POSTS = 10
+EXPIRED = Answer(status=403, body=b"URL signature expired")
+WRITES = {
+    "answer": [(InstagramDoor, "_body")],
+    "picture": [(Blobs, "put")],
+    "ids": [(PrivateIds, "add")],
+    "journal": [(Journal, "transaction"), (Journal, "set_note")],
+    "table": [(Tables, "_write"), (Tables, "merge"), (Tables, "replace"), (Tables, "delete")],
+    "record": [(Store, "write_stage_record")],
+}
+"""What changes the disk, and answers, which are lost where they are not written down."""
+
+
+Page: TypeAlias = tuple[str, str]
+"""A place and the cursor of one of its pages, "" for the first."""
+
+
+@dataclass
+class Kill:
+    """The store as it was just after something, and what had been asked by then."""
+
+    after: str
+    root: Path
+    num_requests: int
+
+
+@dataclass
+class Copying:
+    """Copies a town's store after every write, while nothing else happens."""
+
+    town: LiveTown
+    folder: Path
+    kills: list[Kill] = field(default_factory=list)
+
+    def note(self, after: str) -> None:
+        """Copy it now."""
+        root = self.folder / f"{len(self.kills):03d}-{after}"
+        shutil.copytree(self.town.store.root, root, ignore=shutil.ignore_patterns("*-shm"))  # it dies with the process
+        self.kills.append(Kill(after, root, len(self.town.server.requests)))
+
+
+def after_every_write(monkeypatch: pytest.MonkeyPatch, note: Callable[[str], None]) -> None:
+    """Call `note` after each of `WRITES`."""
+    for kind, places in WRITES.items():
+        for owner, name in places:
+            make = _noted_context if name == "transaction" else _noted
+            monkeypatch.setattr(owner, name, make(getattr(owner, name), kind, note))
+
+
+def _noted(function: Callable[..., Any], kind: str, note: Callable[[str], None]) -> Callable[..., Any]:
+    def wrapper(*args: Any, **options: Any) -> Any:
+        result = function(*args, **options)
+        note(kind)
+        return result
+
+    return wrapper
+
+
+def _noted_context(function: Callable[..., Any], kind: str, note: Callable[[str], None]) -> Callable[..., Any]:
+    @contextmanager
+    def wrapper(*args: Any) -> Iterator[None]:
+        with function(*args):
+            yield
+        note(kind)
+
+    return wrapper
+
+
+def in_small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many pages, groups and batches out of few posts; pictures one by one."""
+    monkeypatch.setattr(live, "BATCH", 8)
+    monkeypatch.setattr(photos, "GROUP", 4)
+    monkeypatch.setattr(photos, "NUM_THREADS", 1)
+
+
+def with_store(town: LiveTown, root: Path, clock: FakeClock) -> LiveTown:
+    """The same town over another store, with nothing in memory."""
+    other = copy.copy(town)
+    other.store, other.clock = Store(root), clock
+    return other
+
+
+def told(town: LiveTown) -> dict[str, Any]:
+    """What the tables tell, whatever the hour: the moment when a deferred post is asked for again hangs on it."""
+    digests = {name: digest for name, digest in town.digests().items() if name != "deferred"}
+    return {**digests, "deferred": town.reasons("deferred")}
+
+
+def pages(requests: list[Request]) -> Counter[Page]:
+    """How often each page of each place was asked for."""
+    firsts = [(request.query["location_id"], "") for request in requests if request.path.endswith("/web_info/")]
+    behind = [
+        (request.path.split("/")[-3], request.form["max_id"])
+        for request in requests
+        if request.path.endswith("/sections/")
+    ]
+    return Counter([*firsts, *behind])
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory) -> Iterator[tuple[LiveTown, Path]]:
+    """Two places whose posts have a video, a lapsed picture and one carousel among them; they were found."""
+    folder = tmp_path_factory.mktemp("kills")
+    with FakeInstagram() as instagram, pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("MRLF_PSEUDONYM_KEY", "5a" * 32)
+        in_small_steps(monkeypatch)
+        instagram.world.page_size = PAGE_SIZE
+        town = LiveTown(
+            Store(folder / "found"), folder, instagram, monkeypatch, num_posts=NUM_POSTS,
+            place={"carousel": 0.0, "video": 0.0},
+        )  # fmt: skip
+        first = instagram.world.places["1000"].pks
+        instagram.world.change(first[2], is_videos=(True,))
+        instagram.world.change(first[7], is_videos=(False, False))
+        instagram.fail(f"/media/{first[4]}_", EXPIRED, times=None)
+        town.find()
+        yield town, folder
+
+
+@dataclass
+class Crawled:
+    """A crawl that nobody disturbed, what it asked, and all the kills it could have met."""
+
+    town: LiveTown
+    kills: list[Kill]
+    expected: dict[str, Any]
+    pages: Counter[Page]
+    settings: dict[str, Any]
+
+    def goes_on(self, kill: Kill) -> None:
+        """Run on from a kill, an hour later: the same tables, and one page at most is asked a second time."""
+        requests = self.town.server.requests
+        asked, num_before = pages(requests[: kill.num_requests]), len(requests)
+        town = with_store(self.town, kill.root, FakeClock(self.town.clock.now() + timedelta(hours=1)))
+        looks = first_looks(town, self.town.clock.now())
+        town.collect(**self.settings)
+        asked += pages(requests[num_before:])
+        del requests[num_before:]
+        assert told(town) == self.expected
+        again = asked - self.pages - looks
+        assert again.total() <= 1, f"asked again: {again}"
+        shutil.rmtree(kill.root)
+
+
+def crawl_and_copy(town: LiveTown, folder: Path, **settings: Any) -> Crawled:
+    """Crawl to the end with a copy after every write."""
+    town.server.requests.clear()
+    copying = Copying(town, folder)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        after_every_write(monkeypatch, copying.note)
+        town.collect(**settings)
+    return Crawled(town, copying.kills, told(town), pages(town.server.requests), settings)
+
+
+def first_looks(town: LiveTown, begun: datetime) -> Counter[Page]:
+    """The first pages of places that were done in a run: the next one looks whether there is something new."""
+    with open_journal(town.store, town.city.key) as journal:
+        return Counter((walk.location_id, "") for walk in journal.walks() if walk.ended >= begun.timestamp())
+
+
+@pytest.fixture(scope="module")
+def first_crawl(workshop) -> Crawled:
+    """The first crawl over both places."""
+    town, folder = workshop
+    shutil.copytree(town.store.root, folder / "first")
+    return crawl_and_copy(with_store(town, folder / "first", FakeClock()), folder / "first-kills")
+
+
+@pytest.fixture(scope="module")
+def later_crawl(workshop, first_crawl) -> Crawled:
+    """Everything passed once more, a month later: new posts, posts that are gone, a lapsed picture that came back."""
+    town, folder = workshop
+    shutil.copytree(first_crawl.town.store.root, folder / "later")
+    world = town.server.world
+    town.server.faults.clear()
+    for location_id in world.places:
+        world.remove(world.places[location_id].pks[8])
+    for _ in range(PAGE_SIZE + 1):
+        world.add_post("1001")
+    crawled = with_store(town, folder / "later", FakeClock(START + timedelta(days=31)))
+    return crawl_and_copy(crawled, folder / "later-kills")
+
+
+@pytest.mark.fault("I5")
+@pytest.mark.fault("S1")
+@pytest.mark.parametrize("after", list(WRITES))
+class TestKilledAfterAny:
+    """Each test goes through all writes of a kind."""
+
+    def test_write_of_a_first_crawl_it_ends_as_if_nothing_had_been(self, after, first_crawl):
+        kills = [kill for kill in first_crawl.kills if kill.after == after]
+        assert kills
+        for kill in kills:
+            first_crawl.goes_on(kill)
+        print(after, len(kills))
+
+    def test_write_of_a_later_crawl_it_ends_as_if_nothing_had_been(self, after, later_crawl):
+        kills = [kill for kill in later_crawl.kills if kill.after == after]
+        assert kills
+        for kill in kills:
+            later_crawl.goes_on(kill)
+        print(after, len(kills), later_crawl.expected, later_crawl.pages)
