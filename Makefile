@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint ui bench faults lock clean
+.PHONY: help setup demo test lint ui bench faults fakes lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -53,6 +53,9 @@ bench: setup  ## run one benchmark: make bench NAME=demo|definitions|epoch
 
 faults: setup  ## run the fault suite and print a table of its cases
 	@$(BIN)/python -m tests.faults
+
+fakes: setup  ## a fake Foursquare and Instagram to collect from by hand: make fakes OPTIONS="--posts 200 --slow"
+	@exec $(BIN)/python -m tests.fakes $(OPTIONS)
 
 lock:  ## make requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --universal --extra ui --extra deploy --extra lama --extra dev --override requirements.override --python-version 3.11 \

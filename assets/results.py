@@ -7,7 +7,7 @@ import dagster as dg
 
 from assets.failures import UserError
 from assets.metadata import picture, told
-from pipeline.stage import StageReport
+from pipeline.stage import INCOMPLETE, StageReport
 from pipeline.store.digests import json_digest
 
 EVERY_CITY = "every_city"
@@ -19,6 +19,13 @@ def blocking_checks(asset: str, **descriptions: str) -> list[dg.AssetCheckSpec]:
     return [
         dg.AssetCheckSpec(name, asset=asset, description=description, blocking=True)
         for name, description in descriptions.items()
+    ]
+
+
+def warning_checks(asset: str, **descriptions: str) -> list[dg.AssetCheckSpec]:
+    """Checks in the asset's own step that only warn: what follows runs with what there is."""
+    return [
+        dg.AssetCheckSpec(name, asset=asset, description=description) for name, description in descriptions.items()
     ]
 
 
@@ -34,9 +41,10 @@ def every_picture_has_an_outcome(report: StageReport) -> bool:
 
 
 def materialized(
-    report: StageReport, *, num_rows: int, checks: Mapping[str, bool], preview: bytes | None = None
-) -> Results:
-    """The result of a stage that was built for one city.
+    report: StageReport, *, num_rows: int, checks: Mapping[str, bool], warnings: Mapping[str, bool] | None = None,
+    preview: bytes | None = None,
+) -> Results:  # fmt: skip
+    """The result of a stage that was built for one city; `warnings` are checks that hold nothing up.
 
     Raises:
         UserError: afterwards, a check failed; Dagster's own words for that name the check and no more.
@@ -45,7 +53,10 @@ def materialized(
     yield dg.MaterializeResult(
         metadata={"dagster/row_count": num_rows, **told(report), **pictures},
         data_version=dg.DataVersion(report.digest),
-        check_results=[_checked(name, passed) for name, passed in checks.items()],
+        check_results=[
+            *(_checked(name, passed) for name, passed in checks.items()),
+            *(_warned(name, passed, report) for name, passed in (warnings or {}).items()),
+        ],
     )
     failed = [name for name, passed in checks.items() if not passed]
     if failed:
@@ -77,3 +88,15 @@ def materialized_each(
 def _checked(name: str, passed: bool, why: Mapping[str, str] | None = None) -> dg.AssetCheckResult:
     texts = {key: dg.MetadataValue.text(value) for key, value in (why or {}).items()}
     return dg.AssetCheckResult(check_name=name, passed=bool(passed), metadata=texts)
+
+
+def _warned(name: str, passed: bool, report: StageReport) -> dg.AssetCheckResult:
+    notes = dg.MetadataValue.text("\n".join(report.record.notes))
+    return dg.AssetCheckResult(
+        check_name=name, passed=bool(passed), severity=dg.AssetCheckSeverity.WARN, metadata={"notes": notes}
+    )
+
+
+def is_whole(report: StageReport) -> bool:
+    """Whether nothing of a live source waits for another run."""
+    return not any(note.startswith(INCOMPLETE) for note in report.record.notes)

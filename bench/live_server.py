@@ -9,7 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -32,6 +32,11 @@ class RemoteWorld:
     """The world inside the other process."""
 
     server: "LiveServer"
+
+    @property
+    def places(self) -> set[str]:
+        """The ids of its places."""
+        return set(self.server.ask(_places))
 
     def add_location(self, *args: Any, **changes: Any) -> None:
         """As `World.add_location`."""
@@ -139,8 +144,6 @@ class Trouble(Fault):
 
     def of(self, answer: Callable[[], Answer]) -> Answer:
         """The world's answer, spoiled."""
-        from dataclasses import replace
-
         return replace(answer(), **self.ways[self.num_used % len(self.ways)])
 
 
@@ -172,6 +175,10 @@ def _serve(pipe: Connection, page_size: int) -> None:
 
 def _add_location(server: FakeInstagram, args: tuple[Any, ...], changes: dict[str, Any]) -> None:
     server.world.add_location(*args, **changes)
+
+
+def _places(server: FakeInstagram) -> list[str]:
+    return list(server.world.places)
 
 
 def _cookies(server: FakeInstagram) -> dict[str, str]:

@@ -3,34 +3,25 @@
 import json
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from pipeline.cities import load_cities, load_city
+from pipeline.cli_collect import CityArgument, collect, pois
+from pipeline.cli_doctor import doctor, opt_out
+from pipeline.cli_errors import plain_errors
+from pipeline.cli_words import status_lines
+from pipeline.collect.instagram.status import live_status
 from pipeline.stage import StageError
 from pipeline.stages import STAGES, run_stage_of
 from pipeline.store import Store
-from pipeline.store.store import StageBusyError
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="From a city's name to a trained model that tells where a single social post was made.",
 )  # fmt: skip
-
-CityArgument = Annotated[str, typer.Argument(help="A city of cities.yaml, for example: demo")]
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """What the user can mend is told in one line, without a traceback."""
-    try:
-        yield
-    except (ValueError, StageBusyError, OSError) as error:  # by the house's rule a ValueError is for the user
-        typer.echo(f"mrlf: {error}", err=True)
-        raise typer.Exit(1) from None
 
 
 @app.callback()
@@ -55,7 +46,7 @@ def run(
 
         mrlf run melbourne --only curated_posts
     """
-    with _plain_errors():
+    with plain_errors():
         store, known = Store.open(), load_city(city)
         for name in _chosen(to, only):
             report = run_stage_of(store, known, name)
@@ -66,11 +57,13 @@ def run(
 
 @app.command()
 def status(city: CityArgument) -> None:
-    """What stands of a city: each stage's counts and when it was last built.
+    """What stands of a city: each stage's counts and when it was last built, and how far its live collection is.
+
+    It can be asked at any time, also while a run is under way.
 
     Example: mrlf status demo
     """
-    with _plain_errors():
+    with plain_errors():
         store, known = Store.open(), load_city(city)
         for name in STAGES:
             record = store.stage_record(known.key, name)
@@ -79,6 +72,10 @@ def status(city: CityArgument) -> None:
                 continue
             counts = ", ".join(f"{key} {value:,}" for key, value in record.counts.items())
             typer.echo(f"{name:<16} {record.finished_utc}  {counts}")
+        live = live_status(store, known.key, datetime.now(UTC))
+        if known.live is not None or live.has_journal:
+            for line in status_lines(live):
+                typer.echo(line)
         report = store.report_folder(known.key) / "report.html"
         if report.is_file():
             typer.echo(f"report: {report}")
@@ -90,7 +87,7 @@ def settings(city: CityArgument) -> None:
 
     Example: mrlf settings melbourne
     """
-    with _plain_errors():
+    with plain_errors():
         known = load_city(city)
         told = {name: known.settings(name, stage.settings).model_dump(mode="json") for name, stage in STAGES.items()}
         typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
@@ -99,7 +96,7 @@ def settings(city: CityArgument) -> None:
 @app.command()
 def cities() -> None:
     """The cities of cities.yaml."""
-    with _plain_errors():
+    with plain_errors():
         for key, city in load_cities().items():
             typer.echo(f"{key:<12} {city.name}{' (synthetic)' if city.is_synthetic else ''}")
 
@@ -112,9 +109,15 @@ def verify(city: CityArgument) -> None:
     """
     from pipeline.release.read import latest_release
 
-    with _plain_errors():
+    with plain_errors():
         release = latest_release(Store.open(), load_city(city).key, compare_all=True)
         typer.echo(f"{release.manifest.folder}: {len(release.manifest.files)} files are what the manifest tells")
+
+
+app.command()(pois)
+app.command()(collect)
+app.command()(doctor)
+app.command()(opt_out)
 
 
 def _chosen(to: str, only: str | None) -> list[str]:

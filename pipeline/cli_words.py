@@ -1,13 +1,13 @@
 """What the command line says of a live collection: its status, a run before it begins, and a run that has ended."""
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 
 from pipeline.collect.instagram.dry_run import Plan
 from pipeline.collect.instagram.readiness import Check
 from pipeline.collect.instagram.status import NOT_ASKED, LiveStatus, PaceStatus, PlaceStatus
-from pipeline.collect.posts_tables import INCOMPLETE
-from pipeline.stage import StageReport
+from pipeline.stage import INCOMPLETE, StageReport
 
 MOST_PLACES = 12
 """So many places of a kind are named; of more, the number."""
@@ -60,8 +60,10 @@ def plan_lines(city: str, plan: Plan, budgets: Mapping[str, int | None]) -> list
     ]
 
 
-def run_lines(city: str, reports: Mapping[str, StageReport]) -> list[str]:
-    """What a run came to: complete, or how far it is and when it may go on."""
+def run_lines(city: str, reports: Mapping[str, StageReport], num_searches: int) -> list[str]:
+    """What a run came to: complete, or how far it is and when it may go on; `num_searches` requests found places."""
+    if "posts" not in reports:
+        return [f"{city}: incomplete: all requests of this run are spent; run `mrlf collect {city}` again, it goes on"]
     about, counts = reports["posts"].record.about, reports["posts"].counts
     is_whole = is_complete(reports)
     lines = [f"{city}: {'complete' if is_whole else 'incomplete'}"]
@@ -76,7 +78,8 @@ def run_lines(city: str, reports: Mapping[str, StageReport]) -> list[str]:
     if deferred:
         lines.append(f"  deferred  {counts['deferred']:,} posts: {counted(deferred)}")
     if "requests" in about:
-        lines.append(f"  requests  {int(about['requests']):,}, and {int(about['pictures_fetched']):,} for pictures")
+        asked = f"{int(about['requests']):,} for posts, {num_searches:,} for places"
+        lines.append(f"  requests  {asked}, and {int(about['pictures_fetched']):,} for pictures")
     if not is_whole:
         lines.append(f"  goes on   {about.get('go_on') or 'at once'}: run `mrlf collect {city}` again")
     return lines
@@ -84,7 +87,8 @@ def run_lines(city: str, reports: Mapping[str, StageReport]) -> list[str]:
 
 def is_complete(reports: Mapping[str, StageReport]) -> bool:
     """Whether nothing waits for another run."""
-    return not any(note.startswith(INCOMPLETE) for report in reports.values() for note in report.record.notes)
+    notes = (note for report in reports.values() for note in report.record.notes)
+    return "posts" in reports and not any(note.startswith(INCOMPLETE) for note in notes)
 
 
 def pois_lines(report: StageReport) -> list[str]:
@@ -112,7 +116,8 @@ def counted(counts: Mapping[str, int]) -> str:
 
 def duration(hours: float) -> str:
     """Hours, or minutes where it is less than two."""
-    return f"{hours:,.1f} hours" if hours >= 2 else f"{max(1, round(hours * 60))} minutes"
+    minutes = math.ceil(hours * 60)
+    return f"{hours:,.1f} hours" if hours >= 2 else f"{minutes} minute{'s' if minutes != 1 else ''}"
 
 
 def moment(at: datetime) -> str:

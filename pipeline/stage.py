@@ -16,6 +16,9 @@ from pipeline.store import Store
 from pipeline.store.digests import stage_digest
 from pipeline.store.store import StageRecord
 
+INCOMPLETE = "incomplete: "
+"""How a remark begins that says what waits for another run."""
+
 log = logging.getLogger("mrlf")
 
 

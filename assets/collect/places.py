@@ -1,6 +1,6 @@
 """Instagram's places of a city's POIs, matched by distance and name.
 
-Reads  pois, the places that the archive's posts name, the file of overrules
+Reads  pois, the places that the archive's posts name or Instagram's searches find, the file of overrules
 Writes places
 """
 
@@ -10,7 +10,7 @@ from assets.collect.pois import pois
 from assets.config import run_config
 from assets.partitions import CITIES
 from assets.resources import StoreResource
-from assets.results import Results, blocking_checks, materialized
+from assets.results import Results, blocking_checks, is_whole, materialized, warning_checks
 from assets.stages import OWNERS, build, code_version
 from pipeline.collect.places import STAGE, PlacesSettings
 
@@ -20,11 +20,14 @@ PlacesConfig = run_config(PlacesSettings)
 @dg.asset(
     deps=[pois], partitions_def=CITIES, group_name="collect", kinds={"deltalake"}, owners=OWNERS,
     code_version=code_version(STAGE),
-    check_specs=blocking_checks(STAGE, some_match="At least one POI was matched with a place."),
+    pool="instagram",
+    check_specs=blocking_checks(STAGE, some_match="At least one POI was matched with a place.")
+    + warning_checks(STAGE, nothing_waits="Every POI was searched for."),
 )  # fmt: skip
 def places(context: dg.AssetExecutionContext, config: PlacesConfig, store: StoreResource) -> Results:
     """Which place of Instagram is which POI, how far apart they are, how alike their names; a person can overrule."""
     report = build(STAGE, context.partition_key, store.open(), config)
     yield from materialized(
-        report, num_rows=report.counts["pairs"], checks={"some_match": report.counts["matched_pois"] > 0}
+        report, num_rows=report.counts["pairs"], checks={"some_match": report.counts["matched_pois"] > 0},
+        warnings={"nothing_waits": is_whole(report)},
     )  # fmt: skip

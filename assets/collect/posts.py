@@ -1,6 +1,6 @@
 """Posts made at a city's POIs, under pseudonyms from the first byte.
 
-Reads  places, the archive of posts
+Reads  places, the archive of posts, Instagram
 Writes posts, images, the original pictures, what was dropped or deferred
 """
 
@@ -12,7 +12,7 @@ from assets.collect.places import places
 from assets.config import run_config
 from assets.partitions import CITIES
 from assets.resources import StoreResource
-from assets.results import Results, blocking_checks, materialized
+from assets.results import Results, blocking_checks, is_whole, materialized, warning_checks
 from assets.stages import OWNERS, build, code_version
 from pipeline.collect.posts import STAGE, PostsSettings
 from pipeline.report.previews import poi_map_png
@@ -28,7 +28,7 @@ FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=30), warn_wind
         STAGE,
         some_posts="At least one post was made at a POI.",
         ledger_closes="Every post that was seen is kept, deleted, dropped or deferred, and counted once.",
-    ),
+    ) + warning_checks(STAGE, nothing_waits="No place waits for another run."),
 )  # fmt: skip
 def posts(context: dg.AssetExecutionContext, config: PostsConfig, store: StoreResource) -> Results:
     """Posts with caption, hashtags, time and pictures; ids of people, posts and media are keyed pseudonyms."""
@@ -39,4 +39,7 @@ def posts(context: dg.AssetExecutionContext, config: PostsConfig, store: StoreRe
         "some_posts": counts["posts"] > 0,
         "ledger_closes": counts["seen"] == counts["kept"] + counts["deleted"] + counts["dropped"] + counts["deferred"],
     }
-    yield from materialized(report, num_rows=counts["posts"], checks=checks, preview=poi_map_png(data, city))
+    yield from materialized(
+        report, num_rows=counts["posts"], checks=checks, warnings={"nothing_waits": is_whole(report)},
+        preview=poi_map_png(data, city),
+    )  # fmt: skip

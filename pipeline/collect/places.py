@@ -19,7 +19,7 @@ from pipeline.collect.matching import AMBIGUOUS, Matcher, MatchRules, NamedPoint
 from pipeline.collect.overrules import make_overrules, read_overrules
 from pipeline.collect.progress import progress
 from pipeline.collect.sources import ArchiveSettings, archive_or_live
-from pipeline.stage import Outcome, StageError, StageReport, run_stage, table_inputs
+from pipeline.stage import INCOMPLETE, Outcome, StageError, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import file_digest, json_digest
 
@@ -229,4 +229,4 @@ def search_notes(report: SearchReport) -> list[str]:
         return []
     reasons = ", ".join(f"{reason} {count}" for reason, count in report.deferred.items())
     when = f"{report.not_before:%Y-%m-%d %H:%M} UTC" if report.not_before else "at once"
-    return [f"incomplete: POIs that were not searched yet wait ({reasons}); run it again, it goes on ({when})"]
+    return [f"{INCOMPLETE}POIs that were not searched yet wait ({reasons}); run it again, it goes on ({when})"]

@@ -18,12 +18,11 @@ from pipeline.collect.instagram.journal import Journal
 from pipeline.collect.pictures import OK
 from pipeline.collect.private_ids import PrivateIds
 from pipeline.ledger import write_ledger
-from pipeline.stage import Outcome, StageReport
+from pipeline.stage import INCOMPLETE, Outcome, StageReport
 from pipeline.store import Store
 
 OF_ARCHIVE = "source <> 'live'"
 FEW = 5
-INCOMPLETE = "incomplete: "
 """How a note begins that tells of a run which another one is to go on with."""
 
 WHAT_TO_DO = {

@@ -54,10 +54,10 @@ def pictures_to_do(
     columns = {name: [value] * len(unique) for name, value in also.items()}
     wanted = pa.table({key: pa.array(unique, pa.string()), **columns, "address": pa.array(addresses, pa.string())})
     # read by the store and not by Daft: that cannot read a file that a delete left rows in
-    columns = [key, *also]
-    schema = pa.schema([TABLES[table].schema.field(column) for column in columns])
-    done = pa.Table.from_batches(store.tables.batches(city, table, columns), schema)
-    return missing_rows(wanted, done, columns)
+    on = [key, *also]
+    schema = pa.schema([TABLES[table].schema.field(column) for column in on])
+    done = pa.Table.from_batches(store.tables.batches(city, table, on), schema)
+    return missing_rows(wanted, done, on)
 
 
 def posts_without_picture(

@@ -60,7 +60,7 @@ def test_a_second_run_says_reused_and_shows_the_same_version(store, cities, fake
 )  # fmt: skip
 def test_checks_of_posts(store, cities, fake_stage, change, expected):
     fake_stage("posts", counts={**POSTS, **change})
-    assert checks(materialize(store, posts)) == expected
+    assert checks(materialize(store, posts)) == {**expected, "nothing_waits": True}
 
 
 def test_a_failed_check_keeps_what_follows_from_running_and_says_why(store, cities, fake_stage):
@@ -176,7 +176,7 @@ def test_evaluation_without_a_model_says_what_to_do(store, cities):
 
 def test_places_without_a_match_fail_their_check(store, cities, fake_stage):
     fake_stage("places", counts={"pairs": 2, "matched_pois": 0})
-    assert checks(materialize(store, places)) == {"some_match": False}
+    assert checks(materialize(store, places)) == {"some_match": False, "nothing_waits": True}
 
 
 def test_a_fault_of_ours_keeps_its_traceback(store, cities, monkeypatch, fake_stage):

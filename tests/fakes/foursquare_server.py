@@ -59,8 +59,10 @@ def fake_category(category: str, name: str | None = None) -> dict[str, Any]:
 class FakeFoursquare(FakeServer):
     """Answers GET /places/search of the places it was given; everything else is 404."""
 
-    def __init__(self, places: Iterable[dict[str, Any]] = (), *, key: str = KEY, page_size: int = 50) -> None:
-        super().__init__(self._search)
+    def __init__(
+        self, places: Iterable[dict[str, Any]] = (), *, key: str = KEY, page_size: int = 50, port: int = 0
+    ) -> None:
+        super().__init__(self._search, port)
         self.places, self.key, self.page_size = list(places), key, page_size
 
     @property

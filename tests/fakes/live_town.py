@@ -47,13 +47,13 @@ class LiveTown:
     def __init__(
         self, store: Store, folder: Path, server: FakeInstagram, monkeypatch: pytest.MonkeyPatch, *,
         num_places: int = 2, num_posts: int = 60, is_signed_in: bool = True, clock: Clock | None = None,
-        place: dict[str, Any] | None = None, **live: Any,
+        place: dict[str, Any] | None = None, city_key: str = "town", **live: Any,
     ) -> None:  # fmt: skip
         self.store, self.folder, self.server = store, folder, server
         self.clock = clock or FakeClock()
         folder.mkdir(parents=True, exist_ok=True)
         self.city = City(
-            key="town", name="Town", latitude=CENTRE[0], longitude=CENTRE[1], radius_km=50, live={**LIVE, **live}
+            key=city_key, name="Town", latitude=CENTRE[0], longitude=CENTRE[1], radius_km=50, live={**LIVE, **live}
         )
         self.pois = []
         for number in range(num_places):

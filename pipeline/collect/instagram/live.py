@@ -6,7 +6,7 @@ Law: the terms are checked before anything is opened; one process at a time uses
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -46,8 +46,8 @@ log = logging.getLogger("mrlf")
 class Tools:
     """What tests put in place of the machine's own."""
 
-    clock: Clock = SystemClock()
-    retries: Retries = Retries()
+    clock: Clock = field(default_factory=SystemClock)
+    retries: Retries = field(default_factory=Retries)
 
 
 def journal_path(store: Store, city: str) -> Path:

@@ -3,12 +3,7 @@ kill would leave it, and another run goes on from each copy with nothing in memo
 """
 
 import copy
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

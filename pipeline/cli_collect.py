@@ -1,0 +1,124 @@
+"""The commands of `mrlf` that collect: `pois`, and `collect` with its dry run."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from pipeline.cities import City, load_city
+from pipeline.cli_errors import EX_TEMPFAIL, plain_errors
+from pipeline.cli_words import check_lines, is_complete, plan_lines, pois_lines, run_lines
+from pipeline.collect.doctor import foursquare_check, wants_foursquare
+from pipeline.collect.instagram.cookie_files import cookies_path
+from pipeline.collect.instagram.dry_run import plan_run
+from pipeline.collect.instagram.live import pace_limits
+from pipeline.collect.instagram.readiness import live_checks
+from pipeline.collect.instagram.settings import live_settings
+from pipeline.collect.instagram.status import requests_since
+from pipeline.collect.instagram.walk import WalkLimits
+from pipeline.collect.places import PlacesSettings
+from pipeline.collect.pois import PoisSettings
+from pipeline.collect.posts import PostsSettings
+from pipeline.stage import StageReport
+from pipeline.stages import run_stage_of
+from pipeline.store import Store
+
+CityArgument = Annotated[str, typer.Argument(help="A city of cities.yaml, for example: demo")]
+
+
+def pois(city: CityArgument) -> None:
+    """Take a city's POIs from its source: a file, an extract of OS Places, or Foursquare's Places API.
+
+    What Foursquare answered is kept and not asked again. The exit status is 0, or 75 (EX_TEMPFAIL) where Foursquare
+    wants the rest to be asked for later: run it again then.
+
+    Examples:
+
+        mrlf pois melbourne
+
+        FOURSQUARE_API_KEY=... mrlf pois melbourne
+    """
+    with plain_errors():
+        report = run_stage_of(Store.open(), load_city(city), "pois")
+        _tell_notes(report)
+        _tell(pois_lines(report))
+
+
+def collect(
+    city: CityArgument,
+    max_requests: Annotated[
+        int | None,
+        typer.Option(min=1, help="To Instagram in this run; by default those of the stages places and posts."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask nothing: tell what a run would take.")] = False,
+) -> None:
+    """Collect a city: its POIs, their places on Instagram, and the posts made there.
+
+    What was done is not done again, so run it as often as you like; a later run takes what is new. Read
+    docs/PRIVACY.md before the first live run, and `mrlf doctor CITY` tells what is missing.
+
+    The exit status is 0 when nothing waits; 75 (EX_TEMPFAIL) when the run ended incomplete, because it was throttled
+    or its requests are spent: run it again, it goes on; 130 after Ctrl-C: the same; 1 when a person has to do
+    something first.
+
+    Examples:
+
+        mrlf collect melbourne --dry-run
+
+        mrlf collect melbourne
+
+        mrlf collect melbourne --max-requests 200
+    """
+    with plain_errors():
+        store, known = Store.open(), load_city(city)
+        if dry_run:
+            _plan(store, known)
+            return
+        reports, num_searches = _collect(store, known, max_requests)
+        _tell(run_lines(known.key, reports, num_searches))
+        if not is_complete(reports):
+            raise typer.Exit(EX_TEMPFAIL)
+
+
+def _collect(store: Store, city: City, max_requests: int | None) -> tuple[dict[str, StageReport], int]:
+    """The reports of the stages, and the requests that the searches took; where these were all, posts is missing."""
+    begun = datetime.now(UTC)
+    reports = {"pois": run_stage_of(store, city, "pois")}
+    _tell_notes(reports["pois"])
+    reports["places"] = run_stage_of(store, city, "places", {"max_requests": max_requests})
+    _tell_notes(reports["places"])
+    num_searches = requests_since(store, begun)
+    left = None if max_requests is None else max_requests - num_searches
+    if left is None or left > 0:
+        reports["posts"] = run_stage_of(store, city, "posts", {"max_requests": left})
+        _tell_notes(reports["posts"])
+    return reports, num_searches
+
+
+def _plan(store: Store, city: City) -> None:
+    """What a run would take, and whether it could begin."""
+    now = datetime.now(UTC)
+    pois_settings, places = city.settings("pois", PoisSettings), city.settings("places", PlacesSettings)
+    posts, live = city.settings("posts", PostsSettings), live_settings(city)
+    if live is None:
+        typer.echo(f"{city.key}: nothing is asked of Instagram, its posts come from an archive")
+    else:
+        plan = plan_run(
+            store, city.key, limits=WalkLimits(max_posts=posts.max_posts_per_place, refresh_days=posts.refresh_days),
+            pace=pace_limits(live), max_pois=pois_settings.max_pois, is_signed_in=cookies_path() is not None, now=now,
+        )  # fmt: skip
+        _tell(plan_lines(city.key, plan, {"places": places.max_requests, "posts": posts.max_requests}))
+    checks = live_checks(store, city, now)
+    if wants_foursquare(city):
+        checks.append(foursquare_check(city))
+    _tell(check_lines(checks))
+
+
+def _tell_notes(report: StageReport) -> None:
+    for note in report.record.notes:
+        typer.echo(f"  note: {note}", err=True)
+
+
+def _tell(lines: list[str]) -> None:
+    for line in lines:
+        typer.echo(line)

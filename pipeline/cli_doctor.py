@@ -1,0 +1,128 @@
+"""The commands of `mrlf` that look after collecting: `doctor` and `opt-out`."""
+
+import socket
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from pipeline.cities import City, load_cities, load_city
+from pipeline.cli_errors import plain_errors
+from pipeline.cli_words import check_lines
+from pipeline.collect.doctor import examine
+from pipeline.collect.fields import LOCATION_ID
+from pipeline.collect.instagram.live import Tools, open_door
+from pipeline.collect.instagram.roads import ROADS, try_roads
+from pipeline.collect.instagram.settings import live_settings
+from pipeline.collect.leaving import leave
+from pipeline.collect.opt_out import OptOut
+from pipeline.collect.web.retries import Retries
+from pipeline.stage import StageError
+from pipeline.store import Store
+
+FROM_STDIN = "-"
+
+
+def doctor(
+    city: Annotated[str | None, typer.Argument(help="A city of cities.yaml; without one, what all share.")] = None,
+    location_id: Annotated[
+        str | None,
+        typer.Option(
+            "--try", metavar="LOCATION_ID", help="Ask each road to a place's posts once, and tell what came."
+        ),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Open no connection.")] = False,
+) -> None:
+    """Tell what is configured, reachable and missing for collecting, without a request to anybody.
+
+    Each line is ok, missing or wrong, with what to do. The exit status is 1 where CITY was named and cannot be
+    collected so, else 0. Only `--try` asks Instagram: one request a road, at the configured pace, under the terms and
+    the session of CITY.
+
+    Examples:
+
+        mrlf doctor
+
+        mrlf doctor melbourne
+
+        mrlf doctor melbourne --try 212988663
+    """
+    with plain_errors():
+        store, known = Store.open(), load_city(city) if city else None
+        if location_id is not None:
+            _try(store, known or _only_live_city(), location_id)
+            return
+        checks = examine(store, known, datetime.now(UTC), dial=None if offline else socket.create_connection)
+        for line in check_lines(checks):
+            typer.echo(line)
+        if known is not None and any(check.stops for check in checks):
+            raise typer.Exit(1)
+
+
+def opt_out(
+    entries: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ENTRY...",
+            help="An account's id or @name, a post's id or shortcode, or the address of either; - reads lines.",
+        ),
+    ],
+) -> None:
+    """Leave accounts or posts out, from now on and of what was collected. The list holds keyed hashes only.
+
+    With `-` the entries are read from the standard input, a line each, so that none stays in the shell's history.
+
+    Examples:
+
+        mrlf opt-out -
+
+        mrlf opt-out @somebody https://www.instagram.com/p/Cabcdefghij/
+    """
+    with plain_errors():
+        told = [entry for entry in entries if entry != FROM_STDIN]
+        if FROM_STDIN in entries:
+            told += filter(None, (line.strip() for line in sys.stdin))
+        if not told:
+            raise StageError("no entry was given: name an account or a post")
+        store = Store.open()
+        still_there = leave(store, told)
+        typer.echo(f"{len(told)} entries are on the list, which has {len(OptOut.load(store)):,} keyed hashes now")
+        typer.echo("nothing more of theirs is taken, in any city but synthetic ones")
+        for city, num_posts in still_there.items():
+            typer.echo(f"{city}: {num_posts} posts of theirs go with the next build: mrlf run {city}")
+        if not still_there:
+            typer.echo("no post of theirs was found in the store")
+
+
+def _try(store: Store, city: City, location_id: str) -> None:
+    """A line per road. Nothing is asked twice, and a rest that is kept is not waited for."""
+    live = live_settings(city)
+    if live is None:
+        raise StageError(f"city {city.key} has no section live: in cities.yaml, so Instagram is not asked for it")
+    if not LOCATION_ID.fullmatch(location_id):
+        raise StageError("--try wants the id of a place, the number in instagram.com/explore/locations/<number>/")
+    with store.lock("instagram", "session"):
+        pass  # else the door would wait for hours
+    once = live.model_copy(update={"cool_downs_s": ()})
+    with open_door(store, once, Tools(retries=Retries(max_tries=1)), max_requests=len(ROADS)) as door:
+        if left_s := door.pace.rest_left_s():
+            raise StageError(f"Instagram is not asked: everything rests for {left_s / 60:.0f} more minutes")
+        typer.echo(f"{datetime.now(UTC):%Y-%m-%d}, place {location_id}, signed in: {_yes(door.is_signed_in)}")
+        outcomes = try_roads(door, location_id)
+        for road, outcome in outcomes:
+            typer.echo(f"  {road:<12} {outcome}")
+        if live.cool_downs_s and any(outcome.startswith("not now") for _, outcome in outcomes):
+            door.pace.rest(max(live.cool_downs_s[0], door.pace.rest_left_s()))
+
+
+def _only_live_city() -> City:
+    live = [city for city in load_cities().values() if city.live is not None]
+    if len(live) != 1:
+        names = ", ".join(city.key for city in live) or "none has a section live:"
+        raise StageError(f"name the CITY whose terms and paces hold for --try ({names})")
+    return live[0]
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

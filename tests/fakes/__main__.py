@@ -1,0 +1,79 @@
+"""A fake Foursquare and a fake Instagram to try the pipeline by hand: `make fakes`, or `python -m tests.fakes`.
+
+Prints what to paste into another terminal, then a line per 100 requests; Ctrl-C ends it and tells what was asked.
+Nothing leaves this machine, and nothing of it is real.
+"""
+
+import argparse
+import re
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.fakes.fakeville import CITY, fail_sometimes, fakeville_pois, fakeville_world, write_fakeville
+from tests.fakes.foursquare_server import FakeFoursquare
+from tests.fakes.http_server import FakeServer
+from tests.fakes.instagram_server import FakeInstagram
+
+TELL_EVERY = 100
+
+
+def options() -> argparse.Namespace:
+    """What the command line tells."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fakes", description=__doc__)
+    parser.add_argument("--instagram-port", type=int, default=8931)
+    parser.add_argument("--foursquare-port", type=int, default=8932)
+    parser.add_argument("--places", type=int, default=6, help="places that both know")
+    parser.add_argument("--posts", type=int, default=60, help="posts of each place")
+    parser.add_argument("--fail-percent", type=float, default=0, help="of all requests so many go wrong")
+    parser.add_argument("--slow", action="store_true", help="the paces of a real run, 8 requests a minute")
+    parser.add_argument("--folder", type=Path, help="for cities.yaml, cookies and data; by default a temporary one")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Serve until Ctrl-C."""
+    told = options()
+    folder = (told.folder or Path(tempfile.mkdtemp(prefix="mrlf-fakes-"))).absolute()
+    world = fakeville_world(told.places, told.posts)
+    instagram = FakeInstagram(world, told.instagram_port)
+    foursquare = FakeFoursquare(fakeville_pois(told.places), port=told.foursquare_port)
+    with instagram, foursquare:
+        for server in (instagram, foursquare):
+            fail_sometimes(server, told.fail_percent)
+        variables = write_fakeville(folder, world, is_slow=told.slow)
+        variables |= {"MRLF_INSTAGRAM_URL": instagram.url, "MRLF_FOURSQUARE_URL": foursquare.url}
+        print(f"# {told.places} places with {told.posts} posts each; paste this into another terminal:")
+        print("\n".join(f"export {name}={value}" for name, value in variables.items()))
+        print(f"mrlf collect {CITY}\n# Ctrl-C here ends the servers", flush=True)
+        try:
+            _watch(instagram, foursquare)
+        except KeyboardInterrupt:
+            print("\n# asked:")
+            for title, server in (("Instagram", instagram), ("Foursquare", foursquare)):
+                for what, count in _asked(server).most_common():
+                    print(f"#   {title:<11} {what:<40} {count:,}")
+    print(f"# {folder} stays: remove it by hand")
+
+
+def _watch(*servers: FakeServer) -> None:
+    """Tell now and then how many requests came."""
+    told = 0
+    while True:
+        time.sleep(0.5)
+        num_requests = sum(len(server.requests) for server in servers)
+        if num_requests // TELL_EVERY > told:
+            told = num_requests // TELL_EVERY
+            print(f"# {num_requests:,} requests", flush=True)
+
+
+def _asked(server: FakeServer) -> Counter[str]:
+    """Requests by kind: ids of places, posts and pictures are left out."""
+    return Counter(
+        f"{request.method} {re.sub(r'/[0-9][^/]*', '/...', request.path)}" for request in list(server.requests)
+    )
+
+
+if __name__ == "__main__":
+    main()
