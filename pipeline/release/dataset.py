@@ -21,6 +21,8 @@ from tqdm import tqdm
 
 from pipeline.cities import City, Settings
 from pipeline.collect.gone import gone_posts
+from pipeline.collect.instagram.settings import live_settings
+from pipeline.collect.instagram.terms import terms_told
 from pipeline.curate.curated_posts import CuratedPostsSettings
 from pipeline.images.clean_images import KEPT
 from pipeline.ledger import reason_counts, write_ledger
@@ -57,7 +59,7 @@ def build_dataset(store: Store, city: City, settings: DatasetSettings) -> StageR
     with store.lock(city.key, STAGE):
         floor = settings.min_posts_per_poi or city.settings("curated_posts", CuratedPostsSettings).min_posts_per_poi
         settings = settings.model_copy(update={"min_posts_per_poi": floor})
-        told = json_digest([city.name, city.is_synthetic])  # both stand in the manifest
+        told = json_digest([city.name, city.is_synthetic, _collected(city), _sensitive(store, city.key)])
         inputs = {**table_inputs(store, city.key, INPUTS), "city": told}
         _forget_if_gone(store, city.key)
         try:
@@ -96,7 +98,7 @@ def _work(store: Store, city: City, settings: DatasetSettings, inputs: dict[str,
     ledger = _close_ledger(store, city.key, num_released=len(posts))
     samples, labels = _samples(store, city.key, posts, settings.seed)
     version = json_digest([STAGE, CODE_VERSION, settings.model_dump(mode="json"), inputs])[:16]
-    about = _about(city, version, settings, inputs, ledger, samples, labels)
+    about = _about(city, version, settings, inputs, ledger, samples, labels, _sensitive(store, city.key))
     _write(store, city.key, version, settings, samples, labels, about)
     return Outcome(
         counts={"released": len(samples), "classes": len(labels), **about["splits"], **reason_counts(drops)},
@@ -174,9 +176,22 @@ def _sample(post: Any, label: dict[str, Any], split: str) -> Sample:
     )  # fmt: skip
 
 
+def _collected(city: City) -> dict[str, str]:
+    """Who collected the posts live, what for and on which ground; empty where nobody did."""
+    live = live_settings(city)
+    return terms_told(live.terms) if live is not None else {}
+
+
+def _sensitive(store: Store, city: str) -> dict[str, str]:
+    """Which kinds of sensitive places were let in, and why; the version of the list in any case."""
+    record = store.stage_record(city, "pois")
+    about = record.about if record is not None else {}
+    return {name: fact for name, fact in about.items() if name.startswith("sensitive")}
+
+
 def _about(
     city: City, version: str, settings: DatasetSettings, inputs: dict[str, str], ledger: dict[str, int],
-    samples: list[Sample], labels: list[dict[str, Any]],
+    samples: list[Sample], labels: list[dict[str, Any]], sensitive: dict[str, str],
 ) -> dict[str, Any]:  # fmt: skip
     splits = Counter(sample.split for sample in samples)
     in_train = {sample.label for sample in samples if sample.split == "train"}
@@ -187,7 +202,8 @@ def _about(
     return {
         "city": city.key, "city_name": city.name, "is_synthetic": city.is_synthetic, "version": version,
         "schema_version": SCHEMA_VERSION, "settings": settings.model_dump(mode="json"), "inputs": inputs,
-        "ledger": ledger, "num_classes": len(labels), "splits": {name: splits[name] for name in SPLITS},
+        "collected": _collected(city), "sensitive_places": sensitive, "ledger": ledger, "num_classes": len(labels),
+        "splits": {name: splits[name] for name in SPLITS},
         "notes": notes, "passed": all(splits[name] for name in SPLITS),
     }  # fmt: skip
 

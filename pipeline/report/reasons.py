@@ -24,6 +24,18 @@ MEANINGS = {
     "image_missing": "its picture is not in the archive; it is waited for",
     "waiting": "something of the post was missing when the release was made",
     "deleted": "the post was deleted at its source",
+    # posts collected live
+    "private": "only followers may see the account",
+    "opted_out": "its author wants to be left out",
+    "gone": "it was deleted before its pictures were fetched",
+    "media_gone": "its pictures are there no more",
+    "media_expired": "the addresses of its pictures have lapsed; they are asked for again",
+    "media_unreachable": "its pictures could not be fetched; they are asked for again",
+    "not_fetched_yet": "the run ended before its pictures were fetched; the next one goes on",
+    "refused_address": "its picture leads to a place from where none may be taken",
+    "too_many_redirects": "the address of its picture leads on and on",
+    "robots": "the picture's host asks machines to stay away",
+    "encoded_body": "its picture came packed in a way that is not taken",
     # pictures
     "original_gone": "its picture is in the store no more",
     "not_an_image": "what should be its picture is something else, such as a web page",

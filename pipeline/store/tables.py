@@ -18,6 +18,8 @@ from pipeline.records import SCHEMA_VERSION, TABLES, TableSpec
 from pipeline.store.digests import table_digest
 
 Rows: TypeAlias = pa.Table | list[dict[str, object]]
+ROWS_AT_ONCE = 4096
+"""More rows are not held at once where rows are read piece by piece."""
 
 
 class SchemaVersionError(ValueError):
@@ -57,7 +59,7 @@ class Tables:
         # and aborted it at exit (docs/DECISIONS.md)
         files = fs.SubTreeFileSystem(str(self.path(city, name).absolute()), fs.LocalFileSystem())
         asked = [column for column in schema.names if column in wanted or (where is not None and column in str(where))]
-        found = table.to_pyarrow_dataset(filesystem=files).to_batches(columns=asked)
+        found = table.to_pyarrow_dataset(filesystem=files).to_batches(columns=asked, batch_size=ROWS_AT_ONCE)
         # what a merge or delete wrote comes back as string views, which pyarrow does not compare with strings: cast
         read = pa.schema([schema.field(column) for column in asked])
         tables = (pa.Table.from_batches([batch.cast(read)]) for batch in found)

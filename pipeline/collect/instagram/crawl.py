@@ -144,10 +144,14 @@ class Crawl:
 
     def _check_unseen(self, walks: list[Walk]) -> None:
         """Ask for each post that a whole walk did not meet again."""
-        for walk in walks:
-            number = self.journal.walk(walk.location_id).number_all
-            for post_key in self.journal.unseen(walk.location_id, number):
+        numbers = {walk.location_id: self.journal.walk(walk.location_id).number_all for walk in walks}
+        unseen = [key for location_id, number in numbers.items() for key in self.journal.unseen(location_id, number)]
+        for num_asked, post_key in enumerate(unseen):
+            try:
                 self._check(post_key)
+            except (WaitError, BudgetSpentError) as error:
+                self.deferred[f"recheck/{error.reason}"] += len(unseen) - num_asked
+                raise
 
     def _check(self, post_key: str) -> None:
         try:
@@ -183,7 +187,8 @@ class Crawl:
     def _report(self, num_places: int) -> CrawlReport:
         left = self.door.pace.rest_left_s()
         if self.stopped:
-            self.deferred[self.stopped] += num_places - self.num_done - self.deferred.total()
+            of_places = sum(count for reason, count in self.deferred.items() if not reason.startswith("recheck/"))
+            self.deferred[self.stopped] += num_places - self.num_done - of_places
         waiting = [walk.not_before for walk in self.journal.walks() if walk.not_before > self._now()]
         moments = [self._now() + left] if left else waiting
         return CrawlReport(

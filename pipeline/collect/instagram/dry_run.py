@@ -116,8 +116,8 @@ def _at_least(num_to_search: int, kinds: Counter[str], limits: WalkLimits) -> tu
     reasons = []
     if num_to_search:
         reasons.append(
-            f"a search takes 1 to {MOST_SEARCHES} requests, and the places it finds are walked too, a request for every "
-            f"{POSTS_A_PAGE} posts"
+            f"a search takes 1 to {MOST_SEARCHES} requests, and the places it finds are walked too, a "
+            f"request for every {POSTS_A_PAGE} posts"
         )
     if kinds["first"] and not limits.max_posts:
         reasons.append("how many posts a place has is not known before (max_posts_per_place of posts limits it)")

@@ -5,7 +5,7 @@ Law: the terms are checked before anything is opened; one process at a time uses
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from pipeline.collect.instagram.photos import Photos
 from pipeline.collect.instagram.searching import SearchReport, search_city
 from pipeline.collect.instagram.session import open_context
 from pipeline.collect.instagram.settings import LiveSettings, live_settings
-from pipeline.collect.instagram.terms import Terms, check_terms
+from pipeline.collect.instagram.terms import check_terms
 from pipeline.collect.instagram.walk import Walker, WalkLimits
 from pipeline.collect.matching import Matcher, NamedPoint
 from pipeline.collect.pictures import PictureLimits
@@ -33,8 +33,10 @@ from pipeline.collect.taking import Taking
 from pipeline.collect.web.clock import Clock, SystemClock
 from pipeline.collect.web.retries import Retries
 from pipeline.store import Store
+from pipeline.store.store import StageBusyError
 
 LIVE = "live"
+SESSION = ("instagram", "session")
 LOCK_PATIENCE_S = 6 * 3600.0
 PICTURE_DEADLINE_S = 60.0
 PICTURE_TRIES = 3
@@ -65,11 +67,6 @@ def pace_limits(live: LiveSettings) -> PaceLimits:
     return PaceLimits(per_minute=live.reads_per_minute, per_hour=live.reads_per_hour)
 
 
-def terms_of(live: LiveSettings) -> Terms:
-    """What the person who collects declares."""
-    return Terms(purpose=live.purpose, legal_basis=live.legal_basis, contact=live.contact)
-
-
 @contextmanager
 def open_journal(store: Store, city: str) -> Iterator[Journal]:
     """The journal of a city."""
@@ -87,12 +84,12 @@ def open_door(
         StageError: the terms were not accepted, or the cookie file is no good.
         StageBusyError: another process has held the session for hours.
     """
-    check_terms(terms_of(live))
+    check_terms(live.terms)
     path = cookies_path()
     cookies = read_cookies(path, tools.clock.now()) if path is not None else None
     base = instagram_url()
     with (
-        store.lock("instagram", "session", timeout_s=LOCK_PATIENCE_S),
+        _session_lock(store),
         closing(Pace(pace_path(store), tools.clock, pace_limits(live))) as pace,
     ):
         context = open_context(
@@ -103,6 +100,18 @@ def open_door(
                 context=context, base=base, pace=pace, clock=tools.clock, cool_downs_s=live.cool_downs_s,
                 max_requests=max_requests, timeout_s=live.request_timeout_s, retries=tools.retries,
             )  # fmt: skip
+
+
+@contextmanager
+def _session_lock(store: Store) -> Iterator[None]:
+    """Hold the account; say so where another process has it and this one waits."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(store.lock(*SESSION))
+        except StageBusyError:
+            log.info("another run is collecting from Instagram: waiting until it is done")
+            held.enter_context(store.lock(*SESSION, timeout_s=LOCK_PATIENCE_S))
+        yield
 
 
 def search(
@@ -117,7 +126,7 @@ def search(
         if not to_search:
             return SearchReport()
         if cookies_path() is None:
-            check_terms(terms_of(live))
+            check_terms(live.terms)
             return SearchReport(deferred={"login_required": len(to_search)})
         with open_door(store, live, tools, max_requests=max_requests) as door:
             return search_city(city.key, journal, door, to_search, matcher, tools.clock)

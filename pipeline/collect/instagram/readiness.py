@@ -10,7 +10,7 @@ from typing import Literal
 from pipeline.cities import City, CityError
 from pipeline.collect.instagram.addresses import INSTAGRAM_URL, URL_VARIABLE, instagram_url
 from pipeline.collect.instagram.cookie_files import COOKIES_VARIABLE, NEEDED, TO_GO_ON, cookies_path, read_cookies
-from pipeline.collect.instagram.live import pace_limits, terms_of
+from pipeline.collect.instagram.live import pace_limits
 from pipeline.collect.instagram.settings import LiveSettings, live_settings
 from pipeline.collect.instagram.status import pace_status
 from pipeline.collect.instagram.terms import PRIVACY_VERSION, check_terms
@@ -88,7 +88,7 @@ def _section(city: City, live: LiveSettings) -> Check:
 
 def _terms(city: City, live: LiveSettings) -> Check:
     try:
-        check_terms(terms_of(live))
+        check_terms(live.terms)
     except StageError as error:
         return wrong(f"terms of {city.key}", error)
     told = f"docs/PRIVACY.md of {PRIVACY_VERSION} was read; purpose, legal basis and contact are filled in"

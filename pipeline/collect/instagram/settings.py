@@ -3,6 +3,7 @@
 from pydantic import Field, ValidationError
 
 from pipeline.cities import City, CityError, Settings, told_errors
+from pipeline.collect.instagram.terms import Terms
 
 
 class LiveSettings(Settings):
@@ -18,6 +19,11 @@ class LiveSettings(Settings):
         description="rests after being throttled once, twice, ...; after the last the run ends politely",
     )
     request_timeout_s: float = Field(30, gt=0, description="for one answer to begin")
+
+    @property
+    def terms(self) -> Terms:
+        """What the person who collects declares."""
+        return Terms(purpose=self.purpose, legal_basis=self.legal_basis, contact=self.contact)
 
 
 def live_settings(city: City) -> LiveSettings | None:

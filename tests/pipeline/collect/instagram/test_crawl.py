@@ -1,6 +1,8 @@
 """The crawl: all posts of all places once, whatever happens on the way, and nobody is hammered."""
 
 import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from pipeline.collect.leaving import leave
 from pipeline.collect.web.errors import HumanError
 from pipeline.stage import StageError
+from pipeline.store.store import StageBusyError
 from tests.fakes.http_server import Answer, changed
 from tests.fakes.instagram_server import FakeInstagram
 from tests.fakes.live_town import LiveTown
@@ -120,6 +123,16 @@ class TestRefresh:
         assert (row["state"], row["caption"], row["hashtags"], row["image_digests"]) == ("deleted", "", [], [])
         assert report.counts["deleted"] == sum(row["state"] == "deleted" for row in town.posts().values()) > 0
 
+    def test_a_budget_that_ends_among_old_posts_names_how_many_wait(self, town, instagram):
+        town.collect()
+        pks = [pk for pk in instagram.world.shown("1000") if town.key(pk) in town.posts()][:3]
+        for pk in pks:
+            instagram.world.remove(pk)
+        town.clock.pass_by(timedelta(days=31).total_seconds())
+        report = town.collect(max_requests=7)
+        assert "recheck/request_budget 2" in report.record.notes[0]
+        assert town.collect().counts["deleted"] == 3
+
     def test_a_whole_walk_asks_for_no_post_that_it_has_met(self, town, instagram):
         town.collect()
         town.clock.pass_by(timedelta(days=31).total_seconds())
@@ -202,7 +215,7 @@ class TestPressure:
     )
     def test_what_only_a_person_can_mend_ends_the_run_at_the_first_request(self, town, instagram, answer):
         instagram.fail(PAGES, answer, times=None)
-        with pytest.raises(HumanError, match="MRLF_INSTAGRAM_COOKIES|cookies anew"):
+        with pytest.raises(HumanError, match=r"MRLF_INSTAGRAM_COOKIES|cookies anew"):
             town.collect()
         assert instagram.count() == 1
 
@@ -464,6 +477,24 @@ class TestLimits:
             town.collect()
         assert "town: place 2 of 2, Harbour Museum 1: begins" in caplog.text
         assert "town: place 2 of 2: 60 new posts" in caplog.text
+
+
+class TestTwoAtOnce:
+    @pytest.mark.fault("I6")
+    def test_a_second_run_waits_until_the_account_is_free(self, town, instagram, caplog):
+        with ThreadPoolExecutor() as pool, caplog.at_level(logging.INFO, logger="mrlf"):
+            with town.store.lock("instagram", "session"):
+                second = pool.submit(town.collect)
+                while "another run is collecting" not in caplog.text:
+                    time.sleep(0.01)
+                assert instagram.count() == 0
+            assert second.result(timeout=60).counts["seen"] == 120
+
+    @pytest.mark.fault("I6")
+    def test_a_second_run_of_the_same_city_is_refused_at_once(self, town, instagram):
+        with town.store.lock("town", "posts"), pytest.raises(StageBusyError, match="another process"):
+            town.collect()
+        assert instagram.count() == 0
 
 
 class TestAnonymous:
