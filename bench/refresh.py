@@ -61,6 +61,7 @@ def main() -> None:
         town.find()
         full = collect(town, server)
         show("full crawl", full)
+        assert full.num_new == sizes.places * sizes.posts, "a full crawl takes everything"
         refreshes = [refresh(town, server, sizes.places, sizes.posts // 100) for _ in range(sizes.rounds)]
     worst = Cost(**{name: max(getattr(cost, name) for cost in refreshes) for name in Cost.__dataclass_fields__})
     ratios = {

@@ -32,6 +32,7 @@ from pipeline.collect.places import PlacesSettings, build_places
 from pipeline.collect.pois import PoisSettings, build_pois
 from pipeline.collect.posts import PostsSettings, build_posts
 from pipeline.collect.web.retries import Retries
+from pipeline.stage import StageReport
 from pipeline.store import Store
 from tests.fakes.live_town import LiveTown
 
@@ -64,6 +65,29 @@ def main() -> None:
     for law, is_kept in laws.items():
         print(f"  {'kept  ' if is_kept else 'BROKEN'} {law}")
     sys.exit(0 if all(laws.values()) else 1)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is needed to collect a town, in this process or another one."""
+
+    root: Path
+    city: City
+    pois: Path
+
+    @classmethod
+    def of(cls, town: LiveTown, name: str) -> "Job":
+        """The town, over a store of this name."""
+        pois = town.folder / "pois.json"
+        pois.write_text(json.dumps(town.pois))
+        return cls(town.folder / name, town.city, pois)
+
+    def run(self, tools: Tools) -> StageReport:
+        """The stages pois, places and posts; what the last one tells."""
+        store = Store(self.root)
+        build_pois(store, self.city, PoisSettings(file=self.pois, max_pois=1000))
+        build_places(store, self.city, PlacesSettings(max_requests=None), tools)
+        return build_posts(store, self.city, PostsSettings(max_requests=None), tools)
 
 
 # failures
@@ -132,10 +156,10 @@ def soak_in_failures(num_places: int, num_posts: int) -> dict[str, bool]:
 
 def run_until_done(town: LiveTown) -> int:
     """Run all stages until nothing waits any more; how many runs it took."""
+    job = Job.of(town, town.store.root.name)
     for number in range(1, MOST_RUNS + 1):
         try:
-            town.find(max_requests=None)
-            report = town.collect(max_requests=None)
+            report = job.run(town.tools)
         except ValueError as error:
             print(f"  run {number:2}: {error}")
             continue
@@ -181,35 +205,17 @@ def show_memory(memory: Memory) -> None:
 # kills
 
 
-@dataclass(frozen=True)
-class Job:
-    """What a process needs to collect a town."""
-
-    root: Path
-    city: City
-    pois: Path
-
-    def run(self) -> None:
-        """The stages pois, places and posts, at the machine's clock."""
-        store, tools = Store(self.root), Tools(retries=RETRIES)
-        build_pois(store, self.city, PoisSettings(file=self.pois))
-        build_places(store, self.city, PlacesSettings(), tools)
-        build_posts(store, self.city, PostsSettings(max_requests=None), tools)
-
-
 def collect_job(job: Job, begun: Connection) -> None:
     """In a process of its own: tell that the imports are done, then collect."""
     begun.send(True)
-    job.run()
+    job.run(Tools(retries=RETRIES))
 
 
 def soak_in_kills(num_places: int, num_posts: int, num_kills: int) -> dict[str, bool]:
     """Collect a world once undisturbed and once under kills."""
     with LiveServer() as server, bench_town(server, num_places=num_places, num_posts=num_posts) as town:
         print(f"\nkills: {num_places} places of {num_posts} posts, {num_kills} SIGKILLs")
-        pois = town.folder / "pois.json"
-        pois.write_text(json.dumps(town.pois))
-        quiet, killed = (Job(town.folder / name, town.city, pois) for name in ("quiet", "killed"))
+        quiet, killed = Job.of(town, "quiet"), Job.of(town, "killed")
         seconds = run_to_end(quiet)
         expected, undisturbed = tables_of(town, quiet), server.seen()
         server.forget()

@@ -1,16 +1,19 @@
 """A live city in Dagster: the same crawl as on the command line, and what a person sees of it there."""
 
 import json
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from assets.collect.places import places
 from assets.collect.pois import pois
 from assets.collect.posts import posts
-from tests.assets.helpers import checks, failures, materialize, metadata, write_cities
+from tests.assets.helpers import checks, dagster, failures, materialize, metadata, write_cities
 from tests.fakes.http_server import Answer
+from tests.fakes.instagram_media import media
 from tests.fakes.instagram_server import FakeInstagram
-from tests.fakes.live_town import LiveTown
+from tests.fakes.live_town import LiveTown, environment, write_cookies
 
 WAIT = {"message": "Please wait a few minutes before you try again.", "status": "fail"}
 
@@ -64,3 +67,32 @@ def test_what_only_a_person_can_mend_is_told_without_a_second_try(run, town, ins
     assert "checkpoint" in failures(result)
     assert "Traceback" not in failures(result)
     assert instagram.count() == 1
+
+
+CANARIES = ("canarykey", "canarysession", "canarytoken", "4242424242")
+
+
+def text_of(path: Path) -> bytes:
+    """The bytes of a file; of a Parquet file the values, since those are packed."""
+    return repr(pq.read_table(path).to_pylist()).encode() if path.suffix == ".parquet" else path.read_bytes()
+
+
+@pytest.mark.fault("D1")
+@pytest.mark.parametrize("has_trouble", [False, True])
+def test_no_secret_and_no_name_of_an_account_is_anywhere(town, instagram, dagster_home, tmp_path, has_trouble):
+    world = instagram.world
+    world.session_id, world.csrf_token, world.user_id = CANARIES[1:]
+    cookies = write_cookies(tmp_path / "canary.json", world.cookies())
+    if has_trouble:
+        instagram.fail("sections", Answer.json({"message": "checkpoint_required", "status": "fail"}, 400), times=None)
+    variables = environment(instagram, cookies) | {"FOURSQUARE_API_KEY": CANARIES[0]}
+    variables["MRLF_CITIES"] = str(tmp_path / "cities.yaml")
+    command = ["asset", "materialize", "--select", "*posts", "--partition", "melbourne"]
+    told = dagster({**dagster_home, **variables}, *command)
+    assert (told.returncode == 0) is not has_trouble
+    users = [media(world, pk)["user"] for place in world.places.values() for pk in world.shown(place.location_id)]
+    words = [*CANARIES, *{user["username"] for user in users}, *{user["full_name"] for user in users}]
+    files = [path for root in ("data", "dagster") for path in (tmp_path / root).rglob("*") if path.is_file()]
+    assert len(files) > 50 and instagram.count("sections") > 0
+    texts = {path: text_of(path) for path in files} | {"output": (told.stdout + told.stderr).encode()}
+    assert [(where, word) for where, text in texts.items() for word in words if word.encode() in text] == []

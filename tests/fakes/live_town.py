@@ -121,5 +121,3 @@ class LiveTown:
 
 
 NAMES = ("Lighthouse", "Harbour Museum", "Fish Market", "Botanic Garden", "Old Theatre", "Castle", "Observatory")
-
-

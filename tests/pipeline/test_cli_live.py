@@ -203,6 +203,8 @@ def test_ctrl_c_is_one_sentence_and_the_next_run_goes_on(fakeville):
 
 @pytest.mark.fault("D1")
 def test_no_secret_is_told_or_written(fakeville, caplog):
+    fakeville.instagram.world.user_id = "7700100000042017"  # long enough not to stand somewhere by chance
+    write_fakeville(fakeville.folder, fakeville.instagram.world)
     commands = [
         ("doctor", CITY), ("collect", CITY, "--dry-run"), ("collect", CITY, "--max-requests", "14"),
         ("status", CITY), ("collect", CITY), ("doctor", CITY, "--try", "5000"), ("settings", CITY), ("pois", CITY),
