@@ -64,7 +64,7 @@ def opt_out(
     entries: Annotated[
         list[str],
         typer.Argument(
-            metavar="ENTRY...",
+            metavar="ENTRY",
             help="An account's id or @name, a post's id or shortcode, or the address of either; - reads lines.",
         ),
     ],

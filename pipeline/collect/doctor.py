@@ -20,11 +20,13 @@ from urllib.parse import urlsplit
 from pipeline.cities import City, CityError, cities_path, load_cities
 from pipeline.collect.foursquare.client import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE, base_url, key_from_environment
 from pipeline.collect.instagram.addresses import instagram_url
-from pipeline.collect.instagram.readiness import Check, address_check, cookie_check, live_checks, pace_check, wrong
+from pipeline.collect.instagram.readiness import Check, live_checks, section_checks, shared_checks, wrong
 from pipeline.collect.opt_out import OptOut
 from pipeline.collect.poi_sources import PoisSettings
+from pipeline.collect.posts import PostsSettings
 from pipeline.collect.pseudonyms import KEY_FILE, load_opt_out_pseudonyms
 from pipeline.collect.pseudonyms import KEY_VARIABLE as PSEUDONYM_VARIABLE
+from pipeline.collect.sources import archive_folder
 from pipeline.stage import StageError
 from pipeline.store import Store
 
@@ -40,11 +42,13 @@ Dial: TypeAlias = Callable[[tuple[str, int], float], socket.socket]
 
 def examine(store: Store, city: City | None, now: datetime, *, dial: Dial | None) -> list[Check]:
     """Everything that was looked at, for one city or for all; `dial` None leaves the network alone."""
-    checks = [_versions(), _data(store), _cities(), pseudonym_check(store), *_foursquare(city)]
+    cities, all_cities = _cities()
+    checks = [_versions(), _data(store), cities, pseudonym_check(store), *_foursquare(city)]
     if city is not None:
-        checks += live_checks(store, city, now)
+        checks += [*live_checks(store, city, now), *_archive(store, city)]
     else:
-        checks += [address_check(), cookie_check(now), pace_check(store, now)]
+        checks += [check for one in all_cities if one.live is not None for check in section_checks(one)]
+        checks += shared_checks(store, now)
     checks += [_opt_out(store), _weights(city)]
     return checks + (_reachable(city, dial) if dial is not None else [])
 
@@ -113,15 +117,15 @@ def _data(store: Store) -> Check:
     return Check(topic=topic, state="ok", told=told)
 
 
-def _cities() -> Check:
+def _cities() -> tuple[Check, list[City]]:
     topic = "cities"
     try:
         cities = load_cities()
     except CityError as error:
-        return wrong(topic, error)
+        return wrong(topic, error), []
     live = [key for key, city in cities.items() if city.live is not None]
     told = f"{len(cities)} in {cities_path()}, collected live: {', '.join(live) or 'none'}"
-    return Check(topic=topic, state="ok", told=told)
+    return Check(topic=topic, state="ok", told=told), list(cities.values())
 
 
 def _foursquare(city: City | None) -> list[Check]:
@@ -135,6 +139,22 @@ def _foursquare(city: City | None) -> list[Check]:
         return [*checks, wrong("Foursquare's address", error)]
     other = "" if url == DEFAULT_URL else f" ({URL_VARIABLE}), which is not Foursquare"
     return [*checks, Check(topic="Foursquare's address", state="ok", told=url + other)]
+
+
+def _archive(store: Store, city: City) -> list[Check]:
+    """The folder of posts of a city that is neither live nor made up."""
+    topic = "archive of posts"
+    if city.live is not None or city.demo is not None:
+        return []
+    try:
+        folder = archive_folder(store, city, city.settings("posts", PostsSettings))
+    except (StageError, CityError) as error:
+        return [wrong(topic, error)]
+    if folder is None or not folder.is_dir():
+        return [
+            Check(topic=topic, state="wrong", told=f"there is no folder {folder}: look at cities.yaml", stops=True)
+        ]
+    return [Check(topic=topic, state="ok", told=str(folder))]
 
 
 def _opt_out(store: Store) -> Check:

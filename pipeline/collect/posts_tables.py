@@ -69,11 +69,13 @@ def put_archive(store: Store, city: str, found: ArchivePosts, *, beside: Journal
         return
     if not found.num_entries and not _has_archive_rows(store, city):
         return  # the journal has carried its own rows over already
+    given = beside.give_up([*found.drops, *(post["post_key"] for post in found.posts)])
+    store.tables.remove(city, "posts", "post_key", set(given))
     store.tables.merge(city, "images", list(found.images.values()))
     store.tables.replace(city, "posts", found.posts, where=OF_ARCHIVE)
     ours = f"stage = '{STAGE}'"
     drops = [{"post_key": key, "stage": STAGE, "reason": reason} for key, reason in found.drops.items()]
-    drops += [ledger_row(post) for post in beside.outcomes("dropped") if post["post_key"] not in found.drops]
+    drops += [ledger_row(post) for post in beside.outcomes("dropped")]
     waiting = [deferred_row({"post_key": key, "reason": why, "not_before": 0}) for key, why in found.deferred.items()]
     waiting += [deferred_row(post) for post in beside.outcomes("deferred")]
     store.tables.replace(city, "drops", drops, where=ours)

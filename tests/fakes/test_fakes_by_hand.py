@@ -35,7 +35,7 @@ def test_what_is_printed_leads_to_the_fakes_and_ctrl_c_ends_them(tmp_path):
     fakes.send_signal(signal.SIGINT)
     ended, _ = fakes.communicate(timeout=20)
     assert fakes.returncode == 0
-    assert re.search(r"Instagram +GET /explore/locations/\.\.\. +1\n", ended)
+    assert re.search(r"Instagram +GET /explore/locations/\.\.\./ +1\n", ended)
 
 
 @pytest.mark.parametrize("num_places", [1, 6, 40])

@@ -212,6 +212,7 @@ def test_no_secret_is_told_or_written(fakeville, caplog):
     told = "".join(fakeville.mrlf(*words).output for words in commands) + caplog.text
     written = [path.read_bytes() for path in fakeville.data.rglob("*") if path.is_file()]
     written += [_of_parquet(path) for path in fakeville.data.rglob("*.parquet")]
+    assert [data for data in written if b"Harbour Museum" in data], "the search sees what is written"
     cookies = fakeville.instagram.world.cookies()
     for secret in (KEY, *cookies.values()):
         assert secret not in told, "a secret was printed"

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -16,7 +17,7 @@ from pipeline.collect.instagram.addresses import AllowedHosts, instagram_url
 from pipeline.collect.instagram.cookie_files import cookies_path, read_cookies
 from pipeline.collect.instagram.crawl import Crawl, CrawlReport
 from pipeline.collect.instagram.door import InstagramDoor
-from pipeline.collect.instagram.emptying import BATCH, empty_journal
+from pipeline.collect.instagram.emptying import BATCH, STAGE, empty_journal
 from pipeline.collect.instagram.journal import Journal, State, StoredPost
 from pipeline.collect.instagram.media import MediaFetcher
 from pipeline.collect.instagram.pace import Pace, PaceLimits, rate_controller
@@ -37,6 +38,7 @@ from pipeline.store.store import StageBusyError
 
 LIVE = "live"
 SESSION = ("instagram", "session")
+BARE: State = "bare"
 LOCK_PATIENCE_S = 6 * 3600.0
 PICTURE_DEADLINE_S = 60.0
 PICTURE_TRIES = 3
@@ -201,19 +203,22 @@ def _note_elsewhere(store: Store, city: str, journal: Journal) -> None:
         return  # nobody but us has written since
     columns = ["post_key", "location_id", "source", "state", "image_digests"]
     rows = (row for batch in store.tables.batches(city, "posts", columns) for row in batch.to_pylist())
-    journal.note_elsewhere((row["post_key"], row["location_id"], _state_elsewhere(row)) for row in rows)
+    posts = ((row["post_key"], row["location_id"], _state_elsewhere(row)) for row in rows)
+    of_stage = store.tables.batches(city, "drops", ["post_key"], where=pc.field("stage") == STAGE)
+    dropped = ((key, "", BARE) for batch in of_stage for key in batch["post_key"].to_pylist())
+    journal.note_elsewhere(chain(posts, dropped))
     batches = store.tables.batches(city, "images", ["digest"])
     journal.note_known_images(digest for batch in batches for digest in batch["digest"].to_pylist())
 
 
 def _tables_now(store: Store, city: str) -> str:
-    return f"posts {store.tables.version(city, 'posts')}, images {store.tables.version(city, 'images')}"
+    return ", ".join(f"{name} {store.tables.version(city, name)}" for name in ("posts", "images", "drops"))
 
 
 def _state_elsewhere(row: Mapping[str, object]) -> State:
     if row["source"] == LIVE:  # of a journal that was lost
         return "gone" if row["state"] == "deleted" else "kept"
-    return "known" if row["image_digests"] else "bare"
+    return "known" if row["image_digests"] else BARE
 
 
 def rematch(store: Store, city: str, poi_of_location: Mapping[str, str]) -> dict[str, str]:

@@ -37,14 +37,28 @@ def wrong(topic: str, error: Exception, *, stops: bool = True) -> Check:
 
 def live_checks(store: Store, city: City, now: datetime) -> list[Check]:
     """Everything that the live collection of a city needs; the section `live:` alone where it has none."""
+    checks = section_checks(city)
+    return checks if len(checks) == 1 else [*checks, *shared_checks(store, now)]
+
+
+def section_checks(city: City) -> list[Check]:
+    """The section `live:` of a city, and the terms that it declares."""
+    topic = f"live section of {city.key}"
     try:
         live = live_settings(city)
     except CityError as error:
-        return [wrong(f"live section of {city.key}", error)]
+        return [wrong(topic, error)]
     if live is None:
-        told = "there is none: its posts come from an archive (docs/LIVE.md tells how to collect live)"
-        return [Check(topic=f"live section of {city.key}", state="missing", told=told)]
-    return [_section(city, live), _terms(city, live), cookie_check(now), address_check(), pace_check(store, now)]
+        told = "there is none: Instagram is not asked for this city (docs/LIVE.md tells how to collect live)"
+        return [Check(topic=topic, state="missing", told=told)]
+    limits = pace_limits(live)
+    told = f"at most {limits.per_minute:,} requests a minute and {limits.per_hour:,} an hour"
+    return [Check(topic=topic, state="ok", told=told), _terms(city, live)]
+
+
+def shared_checks(store: Store, now: datetime) -> list[Check]:
+    """What all live cities share: the session, the address and the pace."""
+    return [cookie_check(now), address_check(), pace_check(store, now)]
 
 
 def cookie_check(now: datetime) -> Check:
@@ -78,12 +92,6 @@ def pace_check(store: Store, now: datetime) -> Check:
         return wrong("pace", error)
     rest = f"; everything rests until {pace.rest_until:%Y-%m-%d %H:%M} UTC" if pace.rest_until else "; no rest"
     return Check(topic="pace", state="ok", told=f"{pace.num_requests} requests to Instagram in the last hour{rest}")
-
-
-def _section(city: City, live: LiveSettings) -> Check:
-    limits = pace_limits(live)
-    told = f"at most {limits.per_minute:,} requests a minute and {limits.per_hour:,} an hour"
-    return Check(topic=f"live section of {city.key}", state="ok", told=told)
 
 
 def _terms(city: City, live: LiveSettings) -> Check:

@@ -66,6 +66,8 @@ class Walker:
             walk = self.journal.walk(walk.location_id)
             if walk.num_pages and walk.cursor is None:  # the last run was killed just here
                 return self._end(walk, FIRST_LOOK if walk.road == "page" else "")
+            if walk.num_pages and self._is_enough(walk):  # or here
+                return self._end(walk, "")
             reason = self._step(walk)
             if reason is not None:
                 return self._end(self.journal.walk(walk.location_id), reason)

@@ -90,6 +90,15 @@ def test_where_all_is_well_nothing_stops_the_city(store, environment):
         pytest.param(
             {"MRLF_INSTAGRAM_COOKIES": "/nowhere"}, {}, "cookie file", "wrong", "there is no", id="no cookie file"
         ),
+        pytest.param({}, {"live": None}, "archive", "wrong", "no source of posts", id="neither live nor an archive"),
+        pytest.param(
+            {},
+            {"live": None, "posts": {"archive": "/nowhere"}},
+            "archive",
+            "wrong",
+            "no folder /nowhere",
+            id="an archive that is not there",
+        ),
         pytest.param({}, {"pois": {"fiel": "x"}}, "stage pois", "wrong", "fiel", id="misspelt setting"),
     ],
 )
@@ -105,7 +114,7 @@ def test_what_stops_a_city_is_named_with_what_to_do(store, environment, variable
     [
         pytest.param({"MRLF_INSTAGRAM_COOKIES": None}, {}, "cookie file", "first look", id="a visitor"),
         pytest.param({"MRLF_PSEUDONYM_KEY": None}, {}, "pseudonym key", "back it up", id="no secret yet"),
-        pytest.param({}, {"live": None}, "live section", "an archive", id="not live"),
+        pytest.param({}, {"live": None}, "live section", "not asked", id="not live"),
         pytest.param(
             {"FOURSQUARE_API_KEY": None}, {"pois": {"file": "a.csv"}}, "Foursquare's key", "is not set", id="a file"
         ),
@@ -165,6 +174,19 @@ def test_a_key_in_the_private_folder_is_found(store, environment):
     environment(MRLF_PSEUDONYM_KEY=None)
     load_pseudonyms(store, city())
     assert check(examine(store, city(), NOW, dial=None), "pseudonym key").state == "ok"
+
+
+def test_without_a_city_the_terms_of_all_live_cities_are_looked_at(store, environment, tmp_path):
+    path = tmp_path / "cities.yaml"
+    place = "latitude: 1, longitude: 1, radius_km: 1"
+    path.write_text(f"cities: {{a: {{name: A, {place}, live: {{}}}}, b: {{name: B, {place}}}}}")
+    environment(MRLF_CITIES=str(path))
+    checks = examine(store, None, NOW, dial=None)
+    assert check(checks, "cities").told.endswith("collected live: a")
+    assert "fill in purpose, legal_basis, contact" in check(checks, "terms of a").told
+    assert not [told for told in checks if told.topic.endswith("of b")]
+    path.write_text("cities: 1")
+    assert check(examine(store, None, NOW, dial=None), "cities").state == "wrong"
 
 
 @pytest.mark.fault("D1")

@@ -18,8 +18,15 @@ class Posts(Disk):
         return row[0] if row else None
 
     def holds(self, post_key: str) -> bool:
-        """Whether the post is one of the journal's own that is or was taken."""
-        return self.state(post_key) in ("waiting", "kept", "deferred", "gone")
+        """Whether the journal has the post with its pictures, or knows that it is gone: nobody else is to take it."""
+        return self.state(post_key) in ("waiting", "kept", "gone")
+
+    def give_up(self, post_keys: Iterable[str]) -> list[str]:
+        """Leave posts that were dropped or deferred to another source that has them; the keys of those."""
+        given = [key for key in post_keys if self.state(key) in ("dropped", "deferred")]
+        with self.transaction():
+            self._disk.executemany("DELETE FROM posts WHERE post_key = ?", [(key,) for key in given])
+        return given
 
     def waiting(self, now: float, limit: int) -> list[StoredPost]:
         """Posts whose pictures are to be fetched: new ones, and deferred ones whose time has come."""

@@ -127,10 +127,9 @@ def pages(requests: list[Request]) -> Counter[Page]:
     return Counter([*firsts, *behind])
 
 
-@pytest.fixture(scope="module")
-def workshop(tmp_path_factory) -> Iterator[tuple[LiveTown, Path]]:
-    """Two places whose posts have a video, a lapsed picture and one carousel among them; they were found."""
-    folder = tmp_path_factory.mktemp("kills")
+@contextmanager
+def found_town(folder: Path) -> Iterator[LiveTown]:
+    """Two places whose posts have a video, a lapsed picture and a carousel among them; they were found."""
     with FakeInstagram() as instagram, pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("MRLF_PSEUDONYM_KEY", "5a" * 32)
         in_small_steps(monkeypatch)
@@ -144,7 +143,7 @@ def workshop(tmp_path_factory) -> Iterator[tuple[LiveTown, Path]]:
         instagram.world.change(first[7], is_videos=(False, False))
         instagram.fail(f"/media/{first[4]}_", EXPIRED, times=None)
         town.find()
-        yield town, folder
+        yield town
 
 
 @dataclass
@@ -189,44 +188,59 @@ def first_looks(town: LiveTown, begun: datetime) -> Counter[Page]:
 
 
 @pytest.fixture(scope="module")
-def first_crawl(workshop) -> Crawled:
+def first_crawl(tmp_path_factory) -> Iterator[Crawled]:
     """The first crawl over both places."""
-    town, folder = workshop
-    shutil.copytree(town.store.root, folder / "first")
-    return crawl_and_copy(with_store(town, folder / "first", FakeClock()), folder / "first-kills")
+    folder = tmp_path_factory.mktemp("first")
+    with found_town(folder) as town:
+        yield crawl_and_copy(town, folder / "kills")
 
 
 @pytest.fixture(scope="module")
-def later_crawl(workshop, first_crawl) -> Crawled:
+def later_crawl(tmp_path_factory) -> Iterator[Crawled]:
     """Everything passed once more, a month later: new posts, posts that are gone, a lapsed picture that came back."""
-    town, folder = workshop
-    shutil.copytree(first_crawl.town.store.root, folder / "later")
-    world = town.server.world
-    town.server.faults.clear()
-    for location_id in world.places:
-        world.remove(world.places[location_id].pks[8])
-    for _ in range(PAGE_SIZE + 1):
-        world.add_post("1001")
-    crawled = with_store(town, folder / "later", FakeClock(START + timedelta(days=31)))
-    return crawl_and_copy(crawled, folder / "later-kills")
+    folder = tmp_path_factory.mktemp("later")
+    with found_town(folder) as town:
+        town.collect()
+        world = town.server.world
+        town.server.faults.clear()
+        for location_id in world.places:
+            world.remove(world.places[location_id].pks[8])
+        for _ in range(PAGE_SIZE + 1):
+            world.add_post("1001")
+        month_later = with_store(town, town.store.root, FakeClock(START + timedelta(days=31)))
+        yield crawl_and_copy(month_later, folder / "kills")
 
 
 @pytest.mark.fault("I5")
 @pytest.mark.fault("S1")
-@pytest.mark.parametrize("after", list(WRITES))
-class TestKilledAfterAny:
-    """Each test goes through all writes of a kind."""
+class TestKilledAnywhere:
+    """Each test goes through all writes of a kind, in a page and across pages."""
 
-    def test_write_of_a_first_crawl_it_ends_as_if_nothing_had_been(self, after, first_crawl):
+    @pytest.mark.parametrize("after", list(WRITES))
+    def test_a_first_crawl_goes_on_and_ends_as_if_nothing_had_been(self, after, first_crawl):
         kills = [kill for kill in first_crawl.kills if kill.after == after]
         assert kills
         for kill in kills:
             first_crawl.goes_on(kill)
-        print(after, len(kills))
 
-    def test_write_of_a_later_crawl_it_ends_as_if_nothing_had_been(self, after, later_crawl):
+    @pytest.mark.parametrize("after", ["answer", "journal", "table", "record"])
+    def test_a_later_crawl_goes_on_and_ends_as_if_nothing_had_been(self, after, later_crawl):
         kills = [kill for kill in later_crawl.kills if kill.after == after]
         assert kills
         for kill in kills:
             later_crawl.goes_on(kill)
-        print(after, len(kills), later_crawl.expected, later_crawl.pages)
+
+    def test_a_copy_is_there_for_every_post_page_and_batch(self, first_crawl):
+        counted = Counter(kill.after for kill in first_crawl.kills)
+        assert counted["picture"] == 2 * NUM_POSTS - 2 + 1  # a video, a lapsed one; two of a carousel
+        assert counted["ids"] == 2 * 3  # pages
+        assert counted["table"] >= 2 * 3  # more than one batch of the tables
+
+
+@pytest.mark.fault("I5")
+def test_a_limit_of_posts_holds_over_a_kill(tmp_path):
+    with found_town(tmp_path) as town:
+        crawled = crawl_and_copy(town, tmp_path / "kills", max_posts_per_place=PAGE_SIZE)
+        for kill in crawled.kills:
+            if kill.after == "journal":
+                crawled.goes_on(kill)
