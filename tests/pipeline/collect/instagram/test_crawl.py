@@ -236,9 +236,7 @@ class TestPressure:
         assert len(town.posts()) > 40, "what was collected is in the tables"
 
     @pytest.mark.fault("I2")
-    def test_a_visitor_who_is_sent_to_the_login_page_is_told_to_sign_in(
-        self, store, tmp_path, instagram, monkeypatch
-    ):
+    def test_a_visitor_who_is_sent_to_the_login_page_is_told_to_sign_in(self, store, tmp_path, instagram, monkeypatch):
         town = LiveTown(store, tmp_path / "town", instagram, monkeypatch)
         town.find()
         monkeypatch.delenv("MRLF_INSTAGRAM_COOKIES")
