@@ -3,6 +3,7 @@ kill would leave it, and another run goes on from each copy with nothing in memo
 """
 
 import copy
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -101,6 +102,7 @@ def in_small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "BATCH", 8)
     monkeypatch.setattr(photos, "GROUP", 4)
     monkeypatch.setattr(photos, "NUM_THREADS", 1)
+    monkeypatch.setattr(os, "fsync", lambda handle: None)  # a kill is no power cut
 
 
 def with_store(town: LiveTown, root: Path, clock: FakeClock) -> LiveTown:
