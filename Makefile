@@ -47,8 +47,8 @@ lint: setup  ## style, format and types
 ui: setup  ## open Dagster on http://127.0.0.1:3000
 	@$(ACTIVATE) && deploy/ui
 
-bench: setup  ## run one benchmark: make bench NAME=demo|definitions|epoch
-	@test -n "$(NAME)" || { echo "which one? make bench NAME=demo|definitions|epoch"; exit 2; }
+bench: setup  ## run one benchmark: make bench NAME=demo|definitions|epoch|crawl|refresh|soak
+	@test -n "$(NAME)" || { echo "which one? make bench NAME=demo|definitions|epoch|crawl|refresh|soak"; exit 2; }
 	@$(ACTIVATE) && python -m bench.$(NAME)
 
 faults: setup  ## run the fault suite and print a table of its cases

@@ -25,6 +25,8 @@ OF_ARCHIVE = "source <> 'live'"
 FEW = 5
 """How a note begins that tells of a run which another one is to go on with."""
 
+LOOKS = "a visitor sees the first posts of a place only"
+SIGN_IN = "with the cookies of an account (MRLF_INSTAGRAM_COOKIES) all are collected"
 WHAT_TO_DO = {
     "unmatched_place": "widen the matching of stage places, or add lines to its overrule file",
     "no_place": "only posts that carry a location can be used",
@@ -113,19 +115,22 @@ def told_of_run(done: StageReport, report: CrawlReport | None) -> StageReport:
     """The same with what this very run came to at Instagram, also where the tables are `reused`."""
     if report is None:
         return done
-    notes = [note for note in done.record.notes if not note.startswith(INCOMPLETE)] + crawl_notes(report)
+    notes = [note for note in done.record.notes if not note.startswith((INCOMPLETE, LOOKS))] + crawl_notes(report)
     return replace(done, record=replace(done.record, notes=notes, about={**done.record.about, **_about(report)}))
 
 
 def crawl_notes(report: CrawlReport) -> list[str]:
     """What a person should know of a run that did not come to its end."""
+    first = f"{LOOKS}, here of {report.num_first_looks} places: {SIGN_IN}"
+    looks = [first] if report.num_first_looks else []
     if report.is_complete:
-        return []
+        return looks
     reasons = ", ".join(f"{reason} {count}" for reason, count in report.deferred.items())
     when = f"{report.not_before:%Y-%m-%d %H:%M} UTC" if report.not_before else "at once"
     return [
+        *looks,
         f"{INCOMPLETE}{report.num_done} of {report.num_places} places are done, the others wait ({reasons}); "
-        f"run it again, it goes on from there ({when})"
+        f"run it again, it goes on from there ({when})",
     ]
 
 

@@ -16,7 +16,7 @@ from pipeline.collect.instagram.door import InstagramDoor
 from pipeline.collect.instagram.journal import Journal, Walk
 from pipeline.collect.instagram.photos import Photos
 from pipeline.collect.instagram.verdicts import MEDIA_PATH
-from pipeline.collect.instagram.walk import Walker
+from pipeline.collect.instagram.walk import FIRST_LOOK, Walker
 from pipeline.collect.json_files import UnreadableFile
 from pipeline.collect.web.errors import (
     BudgetSpentError,
@@ -38,6 +38,7 @@ log = logging.getLogger("mrlf")
 class CrawlReport:
     """How far a run came. deferred: places by the reason why they wait. stopped: why the run ended early, "" if not.
 
+    num_first_looks: places of which a visitor sees the first posts only; they count as done.
     not_before: when it may go on (UTC), None for at once.
     """
 
@@ -45,6 +46,7 @@ class CrawlReport:
     num_done: int
     num_new: int
     num_gone: int
+    num_first_looks: int
     num_requests: int
     num_pictures: int
     deferred: Mapping[str, int]
@@ -70,6 +72,7 @@ class Crawl:
     empty: Callable[[], object]
     num_done: int = 0
     num_gone: int = 0
+    num_first_looks: int = 0
     stopped: str = ""
     deferred: Counter[str] = field(default_factory=Counter)
     changed: list[str] = field(default_factory=list)
@@ -134,11 +137,15 @@ class Crawl:
         except RetryError as error:
             reason = f"unreachable/{error.reason}"
             self.journal.defer_walk(walk.location_id, reason, 0)
-        if reason:
+        except (WaitError, BudgetSpentError) as error:
+            log.info("%s: stops here (%s), %d new posts so far", title, error.reason, self.walker.num_new - num_before)
+            raise
+        if reason == FIRST_LOOK and not self.door.is_signed_in:
+            self.num_first_looks += 1  # all that a visitor can see
+        elif reason:
             self.deferred[reason] += 1
-        else:
-            self.num_done += 1
         waits = f", the rest waits ({reason})" if reason else ""
+        self.num_done += not reason or (reason == FIRST_LOOK and not self.door.is_signed_in)
         log.info("%s: %d new posts%s", title, self.walker.num_new - num_before, waits)
         return reason
 
@@ -193,6 +200,7 @@ class Crawl:
         moments = [self._now() + left] if left else waiting
         return CrawlReport(
             num_places=num_places, num_done=self.num_done, num_new=self.walker.num_new, num_gone=self.num_gone,
+            num_first_looks=self.num_first_looks,
             num_requests=self.door.num_requests, num_pictures=self.photos.num_fetched,
             deferred=+self.deferred, stopped=self.stopped,
             not_before=datetime.fromtimestamp(min(moments), UTC) if moments else None,

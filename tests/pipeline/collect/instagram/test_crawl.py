@@ -507,7 +507,11 @@ class TestAnonymous:
         town.find()
         report = town.collect()
         assert len(seen_keys(town)) == 24
-        assert "first_look_only 1" in report.record.notes[0]
+        (note,) = report.record.notes
+        assert "a visitor sees the first posts" in note and "MRLF_INSTAGRAM_COOKIES" in note
+        instagram.requests.clear()
+        assert town.collect().record.notes == [note]
+        assert town.api_requests() == 1
 
 
 class TestManySources:

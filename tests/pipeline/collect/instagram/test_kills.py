@@ -5,31 +5,40 @@ kill would leave it, and another run goes on from each copy with nothing in memo
 import copy
 import os
 import shutil
+import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
+from pipeline.cities import City
 from pipeline.collect.instagram import live, photos
 from pipeline.collect.instagram.door import InstagramDoor
 from pipeline.collect.instagram.journal import Journal
-from pipeline.collect.instagram.live import open_journal
+from pipeline.collect.instagram.live import Tools, open_journal
+from pipeline.collect.places import PlacesSettings, build_places
+from pipeline.collect.pois import PoisSettings, build_pois
+from pipeline.collect.posts import PostsSettings, build_posts
 from pipeline.collect.private_ids import PrivateIds
+from pipeline.collect.web.retries import Retries
 from pipeline.store import Store
 from pipeline.store.blobs import Blobs
 from pipeline.store.tables import Tables
 from tests.fakes.clock import START, FakeClock
-from tests.fakes.http_server import Answer, Request
+from tests.fakes.http_server import Answer, Request, changed
 from tests.fakes.instagram_server import FakeInstagram
 from tests.fakes.live_town import LiveTown
 
 PAGE_SIZE = 4
 NUM_POSTS = 10
+NUM_PARTS = 12
 EXPIRED = Answer(status=403, body=b"URL signature expired")
 WRITES = {
     "answer": [(InstagramDoor, "_body")],
@@ -130,14 +139,14 @@ def pages(requests: list[Request]) -> Counter[Page]:
 
 
 @contextmanager
-def found_town(folder: Path) -> Iterator[LiveTown]:
-    """Two places whose posts have a video, a lapsed picture and a carousel among them; they were found."""
+def found_town(folder: Path, num_places: int = 2) -> Iterator[LiveTown]:
+    """Places whose posts have a video, a lapsed picture and a carousel among them; they were found."""
     with FakeInstagram() as instagram, pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("MRLF_PSEUDONYM_KEY", "5a" * 32)
         in_small_steps(monkeypatch)
         instagram.world.page_size = PAGE_SIZE
         town = LiveTown(
-            Store(folder / "found"), folder, instagram, monkeypatch, num_posts=NUM_POSTS,
+            Store(folder / "found"), folder, instagram, monkeypatch, num_places=num_places, num_posts=NUM_POSTS,
             place={"carousel": 0.0, "video": 0.0},
         )  # fmt: skip
         first = instagram.world.places["1000"].pks
@@ -167,9 +176,9 @@ class Crawled:
         town.collect(**self.settings)
         asked += pages(requests[num_before:])
         del requests[num_before:]
-        assert told(town) == self.expected
+        assert told(town) == self.expected, f"killed at {kill.root.name}"
         again = asked - self.pages - looks
-        assert again.total() <= 1, f"asked again: {again}"
+        assert again.total() <= 1, f"killed at {kill.root.name}, asked again: {again}"
         shutil.rmtree(kill.root)
 
 
@@ -216,33 +225,59 @@ def later_crawl(tmp_path_factory) -> Iterator[Crawled]:
 @pytest.mark.fault("I5")
 @pytest.mark.fault("S1")
 class TestKilledAnywhere:
-    """Each test goes through all writes of a kind, in a page and across pages."""
+    """Every place to be killed at, in a page and across pages; shared out to several tests."""
 
-    @pytest.mark.parametrize("after", list(WRITES))
-    def test_a_first_crawl_goes_on_and_ends_as_if_nothing_had_been(self, after, first_crawl):
-        kills = [kill for kill in first_crawl.kills if kill.after == after]
-        assert kills
-        for kill in kills:
+    @pytest.mark.parametrize("part", range(NUM_PARTS))
+    def test_a_first_crawl_goes_on_and_ends_as_if_nothing_had_been(self, part, first_crawl):
+        for kill in first_crawl.kills[part::NUM_PARTS]:
             first_crawl.goes_on(kill)
 
-    @pytest.mark.parametrize("after", ["answer", "journal", "table", "record"])
-    def test_a_later_crawl_goes_on_and_ends_as_if_nothing_had_been(self, after, later_crawl):
-        kills = [kill for kill in later_crawl.kills if kill.after == after]
-        assert kills
-        for kill in kills:
+    @pytest.mark.parametrize("part", range(NUM_PARTS))
+    def test_a_later_crawl_goes_on_and_ends_as_if_nothing_had_been(self, part, later_crawl):
+        kills = [kill for kill in later_crawl.kills if kill.after not in ("picture", "ids")]
+        for kill in kills[part::NUM_PARTS]:
             later_crawl.goes_on(kill)
 
     def test_a_copy_is_there_for_every_post_page_and_batch(self, first_crawl):
         counted = Counter(kill.after for kill in first_crawl.kills)
         assert counted["picture"] == 2 * NUM_POSTS - 2 + 1  # a video, a lapsed one; two of a carousel
-        assert counted["ids"] == 2 * 3  # pages
+        assert counted["ids"] == counted["answer"] - 1 == 2 * 3  # pages; one more question for the lapsed picture
         assert counted["table"] >= 2 * 3  # more than one batch of the tables
+        assert counted["record"] == 1
+
+    def test_a_limit_of_posts_holds(self, tmp_path):
+        with found_town(tmp_path, num_places=1) as town:
+            crawled = crawl_and_copy(town, tmp_path / "kills", max_posts_per_place=PAGE_SIZE)
+            for kill in crawled.kills:
+                if kill.after == "journal":
+                    crawled.goes_on(kill)
 
 
+def collect_alone(root: Path, city: City, file: Path) -> None:
+    """All stages in a process of its own, at the machine's clock."""
+    store, tools = Store(root), Tools(retries=Retries(first_s=0.01, longest_s=0.02))
+    build_pois(store, city, PoisSettings(file=file))
+    build_places(store, city, PlacesSettings(), tools)
+    build_posts(store, city, PostsSettings(), tools)
+
+
+@pytest.mark.slow
 @pytest.mark.fault("I5")
-def test_a_limit_of_posts_holds_over_a_kill(tmp_path):
+def test_processes_that_are_killed_leave_what_the_next_one_ends(tmp_path):
     with found_town(tmp_path) as town:
-        crawled = crawl_and_copy(town, tmp_path / "kills", max_posts_per_place=PAGE_SIZE)
-        for kill in crawled.kills:
-            if kill.after == "journal":
-                crawled.goes_on(kill)
+        town.collect()
+        killed = Store(tmp_path / "killed")
+        town.server.fail("^/media/", change=changed(delay_s=0.03), times=None)
+        for num_requests in (8, 20):
+            town.server.requests.clear()
+            process = get_context("spawn").Process(
+                target=collect_alone, args=(killed.root, town.city, tmp_path / "pois.json"), daemon=True
+            )
+            process.start()
+            while process.is_alive() and len(town.server.requests) < num_requests:
+                time.sleep(0.005)
+            process.kill()
+            process.join()
+            assert process.exitcode == -signal.SIGKILL
+        collect_alone(killed.root, town.city, tmp_path / "pois.json")
+        assert told(with_store(town, killed.root, FakeClock())) == told(town)
