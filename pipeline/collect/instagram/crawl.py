@@ -28,6 +28,7 @@ from pipeline.collect.web.errors import (
 from pipeline.stage import StageError
 
 HOUR_S = 3600.0
+TELL_EVERY_S = 30.0
 GIVE_UP_AFTER = 3
 """So many places in a row that could not be reached end the run: the line is down, not the place."""
 
@@ -76,6 +77,8 @@ class Crawl:
     stopped: str = ""
     deferred: Counter[str] = field(default_factory=Counter)
     changed: list[str] = field(default_factory=list)
+    title: str = ""
+    told_at: float = 0.0
 
     def run(self) -> CrawlReport:
         """Go as far as this run may.
@@ -127,6 +130,10 @@ class Crawl:
     def _walk(self, walk: Walk, title: str) -> str:
         """Walk over one place and tell what came of it; the reason why it waits, "" where it is done."""
         num_before = self.walker.num_new
+        self.title, self.told_at = (
+            f"{title}, {self.names.get(walk.location_id, walk.location_id)}",
+            self.walker.clock.monotonic(),
+        )
         log.info("%s, %s: begins", title, self.names.get(walk.location_id, walk.location_id))
         try:
             reason = self.walker.walk(walk)
@@ -148,6 +155,14 @@ class Crawl:
         self.num_done += not reason or (reason == FIRST_LOOK and not self.door.is_signed_in)
         log.info("%s: %d new posts%s", title, self.walker.num_new - num_before, waits)
         return reason
+
+    def tell_page(self) -> None:
+        """A line now and then while a place takes long."""
+        now = self.walker.clock.monotonic()
+        if now - self.told_at >= TELL_EVERY_S:
+            self.told_at = now
+            told = (self.title, self.walker.num_pages, self.walker.num_new, self.door.num_requests)
+            log.info("%s goes on: %d pages, %d new posts and %d requests in this run", *told)
 
     def _check_unseen(self, walks: list[Walk]) -> None:
         """Ask for each post that a whole walk did not meet again."""

@@ -163,7 +163,7 @@ def crawl(
             _note_elsewhere(store, city.key, journal)
             walker = Walker(
                 journal=journal, door=door, taking=taking, ids=ids, limits=limits, clock=tools.clock,
-                after_page=lambda: _after_page(store, city.key, journal, photos),
+                after_page=lambda: _after_page(store, city.key, journal, photos, run),
             )  # fmt: skip
             photos = Photos(
                 journal=journal, fetcher=fetcher, limits=pictures, blobs=store.blobs, clock=tools.clock,
@@ -180,8 +180,9 @@ def crawl(
                 journal.set_note("tables", _tables_now(store, city.key))
 
 
-def _after_page(store: Store, city: str, journal: Journal, photos: Photos) -> None:
+def _after_page(store: Store, city: str, journal: Journal, photos: Photos, run: Crawl) -> None:
     photos.fetch_waiting()
+    run.tell_page()
     if journal.num_unemptied() >= BATCH:
         empty_journal(store, city, journal)
 

@@ -1,6 +1,7 @@
 """The crawl: all posts of all places once, whatever happens on the way, and nobody is hammered."""
 
 import logging
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -477,6 +478,12 @@ class TestLimits:
             town.collect()
         assert "town: place 2 of 2, Harbour Museum 1: begins" in caplog.text
         assert "town: place 2 of 2: 60 new posts" in caplog.text
+
+    def test_a_place_that_takes_long_tells_how_far_it_is(self, store, tmp_path, instagram, monkeypatch, caplog):
+        town = LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=200, reads_per_minute=2)
+        with caplog.at_level(logging.INFO, logger="mrlf"):
+            town.build()
+        assert re.search(r"town: place 1 of 2, Lighthouse 0 goes on: \d+ pages, \d+ new posts", caplog.text)
 
 
 class TestTwoAtOnce:
