@@ -91,10 +91,11 @@ def _checked(name: str, passed: bool, why: Mapping[str, str] | None = None) -> d
 
 
 def _warned(name: str, passed: bool, report: StageReport) -> dg.AssetCheckResult:
-    notes = dg.MetadataValue.text("\n".join(report.record.notes))
+    notes = "\n".join(report.record.notes)
     return dg.AssetCheckResult(
-        check_name=name, passed=bool(passed), severity=dg.AssetCheckSeverity.WARN, metadata={"notes": notes}
-    )
+        check_name=name, passed=bool(passed), severity=dg.AssetCheckSeverity.WARN,
+        metadata={"notes": dg.MetadataValue.text(notes)} if notes else {},
+    )  # fmt: skip
 
 
 def is_whole(report: StageReport) -> bool:
