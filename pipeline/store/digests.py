@@ -2,12 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-
-import pyarrow as pa
-
-from pipeline.records import TableSpec
 
 
 def bytes_digest(data: bytes) -> str:
@@ -24,22 +20,6 @@ def file_digest(path: Path) -> str:
 def json_digest(value: object) -> str:
     """sha256 of a JSON value, independent of the order of keys."""
     return bytes_digest(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
-
-
-def table_digest(batches: Iterable[pa.RecordBatch], spec: TableSpec) -> str:
-    """The digest of a table's rows without the volatile columns, whatever their order: the sum of the rows' sha256.
-
-    Rows are hashed one by one, so it takes no more memory for more of them, and as text and not as Arrow buffers:
-    those keep arbitrary bytes under null values.
-    """
-    columns = [name for name in spec.schema.names if name not in spec.volatile]
-    total, num_rows = 0, 0
-    for batch in batches:
-        for row in batch.select(columns).to_pylist():
-            told = repr(tuple(row.values())).encode("utf-8", "backslashreplace")
-            total += int.from_bytes(hashlib.sha256(told).digest(), "big")
-            num_rows += 1
-    return json_digest([spec.name, columns, num_rows, f"{total % 2**256:064x}"])
 
 
 def stage_digest(

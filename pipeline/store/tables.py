@@ -10,15 +10,15 @@ from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 from pyarrow import fs
 
 from pipeline.records import SCHEMA_VERSION, TABLES, TableSpec
-from pipeline.store.digests import table_digest
+from pipeline.store.table_digests import ROWS_AT_ONCE, table_digest
 
 Rows: TypeAlias = pa.Table | list[dict[str, object]]
-ROWS_AT_ONCE = 4096
+SMALL_GROUPS = WriterProperties(max_row_group_size=2 * ROWS_AT_ONCE)
 """More rows are not held at once where rows are read piece by piece."""
 
 
@@ -74,9 +74,9 @@ class Tables:
         if where is None or existing is None:
             self._write(spec, city, table, "overwrite")
         elif table.num_rows:
-            write_deltalake(existing, table, mode="overwrite", predicate=where)
+            write_deltalake(existing, table, mode="overwrite", predicate=where, writer_properties=SMALL_GROUPS)
         else:
-            existing.delete(where)
+            existing.delete(where, writer_properties=SMALL_GROUPS)
 
     def append(self, city: str, name: str, rows: Rows) -> None:
         """Add `rows`; the caller knows that their keys are new."""
@@ -109,14 +109,16 @@ class Tables:
             self._write(spec, city, table, "append")
         elif table.num_rows:
             same_key = " AND ".join(f"old.{column} = new.{column}" for column in spec.key)
-            merger = existing.merge(table, same_key, source_alias="new", target_alias="old")
+            merger = existing.merge(
+                table, same_key, source_alias="new", target_alias="old", writer_properties=SMALL_GROUPS
+            )
             merger.when_matched_update_all().when_not_matched_insert_all().execute()
 
     def delete(self, city: str, name: str, where: str) -> None:
         """Remove the rows for which the SQL predicate `where` holds; where none does, nothing is committed."""
         table = self._open(city, name)
         if table is not None:
-            table.delete(where)
+            table.delete(where, writer_properties=SMALL_GROUPS)
 
     def remove(self, city: str, name: str, column: str, values: Collection[str]) -> None:
         """Remove the rows whose `column` holds one of these values; the commit does not name them.
@@ -146,9 +148,11 @@ class Tables:
                 path.unlink()
 
     def digest(self, city: str, name: str, stage: str | None = None) -> str:
-        """The digest of the rows (of one stage) without the volatile columns."""
-        where = pc.field("stage") == stage if stage is not None else None
-        return table_digest(self.batches(city, name, where=where), TABLES[name])
+        """The digest of the rows (of one stage) without the volatile columns; files hashed before are not read."""
+        table = self._open(city, name)
+        names = [] if table is None else pa.table(table.get_add_actions())["path"].to_pylist()
+        files = [self.path(city, name) / path for path in names]
+        return table_digest(TABLES[name], files, self._folder.parent / "digests" / city / f"{name}.json", stage)
 
     def _write(
         self, spec: TableSpec, city: str, table: pa.Table, mode: str, said: CommitProperties | None = None
@@ -157,7 +161,13 @@ class Tables:
         path.mkdir(parents=True, exist_ok=True)
         description = f"schema_version={SCHEMA_VERSION}"
         write_deltalake(  # type: ignore[call-overload]
-            str(path), table, mode=mode, name=spec.name, description=description, commit_properties=said
+            str(path),
+            table,
+            mode=mode,
+            name=spec.name,
+            description=description,
+            commit_properties=said,
+            writer_properties=SMALL_GROUPS,
         )
 
     def _open(self, city: str, name: str) -> DeltaTable | None:

@@ -335,7 +335,7 @@ class TestPictures:
     @pytest.mark.fault("I7")
     @pytest.mark.parametrize("change", [{"status": 503}, {"ending": "reset"}, {"ending": "cut"}])
     def test_a_passing_trouble_is_tried_again(self, town, instagram, change):
-        instagram.fail("^/media/", change=changed(**change), every=7, times=None)
+        instagram.fail("^/media/", change=changed(**change), every=31, times=None)
         town.collect()
         assert seen_keys(town) == all_keys(town)
         assert town.reasons("deferred") == {}
