@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pipeline.store import Store
+from pipeline.store.sqlite_files import open_file
 
 Source = Literal["archive", "live"]
 
@@ -21,7 +22,7 @@ class PrivateIds:
     def __init__(self, path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         path.chmod(0o600)
-        self._disk = sqlite3.connect(path, isolation_level=None)
+        self._disk = open_file(path)
         self._disk.execute("PRAGMA secure_delete = ON")
         self._disk.execute(
             "CREATE TABLE IF NOT EXISTS ids (post_key TEXT PRIMARY KEY, media_id TEXT NOT NULL, "
@@ -71,7 +72,8 @@ class PrivateIds:
         try:
             yield
         except BaseException:
-            self._disk.execute("ROLLBACK")
+            if self._disk.in_transaction:  # a full disk has ended it already
+                self._disk.execute("ROLLBACK")
             raise
         self._disk.execute("COMMIT")
 

@@ -4,14 +4,17 @@ Law: a reader sees the version before a write or the one after it; a killed writ
 Not covered: two processes that write the same rows (the caller holds the lock of the city and stage).
 """
 
+import os
+import re
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow import fs
 
 from pipeline.records import SCHEMA_VERSION, TABLES, TableSpec
@@ -73,10 +76,12 @@ class Tables:
         existing = self._open(city, name)
         if where is None or existing is None:
             self._write(spec, city, table, "overwrite")
-        elif table.num_rows:
-            write_deltalake(existing, table, mode="overwrite", predicate=where, writer_properties=SMALL_GROUPS)
-        else:
-            existing.delete(where, writer_properties=SMALL_GROUPS)
+            return
+        with self._named(city, name):
+            if table.num_rows:
+                write_deltalake(existing, table, mode="overwrite", predicate=where, writer_properties=SMALL_GROUPS)
+            else:
+                existing.delete(where, writer_properties=SMALL_GROUPS)
 
     def append(self, city: str, name: str, rows: Rows) -> None:
         """Add `rows`; the caller knows that their keys are new."""
@@ -112,13 +117,15 @@ class Tables:
             merger = existing.merge(
                 table, same_key, source_alias="new", target_alias="old", writer_properties=SMALL_GROUPS
             )
-            merger.when_matched_update_all().when_not_matched_insert_all().execute()
+            with self._named(city, name):
+                merger.when_matched_update_all().when_not_matched_insert_all().execute()
 
     def delete(self, city: str, name: str, where: str) -> None:
         """Remove the rows for which the SQL predicate `where` holds; where none does, nothing is committed."""
         table = self._open(city, name)
         if table is not None:
-            table.delete(where, writer_properties=SMALL_GROUPS)
+            with self._named(city, name):
+                table.delete(where, writer_properties=SMALL_GROUPS)
 
     def remove(self, city: str, name: str, column: str, values: Collection[str]) -> None:
         """Remove the rows whose `column` holds one of these values; the commit does not name them.
@@ -160,15 +167,23 @@ class Tables:
         path = self.path(city, spec.name)
         path.mkdir(parents=True, exist_ok=True)
         description = f"schema_version={SCHEMA_VERSION}"
-        write_deltalake(  # type: ignore[call-overload]
-            str(path),
-            table,
-            mode=mode,
-            name=spec.name,
-            description=description,
-            commit_properties=said,
-            writer_properties=SMALL_GROUPS,
-        )
+        with self._named(city, spec.name):
+            write_deltalake(  # type: ignore[call-overload]
+                str(path), table, mode=mode, name=spec.name, description=description, commit_properties=said,
+                writer_properties=SMALL_GROUPS,
+            )  # fmt: skip
+
+    @contextmanager
+    def _named(self, city: str, name: str) -> Iterator[None]:
+        """Tell a full or read-only disk as what it is, with the path: Delta's own error is of no such class."""
+        try:
+            yield
+        except DeltaError as error:
+            number = re.search(r"\(os error ([0-9]+)\)", str(error))
+            if number is None:
+                raise
+            code = int(number[1])
+            raise OSError(code, f"cannot write the table {self.path(city, name)}: {os.strerror(code)}") from None
 
     def _open(self, city: str, name: str) -> DeltaTable | None:
         path = self.path(city, name)

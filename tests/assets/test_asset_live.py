@@ -28,7 +28,9 @@ def instagram():
 @pytest.fixture
 def town(store, tmp_path, instagram, monkeypatch, cities) -> LiveTown:
     """A city of the file that is collected live; no rest of it takes long."""
-    town = LiveTown(store, tmp_path / "town", instagram, monkeypatch, city_key="melbourne", cool_downs_s=(0.01, 0.02))
+    town = LiveTown(
+        store, tmp_path / "town", instagram, monkeypatch, num_posts=60, city_key="melbourne", cool_downs_s=(0.01, 0.02)
+    )
     file = tmp_path / "pois.json"
     file.write_text(json.dumps(town.pois))
     place = {"name": "Town", "latitude": 12.0, "longitude": -30.0, "radius_km": 50.0}

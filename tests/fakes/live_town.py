@@ -46,7 +46,7 @@ class LiveTown:
 
     def __init__(
         self, store: Store, folder: Path, server: FakeInstagram, monkeypatch: pytest.MonkeyPatch, *,
-        num_places: int = 2, num_posts: int = 60, is_signed_in: bool = True, clock: Clock | None = None,
+        num_places: int = 2, num_posts: int = 20, is_signed_in: bool = True, clock: Clock | None = None,
         place: dict[str, Any] | None = None, city_key: str = "town", **live: Any,
     ) -> None:  # fmt: skip
         self.store, self.folder, self.server = store, folder, server

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pipeline.collect.api_media import api_post
 from pipeline.collect.fields import PostFields
 from pipeline.collect.instagram.door import InstagramDoor
-from pipeline.collect.instagram.journal import Journal, Walk
+from pipeline.collect.instagram.journal import Journal, Walk, is_due
 from pipeline.collect.instagram.photos import Photos
 from pipeline.collect.instagram.verdicts import MEDIA_PATH
 from pipeline.collect.instagram.walk import FIRST_LOOK, Walker
@@ -117,7 +117,7 @@ class Crawl:
         self.photos.fetch_waiting()
         num_unreachable = 0
         for number, walk in enumerate(walks, start=1):
-            if walk.not_before > self._now():
+            if not is_due(walk.not_before, self._now()):
                 self.deferred[walk.reason] += 1
                 continue
             reason = self._walk(walk, f"{self.city}: place {number} of {len(walks)}")
@@ -211,7 +211,7 @@ class Crawl:
         if self.stopped:
             of_places = sum(count for reason, count in self.deferred.items() if not reason.startswith("recheck/"))
             self.deferred[self.stopped] += num_places - self.num_done - of_places
-        waiting = [walk.not_before for walk in self.journal.walks() if walk.not_before > self._now()]
+        waiting = [walk.not_before for walk in self.journal.walks() if not is_due(walk.not_before, self._now())]
         moments = [self._now() + left] if left else waiting
         return CrawlReport(
             num_places=num_places, num_done=self.num_done, num_new=self.walker.num_new, num_gone=self.num_gone,

@@ -207,7 +207,10 @@ def _note_elsewhere(store: Store, city: str, journal: Journal) -> None:
     posts = ((row["post_key"], row["location_id"], _state_elsewhere(row)) for row in rows)
     of_stage = store.tables.batches(city, "drops", ["post_key"], where=pc.field("stage") == STAGE)
     dropped = ((key, "", BARE) for batch in of_stage for key in batch["post_key"].to_pylist())
-    journal.note_elsewhere(chain(posts, dropped))
+    num_lost = journal.note_elsewhere(chain(posts, dropped))
+    if num_lost:
+        log.warning("%s: the tables have lost %d posts that were collected: they are collected anew", city, num_lost)
+        journal.set_note("archive", "")
     batches = store.tables.batches(city, "images", ["digest"])
     journal.note_known_images(digest for batch in batches for digest in batch["digest"].to_pylist())
 

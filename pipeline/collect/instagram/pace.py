@@ -7,7 +7,6 @@ the monotonic clock, and what the disk tells is clamped, so a jump of the wall c
 
 import logging
 import random
-import sqlite3
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.collect.web.clock import Clock
+from pipeline.store.sqlite_files import open_file
 
 if TYPE_CHECKING:
     from instaloader import InstaloaderContext, RateController
@@ -45,7 +45,7 @@ class Pace:
     def __init__(self, path: Path, clock: Clock, limits: PaceLimits) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._clock, self._limits = clock, limits
-        self._disk = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._disk = open_file(path, check_same_thread=False)
         self._disk.execute("PRAGMA journal_mode = WAL")
         self._disk.execute("PRAGMA synchronous = OFF")  # a killed process loses nothing; a power cut, one window
         self._disk.execute("CREATE TABLE IF NOT EXISTS requests (at_utc REAL NOT NULL)")

@@ -26,6 +26,9 @@ DAY_S = 86_400.0
 GIVE_UP_ROAD_AFTER = 3
 """A road that no location of a run could be walked on, after so many tries, is not tried again in that run."""
 
+UNREADABLE_PAGE = 3
+"""A page of so many posts of which none can be read is a change of the source."""
+
 FIRST_LOOK = "first_look_only"
 
 
@@ -76,13 +79,16 @@ class Walker:
         """What the next walk over a location is for."""
         if not walk.has_all:
             return "first"
-        return "again" if self._now() - walk.walked_all >= self.limits.refresh_days * DAY_S else "refresh"
+        age_s = self._now() - walk.walked_all  # negative where the clock was set back
+        return "refresh" if 0 <= age_s < self.limits.refresh_days * DAY_S else "again"
 
     def _step(self, walk: Walk) -> str | None:
         """Take one page; the reason of the end, None where the walk goes on."""
         road, page = self._page(walk)
         here = self._here(walk.location_id, page.location)
         found = [pair for media in page.medias if (pair := self._judged(media, here))]
+        if not found and len(page.medias) >= UNREADABLE_PAGE:
+            raise SourceChangedError("unreadable_posts")
         self.ids.add({post.post_key: media_id for post, media_id in found if post.state == "waiting"}, "live")
         num_new, num_known, is_loop = self.journal.take_page(
             walk, [post for post, _ in found], road=road.name, cursor=page.cursor

@@ -2,16 +2,17 @@
 
 Reads and writes crawl/<city>.sqlite, always on a local disk.
 Law: a page's posts, its cursor and its outcome are one transaction, so a crash anywhere costs one page at most; a post
-has one row for ever, by its key. It holds pseudonyms only: no id of a person, post or media. The address of a picture,
-which can hold one, stays until the picture is there or given up, and is overwritten then.
+has one row for ever, by its key. It holds pseudonyms in place of ids of people, posts and media. Two things can hold
+such ids and stay only as long as they are needed, and are overwritten then: the address of a picture until it is there
+or given up, and the cursor of a walk until it ends.
 """
 
 from pipeline.collect.instagram.journal.batches import Batches
-from pipeline.collect.instagram.journal.records import NewPost, State, StoredPost, Walk
+from pipeline.collect.instagram.journal.records import NewPost, State, StoredPost, Walk, is_due
 from pipeline.collect.instagram.journal.searches import Searches
 from pipeline.collect.instagram.journal.walks import Walks
 
-__all__ = ["Journal", "NewPost", "State", "StoredPost", "Walk"]
+__all__ = ["Journal", "NewPost", "State", "StoredPost", "Walk", "is_due"]
 
 
 class Journal(Searches, Walks, Batches):

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.store.sqlite_files import open_file
+
 VERSION = "1"
 
 _SCHEMA = """
@@ -48,7 +50,7 @@ class Disk:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._disk = sqlite3.connect(path, isolation_level=None)
+        self._disk = open_file(path)
         self._disk.row_factory = sqlite3.Row
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "secure_delete = ON"):
             self._disk.execute(f"PRAGMA {pragma}")
@@ -70,7 +72,8 @@ class Disk:
         try:
             yield
         except BaseException:
-            self._disk.execute("ROLLBACK")
+            if self._disk.in_transaction:  # a full disk has ended it already
+                self._disk.execute("ROLLBACK")
             raise
         self._disk.execute("COMMIT")
 

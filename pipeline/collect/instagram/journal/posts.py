@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pipeline.collect.instagram.journal.disk import Disk
-from pipeline.collect.instagram.journal.records import NewPost, State, StoredPost, Walk, stored_of, text_of
+from pipeline.collect.instagram.journal.records import (
+    LONGEST_WAIT_S,
+    NewPost,
+    State,
+    StoredPost,
+    Walk,
+    stored_of,
+    text_of,
+)
 
 
 class Posts(Disk):
@@ -31,8 +39,8 @@ class Posts(Disk):
     def waiting(self, now: float, limit: int) -> list[StoredPost]:
         """Posts whose pictures are to be fetched: new ones, and deferred ones whose time has come."""
         rows = self._disk.execute(
-            "SELECT * FROM posts WHERE state = 'waiting' OR (state = 'deferred' AND not_before <= ?) "
-            "ORDER BY state DESC, not_before, post_key LIMIT ?", (now, limit),
+            "SELECT * FROM posts WHERE state = 'waiting' OR (state = 'deferred' AND NOT (not_before > ? AND "
+            "not_before <= ?)) ORDER BY state DESC, not_before, post_key LIMIT ?", (now, now + LONGEST_WAIT_S, limit),
         )  # fmt: skip
         return [stored_of(row) for row in rows]
 
@@ -81,10 +89,14 @@ class Posts(Disk):
         return [key for (key,) in rows]
 
     def unmatch(self, post_keys: Iterable[str]) -> None:
-        """Posts whose location is no POI's any more; they are taken again when it is one's."""
+        """Posts whose location is no POI's any more; they are taken again when it is one's, all of them."""
         with self.transaction():
             for key in post_keys:
                 self.settle(key, "dropped", "unmatched_place")
+                self._disk.execute(
+                    "UPDATE walks SET has_all = 0 WHERE location_id IN (SELECT location_id FROM posts WHERE "
+                    "post_key = ?)", (key,),
+                )  # fmt: skip
 
     def outcomes(self, state: State) -> Iterator[dict[str, Any]]:
         """Posts of a state that this journal collected: post_key, reason, not_before."""
@@ -107,20 +119,45 @@ class Posts(Disk):
         ).fetchone()
         return int(row[0])
 
-    def note_elsewhere(self, posts: Iterable[tuple[str, str, State]]) -> None:
+    def note_elsewhere(self, posts: Iterable[tuple[str, str, State]]) -> int:
         """Posts that the tables hold from another source, or from a journal that was lost: (post_key, location_id,
         state). A `bare` one has no picture yet and is taken when it is met; the others are not fetched again.
+        How many of the journal's own the tables have lost; they are collected anew.
         """
+        self._disk.execute("CREATE TEMP TABLE IF NOT EXISTS told (post_key PRIMARY KEY, location_id, state)")
         with self.transaction():
+            self._disk.execute("DELETE FROM told")
+            self._disk.executemany("INSERT OR IGNORE INTO told VALUES (?, ?, ?)", posts)
             self._disk.execute("DELETE FROM posts WHERE state IN ('known', 'bare')")
-            self._disk.executemany(
-                "INSERT OR IGNORE INTO posts (post_key, location_id, state, is_in_tables) VALUES (?, ?, ?, 1)",
-                posts,
+            num_lost = self._forget_lost()
+            self._disk.execute(
+                "INSERT OR IGNORE INTO posts (post_key, location_id, state, is_in_tables) "
+                "SELECT post_key, location_id, state, 1 FROM told"
             )
+            self._disk.execute("DELETE FROM told")
+        return num_lost
+
+    def _forget_lost(self) -> int:
+        """Forget posts that were carried to the tables and are not there any more: the tables were removed, or
+        built for a while from an archive alone. Of those without a picture the journal has all, it tells them again.
+        """
+        carried = "is_in_tables AND NOT is_changed"
+        self._disk.execute(
+            f"UPDATE posts SET is_changed = 1 WHERE state IN ('dropped', 'deferred') AND {carried} "  # noqa: S608
+            "AND post_key NOT IN (SELECT post_key FROM told)"
+        )
+        num_lost = self._disk.execute(
+            f"DELETE FROM posts WHERE state IN ('kept', 'gone') AND {carried} "  # noqa: S608
+            "AND post_key NOT IN (SELECT post_key FROM told WHERE state IN ('kept', 'gone'))"
+        ).rowcount
+        if num_lost:
+            self._disk.execute("UPDATE walks SET has_all = 0, is_open = 0")
+        return num_lost
 
     def note_known_images(self, digests: Iterable[str]) -> None:
-        """Pictures that the table holds already."""
+        """Pictures that the table holds already; what it has lost is noted anew when it comes."""
         with self.transaction():
+            self._disk.execute("DELETE FROM images WHERE row IS NULL")
             self._disk.executemany("INSERT OR IGNORE INTO images VALUES (?, NULL, 0)", ((one,) for one in digests))
 
     def _take(self, walk: Walk, post: NewPost) -> bool:

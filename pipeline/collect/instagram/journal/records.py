@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+LONGEST_WAIT_S = 2 * 86_400.0
+
 State = Literal["waiting", "kept", "dropped", "deferred", "gone", "known", "bare"]
 """waiting: for its pictures · kept · dropped, deferred: with a reason · gone: a tombstone · known: from elsewhere ·
 bare: from elsewhere and without a picture."""
@@ -58,6 +60,11 @@ class StoredPost:
     location_id: str
     row: dict[str, Any] | None
     pictures: tuple[str, ...]
+
+
+def is_due(not_before: float, now: float) -> bool:
+    """Whether the time has come; no wait is longer than LONGEST_WAIT_S: then the clock was set back."""
+    return not now < not_before <= now + LONGEST_WAIT_S
 
 
 def text_of(row: Mapping[str, Any] | None) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.collect.instagram.journal.posts import Posts
 from pipeline.collect.instagram.journal.records import NewPost, Walk, walk_of
+from pipeline.store.digests import json_digest
 
 
 class Walks(Posts):
@@ -87,6 +88,6 @@ class Walks(Posts):
         return num_new, num_known, is_loop
 
     def _note_cursor(self, location_id: str, cursor: dict[str, Any]) -> bool:
-        """Whether this walk has not seen the cursor yet."""
-        text = json.dumps(cursor, sort_keys=True)
-        return bool(self._disk.execute("INSERT OR IGNORE INTO cursors VALUES (?, ?)", (location_id, text)).rowcount)
+        """Whether this walk has not seen the cursor yet; kept as a digest, since a cursor can hold ids of posts."""
+        seen = (location_id, json_digest(cursor))
+        return bool(self._disk.execute("INSERT OR IGNORE INTO cursors VALUES (?, ?)", seen).rowcount)

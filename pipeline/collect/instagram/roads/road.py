@@ -69,7 +69,7 @@ def read_tab(tab: object) -> tuple[tuple[dict[str, Any], ...], dict[str, Any] | 
 
     Raises:
         SourceChangedError: `no_tab`, `no_sections`, `section_without_medias`, `empty_section`, `entry_without_media`,
-            `no_more_available` or `more_without_cursor`.
+            `no_more_available`, `more_without_cursor` or `bad_cursor`.
     """
     if not isinstance(tab, dict):
         raise SourceChangedError("no_tab")
@@ -113,4 +113,12 @@ def _cursor(tab: dict[str, Any]) -> dict[str, Any] | None:
         return None
     if not tab.get("next_max_id"):
         raise SourceChangedError("more_without_cursor")
-    return {name: tab[key] for key, name in CURSOR_OF_KEY.items() if tab.get(key) is not None}
+    cursor = {name: tab[key] for key, name in CURSOR_OF_KEY.items() if tab.get(key) is not None}
+    if not all(_is_word(cursor.get(name, "")) for name in ("max_id", "page")):
+        raise SourceChangedError("bad_cursor")
+    return cursor
+
+
+def _is_word(value: object) -> bool:
+    """Whether a value can be sent back: a number, or text without lone surrogates."""
+    return isinstance(value, str | int) and not any("\ud800" <= sign <= "\udfff" for sign in str(value))

@@ -27,12 +27,13 @@ HERE = {"id": "1000", "name": "Lighthouse 0", "lat": 12.0, "lng": -30.0}
 def instagram():
     """A fake Instagram."""
     with FakeInstagram() as server:
+        server.world.page_size = 8
         yield server
 
 
 @pytest.fixture
 def town(store, tmp_path, instagram, monkeypatch) -> LiveTown:
-    """Two places of 60 posts each, which were found."""
+    """Two places of 20 posts each, which were found; a page is of 8."""
     town = LiveTown(store, tmp_path / "town", instagram, monkeypatch)
     town.find()
     instagram.requests.clear()
@@ -57,14 +58,14 @@ class TestAWholeCrawl:
     def test_every_post_of_every_place_is_collected_once(self, town):
         report = town.collect()
         assert seen_keys(town) == all_keys(town)
-        assert report.counts["seen"] == 120
+        assert report.counts["seen"] == 40
         assert set(town.reasons().values()) == {"video"}
         assert report.record.notes == []
 
     def test_a_page_is_asked_once_and_no_post_by_itself(self, town, instagram):
         town.collect()
         assert instagram.count("web_info") == 2
-        assert instagram.count("sections") == 4  # 60 posts are three pages of 24
+        assert instagram.count("sections") == 4  # 20 posts are three pages of 8
         assert instagram.count("api/v1/media") == 0
 
     def test_a_picture_is_asked_once_and_is_stored_by_its_digest(self, town, instagram):
@@ -104,7 +105,7 @@ class TestRefresh:
 
     def test_more_new_posts_than_a_page_are_all_found(self, town, instagram):
         town.collect()
-        for _ in range(60):
+        for _ in range(20):
             instagram.world.add_post("1000")
         town.collect()
         assert seen_keys(town) == all_keys(town)
@@ -176,7 +177,7 @@ class TestPressure:
         assert [round(seconds) for seconds in town.clock.slept if seconds > 1] == [300, 900]
         assert "incomplete: 0 of 2 places" in report.record.notes[0]
         assert "please_wait" in report.record.notes[0]
-        assert len(seen_keys(town)) == 48
+        assert len(seen_keys(town)) == 16
         fault.times = 0
         instagram.requests.clear()
         town.clock.pass_by(900)
@@ -234,7 +235,7 @@ class TestPressure:
         with pytest.raises(HumanError, match="session of the cookie file is over"):
             town.collect()
         assert instagram.count(PAGES) == 2 + 2
-        assert len(town.posts()) > 40, "what was collected is in the tables"
+        assert len(town.posts()) > 10, "what was collected is in the tables"
 
     @pytest.mark.fault("I2")
     def test_a_visitor_who_is_sent_to_the_login_page_is_told_to_sign_in(self, store, tmp_path, instagram, monkeypatch):
@@ -263,7 +264,7 @@ class TestTheSourceHasChanged:
         instagram.fail("location_id=1000|locations/1000", answer, times=None)
         report = town.collect()
         assert "source_changed" in report.record.notes[0]
-        assert len(seen_keys(town)) == 60
+        assert len(seen_keys(town)) == 20
 
     @pytest.mark.fault("I3")
     @pytest.mark.parametrize("oddity", [{"missing": ("medias",)}, {"empty_section_at": (1,)}])
@@ -273,7 +274,7 @@ class TestTheSourceHasChanged:
         instagram.fail("explore/locations/1000", Answer.json({}, 404), times=None)
         report = town.collect()
         assert "source_changed" in report.record.notes[0]
-        assert len(seen_keys(town)) == 60
+        assert len(seen_keys(town)) == 20
 
     @pytest.mark.fault("I3")
     def test_all_places_unknown_is_one_clear_failure(self, town, instagram):
@@ -287,7 +288,7 @@ class TestTheSourceHasChanged:
         report = town.collect()
         assert instagram.count("1000/sections") == 1, "the first repeat is enough"
         assert "cursor_loop 1" in report.record.notes[0]
-        assert len(seen_keys(town)) == 60 + 48
+        assert len(seen_keys(town)) == 20 + 16
 
     @pytest.mark.fault("I4")
     def test_empty_pages_that_say_more_end_the_walk_at_the_second(self, town, instagram):
@@ -407,7 +408,7 @@ class TestPosts:
         instagram.world.changes[instagram.world.add_post("1000")] = {"pk": pk, "id": pk}
         town.collect()
         assert town.reasons("deferred") == {}
-        assert len(seen_keys(town)) == 120
+        assert len(seen_keys(town)) == 40
 
     def test_a_private_account_is_not_taken(self, town, instagram):
         owner = {"pk": 5, "username": "x", "is_private": True}
@@ -447,8 +448,8 @@ class TestPosts:
 
 class TestLimits:
     def test_the_newest_posts_of_a_place_are_taken_up_to_the_limit(self, town):
-        town.collect(max_posts_per_place=24)
-        assert len(seen_keys(town)) == 48
+        town.collect(max_posts_per_place=8)
+        assert len(seen_keys(town)) == 16
 
     def test_a_spent_budget_names_what_is_left_and_the_next_run_begins_with_it(self, town, instagram):
         report = town.collect(max_requests=2)
@@ -477,10 +478,10 @@ class TestLimits:
         with caplog.at_level(logging.INFO, logger="mrlf"):
             town.collect()
         assert "town: place 2 of 2, Harbour Museum 1: begins" in caplog.text
-        assert "town: place 2 of 2: 60 new posts" in caplog.text
+        assert "town: place 2 of 2: 20 new posts" in caplog.text
 
     def test_a_place_that_takes_long_tells_how_far_it_is(self, store, tmp_path, instagram, monkeypatch, caplog):
-        town = LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=200, reads_per_minute=2)
+        town = LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=60, reads_per_minute=2)
         with caplog.at_level(logging.INFO, logger="mrlf"):
             town.build()
         assert re.search(r"town: place 1 of 2, Lighthouse 0 goes on: \d+ pages, \d+ new posts", caplog.text)
@@ -495,7 +496,7 @@ class TestTwoAtOnce:
                 while "another run is collecting" not in caplog.text:
                     time.sleep(0.01)
                 assert instagram.count() == 0
-            assert second.result(timeout=60).counts["seen"] == 120
+            assert second.result(timeout=60).counts["seen"] == 40
 
     @pytest.mark.fault("I6")
     def test_a_second_run_of_the_same_city_is_refused_at_once(self, town, instagram):
@@ -513,7 +514,7 @@ class TestAnonymous:
         (town.store.root / "overrules" / "town.csv").write_text("p0,1000,yes\n")
         town.find()
         report = town.collect()
-        assert len(seen_keys(town)) == 24
+        assert len(seen_keys(town)) == 8
         (note,) = report.record.notes
         assert "a visitor sees the first posts" in note and "MRLF_INSTAGRAM_COOKIES" in note
         instagram.requests.clear()
@@ -546,7 +547,7 @@ class TestManySources:
         report = self.build(town, archive)
         assert town.posts()[town.key(pk)]["source"] == "archive"
         assert not [request for request in instagram.seen("^/media/") if str(pk) in request.path]
-        assert report.counts["seen"] == 120
+        assert report.counts["seen"] == 40
         assert town.collect(archive=archive.folder).is_reused
 
     def test_an_archive_post_without_its_picture_is_completed_live(self, town, instagram, archive):
@@ -581,7 +582,7 @@ class TestManySources:
         row = town.posts()[town.key(pk)]
         assert (row["source"], row["state"]) == ("archive", "active")
         assert town.key(pk) not in {**town.reasons(), **town.reasons("deferred")}
-        assert report.counts["seen"] == 122
+        assert report.counts["seen"] == 42
 
     def test_a_live_post_that_comes_into_an_archive_later_stays_as_it_is(self, town, instagram, archive):
         pk = instagram.world.add_post("1000", is_videos=(False,))

@@ -21,7 +21,7 @@ def instagram():
 @pytest.fixture
 def town(store, tmp_path, instagram, monkeypatch) -> LiveTown:
     """Two places of 60 posts each."""
-    return LiveTown(store, tmp_path / "town", instagram, monkeypatch)
+    return LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=60)
 
 
 def plan(town: LiveTown, *, is_signed_in: bool = True, max_posts: int | None = None, **pace: int) -> Plan:

@@ -25,7 +25,7 @@ def instagram():
 @pytest.fixture
 def town(store, tmp_path, instagram, monkeypatch) -> LiveTown:
     """Two places of 60 posts each."""
-    return LiveTown(store, tmp_path / "town", instagram, monkeypatch)
+    return LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=60)
 
 
 def status(town: LiveTown):
@@ -97,13 +97,13 @@ def test_searches_that_were_not_answered_are_told(town, instagram):
 
 
 def test_pois_that_nobody_asked_for_yet_are_told(store, tmp_path, instagram, monkeypatch):
-    town = LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_places=3)
+    town = LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=60, num_places=3)
     town.find(max_requests=1)
     assert status(town).unanswered == {"not_asked_yet": 2}
 
 
 def test_a_rest_is_told_until_it_is_over(store, tmp_path, instagram, monkeypatch):
-    town = LiveTown(store, tmp_path / "town", instagram, monkeypatch, cool_downs_s=())
+    town = LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=60, cool_downs_s=())
     instagram.fail("web_info", Answer(status=429, headers={"Retry-After": "1800"}))
     town.build()
     until = status(town).pace.rest_until
