@@ -5,6 +5,7 @@ Covered: an answer without the keys that lead to the posts, an empty section, mo
 Not covered: the posts themselves, which are handed on as they came.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -114,11 +115,12 @@ def _cursor(tab: dict[str, Any]) -> dict[str, Any] | None:
     if not tab.get("next_max_id"):
         raise SourceChangedError("more_without_cursor")
     cursor = {name: tab[key] for key, name in CURSOR_OF_KEY.items() if tab.get(key) is not None}
-    if not all(_is_word(cursor.get(name, "")) for name in ("max_id", "page")):
+    are_words = all(isinstance(cursor.get(name, ""), str | int) for name in ("max_id", "page"))
+    if not are_words or _has_surrogate(json.dumps(cursor, ensure_ascii=False)):
         raise SourceChangedError("bad_cursor")
     return cursor
 
 
-def _is_word(value: object) -> bool:
-    """Whether a value can be sent back: a number, or text without lone surrogates."""
-    return isinstance(value, str | int) and not any("\ud800" <= sign <= "\udfff" for sign in str(value))
+def _has_surrogate(text: str) -> bool:
+    """Whether a text cannot be sent: half of a pair stands alone in it."""
+    return any("\ud800" <= sign <= "\udfff" for sign in text)
