@@ -18,7 +18,7 @@ from pipeline.collect.archive_posts import ArchivePosts, read_archive
 from pipeline.collect.instagram.crawl import CrawlReport
 from pipeline.collect.instagram.emptying import empty_journal
 from pipeline.collect.instagram.journal import Journal
-from pipeline.collect.instagram.live import LIVE, Tools, crawl, open_journal, rematch
+from pipeline.collect.instagram.live import LIVE, Tools, crawl, journal_path, open_journal, rematch
 from pipeline.collect.instagram.walk import WalkLimits
 from pipeline.collect.leaving import opted_out_posts
 from pipeline.collect.opt_out import OptOut
@@ -60,7 +60,7 @@ def build_posts(store: Store, city: City, settings: PostsSettings, tools: Tools 
             raise StageError(f"the places of {city.key} were not built: build the stages pois and places first")
         archive = archive_or_live(store, city, settings)
         taking = _taking(store, city)
-        if city.live is not None:
+        if city.live is not None or journal_path(store, city.key).exists():  # what was collected stays
             return _build_live(store, city, settings, archive, taking, tools or Tools())
         assert archive is not None, "a city that is not live has an archive"
         return _run(
@@ -89,7 +89,7 @@ def _run(
 ) -> StageReport:  # fmt: skip
     inputs = {
         "archive": archive.digest if archive else "",
-        "live": _journal_state(store, city.key) if city.live is not None else "",
+        "live": _journal_state(store, city.key) if journal_path(store, city.key).exists() else "",
         "pseudonyms": taking.pseudonyms.fingerprint,
         "opt_out": taking.opt_out.fingerprint,
         **table_inputs(store, city.key, [("places", "places")]),

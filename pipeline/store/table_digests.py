@@ -72,16 +72,16 @@ def _columns(spec: TableSpec) -> list[str]:
 
 
 def _load(spec: TableSpec, kept: Path) -> dict[str, FileSums]:
-    """What is kept of this form of the table; nothing where there is none, or of another form."""
-    if not kept.is_file():
+    """What is kept of this form of the table; nothing where there is none, of another form, or damaged."""
+    try:
+        content = json.loads(kept.read_text())
+        files = content["files"] if content["columns"] == _columns(spec) else {}
+        return {
+            name: {part: (num_rows, int(total, 16)) for part, (num_rows, total) in of_file.items()}
+            for name, of_file in files.items()
+        }
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):  # it is made anew from the table
         return {}
-    content = json.loads(kept.read_text())
-    if content["columns"] != _columns(spec):
-        return {}
-    return {
-        name: {part: (num_rows, int(total, 16)) for part, (num_rows, total) in of_file.items()}
-        for name, of_file in content["files"].items()
-    }
 
 
 def _save(spec: TableSpec, kept: Path, sums: Mapping[str, FileSums]) -> None:

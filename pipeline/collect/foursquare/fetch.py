@@ -18,6 +18,9 @@ from pipeline.collect.web.errors import BudgetSpentError, FinalError, RetryError
 from pipeline.collect.web.retries import Retries, with_retries
 from pipeline.stage import IncompleteError, StageError
 
+LONGEST_STAY_S = 86_400.0
+"""Nobody who throttles asks for more."""
+
 log = logging.getLogger("mrlf")
 
 FIRST_BACK_OFF_S = 30.0
@@ -179,10 +182,10 @@ class Fetch:
             raise
 
     def _respect(self, state: State) -> None:
-        """Stay away as long as the source told an earlier run to."""
+        """Stay away as long as the source told an earlier run to; a longer time is a clock that was set back since."""
         if state.not_before_utc:
             left_s = (datetime.fromisoformat(state.not_before_utc) - self.patience.clock.now()).total_seconds()
-            if left_s > 0:
+            if 0 < left_s <= LONGEST_STAY_S:
                 self.patience.wait(left_s, "throttled")
 
     def _is_done(self, state: State, pages: list[Places]) -> bool:

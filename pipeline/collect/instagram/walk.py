@@ -86,10 +86,11 @@ class Walker:
         """Take one page; the reason of the end, None where the walk goes on."""
         road, page = self._page(walk)
         here = self._here(walk.location_id, page.location)
-        found = [pair for media in page.medias if (pair := self._judged(media, here))]
-        if not found and len(page.medias) >= UNREADABLE_PAGE:
+        found = [self._judged(media, here) for media in page.medias]
+        if len(found) >= UNREADABLE_PAGE and all(media_id is None for _, media_id in found):
             raise SourceChangedError("unreadable_posts")
-        self.ids.add({post.post_key: media_id for post, media_id in found if post.state == "waiting"}, "live")
+        ids = {post.post_key: media_id for post, media_id in found if media_id is not None and post.state == "waiting"}
+        self.ids.add(ids, "live")
         num_new, num_known, is_loop = self.journal.take_page(
             walk, [post for post, _ in found], road=road.name, cursor=page.cursor
         )
@@ -141,14 +142,13 @@ class Walker:
         point = (coordinates[0], coordinates[1]) if coordinates else None
         return _Here(LocationStub(location_id=location_id, name=name, coordinates=point), other_id)
 
-    def _judged(self, media: dict[str, Any], here: "_Here") -> tuple[NewPost, str] | None:
-        """A media as the journal takes it, with its id; None where it is no post at all, which is counted."""
+    def _judged(self, media: dict[str, Any], here: "_Here") -> tuple[NewPost, str | None]:
+        """A media as the journal takes it, with its id; without one where it cannot be read as a post."""
         now = datetime.fromtimestamp(self._now(), UTC)
         try:
             post = api_post(media, now)
         except UnreadableFile as error:
-            self.has_failed[f"media/{error.reason}"] += 1
-            return None
+            return NewPost(post_key=self._unreadable_key(media, here), state="dropped", reason=error.reason), None
         fields = here.of(post.fields)
         key = self.taking.pseudonyms.post_key(fields.media_id)
         reason = self.taking.reason(fields, num_pictures=len(post.pictures), has_video=not post.pictures)
@@ -157,6 +157,11 @@ class Walker:
         row = self.taking.row(fields, [], now)
         told = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
         return NewPost(post_key=key, state="waiting", row=told, pictures=post.pictures), fields.media_id
+
+    def _unreadable_key(self, media: dict[str, Any], here: "_Here") -> str:
+        """The key of what is no post: of the id that it tells, however odd, so that it is counted once."""
+        told = next((str(media[name]) for name in ("pk", "id", "code", "shortcode") if media.get(name)), "")
+        return self.taking.pseudonyms.file_key(f"{here.place.location_id}/{told}")
 
     def _end(self, walk: Walk, reason: str) -> str:
         not_before = 0.0 if reason in ("", FIRST_LOOK) else self._now() + DAY_S
@@ -169,7 +174,7 @@ class Walker:
 
 
 def _is_stuck(walk: Walk) -> bool:
-    """Whether the place where the walk stopped did not answer in two runs: the cursor has lapsed, so from the top."""
+    """Whether the page where the walk stands did not answer in the run before: its cursor may have lapsed."""
     return walk.reason.startswith("source_changed") and walk.cursor is not None
 
 

@@ -75,3 +75,12 @@ def test_a_form_of_the_table_that_changed_is_hashed_anew(store, hashed, monkeypa
     monkeypatch.setattr(module, "_columns", lambda spec: ["post_key", "stage"])
     assert store.tables.digest("town", "drops") != first
     assert len(hashed) == 2
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"columns": 1}', b'{"files": {"a": 1}}'])
+def test_kept_sums_that_are_damaged_are_made_anew(store, hashed, damage):
+    store.tables.append("town", "drops", [drop("a")])
+    first = store.tables.digest("town", "drops")
+    (store.root / "digests" / "town" / "drops.json").write_bytes(damage)
+    assert store.tables.digest("town", "drops") == first
+    assert len(hashed) == 2

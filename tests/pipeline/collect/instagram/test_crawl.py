@@ -408,7 +408,10 @@ class TestPosts:
         instagram.world.changes[instagram.world.add_post("1000")] = {"pk": pk, "id": pk}
         town.collect()
         assert town.reasons("deferred") == {}
-        assert len(seen_keys(town)) == 40
+        assert len(seen_keys(town)) == 41
+        assert list(town.reasons().values()).count("bad_media_id") == 1
+        town.collect()
+        assert len(seen_keys(town)) == 41
 
     def test_a_private_account_is_not_taken(self, town, instagram):
         owner = {"pk": 5, "username": "x", "is_private": True}
