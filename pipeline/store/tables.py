@@ -62,7 +62,9 @@ class Tables:
         # and aborted it at exit (docs/DECISIONS.md)
         files = fs.SubTreeFileSystem(str(self.path(city, name).absolute()), fs.LocalFileSystem())
         asked = [column for column in schema.names if column in wanted or (where is not None and column in str(where))]
-        found = table.to_pyarrow_dataset(filesystem=files).to_batches(columns=asked, batch_size=ROWS_AT_ONCE)
+        found = table.to_pyarrow_dataset(filesystem=files).to_batches(
+            columns=asked, batch_size=ROWS_AT_ONCE, batch_readahead=1, fragment_readahead=1
+        )
         # what a merge or delete wrote comes back as string views, which pyarrow does not compare with strings: cast
         read = pa.schema([schema.field(column) for column in asked])
         tables = (pa.Table.from_batches([batch.cast(read)]) for batch in found)
