@@ -5,13 +5,13 @@ Reads and writes private/<city>.ids.sqlite, mode 0600; never read by an export.
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Literal, Self
 
 from pipeline.store import Store
-from pipeline.store.sqlite_files import open_file
+from pipeline.store.sqlite_files import open_file, transaction
 
 Source = Literal["archive", "live"]
 
@@ -44,12 +44,12 @@ class PrivateIds:
 
     def add(self, media_ids: Mapping[str, str], source: Source) -> None:
         """Keep post_key -> media id, all or nothing."""
-        with self._transaction():
+        with transaction(self._disk):
             self._insert(media_ids, source)
 
     def replace(self, media_ids: Mapping[str, str], source: Source) -> None:
         """Keep these in place of all that this source gave before."""
-        with self._transaction():
+        with transaction(self._disk):
             self._disk.execute("DELETE FROM ids WHERE source = ?", (source,))
             self._insert(media_ids, source)
 
@@ -65,17 +65,6 @@ class PrivateIds:
     def _insert(self, media_ids: Mapping[str, str], source: Source) -> None:
         rows = [(*pair, source) for pair in sorted(media_ids.items())]
         self._disk.executemany("INSERT OR REPLACE INTO ids VALUES (?, ?, ?)", rows)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._disk.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            if self._disk.in_transaction:  # a full disk has ended it already
-                self._disk.execute("ROLLBACK")
-            raise
-        self._disk.execute("COMMIT")
 
 
 def read_private_ids(store: Store, city: str) -> dict[str, str]:

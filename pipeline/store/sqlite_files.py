@@ -6,7 +6,8 @@ of ours stays the error it is.
 
 import errno
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -36,6 +37,19 @@ def open_file(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connecti
         raise _in_words(path, error) from None
     file.path = path
     return file
+
+
+@contextmanager
+def transaction(file: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing of what is written inside."""
+    file.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if file.in_transaction:  # a full disk has ended it already
+            file.execute("ROLLBACK")
+        raise
+    file.execute("COMMIT")
 
 
 def _in_words(path: Path, error: sqlite3.DatabaseError) -> Exception:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.store.sqlite_files import open_file
+from pipeline.store.sqlite_files import open_file, transaction
 
 VERSION = "1"
 
@@ -68,14 +68,8 @@ class Disk:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing."""
-        self._disk.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._disk):
             yield
-        except BaseException:
-            if self._disk.in_transaction:  # a full disk has ended it already
-                self._disk.execute("ROLLBACK")
-            raise
-        self._disk.execute("COMMIT")
 
     @property
     def num_changes(self) -> int:
