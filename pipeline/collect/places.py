@@ -19,7 +19,7 @@ from pipeline.collect.matching import AMBIGUOUS, Matcher, MatchRules, NamedPoint
 from pipeline.collect.overrules import make_overrules, read_overrules
 from pipeline.collect.progress import progress
 from pipeline.collect.sources import ArchiveSettings, archive_or_live
-from pipeline.stage import INCOMPLETE, Outcome, StageError, StageReport, run_stage, table_inputs
+from pipeline.stage import INCOMPLETE, IncompleteError, Outcome, StageError, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import file_digest, json_digest
 
@@ -117,7 +117,7 @@ def _work(
     decided = read_overrules(overrules, poi_ids, None if is_live else {stub.location_id for stub in locations})
     locations = sorted([*locations, *_named_by_hand(decided, locations)], key=lambda stub: stub.location_id)
     if not locations:
-        raise StageError(_no_locations(city, archive, num_posts, overrules))
+        raise _no_locations(city, archive, num_posts, overrules, report)
     pairs = {stub.location_id: matcher.pairs(stub, decided.get(stub.location_id)) for stub in locations}
     rows = [_row(pair, stub) for stub in locations for pair in pairs[stub.location_id]]
     store.tables.replace(city.key, "places", rows)
@@ -189,19 +189,32 @@ def _row(pair: Pair, stub: LocationStub) -> dict[str, object]:
     }
 
 
-def _no_locations(city: City, archive: Archive | None, num_posts: int, overrules: Path) -> str:
+def _no_locations(
+    city: City, archive: Archive | None, num_posts: int, overrules: Path, report: SearchReport | None
+) -> StageError:
+    """Why no location is known, and what to do."""
     if archive is None:
-        return (
-            f"no place of Instagram is known for any POI of {city.key}: searching needs a login "
-            f"(MRLF_INSTAGRAM_COOKIES); without one, look places up by hand and write them as poi_id,location_id,yes "
-            f"into {overrules}"
-        )
+        return _none_found(city, overrules, report)
     if num_posts == 0:
-        return f"none of the {len(archive)} metadata files in {archive.root} is a post: {HOW_TO_FILL}"
-    return (
+        return StageError(f"none of the {len(archive)} metadata files in {archive.root} is a post: {HOW_TO_FILL}")
+    return StageError(
         f"none of the {num_posts} posts in {archive.root} tells its place: only posts that carry a location can be "
         "used; name an archive of such posts as `archive` of posts in cities.yaml"
     )
+
+
+def _none_found(city: City, overrules: Path, report: SearchReport | None) -> StageError:
+    """The same for a city that is collected live and has no archive."""
+    by_hand = f"look places up by hand and write them as poi_id,location_id,yes into {overrules}"
+    waiting = dict(report.deferred) if report is not None else {}
+    if "login_required" in waiting:
+        why = "searching needs a login (MRLF_INSTAGRAM_COOKIES); without one"
+        return StageError(f"no place of Instagram is known for any POI of {city.key}: {why}, {by_hand}")
+    if waiting and report is not None:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in waiting.items())
+        why = f"the search for places of {city.key} did not get far ({reasons})"
+        return IncompleteError(why, reason=next(iter(waiting)), not_before_utc=report.not_before)
+    return StageError(f"Instagram's searches found no place for any POI of {city.key}: {by_hand}")
 
 
 def _outcome(pairs: dict[str, list[Pair]], *, num_pois: int, overrules: Path, report: SearchReport | None) -> Outcome:

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.collect.leaving import leave
 from pipeline.collect.web.errors import HumanError
-from pipeline.stage import StageError
+from pipeline.stage import IncompleteError, StageError
 from pipeline.store.store import StageBusyError
 from tests.fakes.archive import FakeArchive, graphql_node
 from tests.fakes.http_server import Answer, changed
@@ -488,6 +488,41 @@ class TestLimits:
         with caplog.at_level(logging.INFO, logger="mrlf"):
             town.build()
         assert re.search(r"town: place 1 of 2, Lighthouse 0 goes on: \d+ pages, \d+ new posts", caplog.text)
+
+
+class TestTheSearch:
+    @pytest.fixture
+    def fresh(self, store, tmp_path, instagram, monkeypatch) -> LiveTown:
+        return LiveTown(store, tmp_path / "town", instagram, monkeypatch)
+
+    @pytest.mark.fault("I1")
+    def test_one_that_is_throttled_says_when_to_go_on_and_goes_on(self, fresh, instagram):
+        fault = instagram.fail("search", Answer.json(WAIT, 429), times=None)
+        with pytest.raises(IncompleteError, match=r"please_wait 2.*run it again after 2026-03-01 12:35 UTC"):
+            fresh.find()
+        fault.times = 0
+        fresh.clock.pass_by(900)
+        assert fresh.find().counts["matched_pois"] == 2
+
+    def test_one_that_finds_nothing_says_so(self, fresh, instagram):
+        for place in instagram.world.places.values():
+            place.found_by = frozenset()
+        with pytest.raises(StageError, match="found no place for any POI of town"):
+            fresh.find()
+
+    def test_a_poi_is_searched_once(self, fresh, instagram):
+        fresh.find()
+        num_searches = instagram.count("search")
+        fresh.add_place(2, 5)
+        fresh.find()
+        assert instagram.count("search") == num_searches + 1
+
+    def test_a_spent_budget_keeps_what_was_found_and_names_the_rest(self, fresh, instagram):
+        report = fresh.find(max_requests=1)
+        assert "request_budget 1" in report.record.notes[0]
+        assert report.counts["matched_pois"] == 1
+        assert fresh.find().record.notes == []
+        assert instagram.count("search") == 2
 
 
 class TestTwoAtOnce:
