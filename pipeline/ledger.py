@@ -13,7 +13,11 @@ from pipeline.store import Store
 
 def reason_counts(reasons: Mapping[str, str], outcome: Literal["dropped", "deferred"] = "dropped") -> dict[str, int]:
     """Posts by reason as `dropped/<reason>`, the most frequent first; `reasons` maps post_key to reason."""
-    counted = Counter(reasons.values())
+    return by_reason(outcome, Counter(reasons.values()))
+
+
+def by_reason(outcome: str, counted: Mapping[str, int]) -> dict[str, int]:
+    """Counts of reasons as `<outcome>/<reason>`, the most frequent first."""
     return {f"{outcome}/{reason}": count for reason, count in sorted(counted.items(), key=lambda of: (-of[1], of[0]))}
 
 

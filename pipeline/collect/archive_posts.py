@@ -21,7 +21,7 @@ from pipeline.stage import StageError
 from pipeline.store.blobs import Blobs
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class ArchivePosts:
     """What an archive came to: rows of `posts` and `images`, post_key -> media id, and post_key -> reason.
 
@@ -50,35 +50,30 @@ def read_archive(
     collector = _Collector(taking=taking, limits=limits, blobs=blobs, is_elsewhere=is_elsewhere)
     chosen = collector.one_of_each(progress(archive.entries(), "posts of the archive", total=len(archive)))
     if not chosen:
-        raise StageError(_no_posts(archive, collector.drops))
+        raise StageError(_no_posts(archive, collector.found.drops))
     for entry, fields in progress(chosen, "pictures of the archive"):
         collector.take(entry, fields)
-    kept = len(collector.posts) - len(collector.deferred)
-    lost = len(collector.drops) + len(collector.deferred)
-    assert collector.num_entries == kept + lost, "an entry of the archive was lost or counted twice"
-    return ArchivePosts(**{name: getattr(collector, name) for name in ArchivePosts.__dataclass_fields__})
+    found = collector.found
+    kept, lost = len(found.posts) - len(found.deferred), len(found.drops) + len(found.deferred)
+    assert found.num_entries == kept + lost, "an entry of the archive was lost or counted twice"
+    return found
 
 
 @dataclass(kw_only=True)
 class _Collector:
-    """Takes entries one by one; each ends in `posts`, `drops` or, beside its row in `posts`, in `deferred`."""
+    """Takes entries one by one; each ends in `found`: in its posts (beside them in `deferred`) or its drops."""
 
     taking: Taking
     limits: PictureLimits
     blobs: Blobs
     is_elsewhere: Callable[[str], bool]
-    num_entries: int = 0
-    posts: list[dict[str, Any]] = field(default_factory=list)
-    images: dict[str, dict[str, Any]] = field(default_factory=dict)
-    media_ids: dict[str, str] = field(default_factory=dict)
-    drops: dict[str, str] = field(default_factory=dict)
-    deferred: dict[str, str] = field(default_factory=dict)
+    found: ArchivePosts = field(default_factory=ArchivePosts)
 
     def one_of_each(self, entries: Iterable[Entry]) -> list[tuple[Entry, PostFields]]:
         """One entry per media id, the others dropped: first one at a POI, then one with media, then by path."""
         by_id: defaultdict[str, list[tuple[Entry, PostFields]]] = defaultdict(list)
         for entry in entries:
-            self.num_entries += 1
+            self.found.num_entries += 1
             if entry.fields is None:
                 self._drop_file(entry, entry.reason)
             else:
@@ -99,19 +94,19 @@ class _Collector:
             return
         reason = self.taking.reason(fields, num_pictures=len(media.pictures), has_video=media.has_video)
         if reason:
-            self.drops[key] = reason
+            self.found.drops[key] = reason
             return
         pictures = [picture for path in media.pictures if (picture := self._picture(path))]
         if pictures and all(picture.outcome != OK for picture in pictures):
-            self.drops[key] = pictures[0].outcome
+            self.found.drops[key] = pictures[0].outcome
             return
         if not pictures:
-            self.deferred[key] = "image_missing"
-        self.posts.append(self.taking.row(fields, [picture.digest for picture in pictures], entry.retrieved_utc))
-        self.media_ids[key] = fields.media_id
+            self.found.deferred[key] = "image_missing"
+        self.found.posts.append(self.taking.row(fields, [picture.digest for picture in pictures], entry.retrieved_utc))
+        self.found.media_ids[key] = fields.media_id
 
     def _drop_file(self, entry: Entry, reason: str) -> None:
-        self.drops[self.taking.pseudonyms.file_key(entry.path)] = reason
+        self.found.drops[self.taking.pseudonyms.file_key(entry.path)] = reason
 
     def _preference(self, post: tuple[Entry, PostFields]) -> tuple[bool, bool, str]:
         entry, fields = post
@@ -126,7 +121,7 @@ class _Collector:
             return None
         if picture.data is not None:
             self.blobs.put("original", picture.data)
-        self.images[picture.digest] = image_row(picture)
+        self.found.images[picture.digest] = image_row(picture)
         return replace(picture, data=None)
 
 

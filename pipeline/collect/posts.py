@@ -59,9 +59,11 @@ def build_posts(store: Store, city: City, settings: PostsSettings, tools: Tools 
         if store.stage_record(city.key, "places") is None:
             raise StageError(f"the places of {city.key} were not built: build the stages pois and places first")
         archive = archive_or_live(store, city, settings)
-        taking = _taking(store, city)
+        matches = _matches(store, city.key)
+        taking = _taking(store, city, {location_id: poi_id for location_id, poi_id, _ in matches})
         if city.live is not None or journal_path(store, city.key).exists():  # what was collected stays
-            return _build_live(store, city, settings, archive, taking, tools or Tools())
+            names = {location_id: name for location_id, _, name in matches}
+            return _build_live(store, city, settings, archive, taking, names, tools or Tools())
         assert archive is not None, "a city that is not live has an archive"
         return _run(
             store, city, settings, archive, taking, lambda: _read_alone(store, city, settings, archive, taking)
@@ -69,12 +71,13 @@ def build_posts(store: Store, city: City, settings: PostsSettings, tools: Tools 
 
 
 def _build_live(
-    store: Store, city: City, settings: PostsSettings, archive: Archive | None, taking: Taking, tools: Tools
-) -> StageReport:
+    store: Store, city: City, settings: PostsSettings, archive: Archive | None, taking: Taking,
+    names: dict[str, str], tools: Tools,
+) -> StageReport:  # fmt: skip
     """The archive goes first, so that nothing of it is asked for again."""
     _bring_archive(store, city, settings, archive, taking)
     report = crawl(
-        store, city, taking, _names(store, city.key), limits=_walk_limits(settings),
+        store, city, taking, names, limits=_walk_limits(settings),
         pictures=_picture_limits(settings), max_requests=settings.max_requests, tools=tools,
     )  # fmt: skip
     done = _run(
@@ -108,15 +111,10 @@ def _matches(store: Store, city: str) -> list[tuple[str, str, str]]:
     return [(place["location_id"], place["poi_id"], pois[place["poi_id"]]["name"]) for place in places]
 
 
-def _names(store: Store, city: str) -> dict[str, str]:
-    """location_id -> the name of its POI, in the order of rank."""
-    return {location_id: name for location_id, _, name in _matches(store, city)}
-
-
-def _taking(store: Store, city: City) -> Taking:
+def _taking(store: Store, city: City, poi_of_location: dict[str, str]) -> Taking:
     return Taking(
         pseudonyms=load_pseudonyms(store, city),
-        poi_of_location={location_id: poi_id for location_id, poi_id, _ in _matches(store, city.key)},
+        poi_of_location=poi_of_location,
         opt_out=OptOut() if city.is_synthetic else OptOut.load(store),
         source=LIVE,
     )

@@ -17,12 +17,11 @@ from pipeline.collect.instagram.emptying import STAGE, deferred_row, ledger_row
 from pipeline.collect.instagram.journal import Journal
 from pipeline.collect.pictures import OK
 from pipeline.collect.private_ids import PrivateIds
-from pipeline.ledger import write_ledger
+from pipeline.ledger import by_reason, write_ledger
 from pipeline.stage import INCOMPLETE, Outcome, StageReport
 from pipeline.store import Store
 
 OF_ARCHIVE = "source <> 'live'"
-FEW = 5
 """How a note begins that tells of a run which another one is to go on with."""
 
 LOOKS = "a visitor sees the first posts of a place only"
@@ -105,7 +104,7 @@ def posts_outcome(
     counts = {
         "seen": num_seen, "posts": num_posts, "kept": num_kept, "deleted": num_deleted,
         "deferred": deferred.total(), "dropped": drops.total(), "users": num_users,
-        "images": _count_images(store, city), **_by_reason("deferred", deferred), **_by_reason("dropped", drops),
+        "images": _count_images(store, city), **by_reason("deferred", deferred), **by_reason("dropped", drops),
     }  # fmt: skip
     notes = [*_notes(num_posts, drops, deferred, is_live=bool(live)), *(crawl_notes(report) if report else [])]
     return Outcome(counts=counts, notes=notes, about=_about(report))
@@ -159,10 +158,6 @@ def _count_posts(store: Store, city: str) -> tuple[int, int, int]:
 def _count_images(store: Store, city: str) -> int:
     batches = store.tables.batches(city, "images", ["outcome"], where=pc.field("outcome") == OK)
     return sum(batch.num_rows for batch in batches)
-
-
-def _by_reason(outcome: str, counted: Counter[str]) -> dict[str, int]:
-    return {f"{outcome}/{reason}": count for reason, count in sorted(counted.items(), key=lambda of: (-of[1], of[0]))}
 
 
 def _notes(num_posts: int, drops: Counter[str], deferred: Counter[str], *, is_live: bool) -> list[str]:

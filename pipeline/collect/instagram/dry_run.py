@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pipeline.collect.instagram.journal.records import is_due
+from pipeline.collect.instagram.journal.searches import answered_pois
 from pipeline.collect.instagram.pace import PaceLimits
 from pipeline.collect.instagram.search import SEARCHES
-from pipeline.collect.instagram.status import answered_pois, look_at_journal, poi_names
-from pipeline.collect.instagram.walk import DAY_S, WalkLimits
+from pipeline.collect.instagram.status import look_at_journal, poi_names
+from pipeline.collect.instagram.walk import WalkLimits, kind_of_walk
 from pipeline.store import Store
 
 POSTS_A_PAGE = 24
@@ -88,12 +90,9 @@ def _kind(walk: sqlite3.Row | None, limits: WalkLimits, now: datetime) -> str:
     """What a walk over a place would be for."""
     if walk is None:
         return "first"
-    if walk["not_before"] > now.timestamp():
+    if not is_due(walk["not_before"], now.timestamp()):
         return "waiting"
-    if not walk["has_all"]:
-        return "first"
-    is_long_ago = now.timestamp() - walk["walked_all"] >= limits.refresh_days * DAY_S
-    return "again" if is_long_ago else "refresh"
+    return kind_of_walk(has_all=walk["has_all"], walked_all=walk["walked_all"], limits=limits, now=now.timestamp())
 
 
 def _num_pages(kind: str, walk: sqlite3.Row | None, known: int, limits: WalkLimits) -> int:

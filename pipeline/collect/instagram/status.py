@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from pipeline.collect.instagram.journal.searches import answered_pois
 from pipeline.collect.instagram.live import journal_path, pace_path
 from pipeline.collect.instagram.pace import HOUR_S
 from pipeline.stage import StageError
@@ -107,12 +108,6 @@ def look_at_journal(store: Store, city: str, read: Callable[[sqlite3.Connection]
         StageError: the file is no journal.
     """
     return _look(journal_path(store, city), read, last_table="images")
-
-
-def answered_pois(disk: sqlite3.Connection, pois: Mapping[str, str]) -> set[str]:
-    """The POIs whose search was answered; one of another name than asked counts anew."""
-    rows = disk.execute("SELECT poi_id, asked FROM searches WHERE outcome = 'answered'")
-    return {poi_id for poi_id, asked in rows if pois.get(poi_id) == asked}
 
 
 def _look(path: Path, read: Callable[[sqlite3.Connection], FoundT], last_table: str) -> FoundT | None:

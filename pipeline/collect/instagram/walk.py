@@ -77,10 +77,7 @@ class Walker:
 
     def kind(self, walk: Walk) -> str:
         """What the next walk over a location is for."""
-        if not walk.has_all:
-            return "first"
-        age_s = self._now() - walk.walked_all  # negative where the clock was set back
-        return "refresh" if 0 <= age_s < self.limits.refresh_days * DAY_S else "again"
+        return kind_of_walk(has_all=walk.has_all, walked_all=walk.walked_all, limits=self.limits, now=self._now())
 
     def _step(self, walk: Walk) -> str | None:
         """Take one page; the reason of the end, None where the walk goes on."""
@@ -171,6 +168,14 @@ class Walker:
 
     def _now(self) -> float:
         return self.clock.now().timestamp()
+
+
+def kind_of_walk(*, has_all: bool, walked_all: float, limits: WalkLimits, now: float) -> str:
+    """What a walk is for: `first`, `refresh`, or `again` where all was passed `refresh_days` ago; UTC seconds."""
+    if not has_all:
+        return "first"
+    age_s = now - walked_all  # negative where the clock was set back
+    return "refresh" if 0 <= age_s < limits.refresh_days * DAY_S else "again"
 
 
 def _is_stuck(walk: Walk) -> bool:

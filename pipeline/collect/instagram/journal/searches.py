@@ -1,9 +1,16 @@
 """Searches for a city's POIs and the places they found."""
 
+import sqlite3
 from collections.abc import Iterable, Mapping
 
 from pipeline.collect.fields import LocationStub
 from pipeline.collect.instagram.journal.disk import Disk
+
+
+def answered_pois(disk: sqlite3.Connection, asked: Mapping[str, str]) -> set[str]:
+    """The POIs whose search was answered, in a journal that is open or only looked at; as `Searches.searched`."""
+    rows = disk.execute("SELECT poi_id, asked FROM searches WHERE outcome = 'answered'")
+    return {poi_id for poi_id, question in rows if asked.get(poi_id) == question}
 
 
 class Searches(Disk):
@@ -11,8 +18,7 @@ class Searches(Disk):
 
     def searched(self, asked: Mapping[str, str]) -> set[str]:
         """The POIs whose search was answered; `asked` maps poi_id to what is asked, another question counts anew."""
-        rows = self._disk.execute("SELECT poi_id, asked FROM searches WHERE outcome = 'answered'")
-        return {poi_id for poi_id, question in rows if asked.get(poi_id) == question}
+        return answered_pois(self._disk, asked)
 
     def note_search(self, poi_id: str, asked: str, outcome: str, stubs: Iterable[LocationStub], at_utc: float) -> None:
         """What the search for a POI came to: `answered`, or the reason why not."""
@@ -35,10 +41,6 @@ class Searches(Disk):
             )
             for row in rows
         ]  # fmt: skip
-
-    def search_outcomes(self) -> dict[str, int]:
-        """POIs by what their search came to."""
-        return dict(self._disk.execute("SELECT outcome, COUNT(*) FROM searches GROUP BY outcome ORDER BY outcome"))
 
     def _note_stub(self, stub: LocationStub) -> None:
         latitude, longitude = stub.coordinates or (None, None)
