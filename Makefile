@@ -58,7 +58,7 @@ fakes: setup  ## a fake Foursquare and Instagram to collect from by hand: make f
 	@exec $(BIN)/python -m tests.fakes $(OPTIONS)
 
 lock:  ## make requirements.lock anew (needs uv)
-	uv pip compile pyproject.toml --universal --extra ui --extra deploy --extra lama --extra dev --override requirements.override --python-version 3.11 \
+	uv pip compile pyproject.toml --universal --extra ui --extra deploy --extra cpu --extra lama --extra dev --override requirements.override --python-version 3.11 \
 		--no-header --no-emit-index-url --no-annotate --upgrade -o requirements.lock
 
 clean:  ## remove the environment, caches and Dagster's history; data/ stays
