@@ -8,6 +8,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := .venv-bench
+PEERS_READY := $(PEERS)/.ready
+WITH_PEERS := masks
+BENCHMARKS := demo|definitions|epoch|crawl|refresh|soak|masks|inpaint|features|growth|gpu
 ACTIVATE := . $(BIN)/activate
 
 help:  ## list these commands
@@ -47,9 +51,15 @@ lint: setup  ## style, format and types
 ui: setup  ## open Dagster on http://127.0.0.1:3000
 	@$(ACTIVATE) && deploy/ui
 
-bench: setup  ## run one benchmark: make bench NAME=demo|definitions|epoch|crawl|refresh|soak
-	@test -n "$(NAME)" || { echo "which one? make bench NAME=demo|definitions|epoch|crawl|refresh|soak"; exit 2; }
+bench: setup $(if $(filter $(WITH_PEERS),$(NAME)),$(PEERS_READY))  ## run one benchmark: make bench NAME=demo|definitions|epoch|crawl|refresh|soak|masks|inpaint|features|growth|gpu
+	@test -n "$(NAME)" || { echo "which one? make bench NAME=$(BENCHMARKS)"; exit 2; }
 	@$(ACTIVATE) && python -m bench.$(NAME)
+
+$(PEERS_READY): requirements-bench.lock
+	@test -x $(PEERS)/bin/python || { echo "== making $(PEERS)"; $(PYTHON) -m venv $(PEERS); }
+	@echo "== installing what the benchmark compares with (about 350 MB)"
+	@$(PEERS)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r requirements-bench.lock
+	@touch $(PEERS_READY)
 
 faults: setup  ## run the fault suite and print a table of its cases
 	@$(BIN)/python -m tests.faults
@@ -57,11 +67,13 @@ faults: setup  ## run the fault suite and print a table of its cases
 fakes: setup  ## a fake Foursquare and Instagram to collect from by hand: make fakes OPTIONS="--posts 200 --slow"
 	@exec $(BIN)/python -m tests.fakes $(OPTIONS)
 
-lock:  ## make requirements.lock anew (needs uv)
+lock:  ## make requirements.lock and requirements-bench.lock anew (needs uv)
 	uv pip compile pyproject.toml --universal --extra ui --extra deploy --extra cpu --extra lama --extra dev --override requirements.override --python-version 3.11 \
 		--no-header --no-emit-index-url --no-annotate --upgrade -o requirements.lock
+	echo 'rembg[cpu]>=2.0.86' | uv pip compile - --universal --python-version 3.11 \
+		--no-header --no-emit-index-url --no-annotate --upgrade -o requirements-bench.lock
 
 clean:  ## remove the environment, caches and Dagster's history; data/ stays
-	rm -rf $(VENV) .dagster .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .dagster .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	@echo "data/ was left alone: remove it by hand if you mean it"

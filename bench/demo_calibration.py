@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 from sklearn.model_selection import GroupKFold
 
+from models.backbones import ImageFeatures, fixed_seed_features
 from models.baselines import BASELINES
+from models.running import choose_running
 from models.samples import Samples
-from models.vgg import Vgg19Features
 from pipeline.collect.demo import DemoSettings
 from pipeline.collect.demo.pictures import draw
 from pipeline.collect.demo.posts import DemoPost, Kind, plan_city
@@ -77,7 +78,7 @@ def groups(posts: Sequence[Kept]) -> list[int]:
     return [numbers.setdefault(find(kept.post.user), len(numbers)) for kept in posts]
 
 
-def accuracies(posts: Sequence[Kept], backbone: Vgg19Features, side: int, num_classes: int) -> list[float]:
+def accuracies(posts: Sequence[Kept], backbone: ImageFeatures, side: int, num_classes: int) -> list[float]:
     """The mean accuracy over the folds, in the order of `NAMES`."""
     image_ND = np.concatenate([backbone([clean_picture(kept.post, side)]) for kept in posts])
     samples = Samples(
@@ -106,7 +107,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[7, 1, 2, 3, 4], help="seeds of the generator")
     parser.add_argument("--image-size", type=int, default=128, help="side of VGG19's input, in pixels")
     arguments = parser.parse_args()
-    backbone = Vgg19Features(weights="builtin", image_size=arguments.image_size)
+    backbone = fixed_seed_features(choose_running(), image_size=arguments.image_size)
     print(f"{'seed':>6} {'posts':>6} {'hashtags':>9} {'text':>6} {'image':>6} {'all':>6}")
     for seed in arguments.seeds:
         settings = DemoSettings(seed=seed)

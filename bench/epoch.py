@@ -9,10 +9,11 @@ import time
 import numpy as np
 
 from bench.result import interleaved, tell
+from models.backbones import fixed_seed_features
 from models.config import MrlfConfig, TrainConfig
+from models.running import Running
 from models.samples import Samples
 from models.training import fit
-from models.vgg import Vgg19Features
 
 NUM_POSTS = 256
 NUM_CLASSES = 12
@@ -37,7 +38,7 @@ def main() -> None:
     """Three epochs of each, in turn."""
     rng = np.random.default_rng(0)
     pictures = list(rng.integers(0, 256, (NUM_POSTS, IMAGE_SIDE_PX, IMAGE_SIDE_PX, 3), dtype=np.uint8))
-    backbone = Vgg19Features(weights="builtin", image_size=IMAGE_SIDE_PX)
+    backbone = fixed_seed_features(Running("torch", "cpu", "fp32"), image_size=IMAGE_SIDE_PX, batch_size=8)
     samples = made_up_samples(rng, rng.standard_normal((NUM_POSTS, 512)).astype(np.float32))
 
     def epoch() -> float:

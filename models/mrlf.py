@@ -2,7 +2,7 @@
 
 (9)  Z = [F; T_c; H_c; T_w; H_w; I]: fused characters, characters and words of caption and hashtags, image
 (10) y = W_z Z + b_z;  the loss (13) is the cross-entropy of softmax(y)
-The image comes in as features of a frozen VGG19 (`models.vgg`) and passes one fully connected layer.
+The image comes in as features of a frozen VGG19 (`models.backbones`) and passes one fully connected layer.
 The formulas and numbers are missing from every copy of the paper: see `models.config` for what was chosen and why.
 Shape letters: B batch, Z joined width, C classes.
 """

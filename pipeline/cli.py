@@ -12,6 +12,8 @@ from pipeline.cities import load_cities, load_city
 from pipeline.cli_collect import CityArgument, collect, pois
 from pipeline.cli_doctor import doctor, opt_out
 from pipeline.cli_errors import plain_errors
+from pipeline.cli_images import images
+from pipeline.cli_weights import weights
 from pipeline.cli_words import status_lines
 from pipeline.collect.instagram.status import live_status
 from pipeline.stage import StageError
@@ -118,6 +120,8 @@ app.command()(pois)
 app.command()(collect)
 app.command()(doctor)
 app.command()(opt_out)
+app.add_typer(images, name="images")
+app.add_typer(weights, name="weights")
 
 
 def _chosen(to: str, only: str | None) -> list[str]:

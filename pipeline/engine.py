@@ -38,6 +38,8 @@ class PictureJob:
     result: the fields of the dicts that the worker returns.
     make_worker: makes the worker; it and its arguments travel to the `num_workers` processes that run it, so they
         must be importable there.
+    num_gpus: what a cluster keeps for each worker; it lends none to those that do not ask. One machine alone needs no
+        telling.
     """
 
     rows: pa.Table
@@ -45,6 +47,7 @@ class PictureJob:
     make_worker: Callable[[], PictureWorker]
     batch_size: int = 16
     num_workers: int = 1
+    num_gpus: int = 0
     commit_every: int = 256
     title: str = "pictures"
 
@@ -102,12 +105,8 @@ def blob_addresses(paths: Sequence[Path]) -> list[str]:
 
 def missing_rows(wanted: pa.Table, done: pa.Table, on: list[str]) -> pa.Table:
     """The rows of `wanted` whose key columns `on` are not in `done` yet (anti-join), sorted by key."""
-    if wanted.num_rows and done.num_rows:
-        import daft
-
-        known = daft.from_arrow(done.select(on))
-        wanted = daft.from_arrow(wanted).join(known, on=list[Any](on), how="anti").to_arrow().cast(wanted.schema)
-    return wanted.sort_by([(name, "ascending") for name in on])
+    missing = wanted.join(done.select(on), keys=on, join_type="left anti")
+    return missing.sort_by([(name, "ascending") for name in on])
 
 
 def run_pictures(job: PictureJob, commit: Callable[[pa.Table], None]) -> int:
@@ -139,7 +138,8 @@ def _stream(job: PictureJob) -> Iterator[pa.Table]:
     names = [name for name in job.rows.column_names if name != "address"]
     kind = DataType.from_arrow_type(pa.struct(list(job.result)))
 
-    @daft.cls(max_concurrency=job.num_workers)  # so many processes: OpenCV's detectors are not safe between threads
+    # so many processes, each working on its batches one after the other: what a worker holds is its own
+    @daft.cls(max_concurrency=job.num_workers, gpus=job.num_gpus)
     class Worker:
         def __init__(self) -> None:
             self.work = job.make_worker()

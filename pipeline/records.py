@@ -170,7 +170,8 @@ _CLEAN_IMAGES = TableSpec(
     key=("digest",),
     schema=pa.schema([
         _column("digest", pa.string()),
-        _column("outcome", pa.string()),                     # unchanged | filled | mostly_person | a reason
+        # unchanged | filled | filled_again | mostly_person | face_left | a reason
+        _column("outcome", pa.string()),
         _column("clean_digest", pa.string(), nullable=True),
         _column("inpainter", pa.string()),
         _column("weights_sha256", pa.string()),

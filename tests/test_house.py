@@ -100,9 +100,9 @@ def test_the_rooms_are_the_same_on_every_floor():
         return {path.parent.name for path in (ROOT / floor).glob("*/__init__.py")}
 
     assert rooms("assets") == set(ROOMS)
-    assert rooms("pipeline") == {*ROOMS, "store"}
+    assert rooms("pipeline") == {*ROOMS, "store", "weights"}
     assert {path.name for path in (ROOT / "tests/pipeline").iterdir() if path.is_dir()} - {"__pycache__"} <= {
-        *ROOMS, "store",
+        *ROOMS, "store", "weights",
     }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from assets.resources import StoreResource
 from assets.results import Results, blocking_checks, every_picture_has_an_outcome, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.images.clean_images import STAGE, CleanImagesSettings
-from pipeline.report.previews import contact_sheet_png
+from pipeline.report.contact_sheets import clean_sheet_png
 
 CleanImagesConfig = run_config(CleanImagesSettings)
 
@@ -24,10 +24,10 @@ CleanImagesConfig = run_config(CleanImagesSettings)
     check_specs=blocking_checks(STAGE, every_picture="Every picture is clean, or has the reason why not."),
 )  # fmt: skip
 def clean_images(context: dg.AssetExecutionContext, config: CleanImagesConfig, store: StoreResource) -> Results:
-    """Pictures that people mostly fill are dropped; in the others the people are filled and metadata is gone."""
+    """Pictures that people mostly fill are dropped; in the others they are filled, and faces are looked for again."""
     city, data = context.partition_key, store.open()
     report = build(STAGE, city, data, config)
     yield from materialized(
         report, num_rows=report.counts["pictures"], checks={"every_picture": every_picture_has_an_outcome(report)},
-        preview=contact_sheet_png(data, city),
+        preview=clean_sheet_png(data, city),
     )  # fmt: skip

@@ -13,6 +13,7 @@ from assets.resources import StoreResource
 from assets.results import Results, blocking_checks, every_picture_has_an_outcome, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.images.portrait_masks import STAGE, PortraitMasksSettings
+from pipeline.report.contact_sheets import masks_sheet_png
 
 PortraitMasksConfig = run_config(PortraitMasksSettings)
 
@@ -24,7 +25,9 @@ PortraitMasksConfig = run_config(PortraitMasksSettings)
 )  # fmt: skip
 def portrait_masks(context: dg.AssetExecutionContext, config: PortraitMasksConfig, store: StoreResource) -> Results:
     """One mask per picture (1 = person), the share of the picture that people fill, and what network found them."""
-    report = build(STAGE, context.partition_key, store.open(), config)
+    city, data = context.partition_key, store.open()
+    report = build(STAGE, city, data, config)
     yield from materialized(
-        report, num_rows=report.counts["pictures"], checks={"every_picture": every_picture_has_an_outcome(report)}
+        report, num_rows=report.counts["pictures"], checks={"every_picture": every_picture_has_an_outcome(report)},
+        preview=masks_sheet_png(data, city),
     )  # fmt: skip

@@ -18,7 +18,7 @@ class BuiltinFill:
     def __init__(self, *, radius_px: float = 3.0) -> None:
         self._radius_px = radius_px
 
-    def __call__(self, pictures: list[Picture], masks: list[Mask]) -> list[Picture]:
+    def __call__(self, pictures: list[Picture], masks: list[Mask]) -> list[Picture | None]:
         """Filled pictures; outside the masks every pixel is the input's."""
         return [self._fill(picture, mask) for picture, mask in zip(pictures, masks, strict=True)]
 

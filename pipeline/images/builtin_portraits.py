@@ -5,105 +5,59 @@ behind, in a crowd, lying or cut at the border are missed, and what looks like a
 where no network's weights are at hand, and never called U²-Net.
 """
 
-import hashlib
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.masks import PortraitMask
 from pipeline.images.decode import Mask, Picture
+from pipeline.images.haar_faces import Box, HaarFaces, shrunk
 
 SEARCH_SIDE_PX = 256  # faces are looked for at this size, and shapes refined at the next: larger only costs time
 REFINE_SIDE_PX = 160
-FRONTAL = "haarcascade_frontalface_default.xml"
-PROFILE = "haarcascade_profileface.xml"
-
-
-class Box(NamedTuple):
-    """A rectangle in pixels."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    def scaled(self, factor: float) -> "Box":
-        """The same rectangle in a picture `factor` times as large."""
-        return Box(*(round(value * factor) for value in self))
-
-    def mirrored(self, picture_width: int) -> "Box":
-        """The same rectangle in the mirrored picture."""
-        return Box(picture_width - self.x - self.width, self.y, self.width, self.height)
 
 
 class BuiltinPortraits:
     """A `PortraitMasker` on OpenCV's own detectors; profiles and whole bodies cost extra time."""
 
     network = "opencv_haar_hog_grabcut"
+    input_side_px: int | None = None
 
     def __init__(self, *, find_profiles: bool = True, find_bodies: bool = True) -> None:
         import cv2
 
-        folder = Path(cv2.data.haarcascades)
-        self.weights_sha256 = _digest([folder / FRONTAL, folder / PROFILE])
-        self._frontal = cv2.CascadeClassifier(str(folder / FRONTAL))
-        self._profile = cv2.CascadeClassifier(str(folder / PROFILE)) if find_profiles else None
+        self._faces = HaarFaces(find_profiles=find_profiles)
+        self.weights_sha256 = self._faces.weights_sha256
         self._hog = cv2.HOGDescriptor() if find_bodies else None
         if self._hog is not None:
             self._hog.setSVMDetector(cv2.HOGDescriptor.getDefaultPeopleDetector())
 
-    def __call__(self, pictures: list[Picture]) -> list[Mask]:
-        """One mask per picture."""
-        return [self._mask(picture) for picture in pictures]
+    def __call__(self, pictures: Sequence[Picture], sizes: Sequence[tuple[int, int]]) -> list[PortraitMask]:
+        """One mask per picture; the pictures come whole, so the sizes are theirs."""
+        masks = [self._mask(picture) for picture in pictures]
+        return [PortraitMask(mask, float(mask.mean())) for mask in masks]
 
     def _mask(self, picture: Picture) -> Mask:
         import cv2
 
         height, width = picture.shape[:2]
-        searched = _shrunk(picture, SEARCH_SIDE_PX)
-        faces, bodies = self._faces(searched), self._bodies(searched)
+        searched = shrunk(picture, SEARCH_SIDE_PX)
+        faces = self._faces(searched, min_side_px=max(20, min(searched.shape[:2]) // 12))
+        bodies = self._bodies(searched)
         if not faces and not bodies:
             return np.zeros((height, width), dtype=np.bool_)
-        refined = _shrunk(picture, REFINE_SIDE_PX)
+        refined = shrunk(picture, REFINE_SIDE_PX)
         scale = refined.shape[1] / searched.shape[1]
         found = _refine(refined, [box.scaled(scale) for box in faces], [box.scaled(scale) for box in bodies])
         full = cv2.resize(found.astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
         return np.asarray(full, dtype=np.bool_)
-
-    def _faces(self, picture: Picture) -> list[Box]:
-        import cv2
-
-        gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        boxes = _detect(self._frontal, gray)
-        if self._profile is not None:  # this cascade knows faces that look to the left only
-            mirrored = _detect(self._profile, np.ascontiguousarray(gray[:, ::-1]))
-            boxes += _detect(self._profile, gray) + [box.mirrored(gray.shape[1]) for box in mirrored]
-        return boxes
 
     def _bodies(self, picture: Picture) -> list[Box]:
         if self._hog is None or picture.shape[0] < 128 or picture.shape[1] < 64:  # smaller than what it was made for
             return []
         found, weights = self._hog.detectMultiScale(picture, winStride=(8, 8), scale=1.1)
         return [Box(*map(int, box)) for box, weight in zip(found, np.ravel(weights), strict=True) if weight > 0.8]
-
-
-def _shrunk(picture: Picture, longer_side_px: int) -> Picture:
-    import cv2
-
-    height, width = picture.shape[:2]
-    scale = min(1.0, longer_side_px / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
-
-
-def _detect(cascade: Any, gray: NDArray[np.uint8]) -> list[Box]:
-    side = max(20, min(gray.shape) // 12)
-    return [Box(*map(int, box)) for box in cascade.detectMultiScale(gray, 1.2, 4, minSize=(side, side))]
-
-
-def _digest(files: list[Path]) -> str:
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _refine(picture: Picture, faces: list[Box], bodies: list[Box]) -> Mask:

@@ -1,149 +1,173 @@
 """Stage `clean_images`: pictures without people, rebuilt from pixels.
 
 Reads  curated_posts, portrait_masks, blobs/original
-Writes clean_images (a row per picture), blobs/clean, drops of posts that keep no picture
+Writes clean_images (a row per picture), blobs/clean, drops of posts that keep no picture, face_recall/
 
-A picture that people fill to more than `max_portrait_ratio` is dropped; in the others the people are filled. Outside
+A picture that people fill to more than `max_portrait_ratio` is dropped; in the others the people are filled, and a
+face gate looks at the result: what it finds is masked and filled once more, what it still finds is dropped. Outside
 the mask every pixel is the original's before it is encoded.
+Law: its cost follows the new pictures; of what is stored it reads digests and outcomes, never a mask.
 """
 
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
-from pipeline.cities import City, Settings
+from pipeline.cities import City
 from pipeline.engine import PictureJob, run_pictures
-from pipeline.images.builtin_fill import BuiltinFill
-from pipeline.images.decode import UnreadablePicture, decode_mask, decode_picture, encode_clean
+from pipeline.images.face_gate import HAAR, OFF, GateChoice
+from pipeline.images.face_recall import NOT_SHOWN, recall_of, recall_text
+from pipeline.images.fillers import CleanImagesSettings, FillerChoice, choose_filler, fill_recipe
+from pipeline.images.filling_worker import AT_ONCE, FILLED, FILLED_AGAIN, UNCHANGED, make_fill_worker
 from pipeline.images.portrait_masks import READABLE
 from pipeline.images.stages import (
-    Inpainter,
     forget_other_recipes,
     picture_lists,
-    pictures_to_do,
+    picture_outcomes,
     posts_without_picture,
+    with_addresses,
 )
 from pipeline.ledger import reason_counts, write_ledger
 from pipeline.records import TABLES
 from pipeline.stage import Outcome, StageReport, count_values, run_stage, table_inputs
 from pipeline.store import Store
-from pipeline.store.digests import json_digest
+
+__all__ = ["CODE_VERSION", "KEPT", "STAGE", "CleanImagesSettings", "build_clean_images"]
 
 STAGE = "clean_images"
-CODE_VERSION = "1"
-KEPT = frozenset({"unchanged", "filled"})
+CODE_VERSION = "2"
+KEPT = frozenset({UNCHANGED, FILLED, FILLED_AGAIN})
 FALLBACK_NOTE = "holes were filled by OpenCV's inpainting, not by LaMa: filled areas look smeared"
+HAAR_NOTE = (
+    "faces were looked for again by OpenCV's cascades, not by YuNet: small, turned and lying ones stay in the pictures"
+)
+OFF_NOTE = "nothing looked for faces in the clean pictures"
+PARTS_PER_BATCH = 4
+"""How often the network is called for what the engine sends a worker at once; between two batches it waits."""
 
 
-class CleanImagesSettings(Settings):
-    """When a picture is dropped for its people, and how they are filled."""
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How a choice of network is run, and what is said of it."""
 
-    network: Literal["builtin"] = Field("builtin", description="What fills the holes: OpenCV's inpainting.")
-    max_portrait_ratio: float = Field(
-        0.5, gt=0, le=1, description="A picture that people fill to more than this share is dropped (paper: 0.5)."
-    )
-    jpeg_quality: int = Field(95, ge=50, le=100, description="Quality of the clean pictures.")
-    commit_every: int = Field(256, ge=1, description="Pictures between two commits: what a killed run may lose.")
-    num_workers: int = Field(2, ge=1, description="Pictures worked on side by side.")
+    num_at_once: int
+    num_processes: int
+    num_gpus: int
+    notes: list[str]
+    about: dict[str, str]
 
 
 def build_clean_images(store: Store, city: City, settings: CleanImagesSettings) -> StageReport:
-    """Clean the pictures that have no row by this inpainter, these settings and their mask yet, and nothing else."""
+    """Clean the pictures that have no row by this network and gate, these settings and their mask yet, and no others.
+
+    Raises:
+        StageError: the weights, the face gate, or the way of running them are not to be had as asked.
+    """
     with store.lock(city.key, STAGE):
-        inpainter = make_inpainter(settings)
+        choice = choose_filler(store, settings)
         return run_stage(
             store, city, STAGE, code_version=CODE_VERSION, settings=settings,
             inputs=table_inputs(
                 store, city.key, [("curated_posts", "curated_posts"), ("portrait_masks", "portrait_masks")]
             ),
-            weights={inpainter.network: inpainter.weights_sha256}, outputs=("clean_images", "drops"),
-            work=partial(_work, store, city.key, settings, inpainter),
+            weights={
+                choice.network: choice.weights_sha256, choice.gate.network: choice.gate.weights_sha256,
+            },
+            outputs=("clean_images", "drops"), work=partial(_work, store, city.key, settings, choice),
         )  # fmt: skip
 
 
-def make_inpainter(settings: CleanImagesSettings) -> Inpainter:
-    """The network that the settings name."""
-    return BuiltinFill()
-
-
-class FillWorker:
-    """Bytes and masks of pictures in, rows of `clean_images` out; the clean pictures go into the store on the way."""
-
-    def __init__(self, store: Store, settings: CleanImagesSettings, recipe: str) -> None:
-        self._blobs = store.blobs
-        self._settings = settings
-        self._inpainter = make_inpainter(settings)
-        self._recipe = recipe
-
-    def __call__(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """One row of the table per picture."""
-        return [self._row(row) for row in rows]
-
-    def _row(self, row: dict[str, Any]) -> dict[str, Any]:
-        outcome, clean_digest = self._clean(row)
-        return {
-            "digest": row["digest"], "outcome": outcome, "clean_digest": clean_digest,
-            "inpainter": self._inpainter.network, "weights_sha256": self._inpainter.weights_sha256,
-            "recipe": self._recipe,
-        }  # fmt: skip
-
-    def _clean(self, row: dict[str, Any]) -> tuple[str, str | None]:
-        if row["portrait_ratio"] > self._settings.max_portrait_ratio:
-            return "mostly_person", None
-        try:
-            picture = decode_picture(row["data"])
-        except UnreadablePicture as unreadable:
-            return unreadable.reason, None
-        outcome = "unchanged"
-        if row["mask"] is not None:
-            picture = self._inpainter([picture], [decode_mask(row["mask"])])[0]
-            outcome = "filled"
-        return outcome, self._blobs.put("clean", encode_clean(picture, self._settings.jpeg_quality))
-
-
-def _work(store: Store, city: str, settings: CleanImagesSettings, inpainter: Inpainter) -> Outcome:
-    masks = _masks(store, city)
-    pictures = _readable(picture_lists(store, city), set(masks["digest"].to_pylist()))
-    recipe = _recipe(store, city, settings, inpainter)
+def _work(store: Store, city: str, settings: CleanImagesSettings, choice: FillerChoice) -> Outcome:
+    plan = _plan(settings, choice)
+    pictures = _readable(picture_lists(store, city), picture_outcomes(store, city, "portrait_masks"))
+    recipe = fill_recipe(settings, choice, STAGE, CODE_VERSION, _mask_recipes(store, city))
     forget_other_recipes(store, city, STAGE, recipe)
-    wanted = {digest for digests in pictures.values() for digest in digests}
-    rows = pictures_to_do(store, city, STAGE, wanted, "original", "digest").join(masks, "digest", join_type="inner")
+    outcomes = picture_outcomes(store, city, STAGE)
+    wanted = set(chain.from_iterable(pictures.values()))
+    new = _masks(store, city, wanted - outcomes.keys())
     job = PictureJob(
-        rows=rows.combine_chunks(), result=TABLES[STAGE].schema,
-        make_worker=partial(FillWorker, store, settings, recipe), num_workers=settings.num_workers,
+        rows=with_addresses(store, new, "original"), result=TABLES[STAGE].schema,
+        make_worker=partial(make_fill_worker, store, settings, choice, recipe, plan.num_at_once, plan.num_processes),
+        batch_size=PARTS_PER_BATCH * plan.num_at_once, num_workers=plan.num_processes, num_gpus=plan.num_gpus,
         commit_every=settings.commit_every, title=f"{city} {STAGE}",
     )  # fmt: skip
-    num_new = run_pictures(job, lambda rows: store.tables.append(city, STAGE, rows))
-    table = store.tables.read(city, STAGE)
-    outcomes = dict(zip(table["digest"].to_pylist(), table["outcome"].to_pylist(), strict=True))
+
+    def commit(rows: pa.Table) -> None:
+        store.tables.append(city, STAGE, rows)
+        outcomes.update(zip(rows["digest"].to_pylist(), rows["outcome"].to_pylist(), strict=True))
+
+    num_new = run_pictures(job, commit)
     drops = posts_without_picture(pictures, outcomes, KEPT)
     write_ledger(store, city, STAGE, drops, {})
     return Outcome(
         counts={
             "pictures": len(wanted), "new": num_new,
-            **count_values("pictures", (outcomes[digest] for digest in wanted)), **reason_counts(drops),
+            **count_values("pictures", map(outcomes.__getitem__, wanted)), **reason_counts(drops),
         },
-        notes=[FALLBACK_NOTE], about={"network": inpainter.network, "weights_sha256": inpainter.weights_sha256},
+        notes=plan.notes, about={**plan.about, **_recall(store, choice.gate)},
     )  # fmt: skip
 
 
-def _masks(store: Store, city: str) -> pa.Table:
-    """Ratio and mask of every picture that could be read."""
-    masks = store.tables.read(city, "portrait_masks").select(["digest", "outcome", "portrait_ratio", "mask"])
-    return masks.filter(pc.is_in(masks["outcome"], pa.array(sorted(READABLE)))).drop_columns(["outcome"])
+def _plan(settings: CleanImagesSettings, choice: FillerChoice) -> Plan:
+    gate = choice.gate
+    about = {
+        "network": choice.network, "weights_sha256": choice.weights_sha256,
+        "face_gate": gate.network, "face_gate_sha256": gate.weights_sha256,
+    }  # fmt: skip
+    if choice.file is None:
+        return Plan(
+            num_at_once=AT_ONCE["cpu"], num_processes=settings.num_workers, num_gpus=0,
+            notes=[f"{FALLBACK_NOTE} ({choice.why})", *_gate_notes(gate)], about=about,
+        )  # fmt: skip
+    from models.running import choose_running
+
+    is_package = settings.filler == "simple_lama"  # it knows torch in fp32 alone
+    running = choose_running(
+        "torch" if is_package else settings.runtime, "fp32" if is_package else settings.precision, settings.device
+    )
+    return Plan(
+        num_at_once=settings.batch_size or AT_ONCE[running.device], num_processes=1,
+        num_gpus=int(running.device == "cuda"), notes=_gate_notes(gate), about={**about, "running": str(running)},
+    )  # fmt: skip
 
 
-def _readable(pictures: dict[str, list[str]], readable: set[str]) -> dict[str, list[str]]:
+def _gate_notes(gate: GateChoice) -> list[str]:
+    notes = {HAAR: HAAR_NOTE, OFF: OFF_NOTE}
+    return [f"{notes[gate.network]} ({gate.why})"] if gate.network in notes else []
+
+
+def _recall(store: Store, gate: GateChoice) -> dict[str, str]:
+    """What share of labelled faces the gate finds, and what that does not show; why there is no gate."""
+    if gate.network == OFF:
+        return {"face_gate_off_reason": gate.why}
+    return {"face_recall": recall_text(recall_of(store, gate)), "face_recall_shows_not": NOT_SHOWN}
+
+
+def _readable(pictures: dict[str, list[str]], masked: dict[str, str]) -> dict[str, list[str]]:
     """The pictures that could be read; posts that have none were dropped by the stage before."""
-    kept = {post: [digest for digest in digests if digest in readable] for post, digests in pictures.items()}
+    kept = {
+        post: [digest for digest in digests if masked.get(digest) in READABLE] for post, digests in pictures.items()
+    }
     return {post: digests for post, digests in kept.items() if digests}
 
 
-def _recipe(store: Store, city: str, settings: CleanImagesSettings, inpainter: Inpainter) -> str:
-    """Masks are part of it by their own recipe: other masks, other fillings."""
-    made_by = settings.model_dump(mode="json", include={"network", "max_portrait_ratio", "jpeg_quality"})
-    mask_recipes = sorted(set(store.tables.read(city, "portrait_masks")["recipe"].to_pylist()))
-    return json_digest([STAGE, CODE_VERSION, made_by, inpainter.network, inpainter.weights_sha256, mask_recipes])
+def _mask_recipes(store: Store, city: str) -> list[str]:
+    """Masks are part of the recipe by their own: other masks, other fillings."""
+    recipes: set[str] = set()
+    for rows in store.tables.batches(city, "portrait_masks", ["recipe"]):
+        recipes.update(pc.unique(rows["recipe"]).to_pylist())
+    return sorted(recipes)
+
+
+def _masks(store: Store, city: str, digests: set[str]) -> pa.Table:
+    """Of each of these pictures the share that people fill and its mask; no other mask is kept in memory."""
+    columns = ["digest", "portrait_ratio", "mask"]
+    schema = pa.schema([TABLES["portrait_masks"].schema.field(column) for column in columns])
+    if not digests:
+        return schema.empty_table()
+    is_wanted = pc.field("digest").isin(pa.array(sorted(digests), pa.string()))
+    found = store.tables.batches(city, "portrait_masks", columns, is_wanted)
+    return pa.Table.from_batches(found, schema).sort_by("digest")

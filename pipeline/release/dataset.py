@@ -59,7 +59,9 @@ def build_dataset(store: Store, city: City, settings: DatasetSettings) -> StageR
     with store.lock(city.key, STAGE):
         floor = settings.min_posts_per_poi or city.settings("curated_posts", CuratedPostsSettings).min_posts_per_poi
         settings = settings.model_copy(update={"min_posts_per_poi": floor})
-        told = json_digest([city.name, city.is_synthetic, _collected(city), _sensitive(store, city.key)])
+        told = json_digest([
+            city.name, city.is_synthetic, _collected(city), _sensitive(store, city.key), _face_gate(store, city.key),
+        ])  # fmt: skip
         inputs = {**table_inputs(store, city.key, INPUTS), "city": told}
         _forget_if_gone(store, city.key)
         try:
@@ -98,7 +100,8 @@ def _work(store: Store, city: City, settings: DatasetSettings, inputs: dict[str,
     ledger = _close_ledger(store, city.key, num_released=len(posts))
     samples, labels = _samples(store, city.key, posts, settings.seed)
     version = json_digest([STAGE, CODE_VERSION, settings.model_dump(mode="json"), inputs])[:16]
-    about = _about(city, version, settings, inputs, ledger, samples, labels, _sensitive(store, city.key))
+    told = {"sensitive_places": _sensitive(store, city.key), "face_gate": _face_gate(store, city.key)}
+    about = {**_about(city, version, settings, inputs, ledger, samples, labels), **told}
     _write(store, city.key, version, settings, samples, labels, about)
     return Outcome(
         counts={"released": len(samples), "classes": len(labels), **about["splits"], **reason_counts(drops)},
@@ -189,9 +192,16 @@ def _sensitive(store: Store, city: str) -> dict[str, str]:
     return {name: fact for name, fact in about.items() if name.startswith("sensitive")}
 
 
+def _face_gate(store: Store, city: str) -> dict[str, str]:
+    """What looked for faces in the clean pictures and what it finds of known ones, or why nothing looked."""
+    record = store.stage_record(city, "clean_images")
+    about = record.about if record is not None else {}
+    return {name: fact for name, fact in about.items() if name.startswith("face_")}
+
+
 def _about(
     city: City, version: str, settings: DatasetSettings, inputs: dict[str, str], ledger: dict[str, int],
-    samples: list[Sample], labels: list[dict[str, Any]], sensitive: dict[str, str],
+    samples: list[Sample], labels: list[dict[str, Any]],
 ) -> dict[str, Any]:  # fmt: skip
     splits = Counter(sample.split for sample in samples)
     in_train = {sample.label for sample in samples if sample.split == "train"}
@@ -202,7 +212,7 @@ def _about(
     return {
         "city": city.key, "city_name": city.name, "is_synthetic": city.is_synthetic, "version": version,
         "schema_version": SCHEMA_VERSION, "settings": settings.model_dump(mode="json"), "inputs": inputs,
-        "collected": _collected(city), "sensitive_places": sensitive, "ledger": ledger, "num_classes": len(labels),
+        "collected": _collected(city), "ledger": ledger, "num_classes": len(labels),
         "splits": {name: splits[name] for name in SPLITS},
         "notes": notes, "passed": all(splits[name] for name in SPLITS),
     }  # fmt: skip

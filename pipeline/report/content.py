@@ -85,12 +85,42 @@ class Ledger:
 
 @dataclass(frozen=True, kw_only=True)
 class PictureStage:
-    """What did the work of one stage that looks at pictures, and what to know of it where that is a stand-in."""
+    """What did the work of one stage that looks at pictures, what computed it, and what to know of it.
+
+    running: library, precision and device; "" for what needs no network. is_stand_in: it is not the paper's network.
+    """
 
     stage: str
     network: str
     weights_sha256: str
+    running: str
+    is_stand_in: bool
     notes: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecallLine:
+    """Faces of one kind, put into pictures on purpose: how many the face gate found, of how many."""
+
+    kind: str
+    num_found: int
+    num_faces: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceGateFacts:
+    """What looked for faces in the clean pictures, what came of it, and what it finds of known ones.
+
+    off_reason: why nothing looked; "" where something did. not_shown: what `recall` says nothing about.
+    """
+
+    network: str
+    weights_sha256: str
+    off_reason: str
+    num_filled_again: int
+    num_dropped: int
+    recall: list[RecallLine]
+    not_shown: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +175,8 @@ class Report:
     examples: list[Example]
     ledger: Ledger
     picture_stages: list[PictureStage]
+    face_gate: FaceGateFacts | None
+    """None where no picture went past one."""
     splits: list[SplitSize]
     remarks: list[str]
     settings: list[Fact]

@@ -1,4 +1,7 @@
-"""What the report tells of the data: what was dropped and why, what looked at the pictures, how the splits are."""
+"""What the report tells of the data: what was dropped and why, what looked at the pictures, how the splits are.
+
+What ran is told by the stages' own records: network, digest of its weights, what computed it, the face gate.
+"""
 
 from collections import Counter
 
@@ -7,9 +10,11 @@ import pyarrow.compute as pc
 from pipeline.images import clean_images, portrait_masks
 from pipeline.images.builtin_fill import BuiltinFill
 from pipeline.images.builtin_portraits import BuiltinPortraits
+from pipeline.images.face_gate import OFF
+from pipeline.images.face_recall import read_recall_text
 from pipeline.release.read import Release
 from pipeline.release.split import SPLITS
-from pipeline.report.content import Ledger, LedgerLine, PictureStage, SplitSize
+from pipeline.report.content import FaceGateFacts, Ledger, LedgerLine, PictureStage, RecallLine, SplitSize
 from pipeline.report.reasons import meaning_of
 from pipeline.report.wording import plain
 from pipeline.stage import table_inputs
@@ -32,7 +37,7 @@ def data_inputs(store: Store, city: str) -> dict[str, str]:
     tables = [("posts", "posts"), ("image_features", "image_features")]
     tables += [(table, stage) for stage in LOSING_STAGES for table in ("drops", "deferred")]
     records = [store.stage_record(city, stage) for stage in PICTURE_STAGES]
-    told = [(record.about, record.notes) if record is not None else None for record in records]
+    told = [(record.about, record.notes, record.counts) if record is not None else None for record in records]
     return {**table_inputs(store, city, tables), "picture_stages": json_digest(told)}
 
 
@@ -62,10 +67,29 @@ def _picture_stage(record: StageRecord) -> PictureStage:
     """A stage that names a built-in network is on a stand-in also where the settings asked for it."""
     network = record.about.get("network") or record.about.get("backbone") or "not told"
     notes = record.notes or [STAND_INS[network]] if network in STAND_INS else record.notes
-    weights_sha256 = record.about.get("weights_sha256", "")
     return PictureStage(
-        stage=record.stage, network=network, weights_sha256=weights_sha256, notes=[plain(note, 400) for note in notes]
-    )
+        stage=record.stage, network=network, weights_sha256=record.about.get("weights_sha256", ""),
+        running=record.about.get("running", ""), is_stand_in=network in STAND_INS,
+        notes=[plain(note, 400) for note in notes],
+    )  # fmt: skip
+
+
+def face_gate(store: Store, city: str) -> FaceGateFacts | None:
+    """What looked for faces in the clean pictures, by the record of the stage."""
+    record = store.stage_record(city, clean_images.STAGE)
+    if record is None or "face_gate" not in record.about:
+        return None
+    about, counts = record.about, record.counts
+    recall = [
+        RecallLine(kind=found.kind, num_found=found.num_found, num_faces=found.num_faces)
+        for found in read_recall_text(about.get("face_recall", ""))
+    ]
+    return FaceGateFacts(
+        network=about["face_gate"], weights_sha256=about.get("face_gate_sha256", ""),
+        off_reason=plain(about.get("face_gate_off_reason", ""), 400) if about["face_gate"] == OFF else "",
+        num_filled_again=counts.get("pictures/filled_again", 0), num_dropped=counts.get("pictures/face_left", 0),
+        recall=recall, not_shown=about.get("face_recall_shows_not", ""),
+    )  # fmt: skip
 
 
 def split_sizes(release: Release) -> list[SplitSize]:

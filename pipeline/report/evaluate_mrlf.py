@@ -22,7 +22,7 @@ from pipeline.store.folders import Manifest
 from pipeline.training.train_mrlf import latest_run
 
 STAGE = "evaluate_mrlf"
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 
 class EvaluateMrlfSettings(Settings):

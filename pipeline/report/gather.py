@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from pipeline.release.read import Release
 from pipeline.report.content import Epoch, Fact, PlaceResult, Report
-from pipeline.report.data_facts import city_ledger, picture_stages, split_sizes
+from pipeline.report.data_facts import city_ledger, face_gate, picture_stages, split_sizes
 from pipeline.report.evaluation import Bootstrap, compare
 from pipeline.report.examples import city_examples
 from pipeline.report.wording import headline, plain, verdict
@@ -80,6 +80,7 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
         examples=city_examples(store, release, run.predictions),
         ledger=city_ledger(store, city, release),
         picture_stages=picture_stages(store, city),
+        face_gate=face_gate(store, city),
         splits=split_sizes(release),
         remarks=[plain(note, 400) for note in release.manifest.about["notes"]],
         settings=run.settings(),

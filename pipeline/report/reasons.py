@@ -45,6 +45,9 @@ MEANINGS = {
     "too_many_bytes": "its picture file is larger than allowed",
     "too_many_pixels": "its picture has more pixels than allowed",
     "too_small": "its picture is too small to show a place",
+    "face_left": "after people were filled twice, a face was still found in its pictures",
+    "bad_mask": "the mask of its picture has another size than the picture",
+    "too_narrow": "its picture is a strip, many times longer than wide",
     "mostly_person": "people fill more of its pictures than allowed, so too little of the place is left",
     # curation
     "far_from_poi": "made too far from the POI whose location it carries",

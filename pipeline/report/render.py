@@ -32,7 +32,7 @@ def render(report: Report) -> dict[str, bytes]:
     photos = {f"report-example-{number:02d}.jpg": example.jpeg for number, example in enumerate(report.examples, 1)}
     shared = {
         "report": report, "words": sentences, "alts": _alts(report),
-        "stand_ins": [stage for stage in report.picture_stages if stage.notes],
+        "stand_ins": [stage for stage in report.picture_stages if stage.is_stand_in],
     }  # fmt: skip
     page = _environment(is_html=True).get_template("report.html.j2").render(
         **shared, pictures={name: _base64(data) for name, data in figures.items()},

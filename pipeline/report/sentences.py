@@ -1,6 +1,6 @@
 """What the report says around its figures: notes that follow from the data, and what is always true of it."""
 
-from pipeline.report.content import Ledger, PictureStage, Report
+from pipeline.report.content import FaceGateFacts, Ledger, PictureStage, Report
 from pipeline.report.figures import drawn_mistakes, mistakes
 from pipeline.report.wording import percent, plural
 
@@ -40,13 +40,37 @@ def standin_sentence(stages: list[PictureStage]) -> str:
     """How many of the stages that look at pictures ran on a stand-in."""
     if not stages:
         return "No stage told what looked at the pictures."
-    stand_ins = [stage.stage for stage in stages if stage.notes]
+    stand_ins = [stage.stage for stage in stages if stage.is_stand_in]
     if not stand_ins:
         return "No stage ran on a stand-in."
     listed = stand_ins[0] if len(stand_ins) == 1 else f"{', '.join(stand_ins[:-1])} and {stand_ins[-1]}"
     return (
         f"{len(stand_ins)} of {len(stages)} stages that look at pictures ran on a built-in stand-in, not on the "
         f"network the paper names: {listed}."
+    )
+
+
+def gate_sentence(gate: FaceGateFacts | None) -> str:
+    """What looked for faces in the clean pictures, and what came of it."""
+    if gate is None:
+        return "No stage told whether faces were looked for in the clean pictures."
+    if gate.off_reason:
+        return f"Nobody looked for faces in the clean pictures. The reason given: {gate.off_reason}"
+    return (
+        f"Every clean picture was looked at again for faces, as it is released, by {gate.network}. In "
+        f"{plural(gate.num_filled_again, 'picture')} it found something, which was masked and filled, and then no "
+        f"more; {plural(gate.num_dropped, 'picture')} still showed it and went. It finds no face in any picture of "
+        "the release; that is not to say there is none."
+    )
+
+
+def recall_sentence(gate: FaceGateFacts) -> str:
+    """How the recall was counted."""
+    found, faces = (sum(getattr(line, name) for line in gate.recall) for name in ("num_found", "num_faces"))
+    return (
+        f"It found {found} of {plural(faces, 'face')} that were put into drawn scenes to count this: one portrait in "
+        "the public domain, at many sizes and places. The kinds are there to tell where it fails, so the sum is no "
+        f"rate to expect. What this does not show: {gate.not_shown}"
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
@@ -14,6 +15,9 @@ from pipeline.records import LEDGER_TABLES
 from pipeline.store.blobs import Blobs, write_atomically
 from pipeline.store.folders import Manifest, unseal
 from pipeline.store.tables import Tables
+
+if TYPE_CHECKING:
+    from pipeline.weights import Shelf
 
 DATA_VARIABLE = "MRLF_DATA"
 
@@ -64,6 +68,13 @@ class Store:
         folder = self.root / "private"
         folder.mkdir(exist_ok=True, mode=0o700)
         return folder
+
+    @property
+    def weights(self) -> "Shelf":
+        """The weights of networks that are here."""
+        from pipeline.weights import Shelf  # it stands above the store
+
+        return Shelf(self.root / "weights")
 
     def dataset_folder(self, city: str, version: str) -> Path:
         """Where a release lies."""

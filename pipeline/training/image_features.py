@@ -1,75 +1,116 @@
-"""Stage `image_features`: frozen VGG19 features of the released pictures, kept once per picture and weights.
+"""Stage `image_features`: features of the released pictures by a frozen network, kept once per picture and weights.
 
-Reads  the latest release (posts.parquet), blobs/clean
+Reads  the latest release (posts.parquet), blobs/clean, the shelf of weights
 Writes image_features (a row per clean picture and backbone)
 """
 
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import pyarrow.compute as pc
 from pydantic import Field
 
-from pipeline.cities import City, Settings
+from pipeline.cities import City
 from pipeline.engine import PictureJob, run_pictures
 from pipeline.images.decode import UnreadablePicture, decode_picture
 from pipeline.images.stages import pictures_to_do
+from pipeline.networks import NetworkSettings
 from pipeline.records import TABLES
 from pipeline.release.read import Release, latest_release
 from pipeline.stage import Outcome, StageError, StageReport, count_values, run_stage
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
+from pipeline.weights import Builtin, WeightsFile, choose_weights
 
 if TYPE_CHECKING:
-    from models.vgg import Vgg19Features
+    from models.backbones import ImageFeatures
 
 STAGE = "image_features"
-CODE_VERSION = "1"
-PRETRAINED = "vgg19"
+CODE_VERSION = "2"
+HAS_BUILTIN = "vgg19"
+"""The one backbone that can be had without a file of weights: drawn from a fixed seed."""
 
 
-class ImageFeaturesSettings(Settings):
+class ImageFeaturesSettings(NetworkSettings):
     """Which network looks at the pictures, and how large they are shown to it."""
 
-    weights: Literal["auto", "require", "builtin"] = Field(
-        "auto",
-        description="ImageNet weights if to be had (auto), or fail (require), or a fixed-seed network (builtin).",
+    backbone: Literal["vgg19", "vgg16", "resnet50", "resnet101", "densenet121"] = Field(
+        "vgg19", description="The network that looks at the pictures; vgg19 is the paper's."
     )
-    weights_file: Path | None = Field(None, description="A file of VGG19 weights (.pth or .safetensors) to use.")
     image_size: int = Field(224, ge=32, le=1024, description="Side in pixels at which the network sees a picture.")
-    batch_size: int = Field(32, ge=1, description="Pictures in one pass of the network.")
+    batch_size: int = Field(32, ge=1, description="Pictures handed to the network at once; a GPU's batch.")
     commit_every: int = Field(512, ge=1, description="Pictures between two commits: what a killed run may lose.")
 
 
 def build_image_features(store: Store, city: City, settings: ImageFeaturesSettings) -> StageReport:
     """Compute the features of the released pictures that have none by this backbone and these weights yet."""
+    from models.running import choose_running
+
     with store.lock(city.key, STAGE):
         release = latest_release(store, city.key)
         try:
-            backbone = make_backbone(settings)
-        except (FileNotFoundError, ValueError) as error:  # weights that are required and missing, or are not VGG19's
+            weights = features_weights(store, settings)
+            running = choose_running(settings.runtime, settings.precision, settings.device)
+        except ValueError as error:  # weights that are required and missing, or another network's; no such runtime
             raise StageError(f"image_features of {city.key}: {error}") from error
+        backbone, weights_sha256 = called(weights)
+        about = {"backbone": backbone, "weights_sha256": weights_sha256, "running": str(running)}
         return run_stage(
             store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs={"dataset": release.version},
-            weights={backbone.backbone: backbone.weights_sha256}, outputs=("image_features",),
-            work=partial(_work, store, city.key, settings, release, backbone),
+            weights={backbone: weights_sha256}, outputs=("image_features",),
+            work=partial(_work, store, city.key, settings, release, weights, about),
         )  # fmt: skip
 
 
-@lru_cache(maxsize=1)
-def make_backbone(settings: ImageFeaturesSettings) -> "Vgg19Features":
-    """The network that the settings name; made once per process."""
-    from models.vgg import Vgg19Features
+def features_weights(store: Store, settings: ImageFeaturesSettings) -> WeightsFile | Builtin:
+    """The weights that the settings ask for, as far as they are to be had.
 
-    return Vgg19Features(weights=settings.weights, weights_file=settings.weights_file, image_size=settings.image_size)
+    Raises:
+        StageError: they are not, and the backbone has no built-in way.
+    """
+    name = settings.backbone
+    weights = choose_weights(store.weights, name, settings.weights, settings.weights_file)
+    if isinstance(weights, Builtin) and name != HAS_BUILTIN:
+        raise StageError(
+            f"{name} needs published weights ({weights.why}), since a built-in network stands in for {HAS_BUILTIN} "
+            f"only: `mrlf weights fetch {name}`, or backbone={HAS_BUILTIN}"
+        )
+    return weights
+
+
+def called(weights: WeightsFile | Builtin) -> tuple[str, str]:
+    """The name of the features and the digest of their weights; nothing drawn has the name of a trained network."""
+    if isinstance(weights, WeightsFile):
+        return weights.name, weights.weights_sha256
+    from models.fixed_seed_vgg19 import FIXED_SEED, fixed_seed_sha256
+
+    return FIXED_SEED, fixed_seed_sha256()
+
+
+def make_backbone(settings: ImageFeaturesSettings, weights: WeightsFile | Builtin) -> "ImageFeatures":
+    """The network with these weights, running as the settings say on the machine where it is made."""
+    from safetensors.torch import load_file
+
+    from models.backbone_weights import build
+    from models.backbones import ImageFeatures, fixed_seed_features
+    from models.running import choose_running
+
+    running = choose_running(settings.runtime, settings.precision, settings.device)
+    batch_size = settings.batch_size if running.device == "cuda" else None
+    if isinstance(weights, Builtin):
+        return fixed_seed_features(running, image_size=settings.image_size, batch_size=batch_size)
+    return ImageFeatures(
+        settings.backbone, weights.weights_sha256, build(settings.backbone, load_file(weights.path)), running,
+        image_size=settings.image_size, batch_size=batch_size, name=weights.name,
+    )  # fmt: skip
 
 
 class FeatureWorker:
     """Bytes of clean pictures in, rows of `image_features` out."""
 
-    def __init__(self, settings: ImageFeaturesSettings, recipe: str) -> None:
-        self._backbone = make_backbone(settings)
+    def __init__(self, settings: ImageFeaturesSettings, weights: WeightsFile | Builtin, recipe: str) -> None:
+        self._backbone = make_backbone(settings, weights)
         self._recipe = recipe
 
     def __call__(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -77,7 +118,7 @@ class FeatureWorker:
         pictures, results = [], []
         for row in rows:
             try:
-                pictures.append(decode_picture(row["data"]))
+                pictures.append(decode_picture(row["data"], self._backbone.input_side_px))
                 results.append(self._row(row["clean_digest"], "ok"))
             except UnreadablePicture as unreadable:
                 results.append(self._row(row["clean_digest"], unreadable.reason))
@@ -110,23 +151,33 @@ def read_features(store: Store, city: str, clean_digests: list[str], backbone: s
 
 
 def _work(
-    store: Store, city: str, settings: ImageFeaturesSettings, release: Release, backbone: "Vgg19Features"
-) -> Outcome:
-    recipe = json_digest([STAGE, CODE_VERSION, backbone.backbone, backbone.weights_sha256, settings.image_size])
-    store.tables.delete(city, STAGE, f"backbone = '{backbone.backbone}' and recipe <> '{recipe}'")
+    store: Store, city: str, settings: ImageFeaturesSettings, release: Release, weights: WeightsFile | Builtin,
+    about: dict[str, str],
+) -> Outcome:  # fmt: skip
+    backbone, made_by = about["backbone"], [STAGE, CODE_VERSION, about["backbone"], about["weights_sha256"]]
+    recipe = json_digest([*made_by, settings.image_size, settings.precision])
+    store.tables.delete(city, STAGE, f"backbone = '{backbone}' and recipe <> '{recipe}'")
     wanted = sorted(set(release.posts["clean_digest"].to_pylist()))
-    rows = pictures_to_do(store, city, STAGE, wanted, "clean", "clean_digest", backbone=backbone.backbone)
     job = PictureJob(
-        rows=rows, result=TABLES[STAGE].schema, make_worker=partial(FeatureWorker, settings, recipe),
-        batch_size=settings.batch_size, commit_every=settings.commit_every, title=f"{city} {STAGE}",
+        rows=pictures_to_do(store, city, STAGE, wanted, "clean", "clean_digest", backbone=backbone),
+        result=TABLES[STAGE].schema, make_worker=partial(FeatureWorker, settings, weights, recipe),
+        batch_size=settings.batch_size, num_gpus=int(about["running"].endswith("cuda")),
+        commit_every=settings.commit_every, title=f"{city} {STAGE}",
     )  # fmt: skip
     num_new = run_pictures(job, lambda rows: store.tables.append(city, STAGE, rows))
-    table = store.tables.read(city, STAGE).to_pandas()
-    outcomes = table[table["backbone"] == backbone.backbone].set_index("clean_digest")["outcome"]
-    why = backbone.fell_back or "the settings of this city ask for it (weights: builtin)"
-    notes = [f"picture features come from a fixed-seed VGG19 that never learned from a picture: {why}"]
+    outcomes = _outcomes(store, city, backbone)
+    notes = []
+    if isinstance(weights, Builtin):
+        notes = [f"picture features come from a fixed-seed VGG19 that never learned from a picture: {weights.why}"]
     return Outcome(
-        counts={"pictures": len(wanted), "new": num_new, **count_values("pictures", outcomes.loc[wanted])},
-        notes=notes if backbone.backbone != PRETRAINED else [],
-        about={"backbone": backbone.backbone, "weights_sha256": backbone.weights_sha256},
+        counts={"pictures": len(wanted), "new": num_new, **count_values("pictures", map(outcomes.__getitem__, wanted))},
+        notes=notes, about=about,
     )  # fmt: skip
+
+
+def _outcomes(store: Store, city: str, backbone: str) -> dict[str, str]:
+    """The outcome of every picture that this backbone looked at; no vector is read."""
+    found: dict[str, str] = {}
+    for rows in store.tables.batches(city, STAGE, ["clean_digest", "outcome"], pc.field("backbone") == backbone):
+        found.update(zip(rows["clean_digest"].to_pylist(), rows["outcome"].to_pylist(), strict=True))
+    return found

@@ -78,6 +78,7 @@ def test_a_format_we_do_not_take(data):
         pytest.param(png_of(1, 1), "too_small", id="1 x 1"),
         pytest.param(png_of(1, 20_000), "too_small", id="1 x 20,000"),
         pytest.param(png_of(31, 900), "too_small", id="just under the side"),
+        pytest.param(png_of(40, 801), "too_narrow", id="just beyond the aspect"),
         pytest.param(
             png_of(64, 64, chunk(b"zTXt", b"k\0\0" + zlib.compress(b" " * 2_000_000))), "bad_header", id="text bomb"
         ),
@@ -85,6 +86,15 @@ def test_a_format_we_do_not_take(data):
 )
 def test_a_hostile_header_is_refused_before_a_pixel_is_decoded(data, outcome):
     assert check_bytes(data, LIMITS).outcome == outcome
+
+
+@pytest.mark.fault("M3")
+def test_a_stereo_picture_is_a_jpeg_with_more_behind_its_end():
+    from PIL import Image
+
+    stereo = encoded(pixels(), "MPO", save_all=True, append_images=[Image.fromarray(pixels(1))])
+    assert (check_bytes(stereo, LIMITS).outcome, check_bytes(stereo, LIMITS).format) == ("ok", "JPEG")
+    assert check_bytes(stereo[: len(stereo) // 3], LIMITS).outcome == "truncated"
 
 
 def test_a_file_beyond_the_limit_is_not_read_into_memory(tmp_path):

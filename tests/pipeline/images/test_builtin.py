@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.images.builtin_fill import BuiltinFill
 from pipeline.images.builtin_portraits import BuiltinPortraits
-from pipeline.images.portrait_masks import widen
+from pipeline.images.mask_worker import widen
 from tests.fakes.pictures import pixels, portrait
 
 
@@ -16,9 +16,16 @@ def masker() -> BuiltinPortraits:
     return BuiltinPortraits()
 
 
+def masks_of(masker: BuiltinPortraits, *pictures: np.ndarray) -> list[np.ndarray]:
+    """The masks of whole pictures."""
+    found = masker(pictures, [picture.shape[:2] for picture in pictures])
+    assert all(mask.ratio == pytest.approx(mask.mask.mean()) for mask in found)
+    return [mask.mask for mask in found]
+
+
 @pytest.mark.fault("M6")
 def test_the_portrait_is_found_and_a_landscape_is_not(masker):
-    found, nothing = masker([portrait(), pixels(size=(256, 192))])
+    found, nothing = masks_of(masker, portrait(), pixels(size=(256, 192)))
     assert 0.2 < found.mean() < 1
     assert found[50, 110]  # the face
     assert not nothing.any()
@@ -27,12 +34,12 @@ def test_the_portrait_is_found_and_a_landscape_is_not(masker):
 @pytest.mark.fault("M7")
 @pytest.mark.parametrize("size", [(31, 200), (257, 129), (1000, 333)])
 def test_a_mask_is_as_large_as_its_picture(masker, size):
-    assert masker([pixels(size=size)])[0].shape == size[::-1]
+    assert masks_of(masker, pixels(size=size))[0].shape == size[::-1]
 
 
 def test_pictures_do_not_depend_on_their_batch(masker):
-    alone = masker([portrait()])[0]
-    assert (masker([pixels(), portrait(), pixels(1)])[1] == alone).all()
+    alone = masks_of(masker, portrait())[0]
+    assert (masks_of(masker, pixels(), portrait(), pixels(1))[1] == alone).all()
 
 
 def test_the_built_in_parts_are_called_by_their_own_names(masker):
@@ -57,7 +64,7 @@ def test_outside_the_mask_every_pixel_is_the_inputs(width, height, seed, share):
 
 def test_inside_the_mask_the_portrait_is_gone(masker):
     picture = portrait()
-    mask = widen(masker([picture])[0], 0.02)
+    mask = widen(masks_of(masker, picture)[0], 0.02)
     filled = BuiltinFill()([picture], [mask])[0]
     assert np.abs(filled[mask].astype(int) - picture[mask].astype(int)).mean() > 20
 

@@ -15,8 +15,8 @@ from pipeline.store import Store
 from tests.fakes.city import CITY, curated_post, fill_city, key, poi, put_city
 from tests.fakes.pictures import encoded, pixels
 
-MASKS = PortraitMasksSettings(find_profiles=False, num_workers=1)
-CLEAN = CleanImagesSettings(num_workers=1)
+MASKS = PortraitMasksSettings(weights="builtin", find_profiles=False, num_workers=1)
+CLEAN = CleanImagesSettings(weights="builtin", num_workers=1)
 
 
 def outcomes(store: Store, table: str) -> dict[str, str]:
@@ -130,7 +130,9 @@ def test_a_killed_run_loses_at_most_one_commit_and_goes_on(store, tmp_path):
             if calls.count("portrait_masks") == 3:
                 os.kill(os.getpid(), signal.SIGKILL)
         Tables.append = append_then_die
-        settings = PortraitMasksSettings(find_profiles=False, num_workers=1, commit_every=4)
+        settings = PortraitMasksSettings(
+            weights="builtin", find_profiles=False, num_workers=1, commit_every=4
+        )
         build_portrait_masks(Store(pathlib.Path({str(store.root)!r})), CITY, settings)
     """)
     ended = subprocess.run([sys.executable, "-c", child], env={**os.environ, "PYTHONPATH": "."}, check=False)

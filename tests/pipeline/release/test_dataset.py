@@ -27,8 +27,8 @@ def clean_city(folder: Path) -> Store:
     lost = {**post_of(posts[0]), "post_key": "f" * 32}
     store.tables.append("demo", "posts", [lost])
     write_ledger(store, "demo", "curated_posts", {lost["post_key"]: "not_english"})
-    build_portrait_masks(store, CITY, PortraitMasksSettings(find_profiles=False, num_workers=1))
-    build_clean_images(store, CITY, CleanImagesSettings(num_workers=1))
+    build_portrait_masks(store, CITY, PortraitMasksSettings(weights="builtin", find_profiles=False, num_workers=1))
+    build_clean_images(store, CITY, CleanImagesSettings(weights="builtin", num_workers=1))
     return store
 
 

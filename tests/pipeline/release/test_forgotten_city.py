@@ -32,8 +32,11 @@ TAG = "zyxcanarytag"
 NUM_POSTS = 36
 STAGES: list[tuple[Any, Any]] = [
     (build_curated_posts, CuratedPostsSettings(min_hashtag_count=1, min_posts_per_poi=5, language="any")),
-    (build_portrait_masks, PortraitMasksSettings(find_profiles=False, find_bodies=False, num_workers=1)),
-    (build_clean_images, CleanImagesSettings(num_workers=1)),
+    (
+        build_portrait_masks,
+        PortraitMasksSettings(weights="builtin", find_profiles=False, find_bodies=False, num_workers=1),
+    ),
+    (build_clean_images, CleanImagesSettings(weights="builtin", num_workers=1)),
     (build_dataset, DatasetSettings(min_posts_per_poi=5)),
     (build_image_features, ImageFeaturesSettings(weights="builtin", image_size=32)),
     (build_train_mrlf, TrainMrlfSettings(

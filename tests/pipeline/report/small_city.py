@@ -38,6 +38,15 @@ NOTES = {
     "clean_images": "holes were filled by OpenCV's inpainting, not by LaMa",
     "image_features": "features come from a fixed-seed VGG19 that never saw a picture",
 }
+ABOUT = {
+    "portrait_masks": {"network": "opencv_haar_hog_grabcut", "weights_sha256": "ab" * 32},
+    "clean_images": {
+        "network": "opencv_inpaint_telea", "weights_sha256": "", "face_gate": "opencv_haar_alt2",
+        "face_gate_sha256": "ef" * 32, "face_recall": "upright 7 of 8; turned 30 to 45° 1 of 8",
+        "face_recall_shows_not": "crowds are not in it",
+    },
+    "image_features": {"backbone": BACKBONE, "weights_sha256": "cd" * 32, "running": "torch fp32 on cpu"},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,8 +86,7 @@ def write_data(store: Store, city: City) -> None:
     write_ledger(store, city.key, "curated_posts", {f"lost{number}": "not_english" for number in range(3, 8)})
     write_ledger(store, city.key, "clean_images", {"lost8": "mostly_person"})
     for stage, note in NOTES.items():
-        about = {"network": "opencv", "weights_sha256": "ab" * 32} if stage != "image_features" else {}
-        write_record(store, city.key, stage, about or {"backbone": BACKBONE, "weights_sha256": "cd" * 32}, [note])
+        write_record(store, city.key, stage, ABOUT[stage], [note])
     build_dataset(store, city, DatasetSettings())
     write_features(store, city.key, rng)
 

@@ -1,10 +1,15 @@
 """What the report tells of the data, where the stages left little."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.ledger import write_ledger
 from pipeline.release.read import latest_release
-from pipeline.report.data_facts import city_ledger, picture_stages
+from pipeline.report.content import RecallLine
+from pipeline.report.data_facts import city_ledger, face_gate, picture_stages
+from pipeline.report.sentences import gate_sentence, recall_sentence, standin_sentence
+from pipeline.store.store import StageRecord
 from tests.pipeline.report.small_city import write_record
 
 
@@ -24,10 +29,55 @@ def test_a_stand_in_is_told_of_whether_or_not_the_stage_did(store, network, note
     assert stage.network == network
     assert len(stage.notes) == len(told)
     assert all(part in note for part, note in zip(told, stage.notes, strict=True))
+    assert stage.is_stand_in == (network != "vgg19")
 
 
 def test_a_city_without_records_has_no_picture_stages(store):
     assert picture_stages(store, "demo") == []
+
+
+def test_a_remark_about_the_papers_network_makes_it_no_stand_in(store):
+    about = {"network": "big_lama", "weights_sha256": "ab", "running": "openvino bf16 on cpu"}
+    write_record(store, "demo", "clean_images", about, ["nothing looked for faces in the clean pictures (drawn)"])
+    (stage,) = picture_stages(store, "demo")
+    assert not stage.is_stand_in
+    assert stage.running == "openvino bf16 on cpu"
+    assert standin_sentence([stage]) == "No stage ran on a stand-in."
+
+
+def test_the_face_gate_is_told_with_what_came_of_it_and_what_it_finds(store):
+    about = {
+        "network": "big_lama", "weights_sha256": "ab", "face_gate": "yunet", "face_gate_sha256": "cd" * 32,
+        "face_recall": "upright 7 of 8; small 1 of 4", "face_recall_shows_not": "no crowds",
+    }  # fmt: skip
+    counts = {"pictures/filled_again": 3, "pictures/face_left": 1}
+    store.write_stage_record("demo", replace(record(about), counts=counts))
+    gate = face_gate(store, "demo")
+    assert (gate.network, gate.num_filled_again, gate.num_dropped) == ("yunet", 3, 1)
+    assert gate.recall[1] == RecallLine(kind="small", num_found=1, num_faces=4)
+    assert "3 pictures" in gate_sentence(gate)
+    assert "1 picture still" in gate_sentence(gate)
+    assert "8 of 12 faces" in recall_sentence(gate)
+    assert "no crowds" in recall_sentence(gate)
+
+
+def test_a_gate_that_was_off_is_told_with_the_reason(store):
+    about = {"network": "big_lama", "face_gate": "off", "face_gate_off_reason": "drawings\u202e only"}
+    store.write_stage_record("demo", record(about))
+    told = gate_sentence(face_gate(store, "demo"))
+    assert "Nobody looked for faces" in told
+    assert "drawings only" in told
+
+
+def test_pictures_that_went_past_no_gate_are_not_said_to_have(store):
+    assert face_gate(store, "demo") is None
+    store.write_stage_record("demo", record({"network": "big_lama"}))
+    assert "No stage told" in gate_sentence(face_gate(store, "demo"))
+
+
+def record(about: dict[str, str]) -> StageRecord:
+    """A record of the filling stage."""
+    return StageRecord(stage="clean_images", digest="d" * 64, outputs={}, versions={}, about=about)
 
 
 def test_deferred_posts_of_a_later_collection_are_one_line_as_the_release_counted_them(own):

@@ -6,9 +6,10 @@ import pytest
 from PIL import Image
 
 from pipeline.report import previews
+from pipeline.report.contact_sheets import MAX_BYTES
 from tests.pipeline.report.small_city import write_record
 
-ALL = ("poi_map_png", "class_histogram_png", "contact_sheet_png", "training_curve_png")
+ALL = ("poi_map_png", "class_histogram_png", "training_curve_png")
 
 
 def opened(png: bytes) -> Image.Image:
@@ -21,29 +22,20 @@ def opened(png: bytes) -> Image.Image:
 def test_preview_of_a_city_is_a_small_png(reported, name):
     png = getattr(previews, name)(reported.store, "demo")
     assert min(opened(png).size) >= 100
-    assert len(png) < previews.MAX_BYTES
+    assert len(png) < MAX_BYTES
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_preview_of_an_empty_store_is_a_small_png_too(store, name):
     png = getattr(previews, name)(store, "demo")
     assert min(opened(png).size) >= 100
-    assert len(png) < previews.MAX_BYTES
+    assert len(png) < MAX_BYTES
 
 
 def test_histogram_before_a_release_counts_curated_posts(own):
     before = previews.class_histogram_png(own.store, "demo")
     own.store.forget_stage_record("demo", "dataset")
     assert previews.class_histogram_png(own.store, "demo") != before
-
-
-def test_contact_sheet_shows_clean_pictures_only(own):
-    assert not (own.store.root / "blobs" / "original").exists()
-    full = opened(previews.contact_sheet_png(own.store, "demo")).size
-    rows = own.store.tables.read("demo", "clean_images").to_pylist()
-    for row in rows[:-3]:
-        own.store.blobs.remove("clean", row["clean_digest"])
-    assert opened(previews.contact_sheet_png(own.store, "demo")).size < full
 
 
 def test_curve_of_a_run_that_is_gone_says_so(own):

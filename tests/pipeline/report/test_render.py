@@ -64,6 +64,18 @@ def test_headings_come_in_the_order_of_a_reader_in_a_hurry(page):
     assert page.index('class="headline"') < page.index("<h2")
 
 
+@pytest.mark.parametrize("name", ["report.html", "report.md"])
+def test_what_ran_is_told_with_digest_and_runtime_and_the_gates_recall(reported, name):
+    text = reported.file(name).read_text()
+    assert "ab" * 32 in text, "the digest of the portrait network"
+    assert "ef" * 32 in text, "the digest of the face gate"
+    assert "torch fp32 on cpu" in text
+    assert "The second look for faces" in text
+    assert "8 of 16 faces" in text
+    assert "crowds are not in it" in text
+    assert re.search(r"turned 30 to 45°(</td><td class=\"n\">| \| )1(</td><td class=\"n\">| \| )8", text)
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

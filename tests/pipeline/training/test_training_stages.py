@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -36,8 +35,10 @@ TRAINING = TrainMrlfSettings(
 def release(store: Store, **how) -> None:
     """A small city as far as its release."""
     fill_city(store, **how)
-    build_portrait_masks(store, CITY, PortraitMasksSettings(find_profiles=False, find_bodies=False, num_workers=1))
-    build_clean_images(store, CITY, CleanImagesSettings(num_workers=1))
+    build_portrait_masks(
+        store, CITY, PortraitMasksSettings(weights="builtin", find_profiles=False, find_bodies=False, num_workers=1)
+    )
+    build_clean_images(store, CITY, CleanImagesSettings(weights="builtin", num_workers=1))
     build_dataset(store, CITY, DatasetSettings(min_posts_per_poi=5))
 
 
@@ -73,11 +74,13 @@ def test_features_are_float16_vectors_of_a_network_that_is_not_called_pretrained
     assert "never learned" in trained.stage_record("demo", "image_features").notes[0]
 
 
-def test_features_are_computed_once(trained):
-    assert build_image_features(trained, CITY, FEATURES).is_reused
-    report = build_image_features(trained, CITY, FEATURES.model_copy(update={"commit_every": 100}))
-    assert not report.is_reused
-    assert report.counts["new"] == 0
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"commit_every": 100}, {"batch_size": 3}, {"runtime": "torch"}, {"device": "cpu"}],
+    ids=str,
+)
+def test_features_are_computed_once_whatever_computes_them(trained, how):
+    assert build_image_features(trained, CITY, FEATURES.model_copy(update=how)).is_reused
 
 
 def test_a_run_is_complete_and_can_be_loaded(trained):
@@ -144,16 +147,5 @@ def test_a_city_of_one_class_is_refused_in_words(store):
 
 def test_features_that_were_never_built_are_told(store):
     release(store)
-    with pytest.raises(StageError, match="build image_features first"):
-        build_train_mrlf(store, CITY, TRAINING)
-
-
-@pytest.mark.fault("M11")
-def test_required_weights_that_are_not_vgg19_are_refused_in_words(store, tmp_path):
-    release(store)
-    wrong = Path(tmp_path / "weights.pth")
-    wrong.write_bytes(b"<html>not found</html>")
-    with pytest.raises(StageError, match="image_features of demo"):
-        build_image_features(store, CITY, ImageFeaturesSettings(weights="require", weights_file=wrong, image_size=32))
     with pytest.raises(StageError, match="build image_features first"):
         build_train_mrlf(store, CITY, TRAINING)

@@ -1,0 +1,103 @@
+"""VGG19 features as our stage computes them beside a plain torchvision loop (fp32, 8 at a time), on the processor.
+
+Random weights of the true shape, the same on both sides; made-up photographs of 1080 x 1080 pixels, JPEG bytes in,
+vectors out. Ours decodes at a quarter of the size and runs as the settings choose; the peer decodes whole. Both are
+warm, each in a process of its own. That the vectors are equal is shown beside the figures.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from bench.peers import Peer
+from bench.photographs import SIDE_PX, photograph
+from bench.result import interleaved, tell
+from models.backbone_weights import check_state, random_state
+from models.running import choose_running
+from pipeline.training.image_features import FeatureWorker, ImageFeaturesSettings
+from pipeline.weights import WeightsFile
+
+WANTED = {"bf16": 3.0, "fp32": 1.5}
+LEAST_CORRELATION = 0.99
+
+
+def weights_in(folder: Path) -> WeightsFile:
+    """VGG19 of random weights, as the shelf would hold it; beside it the peer's file."""
+    state = check_state(random_state("vgg19"), "vgg19", "random weights")
+    safetensors.torch.save_file(state, folder / "vgg19.safetensors")
+    torch.save({name.removeprefix("features."): tensor for name, tensor in state.items()}, folder / "vgg19.pth")
+    path = folder / "vgg19.safetensors"
+    return WeightsFile(name="bench", architecture="vgg19", path=path, weights_sha256="0" * 64, source=path)
+
+
+def vectors_of(rows: list[dict[str, object]]) -> np.ndarray:
+    """(N, 512) out of rows of the table."""
+    assert all(row["outcome"] == "ok" for row in rows)
+    return np.stack([np.frombuffer(row["vector"], "<f2") for row in rows]).astype(np.float32)  # type: ignore[call-overload]
+
+
+def seconds_of(worker: FeatureWorker, rows: list[dict[str, object]]) -> float:
+    """How long the worker takes for these pictures."""
+    started = time.perf_counter()
+    worker(rows)
+    return time.perf_counter() - started
+
+
+def correlation(ours_NF: np.ndarray, theirs_NF: np.ndarray) -> float:
+    """Between the ways in which pictures differ from each other: what all pictures share is taken away."""
+    differences = [(vectors_NF - vectors_NF.mean(axis=0)).ravel() for vectors_NF in (ours_NF, theirs_NF)]
+    return float(np.corrcoef(*differences)[0, 1])
+
+
+def main() -> None:
+    """Rounds in turn, then the medians."""
+    told = argparse.ArgumentParser(description=__doc__)
+    told.add_argument("--pictures", type=int, default=32)
+    told.add_argument("--rounds", type=int, default=5)
+    told.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
+    told.add_argument("--runtime", default="auto", choices=["auto", "openvino", "torch"])
+    asked = told.parse_args()
+    settings = ImageFeaturesSettings(device="cpu", precision=asked.precision, runtime=asked.runtime)
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}  # ours, not theirs
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        pictures = folder / "pictures"
+        pictures.mkdir()
+        rows = [{"clean_digest": f"{seed:04d}", "data": photograph(seed)} for seed in range(asked.pictures)]
+        for row in rows:
+            (pictures / f"{row['clean_digest']}.jpg").write_bytes(row["data"])
+        worker = FeatureWorker(settings, weights_in(folder), "bench")
+        ours_NF = vectors_of(worker(rows))
+        files = [str(path) for path in (pictures, folder / "vgg19.pth", folder / "vectors.pt")]
+        with Peer("peer_torchvision.py", *files, environment=environment, python=Path(sys.executable)) as peer:
+            theirs_NF = torch.load(folder / "vectors.pt", weights_only=True).numpy()
+            ours_s, peer_s = interleaved(
+                lambda: seconds_of(worker, rows), lambda: peer.seconds(len(rows)), asked.rounds
+            )
+            about = peer.about
+    show(len(rows) / ours_s, len(rows) / peer_s, settings, about, correlation(ours_NF, theirs_NF))
+
+
+def show(ours: float, peer: float, settings: ImageFeaturesSettings, about: str, correlation: float) -> None:
+    """The table and the line of JSON."""
+    running = choose_running(settings.runtime, settings.precision, "cpu")
+    wanted = WANTED[running.precision]
+    print(f"stage image_features, {running!s:30} {ours:8.2f} pictures/s of {SIDE_PX} px")
+    print(f"{about:52} {peer:8.2f}")
+    print(f"ratio {ours / peer:.2f}, wanted {wanted}: {'ok' if ours / peer >= wanted else 'MISSED'}")
+    is_equal = correlation >= LEAST_CORRELATION
+    print(
+        f"how pictures differ, ours against theirs: correlation {correlation:.4f}: {'ok' if is_equal else 'NOT EQUAL'}"
+    )
+    tell("features", ours=ours, peer=peer, unit="pictures/s", is_more_better=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""What this machine offers to a network, and the choice among it: library, device, number format.
+
+bf16 is chosen on a processor only where it has instructions for it (avx512_bf16, amx_bf16, or bf16 on ARM with torch);
+without them it is slower than fp32. fp16 is never chosen.
+"""
+
+import importlib.util
+import logging
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+Runtime = Literal["auto", "openvino", "torch"]
+Precision = Literal["auto", "fp32", "bf16"]
+Device = Literal["auto", "cpu", "cuda"]
+PROCESSOR_FACTS = Path("/proc/cpuinfo")
+_log = logging.getLogger("mrlf")
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a network runs; its text is what stage records and reports show."""
+
+    runtime: Literal["openvino", "torch"]
+    device: Literal["cpu", "cuda"]
+    precision: Literal["fp32", "bf16"]
+
+    def __str__(self) -> str:
+        return f"{self.runtime} {self.precision} on {self.device}"
+
+
+def choose_running(runtime: Runtime = "auto", precision: Precision = "auto", device: Device = "auto") -> Running:
+    """What was asked for, and for each "auto" the quickest that this machine has.
+
+    Raises:
+        ValueError: what was asked for is not to be had here.
+    """
+    if runtime == "openvino" and device == "cuda":
+        raise ValueError("openvino computes on the processor only: choose runtime=torch for the GPU, or device=cpu")
+    if runtime == "openvino" and not has_openvino():
+        raise ValueError(
+            "runtime=openvino was asked for, but the package is not installed: pip install openvino (it comes with "
+            "the extra `cpu`), or choose runtime=auto"
+        )
+    if runtime != "openvino" and device != "cpu":
+        problem = gpu_problem()
+        if problem is None:
+            return Running("torch", "cuda", "bf16" if precision == "auto" else precision)
+        if device == "cuda":
+            raise ValueError(f"device=cuda was asked for, but {problem}; choose device=auto or cpu")
+        if torch.cuda.is_available():
+            _log.warning("There is a GPU, but %s: the processor takes its place.", problem)
+    library: Literal["openvino", "torch"] = "openvino" if runtime != "torch" and has_openvino() else "torch"
+    return Running(library, "cpu", _precision_on_cpu(precision, library))
+
+
+def has_openvino() -> bool:
+    """Whether OpenVINO is installed; it is not imported for the answer."""
+    return importlib.util.find_spec("openvino") is not None
+
+
+def gpu_problem() -> str | None:
+    """Why CUDA cannot be used, None where it can: asked by a small computation, since a lost driver still counts."""
+    if not torch.cuda.is_available():
+        return "torch sees no GPU here (`nvidia-smi` tells whether there is one and its driver answers)"
+    try:
+        torch.ones(1, device="cuda").add_(1).cpu()
+    except RuntimeError as error:
+        return f"it does not answer ({str(error).splitlines()[0]})"
+    return None
+
+
+def has_bf16_instructions(library: str = "torch") -> bool:
+    """Whether the processor multiplies bf16 by itself; no, where that cannot be read (outside Linux)."""
+    flags = _processor_flags()
+    if platform.machine().lower() in ("aarch64", "arm64"):
+        return library == "torch" and "bf16" in flags
+    return not flags.isdisjoint({"avx512_bf16", "amx_bf16"})
+
+
+def _precision_on_cpu(precision: Precision, library: str) -> Literal["fp32", "bf16"]:
+    has_instructions = has_bf16_instructions(library)
+    if precision == "bf16" and not has_instructions:
+        _log.warning("precision=bf16 was asked for, but this processor has no instructions for it: it will be slow.")
+    if precision == "auto":
+        return "bf16" if has_instructions else "fp32"
+    return precision
+
+
+def _processor_flags() -> frozenset[str]:
+    """The words after `flags` (x86) or `Features` (ARM) of the first core."""
+    try:
+        lines = PROCESSOR_FACTS.read_text().splitlines()
+    except OSError:
+        return frozenset()
+    for line in lines:
+        name, _, values = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            return frozenset(values.split())
+    return frozenset()

@@ -1,0 +1,157 @@
+"""How many faces the gate finds, counted on labelled composites, and what that does not show.
+
+Law: the count depends on the gate alone (detector, its digest, settings, this code); it is made once for each and kept
+in `face_recall/` of the store. It measures the detector, not the chain: what the portrait network masks comes on top.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from pipeline.images.face_composites import ASPECT, Composite, Placing, compose
+from pipeline.images.face_gate import FaceGate, GateChoice, head, load_gate
+from pipeline.images.haar_faces import Box
+from pipeline.store import Store
+from pipeline.store.blobs import write_atomically
+from pipeline.store.digests import json_digest
+
+RECALL_VERSION = "1"
+MIN_WIDTH_PX = 640
+NOT_SHOWN = (
+    "It is one woman of one skin tone, facing the camera, without glasses, beard, mask, hat or veil, pasted into "
+    "drawn scenes, and darkened, turned or squeezed by arithmetic. Children, old people, other skin tones, real "
+    "crowds, hidden and half turned faces, motion blur, drawn faces and real statues are not in it. The share found "
+    "in real photographs is lower by an unknown amount."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Faces of one kind: how many the gate found, of how many."""
+
+    kind: str
+    num_found: int
+    num_faces: int
+
+    def __str__(self) -> str:
+        return f"{self.num_found} of {self.num_faces}"
+
+
+def recall_text(found: Iterable[Found]) -> str:
+    """All kinds in one line."""
+    return "; ".join(f"{each.kind} {each}" for each in found)
+
+
+def read_recall_text(text: str) -> list[Found]:
+    """What `recall_text` wrote."""
+    told = (re.fullmatch(r"(.+) (\d+) of (\d+)", part) for part in text.split("; "))
+    return [Found(kind=part[1], num_found=int(part[2]), num_faces=int(part[3])) for part in told if part]
+
+
+def composites(width_px: int) -> dict[str, list[Composite]]:
+    """The labelled pictures by kind."""
+    made: dict[str, list[Composite]] = {}
+    number = 0
+    for kind, groups in KINDS.items():
+        made[kind] = []
+        for placings in groups:
+            made[kind].append(compose(number % NUM_SCENES, placings, width_px))
+            number += 1
+    return made
+
+
+def measure_recall(gate: FaceGate, width_px: int = MIN_WIDTH_PX) -> list[Found]:
+    """What the gate finds, by kind."""
+    return [
+        Found(
+            kind=kind, num_faces=sum(len(made.faces) for made in group),
+            num_found=sum(num_found(made, gate.find([made.picture])[0]) for made in group),
+        )
+        for kind, group in composites(width_px).items()
+    ]  # fmt: skip
+
+
+def num_found(composite: Composite, boxes: Iterable[Box]) -> int:
+    """Faces that masking the heads of `boxes` would hide: their middle, and at least half of them."""
+    heads = [head(box) for box in boxes]
+    return sum(any(_hides(each, face) for each in heads) for face in composite.faces)
+
+
+def recall_of(store: Store, choice: GateChoice) -> list[Found]:
+    """What this gate finds, from the store where it was counted before."""
+    import cv2
+
+    made_by = json_digest([RECALL_VERSION, choice.recipe, cv2.__version__])
+    path = store.root / "face_recall" / f"{made_by}.json"
+    if path.is_file():
+        return [Found(**told) for told in json.loads(path.read_text())]
+    found = _counted(replace(choice, why=""))  # why it was chosen changes no count
+    write_atomically(path, json.dumps([asdict(each) for each in found], indent=1).encode())
+    return list(found)
+
+
+@lru_cache(maxsize=4)
+def _counted(choice: GateChoice) -> tuple[Found, ...]:
+    return tuple(measure_recall(load_gate(choice), max(MIN_WIDTH_PX, choice.search_side_px)))
+
+
+def _hides(mask: Box, face: Box) -> bool:
+    across = min(mask.x + mask.width, face.x + face.width) - max(mask.x, face.x)
+    down = min(mask.y + mask.height, face.y + face.height) - max(mask.y, face.y)
+    middle_x, middle_y = face.x + face.width / 2, face.y + face.height / 2
+    is_hit = mask.x <= middle_x <= mask.x + mask.width and mask.y <= middle_y <= mask.y + mask.height
+    return is_hit and across * down >= 0.5 * face.width * face.height
+
+
+NUM_SCENES = 24
+_SIZES = (0.06, 0.09, 0.13, 0.18)  # of the width; in a picture of 1080 pixels: 65 to 194
+
+
+def _each(sizes: Iterable[float], **ways: Iterable[Any]) -> list[tuple[Placing, ...]]:
+    """One composite for every combination of a size with one value of each way."""
+    made: list[dict[str, Any]] = [{"face": face} for face in sizes]
+    for name, values in ways.items():
+        made = [{**told, name: value} for told in made for value in values]
+    return [(Placing(**told),) for told in made]
+
+
+def _at_the_border() -> list[tuple[Placing, ...]]:
+    """A tenth or a fifth of the face lies outside, on each side of the picture."""
+    made: list[tuple[Placing, ...]] = []
+    for face, outside in ((0.075, 0.1), (0.125, 0.2)):
+        across, down = (0.5 - outside) * face, (0.5 - outside) * face * 55 / 45 / ASPECT
+        middles = ((across, 0.4), (1 - across, 0.4), (0.5, down), (0.5, 1 - down))
+        made += [(Placing(face=face, x=x, y=y),) for x, y in middles]
+    return made
+
+
+def _group() -> list[tuple[Placing, ...]]:
+    """Twenty small faces in one picture, in four rows."""
+    rows = [(0.06 + 0.02 * row, 0.14 + 0.2 * row) for row in range(4)]
+    return [
+        tuple(Placing(face=face, x=0.1 + 0.2 * column, y=y) for _, y in rows for column in range(5))
+        for face in (0.035, 0.045)
+    ]
+
+
+KINDS: dict[str, list[tuple[Placing, ...]]] = {
+    "upright": _each(_SIZES, x=(0.3, 0.7)),
+    "mirrored": _each(_SIZES, is_mirrored=(True,)),
+    "small": _each((0.022, 0.028, 0.037, 0.047), x=(0.2, 0.8)),
+    "twenty small": _group(),
+    "turned 10 to 20°": _each((0.0625, 0.11), angle=(-20, -10, 10, 20)),
+    "turned 30 to 45°": _each((0.0625, 0.11), angle=(-45, -30, 30, 45)),
+    "lying": _each((0.09,), angle=(-90, 90, 180), y=(0.5,)),
+    "at the border": _at_the_border(),
+    "dark": _each((0.0625, 0.125), brightness=(0.1, 0.2, 0.35)),
+    "squeezed": _each((0.0625, 0.125), squeeze=(0.55, 0.7, 0.85)),
+    "on a poster": _each((0.04, 0.0625, 0.1), x=(0.3,), look=("poster",)),
+    "in a mirror": _each((0.04, 0.0625, 0.1), x=(0.7,), look=("mirror",), is_mirrored=(True,)),
+    "on a screen": _each((0.04, 0.0625, 0.1), x=(0.3,), look=("screen",)),
+    "like a statue": _each((0.0625, 0.09, 0.125), look=("statue",)),
+    "back of the head": _each((0.0625, 0.09, 0.125), look=("back_of_head",)),
+}
+"""The placings of each composite, by kind."""

@@ -1,0 +1,150 @@
+"""Which network fills the holes and what looks for faces after it: chosen once by the stage, loaded where it runs.
+
+The choice is small and can be pickled; before anything is loaded it tells the stage what will run, and so whether
+there is anything to do.
+"""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline.images.builtin_fill import BuiltinFill
+from pipeline.images.face_gate import GateChoice, GateWish, choose_gate
+from pipeline.images.lama_fill import MAX_CROP_SIDE_PX, Frame, LamaInpainter
+from pipeline.images.simple_lama_fill import SimpleLamaInpainter
+from pipeline.images.stages import Inpainter
+from pipeline.networks import NetworkSettings
+from pipeline.stage import StageError
+from pipeline.store import Store
+from pipeline.store.digests import json_digest
+from pipeline.weights.choosing import Builtin, choose_weights
+from pipeline.weights.shelf import WeightsFile
+
+ARCHITECTURE = "big_lama"
+
+
+class CleanImagesSettings(NetworkSettings):
+    """When a picture is dropped for its people, how they are filled, and how faces are looked for afterwards."""
+
+    network: str = Field("big_lama", description="Whose weights: a name that `mrlf weights list` shows, of Big-LaMa.")
+    filler: Literal["own", "simple_lama"] = Field(
+        "own", description="What runs LaMa: this program (own) or the package simple-lama-inpainting, which is slower."
+    )
+    frame: Frame = Field(
+        "crop", description="Own way: what LaMa sees: the holes with their surroundings (crop), or the whole picture."
+    )
+    max_crop_side_px: int | None = Field(
+        MAX_CROP_SIDE_PX,
+        ge=64,
+        description="Own way: a crop with a longer side is made smaller for LaMa, and its hole enlarged again.",
+    )
+    max_portrait_ratio: float = Field(
+        0.5, gt=0, le=1, description="A picture that people fill to more than this share is dropped (paper: 0.5)."
+    )
+    jpeg_quality: int = Field(95, ge=50, le=100, description="Quality of the clean pictures.")
+    face_gate: GateWish = Field(
+        "auto",
+        description="What looks for faces in the clean pictures: YuNet if to be had, else OpenCV's cascades (auto).",
+    )
+    face_gate_off_reason: str = Field(
+        "", description="Why nothing looks for faces, where face_gate is off; it is written into the release's record."
+    )
+    gate_search_side_px: int = Field(
+        640, ge=128, le=4096, description="Pictures are made as small for the face gate: smaller faces are missed."
+    )
+    gate_find_profiles: bool = Field(
+        True, description="Cascades only: also look for faces from the side (two fifths of their time)."
+    )
+    gate_min_score: float = Field(
+        0.6, gt=0, lt=1, description="YuNet only: what it holds for a face with more than this is one."
+    )
+    batch_size: int | None = Field(
+        None, ge=1, description="Pictures that the network is handed together; by default what suits the device."
+    )
+    commit_every: int = Field(256, ge=1, description="Pictures between two commits: what a killed run may lose.")
+    num_workers: int = Field(2, ge=1, description="Built-in way: pictures worked on side by side.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FillerChoice:
+    """What fills holes: the weights of a network, or OpenCV's inpainting (`file` is None) and why; and the gate."""
+
+    network: str
+    weights_sha256: str
+    gate: GateChoice
+    file: WeightsFile | None = None
+    why: str = ""
+
+
+def choose_filler(store: Store, settings: CleanImagesSettings) -> FillerChoice:
+    """The network that the settings name, or the built-in way where they wish so or nothing else is to be had.
+
+    Raises:
+        StageError: the weights are not LaMa's, are damaged, or are required and missing; the gate is off without a
+            reason, or not to be had as asked.
+    """
+    if settings.weights != "builtin":
+        architecture = store.weights.entry(settings.network).architecture
+        if architecture != ARCHITECTURE:
+            raise StageError(
+                f"clean_images cannot use the weights {settings.network}, which are of {architecture}: take those of "
+                f"{ARCHITECTURE} (`mrlf weights list` shows them)"
+            )
+    gate = choose_gate(
+        store, settings.face_gate, settings.weights, search_side_px=settings.gate_search_side_px,
+        min_score=settings.gate_min_score, find_profiles=settings.gate_find_profiles,
+        off_reason=settings.face_gate_off_reason,
+    )  # fmt: skip
+    chosen = choose_weights(store.weights, settings.network, settings.weights, settings.weights_file)
+    if isinstance(chosen, Builtin):
+        return FillerChoice(
+            network=BuiltinFill.network, weights_sha256=BuiltinFill.weights_sha256, gate=gate, why=chosen.why
+        )
+    if settings.filler == "simple_lama":
+        _check_simple_lama(store, chosen)
+    name = SimpleLamaInpainter.network if settings.filler == "simple_lama" else chosen.name
+    return FillerChoice(network=name, weights_sha256=chosen.weights_sha256, gate=gate, file=chosen)
+
+
+def fill_recipe(settings: CleanImagesSettings, choice: FillerChoice, *made_by: object) -> str:
+    """The digest of all that a clean picture depends on, `made_by` too; what only the other way uses is no part."""
+    fields = {"max_portrait_ratio", "jpeg_quality"}
+    if choice.file is not None:
+        fields |= {"filler"} if settings.filler == "simple_lama" else {"frame", "max_crop_side_px", "precision"}
+    told = settings.model_dump(mode="json", include=fields)
+    return json_digest([*made_by, told, choice.network, choice.weights_sha256, choice.gate.recipe])
+
+
+def load_filler(choice: FillerChoice, settings: CleanImagesSettings) -> Inpainter:
+    """The network itself, where the settings and this machine let it run best."""
+    if choice.file is None:
+        return BuiltinFill()
+    if settings.filler == "simple_lama":
+        return SimpleLamaInpainter(choice.file.source, choice.weights_sha256, device=settings.device)
+    from safetensors.torch import load_file
+
+    from models.architectures import ARCHITECTURES
+    from models.filling import LamaFill
+    from models.running import choose_running
+
+    fill = LamaFill(
+        choice.network, choice.weights_sha256, ARCHITECTURES[ARCHITECTURE].build(load_file(choice.file.path)),
+        choose_running(settings.runtime, settings.precision, settings.device), batch_size=settings.batch_size,
+    )  # fmt: skip
+    return LamaInpainter(fill, frame=settings.frame, max_crop_side_px=settings.max_crop_side_px)
+
+
+def _check_simple_lama(store: Store, file: WeightsFile) -> None:
+    """The package runs the program inside its file, so it is given the published one and no other."""
+    if file.weights_sha256 != store.weights.registry[ARCHITECTURE].sha256:
+        raise StageError(
+            f"filler: simple_lama runs the program inside a file of weights, and {file.source} is not the published "
+            "one: take filler: own for it, which runs nothing of a file"
+        )
+    if find_spec("simple_lama_inpainting") is None:
+        raise StageError(
+            "filler: simple_lama needs the package, which is not installed: pip install --no-deps "
+            "simple-lama-inpainting (its own pins are old), or choose filler: own"
+        )

@@ -1,0 +1,109 @@
+"""Which network finds people: chosen once by the stage, loaded where it runs.
+
+The choice is small and can be pickled: it travels to the workers, which load the network themselves, and it tells the
+stage what will run, and so whether anything is to be done at all, before anything is loaded.
+"""
+
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from models.masks import NOT_FINITE
+from pipeline.images.builtin_portraits import BuiltinPortraits
+from pipeline.images.stages import PortraitMasker
+from pipeline.networks import NetworkSettings
+from pipeline.stage import StageError
+from pipeline.store import Store
+from pipeline.store.digests import json_digest
+from pipeline.weights.choosing import Builtin, choose_weights
+from pipeline.weights.shelf import WeightsFile
+
+ARCHITECTURES = frozenset({"u2net", "u2netp"})
+REASONS = frozenset({NOT_FINITE})
+"""why a network can have no answer for a picture"""
+
+
+class PortraitMasksSettings(NetworkSettings):
+    """How people are looked for."""
+
+    network: str = Field(
+        "u2net_human_seg", description="Whose weights: a name that `mrlf weights list` shows, of U²-Net or U²-Net-P."
+    )
+    threshold: float = Field(
+        0.5, gt=0, lt=1, description="A pixel that the network holds for a person with more than this is masked."
+    )
+    min_portrait_ratio: float = Field(
+        0.001, ge=0, lt=1, description="Where the network sees people on a smaller share of a picture, it has none."
+    )
+    find_profiles: bool = Field(
+        True, description="Built-in way: also look for faces from the side (half the time of the stage)."
+    )
+    find_bodies: bool = Field(True, description="Built-in way: also look for whole bodies.")
+    dilation_ratio: float = Field(
+        0.02, ge=0, le=0.5, description="The mask is widened by this share of the picture's longer side."
+    )
+    batch_size: int | None = Field(
+        None, ge=1, description="Pictures that the network sees at once; by default what suits the device."
+    )
+    commit_every: int = Field(256, ge=1, description="Pictures between two commits: what a killed run may lose.")
+    num_workers: int = Field(2, ge=1, description="Built-in way: pictures worked on side by side.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskerChoice:
+    """What finds people: the weights of a network, or the built-in detectors (`file` is None) and why they do."""
+
+    network: str
+    weights_sha256: str
+    file: WeightsFile | None = None
+    why: str = ""
+
+
+def choose_masker(store: Store, settings: PortraitMasksSettings) -> MaskerChoice:
+    """The network that the settings name, or the built-in detectors where they wish so or nothing else is to be had.
+
+    Raises:
+        StageError: the weights are not those of a network that finds people, are damaged, or are required and missing.
+    """
+    if settings.weights != "builtin":
+        architecture = store.weights.entry(settings.network).architecture
+        if architecture not in ARCHITECTURES:
+            raise StageError(
+                f"portrait_masks cannot use the weights {settings.network}, which are of {architecture}: take "
+                f"those of {' or '.join(sorted(ARCHITECTURES))} (`mrlf weights list` shows them)"
+            )
+    chosen = choose_weights(store.weights, settings.network, settings.weights, settings.weights_file)
+    if isinstance(chosen, Builtin):
+        builtin = _builtin(settings)
+        return MaskerChoice(network=builtin.network, weights_sha256=builtin.weights_sha256, why=chosen.why)
+    return MaskerChoice(network=chosen.name, weights_sha256=chosen.weights_sha256, file=chosen)
+
+
+def masks_recipe(settings: PortraitMasksSettings, choice: MaskerChoice, *made_by: str) -> str:
+    """The digest of all that a mask depends on, `made_by` too; what only the other way uses is no part of it."""
+    only_builtin, only_network = {"find_profiles", "find_bodies"}, {"threshold", "min_portrait_ratio", "precision"}
+    fields = {"dilation_ratio", *(only_builtin if choice.file is None else only_network)}
+    told = settings.model_dump(mode="json", include=fields)
+    return json_digest([*made_by, told, choice.network, choice.weights_sha256])
+
+
+def load_masker(choice: MaskerChoice, settings: PortraitMasksSettings) -> PortraitMasker:
+    """The network itself, where the settings and this machine let it run best."""
+    if choice.file is None:
+        return _builtin(settings)
+    from safetensors.torch import load_file
+
+    from models.architectures import ARCHITECTURES as BUILDERS
+    from models.portraits import U2NetPortraits
+    from models.running import choose_running
+
+    module = BUILDERS[choice.file.architecture].build(load_file(choice.file.path))
+    return U2NetPortraits(
+        choice.network, choice.weights_sha256, module,
+        choose_running(settings.runtime, settings.precision, settings.device), threshold=settings.threshold,
+        min_portrait_ratio=settings.min_portrait_ratio, batch_size=settings.batch_size,
+    )  # fmt: skip
+
+
+def _builtin(settings: PortraitMasksSettings) -> BuiltinPortraits:
+    return BuiltinPortraits(find_profiles=settings.find_profiles, find_bodies=settings.find_bodies)

@@ -1,0 +1,137 @@
+"""Contact sheets of the picture stages for the Dagster UI: what they did, by outcome, a PNG under 200 KB each.
+
+Law: an original is never shown. Of `portrait_masks` there are masks alone, white where a person is; of `clean_images`
+the mask beside the clean picture, and of what was dropped the mask alone. The numbers and words are ours, no user's.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.images.decode import decode_mask
+from pipeline.images.portrait_masks import READABLE
+from pipeline.images.stages import picture_outcomes
+from pipeline.report.examples import thumbnail
+from pipeline.report.figures import message
+from pipeline.report.sheet_drawing import Section, Tile, drawn_sheet
+from pipeline.store import Store
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MAX_BYTES = 200_000
+NUM_MASKS = 24
+NUM_TILES = {"filled": 9, "filled_again": 6, "unchanged": 6}
+"""pictures of an outcome; of every reason to drop one, three"""
+NUM_DROPPED = 3
+REMARKS = {"filled_again": " (the masks are those before the face gate looked)"}
+_SIDES_PX = (150, 120, 96, 72, 48)
+
+
+def masks_sheet_png(store: Store, city: str) -> bytes:
+    """Masks of pictures with people, each with the share that people fill; of the others their number."""
+    outcomes = picture_outcomes(store, city, "portrait_masks")
+    if not outcomes:
+        return message("no masks yet")
+    rows = _masks(store, city, _first(outcomes, "person", NUM_MASKS))
+
+    def sections(side_px: int) -> list[Section]:
+        made = [Section(title=_title(outcomes, "person"), tiles=[_mask_tile(row, side_px) for row in rows.values()])]
+        others = sorted(set(outcomes.values()) - {"person"}, key=lambda outcome: (outcome not in READABLE, outcome))
+        return made + [Section(title=_title(outcomes, outcome), tiles=[]) for outcome in others]
+
+    return _small_enough(sections)
+
+
+def clean_sheet_png(store: Store, city: str) -> bytes:
+    """By outcome: mask and clean picture, or the mask of what was dropped, each with the share that people fill."""
+    outcomes = picture_outcomes(store, city, "clean_images")
+    if not outcomes:
+        return message("no clean pictures yet")
+    found = set(outcomes.values())
+    ordered = [outcome for outcome in NUM_TILES if outcome in found] + sorted(found - NUM_TILES.keys())
+    chosen = {outcome: _first(outcomes, outcome, NUM_TILES.get(outcome, NUM_DROPPED)) for outcome in ordered}
+    digests = [digest for group in chosen.values() for digest in group]
+    masks, clean = _masks(store, city, digests), _clean_digests(store, city, digests)
+
+    def sections(side_px: int) -> list[Section]:
+        return [
+            Section(
+                title=_title(outcomes, outcome),
+                tiles=[
+                    tile
+                    for digest in chosen[outcome]
+                    if (tile := _clean_tile(store, masks[digest], clean[digest], side_px)) is not None
+                ],
+            )
+            for outcome in ordered
+        ]
+
+    return _small_enough(sections)
+
+
+def _small_enough(sections: Callable[[int], list[Section]]) -> bytes:
+    """The sheet with tiles as large as the limit allows."""
+    for side_px in _SIDES_PX:
+        sheet = drawn_sheet(sections(side_px), side_px)
+        if len(sheet) < MAX_BYTES:
+            return sheet
+    raise AssertionError(f"the tiles of {_SIDES_PX[-1]} pixels fit into {MAX_BYTES} bytes")
+
+
+def _title(outcomes: dict[str, str], outcome: str) -> str:
+    number = Counter(outcomes.values())[outcome]
+    return f"{outcome}: {number:,} of {len(outcomes):,}{REMARKS.get(outcome, '')}"
+
+
+def _first(outcomes: dict[str, str], outcome: str, limit: int) -> list[str]:
+    """Digests in their own order: as good as drawn by lot, and the same in every run."""
+    return sorted(digest for digest, found in outcomes.items() if found == outcome)[:limit]
+
+
+def _masks(store: Store, city: str, digests: list[str]) -> dict[str, dict[str, Any]]:
+    """Ratio and mask of these pictures by digest, in this order."""
+    rows = _rows(store, city, "portrait_masks", ["digest", "portrait_ratio", "mask"], digests)
+    nothing = {"portrait_ratio": None, "mask": None}
+    return {digest: rows.get(digest, nothing) for digest in digests}
+
+
+def _clean_digests(store: Store, city: str, digests: list[str]) -> dict[str, str | None]:
+    rows = _rows(store, city, "clean_images", ["digest", "clean_digest"], digests)
+    return {digest: rows[digest]["clean_digest"] for digest in digests}
+
+
+def _rows(store: Store, city: str, table: str, columns: list[str], digests: list[str]) -> dict[str, dict[str, Any]]:
+    is_wanted = pc.field("digest").isin(pa.array(digests, pa.string()))
+    found = (row for batch in store.tables.batches(city, table, columns, is_wanted) for row in batch.to_pylist())
+    return {row["digest"]: row for row in found}
+
+
+def _mask_tile(row: dict[str, Any], side_px: int) -> Tile:
+    return Tile(pictures=[_mask_picture(row["mask"], side_px)], text=_share(row))
+
+
+def _clean_tile(store: Store, row: dict[str, Any], clean_digest: str | None, side_px: int) -> Tile | None:
+    """None where there is nothing to show: a picture without a mask that was dropped, or a clean one that is gone."""
+    pictures = [_mask_picture(row["mask"], side_px)] if row["mask"] is not None else []
+    if clean_digest is not None:
+        picture = thumbnail(store, clean_digest, side_px)
+        if picture is None:
+            return None
+        pictures.append(picture)
+    return Tile(pictures=pictures, text=_share(row)) if pictures else None
+
+
+def _share(row: dict[str, Any]) -> str:
+    return f"{100 * (row['portrait_ratio'] or 0.0):.0f} % people"
+
+
+def _mask_picture(png: bytes, side_px: int) -> "Image.Image":
+    from PIL import Image
+
+    mask = Image.fromarray(decode_mask(png)).convert("L")
+    mask.thumbnail((side_px, side_px))
+    return mask

@@ -1,0 +1,149 @@
+"""A review of the picture stages for the person who runs them: original, mask and clean picture side by side.
+
+Law: the page holds pictures of people. It is one file that loads nothing, of mode 0600, outside the store; the store
+is only read, and the page goes nowhere by itself: into no log, no metadata, no report.
+"""
+
+import base64
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice, zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.images.decode import Picture, UnreadablePicture, decode_mask, decode_picture
+from pipeline.images.stages import picture_outcomes
+from pipeline.stage import StageError
+from pipeline.store import Store
+from pipeline.store.blobs import Kind
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+SIDE_PX = 480
+GONE = "no longer in the store"
+NO_MASK = "nobody was found"
+NOT_RELEASED = "not released"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One picture of the review: each part is the bytes of a small PNG or JPEG, or the words in its place."""
+
+    digest: str
+    outcome: str
+    portrait_ratio: float | None
+    original: bytes | str
+    mask: bytes | str
+    clean: bytes | str
+
+
+def review(store: Store, city: str, *, outcome: str | None, number: int) -> list[Shown]:
+    """Up to `number` pictures, of one outcome or of all in turn.
+
+    Raises:
+        StageError: there are no clean pictures yet, or none of this outcome.
+    """
+    outcomes = picture_outcomes(store, city, "clean_images")
+    if not outcomes:
+        raise StageError(f"there are no clean pictures of {city} yet: run `mrlf run {city} --to clean_images` first")
+    known = sorted(set(outcomes.values()))
+    if outcome is not None and outcome not in known:
+        raise StageError(f"no picture of {city} ended as {outcome}: take one of {', '.join(known)}")
+    groups = [
+        sorted(digest for digest, found in outcomes.items() if found == each)
+        for each in known
+        if outcome in (None, each)
+    ]
+    in_turn = (digest for digest in chain.from_iterable(zip_longest(*groups)) if digest is not None)
+    digests = list(islice(in_turn, number))
+    return list(_shown(store, city, digests, outcomes))
+
+
+def write_page(store: Store, page: str, output: Path | None) -> Path:
+    """Write the page to a new file of mode 0600, by default in the folder for temporary files, and tell where.
+
+    Raises:
+        StageError: the file would lie in the store, or exists already.
+    """
+    folder = Path(tempfile.gettempdir()) if output is None else output.expanduser().parent
+    if folder.resolve().is_relative_to(store.root.resolve()):
+        raise StageError(
+            f"{folder} is in the store, where no picture of people may be left: name a file elsewhere with --output"
+        )
+    if output is None:
+        handle, name = tempfile.mkstemp(prefix="mrlf-review-", suffix=".html")
+        path = Path(name)
+    else:
+        path = output.expanduser().absolute()
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        except FileExistsError:
+            raise StageError(f"{path} exists already: name another file with --output, or remove it") from None
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(page)
+    return path
+
+
+def page_of(city_name: str, shown: list[Shown]) -> str:
+    """The review as one HTML page that loads nothing."""
+    return _environment().get_template("review.html.j2").render(city_name=city_name, pictures=shown)
+
+
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
+    return environment
+
+
+def _shown(store: Store, city: str, digests: list[str], outcomes: dict[str, str]) -> Iterator[Shown]:
+    masks = _rows(store, city, "portrait_masks", ["digest", "portrait_ratio", "mask"], digests)
+    clean = _rows(store, city, "clean_images", ["digest", "clean_digest"], digests)
+    for digest in digests:
+        mask, clean_digest = masks.get(digest, {}), clean[digest]["clean_digest"]
+        yield Shown(
+            digest=digest, outcome=outcomes[digest], portrait_ratio=mask.get("portrait_ratio"),
+            original=_picture(store, "original", digest),
+            mask=_small(_white_on_black(mask["mask"]), "PNG") if mask.get("mask") else NO_MASK,
+            clean=_picture(store, "clean", clean_digest) if clean_digest is not None else NOT_RELEASED,
+        )  # fmt: skip
+
+
+def _rows(store: Store, city: str, table: str, columns: list[str], digests: list[str]) -> dict[str, dict[str, Any]]:
+    is_wanted = pc.field("digest").isin(pa.array(digests, pa.string()))
+    batches = store.tables.batches(city, table, columns, is_wanted)
+    return {row["digest"]: row for batch in batches for row in batch.to_pylist()}
+
+
+def _picture(store: Store, kind: Kind, digest: str) -> bytes | str:
+    try:
+        return _small(decode_picture(store.blobs.get(kind, digest), SIDE_PX), "JPEG")
+    except FileNotFoundError:
+        return GONE
+    except UnreadablePicture as unreadable:
+        return f"cannot be read: {unreadable.reason}"
+
+
+def _white_on_black(png: bytes) -> Picture:
+    mask = decode_mask(png)
+    return (mask[..., None].repeat(3, axis=2) * 255).astype("uint8")
+
+
+def _small(picture: Picture, kind: str) -> bytes:
+    from PIL import Image
+
+    image, buffer = Image.fromarray(picture), io.BytesIO()
+    image.thumbnail((SIDE_PX, SIDE_PX))
+    image.save(buffer, kind)
+    return buffer.getvalue()

@@ -1,0 +1,130 @@
+"""A published file of weights turned into safetensors with the names of our module, in a step of its own.
+
+No code of the file is run: torch's files are read with `weights_only`, TorchScript's tensors without its program, ONNX
+as a graph. The state is checked strictly before anything is written. YuNet is kept as it is, for OpenCV.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.stage import StageError
+from pipeline.weights.kinds import file_kind
+from pipeline.weights.registry import YUNET
+from pipeline.weights.torch_file import read_torch_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
+
+CONVERTER_VERSION = "1"
+"""to be raised when the same file is converted into something else"""
+ONNX_ARCHITECTURES = frozenset({"u2net", "u2netp"})
+
+
+def known_architectures() -> list[str]:
+    """The names that a file can be of."""
+    from models.architectures import ARCHITECTURES
+
+    return [*ARCHITECTURES, YUNET]
+
+
+def convert(source: Path, architecture: str, target: Path) -> Path:
+    """The file to load: `target`, written from `source`; for YuNet `source` itself.
+
+    Raises:
+        ValueError: the file cannot be read without running it, or is of another architecture.
+    """
+    from models.architectures import ARCHITECTURES
+
+    if architecture == YUNET:
+        _check_yunet(source)
+        return source
+    if architecture not in ARCHITECTURES:
+        raise StageError(f"there is no architecture {architecture!r}: take one of {', '.join(known_architectures())}")
+    state = ARCHITECTURES[architecture].check_state(read_state(source, architecture), source.name)
+    _check_finite(state, source.name)
+    _save(state, architecture, target)
+    return target
+
+
+def read_state(path: Path, architecture: str) -> "Mapping[str, object]":
+    """The tensors of a file under the names it has for them; those of an ONNX file under the official ones.
+
+    Raises:
+        ValueError: the file is damaged, of an unknown format, or cannot be read without running code of it.
+    """
+    match file_kind(path):
+        case "safetensors":
+            return _read_safetensors(path)
+        case "torch":
+            return read_torch_file(path)
+        case "torchscript":
+            from pipeline.weights.torchscript_file import read_torchscript
+
+            return read_torchscript(path)
+        case "onnx":
+            return _read_onnx(path, architecture)
+
+
+def build_network(path: Path, architecture: str) -> "nn.Module":
+    """The network of a converted file, evaluating; the state is checked once more while it is loaded."""
+    from safetensors.torch import load_file
+
+    from models.architectures import ARCHITECTURES
+
+    return ARCHITECTURES[architecture].build(load_file(path))
+
+
+def _read_safetensors(path: Path) -> "dict[str, Tensor]":
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(path))
+    except SafetensorError as error:
+        raise ValueError(f"{path.name} is cut or damaged: {error}") from error
+
+
+def _read_onnx(path: Path, architecture: str) -> "dict[str, Tensor]":
+    if architecture not in ONNX_ARCHITECTURES:
+        raise ValueError(f"{path.name} is ONNX, and {architecture} is not read from ONNX: take its published file")
+    from models.u2net_weights import from_folded
+    from pipeline.weights.onnx_file import read_convolutions
+
+    return from_folded(read_convolutions(path), architecture, path.name)
+
+
+def _check_yunet(source: Path) -> None:
+    import cv2
+
+    if file_kind(source) != "onnx":
+        raise ValueError(f"{source.name} is not ONNX, and OpenCV reads YuNet from ONNX only: take the published file")
+    try:
+        cv2.FaceDetectorYN.create(str(source), "", (320, 320))
+    except cv2.error as error:
+        raise ValueError(f"{source.name} is not a network that OpenCV can read as YuNet: {error.err}") from error
+
+
+def _check_finite(state: "Mapping[str, Tensor]", origin: str) -> None:
+    for name, tensor in state.items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"{origin} has {name} with numbers that are not finite: the file is damaged")
+
+
+def _save(state: "Mapping[str, Tensor]", architecture: str, target: Path) -> None:
+    """Written beside and renamed; the same state gives the same bytes."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".writing-")
+    os.close(handle)
+    try:
+        save_file({key: state[key].contiguous() for key in sorted(state)}, name, {"architecture": architecture})
+        Path(name).replace(target)
+    except (OSError, SafetensorError) as error:
+        raise StageError(f"{target} cannot be written: {error}") from error
+    finally:
+        Path(name).unlink(missing_ok=True)

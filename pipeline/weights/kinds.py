@@ -1,0 +1,64 @@
+"""What a file is by its first bytes, whatever its name says: nothing of it is loaded for that."""
+
+import zipfile
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["safetensors", "torch", "torchscript", "onnx"]
+HEAD_BYTES = 512
+MAX_SAFETENSORS_HEADER = 100_000_000
+"""bytes, the limit of the format"""
+ZIP, PICKLE, ONNX_VERSION_FIELD = b"PK\x03\x04", b"\x80\x02", 0x08
+LFS_POINTER = b"version https://git-lfs"
+
+
+def file_kind(path: Path) -> Kind:
+    """The format of a file of weights.
+
+    Raises:
+        ValueError: it is none that can be read; the message says what it looks like.
+    """
+    if told := wrong_kind(path):
+        raise ValueError(f"{path.name} holds no weights: {told}")
+    head = _head(path)
+    if head.startswith(ZIP):
+        return "torchscript" if _has_code(path) else "torch"
+    if head[8:9] == b"{" and 0 < int.from_bytes(head[:8], "little") <= MAX_SAFETENSORS_HEADER:
+        return "safetensors"
+    if head.startswith(PICKLE):
+        return "torch"
+    if head[:1] == bytes([ONNX_VERSION_FIELD]) and path.suffix.lower() == ".onnx":
+        return "onnx"
+    raise ValueError(
+        f"{path.name} is no file of weights that can be read (.safetensors, .pth, .pt or .onnx): it begins with "
+        f"{head[:16]!r}"
+    )
+
+
+def wrong_kind(path: Path) -> str | None:
+    """What came where a file of weights was expected, None where it may be one."""
+    head = _head(path)
+    start = head.lstrip()[:100].lower()
+    if not head:
+        return "an empty file came"
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "a web page came in place of the file"
+    if start.startswith((b'{"', b"[")) and b"\0" not in head:
+        return "a message in JSON came in place of the file"
+    if head.startswith(LFS_POINTER):
+        return "a Git LFS pointer came in place of the file"
+    return None
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
+
+
+def _has_code(path: Path) -> bool:
+    """Whether a zip of torch's holds a program, as TorchScript does."""
+    try:
+        with zipfile.ZipFile(path) as content:
+            return any("/code/" in name or name.endswith("/constants.pkl") for name in content.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise ValueError(f"{path.name} is cut or damaged: it begins as a zip of torch's and ends too early") from error

@@ -1,0 +1,141 @@
+"""The weights that this program knows: where they are published, their digests, licences and what they are.
+
+The digests are facts that several public projects pin alike; those of torchvision begin with the digits in the file
+names of its `Weights` enums, which a test compares. A file of any other digest is not what its name says.
+"""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from pipeline.weights.digests import FileDigests
+
+YUNET = "yunet"
+"""The one architecture that OpenCV reads itself, from the file as it was published."""
+
+REMBG = "https://github.com/danielgatis/rembg/releases/download/v0.0.0"
+REMBG_MIRROR = "https://huggingface.co/tomjackson2023/rembg/resolve/main"
+U2NET_PAGE = "https://github.com/xuebinqin/U-2-Net"
+YUNET_FILE = "face_detection_yunet_2023mar.onnx"
+YUNET_COMMIT = "3cc26e7f1014a5ee5d74a42acee58bafc9d0a310"
+TORCHVISION = "https://download.pytorch.org/models"
+TORCHVISION_PAGE = "https://docs.pytorch.org/vision/stable/models.html"
+APACHE, MIT, BSD = "Apache-2.0", "MIT", "BSD-3-Clause"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsEntry:
+    """A file of weights.
+
+    addresses: tried in order; none where the file can only be added by hand. sha256 or md5: as published.
+    num_bytes: None where it is not told. page: where a person finds it. same_as: the name of the entry that holds the
+    same weights in another format. is_default: a stage takes it where the settings name no other.
+    """
+
+    name: str
+    architecture: str
+    file_name: str
+    about: str
+    licence: str
+    used_by: str
+    addresses: tuple[str, ...] = ()
+    sha256: str | None = None
+    md5: str | None = None
+    num_bytes: int | None = None
+    page: str = ""
+    same_as: str | None = None
+    is_default: bool = False
+    is_own: bool = False
+
+    @property
+    def digest(self) -> str:
+        """The published digest, with its kind."""
+        return f"sha256 {self.sha256}" if self.sha256 else f"md5 {self.md5}"
+
+    def matches(self, found: FileDigests) -> bool:
+        """Whether a file of these digests is the published one."""
+        return found.sha256 == self.sha256 if self.sha256 else found.md5 == self.md5
+
+    def actual(self, found: FileDigests) -> str:
+        """The digest of a file, of the kind that is published."""
+        return f"sha256 {found.sha256}" if self.sha256 else f"md5 {found.md5}"
+
+
+def _u2net(
+    name: str, architecture: str, sha256: str, num_bytes: int, about: str, *, is_default: bool = False
+) -> WeightsEntry:
+    """rembg's ONNX file, whose address lasts."""
+    return WeightsEntry(
+        name=name, architecture=architecture, file_name=f"{name}.onnx", about=about, licence=APACHE,
+        used_by="portrait_masks", addresses=(f"{REMBG}/{name}.onnx", f"{REMBG_MIRROR}/{name}.onnx"),
+        sha256=sha256, num_bytes=num_bytes, page=U2NET_PAGE, is_default=is_default,
+    )  # fmt: skip
+
+
+def _u2net_pth(name: str, architecture: str, md5: str, about: str) -> WeightsEntry:
+    """The official file: on Google Drive only, whose addresses move, so it is added by hand."""
+    return WeightsEntry(
+        name=f"{name}_pth", architecture=architecture, file_name=f"{name}.pth", about=about, licence=APACHE,
+        used_by="portrait_masks", md5=md5, page=U2NET_PAGE, same_as=name,
+    )  # fmt: skip
+
+
+def _backbone(name: str, sha256: str, num_bytes: int, *, is_default: bool = False) -> WeightsEntry:
+    """IMAGENET1K_V1 of torchvision, the recipe that the features' preprocessing belongs to."""
+    file_name = f"{name}-{sha256[:8]}.pth"
+    return WeightsEntry(
+        name=name, architecture=name, file_name=file_name, about=f"{name} trained on ImageNet, torchvision's first",
+        licence=BSD, used_by="image_features", addresses=(f"{TORCHVISION}/{file_name}",), sha256=sha256,
+        num_bytes=num_bytes, page=TORCHVISION_PAGE, is_default=is_default,
+    )  # fmt: skip
+
+
+_ENTRIES = (
+    _u2net(
+        "u2net_human_seg", "u2net", "01eb6a29a5c4d8edb30b56adad9bb3a2a0535338e480724a213e0acfd2d1c73c",
+        175_997_641, "U²-Net trained to find people", is_default=True,
+    ),
+    _u2net_pth("u2net_human_seg", "u2net", "09fb4e49b7f785c9f855baf94916840a", "the same, the official file"),
+    _u2net(
+        "u2net", "u2net", "8d10d2f3bb75ae3b6d527c77944fc5e7dcd94b29809d47a739a7a728a912b491",
+        175_997_641, "U²-Net trained to find what stands out, people or not",
+    ),
+    _u2net_pth("u2net", "u2net", "347c3d51b01528e5c6c071e3cff1cb55", "the same, the official file"),
+    _u2net(
+        "u2netp", "u2netp", "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8",
+        4_574_861, "the small U²-Net, for what stands out",
+    ),
+    _u2net_pth("u2netp", "u2netp", "e4f636406ca4e2af789941e7f139ee2e", "the same, the official file"),
+    WeightsEntry(
+        name="big_lama", architecture="big_lama", file_name="big-lama.pt", about="LaMa, the big one, as TorchScript",
+        licence=APACHE, used_by="clean_images", num_bytes=205_669_692, is_default=True,
+        addresses=(
+            "https://github.com/enesmsahin/simple-lama-inpainting/releases/download/v0.1.0/big-lama.pt",
+            "https://github.com/Sanster/models/releases/download/add_big_lama/big-lama.pt",
+        ),
+        sha256="344c77bbcb158f17dd143070d1e789f38a66c04202311ae3a258ef66667a9ea9",
+        page="https://github.com/advimman/lama",
+    ),
+    WeightsEntry(
+        name=YUNET, architecture=YUNET, file_name=YUNET_FILE, about="YuNet, a small face detector for OpenCV",
+        licence=MIT, used_by="clean_images", num_bytes=232_589, is_default=True,
+        addresses=(
+            f"https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models/face_detection_yunet/{YUNET_FILE}",
+            f"https://huggingface.co/opencv/face_detection_yunet/resolve/{YUNET_COMMIT}/{YUNET_FILE}",
+        ),
+        sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+        page="https://github.com/opencv/opencv_zoo",
+    ),
+    _backbone(
+        "vgg19", "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44", 574_673_361, is_default=True
+    ),
+    _backbone("vgg16", "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0", 553_433_881),
+    _backbone("resnet50", "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a", 102_530_333),
+    _backbone("resnet101", "63fe2227b86e8f1f2063f43a75c84d195911b6a0eace650907dd3dc62dd49a0a", 178_793_939),
+    _backbone("densenet121", "a639ec97d7c33b07ae66f0b5fb7d0192f95a3b11b7576c66c0126c2a727c4395", 32_342_954),
+)  # fmt: skip
+
+REGISTRY = MappingProxyType({entry.name: entry for entry in _ENTRIES})
+"""by name"""
+
+USED_BY = {entry.architecture: entry.used_by for entry in _ENTRIES}
+"""the stage of each architecture"""

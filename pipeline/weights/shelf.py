@@ -1,0 +1,248 @@
+"""The shelf of weights, `data/weights/`: published files by their sha256, and what they were converted into.
+
+    files/<sha256>.<ending>                  as published
+    converted/<sha256>.<architecture>.safetensors
+    records/<name>.json                      what belongs together, written last
+    own.json                                 weights that a person added under a name of their own
+Law: nothing is handed out whose digests were not compared in this process; a record is written when all is there.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.stage import StageError
+from pipeline.weights.adding import copy_in, entry_of, from_file, recognised
+from pipeline.weights.converting import CONVERTER_VERSION, convert
+from pipeline.weights.digests import FileDigests, digest_once, read_digests
+from pipeline.weights.fetching import fetch_part
+from pipeline.weights.locks import one_at_a_time
+from pipeline.weights.progress import log
+from pipeline.weights.records import DamagedWeightsError, Record, Records, read_own, write_own
+from pipeline.weights.registry import REGISTRY, WeightsEntry
+from pipeline.weights.transfer import TransferLimits, forget
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsFile:
+    """Weights that may be used: their digests were compared.
+
+    path: safetensors in the names of our module; for YuNet the ONNX file. weights_sha256: of the file as published.
+    source: that file.
+    """
+
+    name: str
+    architecture: str
+    path: Path
+    weights_sha256: str
+    source: Path
+
+
+class Shelf:
+    """The weights of one store."""
+
+    def __init__(
+        self, folder: Path, *, registry: Mapping[str, WeightsEntry] | None = None, limits: TransferLimits | None = None
+    ) -> None:
+        self.folder = folder
+        self.registry = REGISTRY if registry is None else registry
+        self.limits = limits or TransferLimits()
+        self.own_path = folder / "own.json"
+        self._records = Records(folder / "records")
+
+    def entries(self) -> dict[str, WeightsEntry]:
+        """All weights that can be named: the shipped ones, then the person's own, by name."""
+        own = read_own(self.own_path)
+        return {**self.registry, **{name: entry for name, entry in own.items() if name not in self.registry}}
+
+    def entry(self, name: str) -> WeightsEntry:
+        """The entry of this name.
+
+        Raises:
+            StageError: there is none, or the name is both a shipped and an own one.
+        """
+        if name in self.registry and name in read_own(self.own_path):
+            raise StageError(
+                f"{name} is the name of shipped weights and of your own in {self.own_path}: give yours another name"
+            )
+        entries = self.entries()
+        if name not in entries:
+            raise StageError(f"there are no weights {name!r}: take one of {', '.join(entries)}")
+        return entries[name]
+
+    def find(self, name: str) -> WeightsFile | None:
+        """The weights of this name, their digests compared; None where they are not here.
+
+        Raises:
+            DamagedWeightsError: a file is not what its record tells.
+        """
+        entry = self.entry(name)
+        record = self._records.read(name)
+        if record is None or record.published != entry.digest:  # this version of the program wants another file
+            return None
+        self._check(record)
+        if record.converter != CONVERTER_VERSION:
+            log.info("%s is converted again, by this version of the program", name)
+            record = self._convert(name, entry, self._at(record.source), record.sha256, record.num_bytes)
+        return self._file(record)
+
+    def fetch(self, name: str) -> WeightsFile:
+        """The weights of this name: from the shelf, else downloaded and converted; what is damaged is mended.
+
+        Raises:
+            WeightsUnavailableError: no address gave the file.
+            StageError: the disk is full, or another process has been at the same file for too long.
+        """
+        entry = self.entry(name)
+        with self._lock(entry):
+            try:
+                if found := self.find(name):
+                    return found
+            except DamagedWeightsError as damage:
+                log.warning("%s", damage)
+            if source := self._whole_source(entry):
+                return self._file(self._convert(name, entry, source, digest_once(source), source.stat().st_size))
+            part = self.folder / f"{entry.file_name}.part"
+            found_digests = fetch_part(entry, part, self.limits)
+            return self._keep(entry, part, found_digests)
+
+    def take_file(self, path: Path, name: str) -> WeightsFile:
+        """A file that the settings name, in place of the weights `name`; it stays where it is.
+
+        Its name is that of the entry it is, or tells that it is the person's own.
+
+        Raises:
+            StageError: it is missing, damaged or of another architecture.
+        """
+        architecture, path = self.entry(name).architecture, path.absolute()
+        if not path.is_file():
+            raise StageError(f"there is no file {path}, which the settings name as weights_file")
+        digests = read_digests(path)
+        known = recognised(digests, self.entries())
+        if known is not None and known.architecture != architecture:
+            raise StageError(f"{path} is {known.name}, weights of {known.architecture} and not of {architecture}")
+        entry = known or from_file(self.entry(name), digests)
+        if known is None:
+            log.warning("%s is none of the published weights; it is taken as your own %s", path, architecture)
+        key = f"{digests.sha256}.{architecture}"
+        with self._lock(entry):
+            record = self._records.read(key)
+            if record is None or record.converter != CONVERTER_VERSION or not self._is_whole(record):
+                return self._file(self._convert(key, entry, path, digests.sha256, digests.num_bytes))
+        return replace(self._file(record), name=entry.name, source=path)
+
+    def add(self, path: Path, name: str | None = None, architecture: str | None = None) -> WeightsFile:
+        """A copy of the file a person brought: known by its digest, or under a name of the person's own.
+
+        Raises:
+            StageError: it is not known and no name was given, the name is taken, it cannot be read without running
+                it, or it is of another architecture.
+        """
+        entries = self.entries()
+        copy, digests = copy_in(path, self.folder)
+        try:
+            entry = entry_of(path, digests, entries, name, architecture)
+            with self._lock(entry):
+                found = self._keep(entry, copy, digests)
+                if entry.is_own:
+                    write_own(self.own_path, {**read_own(self.own_path), entry.name: entry})
+                return found
+        except ValueError as error:
+            raise StageError(str(error) if str(path) in str(error) else f"{path} is refused: {error}") from error
+        finally:
+            copy.unlink(missing_ok=True)
+
+    def verify(self, name: str) -> Record | None:
+        """The record of these weights, every byte of both files compared; None where they are not here.
+
+        Raises:
+            DamagedWeightsError: tells expected and actual digest, and what to do.
+        """
+        record = self._records.read(name)
+        if record is not None:
+            self._check(record, is_once=False)
+        return record
+
+    def recorded(self) -> list[str]:
+        """The names under which files are here, also of those that the settings name by their path."""
+        return self._records.keys()
+
+    def _keep(self, entry: WeightsEntry, file: Path, digests: FileDigests) -> WeightsFile:
+        source = self.folder / "files" / f"{digests.sha256}{Path(entry.file_name).suffix}"
+        source.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(source)
+        forget(file)
+        try:
+            record = self._convert(entry.name, entry, source, digests.sha256, digests.num_bytes)
+        except ValueError:
+            if entry.name not in self.registry:
+                source.unlink()
+            raise
+        log.info("%s is here: %s", entry.name, source)
+        return self._file(record)
+
+    def _convert(self, key: str, entry: WeightsEntry, source: Path, sha256: str, num_bytes: int) -> Record:
+        target = self.folder / "converted" / f"{sha256}.{entry.architecture}.safetensors"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        converted = convert(source, entry.architecture, target)
+        record = Record(
+            name=entry.name, architecture=entry.architecture, published=entry.digest, sha256=sha256,
+            num_bytes=num_bytes, source=self._told(source), converted=self._told(converted),
+            converted_sha256=digest_once(converted), converter=CONVERTER_VERSION, licence=entry.licence,
+            added_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        )  # fmt: skip
+        self._records.write(key, record)
+        return record
+
+    def _file(self, record: Record) -> WeightsFile:
+        return WeightsFile(
+            name=record.name, architecture=record.architecture, path=self._at(record.converted),
+            weights_sha256=record.sha256, source=self._at(record.source),
+        )  # fmt: skip
+
+    def _check(self, record: Record, *, is_once: bool = True) -> None:
+        """Both files against the record; each is read whole unless it was read before in this process."""
+        for told, expected in ((record.source, record.sha256), (record.converted, record.converted_sha256)):
+            path = self._at(told)
+            if not path.is_file():
+                raise DamagedWeightsError(f"{path} of the weights {record.name} is missing: {_mend(record)}")
+            actual = digest_once(path) if is_once else read_digests(path).sha256
+            if actual != expected:
+                raise DamagedWeightsError(
+                    f"{path} of the weights {record.name} is damaged and not used: expected sha256 {expected}, got "
+                    f"{actual}: {_mend(record)}"
+                )
+
+    def _is_whole(self, record: Record) -> bool:
+        try:
+            self._check(record)
+        except DamagedWeightsError as damage:
+            log.warning("%s. It is converted again", damage)
+            return False
+        return True
+
+    def _whole_source(self, entry: WeightsEntry) -> Path | None:
+        """The published file, where it is here and whole but was not converted, or badly."""
+        folder, suffix = self.folder / "files", Path(entry.file_name).suffix
+        paths: Iterable[Path] = (
+            folder.glob(f"*{suffix}") if entry.sha256 is None else [folder / f"{entry.sha256}{suffix}"]
+        )
+        return next((path for path in paths if path.is_file() and entry.matches(read_digests(path))), None)
+
+    def _lock(self, entry: WeightsEntry) -> AbstractContextManager[None]:
+        path = self.folder / "locks" / f"{entry.file_name}.lock"
+        return one_at_a_time(path, longest_s=self.limits.total_s(entry.num_bytes))
+
+    def _at(self, told: str) -> Path:
+        return self.folder / told
+
+    def _told(self, path: Path) -> str:
+        return str(path.relative_to(self.folder)) if path.is_relative_to(self.folder) else str(path)
+
+
+def _mend(record: Record) -> str:
+    if Path(record.source).is_absolute():
+        return "bring the file back; it is converted again when a stage next takes it"
+    return f"run `mrlf weights fetch {record.name}`"

@@ -1,0 +1,135 @@
+"""The check of published weights: it skips aloud, passes what is equal, and fails what is not."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from bench.check_weights import FAILED, LIMIT, SKIPPED, compare_fill, main
+from models.portraits import PortraitNetwork
+from models.u2net_weights import build, random_state
+from tests.fakes.pictures import pixels
+from tests.fakes.reference_lama import drawn_generator
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path, monkeypatch):
+    """A store without weights."""
+    monkeypatch.setenv("MRLF_DATA", str(tmp_path / "data"))
+
+
+@pytest.fixture(scope="module")
+def state():
+    return random_state("u2netp")
+
+
+@pytest.fixture
+def file(tmp_path, state):
+    """A file of weights that nobody published."""
+    path = tmp_path / "mine.safetensors"
+    save_file(state, path)
+    return f"u2netp={path}"
+
+
+def official_map(state, picture):
+    """What the official script makes of a picture, with Pillow: resized, run, stretched, in bytes, enlarged."""
+    small = np.asarray(Image.fromarray(picture).resize((320, 320), Image.Resampling.BILINEAR))
+    with torch.inference_mode():
+        found = PortraitNetwork(build("u2netp", state))(torch.from_numpy(small.copy()).permute(2, 0, 1)[None])[0, 0]
+    grey = ((found - found.min()) / (found.max() - found.min()) * 255).numpy().astype(np.uint8)
+    return np.asarray(Image.fromarray(grey).resize(picture.shape[1::-1], Image.Resampling.BILINEAR))
+
+
+@pytest.fixture
+def photos(tmp_path, state):
+    """Made-up official pictures: maps that these random weights give."""
+    folder = tmp_path / "photos" / "u2net"
+    for name in ("input", "u2netp", "u2net"):
+        (folder / name).mkdir(parents=True)
+    picture = pixels(4, (320, 240))
+    Image.fromarray(picture).save(folder / "input" / "cliff.png")
+    Image.fromarray(official_map(state, picture)).convert("RGB").save(folder / "u2netp" / "cliff.png")
+    return tmp_path / "photos"
+
+
+def test_without_weights_it_skips_aloud_and_its_status_says_so(photos, capsys):
+    (photos / "lama").mkdir()
+    assert main(["--photos", str(photos)]) == SKIPPED
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in told] == ["u2net", "u2netp", "big_lama"]
+    assert all("SKIPPED, its weights are missing" in line and "mrlf weights fetch" in line for line in told)
+
+
+def test_without_the_official_pictures_it_skips_aloud(tmp_path, file, capsys):
+    assert main(["--photos", str(tmp_path / "nowhere"), "--file", file]) == SKIPPED
+    assert capsys.readouterr().out.count("SKIPPED, the official pictures are missing") == 3
+
+
+def test_equal_maps_pass_and_what_could_not_be_checked_is_still_told(photos, file, capsys):
+    assert main(["--photos", str(photos), "--file", file]) == SKIPPED  # nothing failed, two were not checked
+    told = capsys.readouterr().out
+    assert "u2netp: passed" in told and told.count("SKIPPED") == 2
+
+
+def test_other_weights_fail(photos, tmp_path, capsys):
+    other = tmp_path / "other.safetensors"
+    save_file(random_state("u2netp", seed=1), other)
+    assert main(["--photos", str(photos), "--file", f"u2netp={other}"]) == FAILED
+    assert "u2netp: FAILED" in capsys.readouterr().out
+
+
+def test_nothing_compared_is_not_passed(photos, file, capsys):
+    (photos / "u2net" / "input" / "cliff.png").unlink()
+    assert main(["--photos", str(photos), "--file", file]) == FAILED
+
+
+@pytest.mark.slow
+def test_random_weights_do_not_pass_for_the_official_ones(shared_data, file, capsys):
+    assert main(["--photos", str(shared_data / "photos"), "--file", file]) == FAILED
+    assert capsys.readouterr().out.count(".jpg") == 4
+
+
+class Grey(torch.nn.Module):
+    """A filling network that predicts the same grey everywhere."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def forward(self, pixels, masks):
+        return torch.full(pixels.shape, self.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "changed_at", "is_good"),
+    [
+        pytest.param(100.0, None, (True, True), id="equal"),
+        pytest.param(104.0, None, (False, True), id="another fill"),
+        pytest.param(100.0, np.s_[:24], (True, False), id="changed outside the hole"),
+    ],
+)
+def test_a_fill_is_compared_in_the_hole_and_around_it(tmp_path, value, changed_at, is_good):
+    picture, mask = pixels(1, (48, 48)).copy(), np.zeros((48, 48), np.uint8)
+    mask[30:40, 10:20] = 255
+    official = np.where(mask[:, :, None] > 0, 100, picture).astype(np.uint8)
+    if changed_at is not None:
+        official[changed_at] = 255 - official[changed_at]
+    for name, array in (("image_1", picture), ("mask_1", mask), ("out_1", official)):
+        Image.fromarray(array).save(tmp_path / f"{name}.png")
+    differences = [difference for _, difference, _ in compare_fill(Grey(value), tmp_path, "big_lama")]
+    assert tuple(difference <= LIMIT for difference in differences) == is_good
+
+
+@pytest.mark.slow
+def test_a_random_lama_does_not_pass_for_the_official_one(shared_data, tmp_path, capsys):
+    path = tmp_path / "lama.safetensors"
+    save_file(drawn_generator().state_dict(), path)
+    assert main(["--photos", str(shared_data / "photos"), "--file", f"big_lama={path}"]) == FAILED
+    assert "big_lama: FAILED" in capsys.readouterr().out
+
+
+def test_a_check_that_does_not_exist_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["--file", "u2nett=x"])
+    assert "take u2net, u2netp, big_lama" in capsys.readouterr().err

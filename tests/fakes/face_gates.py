@@ -1,0 +1,30 @@
+"""A face gate that takes pure green for a face: OpenCV's own YuNet reader on a network made by hand."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.images.face_gate import YUNET, GateChoice
+from pipeline.store.digests import bytes_digest
+from pipeline.weights.shelf import WeightsFile
+from tests.fakes.yunet import yunet_bytes
+
+GREEN = (0, 255, 0)
+
+
+def green_gate(folder: Path) -> GateChoice:
+    """The choice of a gate that finds what is pure green, in cells of 32 pixels."""
+    data = yunet_bytes()
+    path = folder / "green.onnx"
+    path.write_bytes(data)
+    file = WeightsFile(name=YUNET, architecture=YUNET, path=path, source=path, weights_sha256=bytes_digest(data))
+    return GateChoice(
+        network=YUNET, weights_sha256=file.weights_sha256, search_side_px=640, min_score=0.6, file=file
+    )  # fmt: skip
+
+
+def with_green(picture: np.ndarray, left: int, top: int, side: int = 32) -> np.ndarray:
+    """The picture with a green square in it; at a multiple of 32 it is one cell, and so one face."""
+    green = picture.copy()
+    green[top : top + side, left : left + side] = GREEN
+    return green

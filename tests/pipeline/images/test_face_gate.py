@@ -1,0 +1,197 @@
+"""The face gate: it finds the portrait, says where, and is what the settings ask for or an error."""
+
+import numpy as np
+import pytest
+
+from pipeline.images.decode import decode_picture, encode_clean
+from pipeline.images.face_composites import FACE, Placing, compose, scene
+from pipeline.images.face_gate import HAAR, OFF, YUNET, choose_gate, head, load_gate, with_heads
+from pipeline.images.haar_faces import Box
+from pipeline.stage import StageError
+from pipeline.store.digests import bytes_digest
+from pipeline.weights.registry import REGISTRY, WeightsEntry
+from pipeline.weights.shelf import Shelf
+from tests.fakes.face_gates import green_gate, with_green
+from tests.fakes.pictures import pixels, portrait
+from tests.fakes.yunet import yunet_bytes
+
+SIZES = {"search_side_px": 640, "min_score": 0.6}
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory):
+    from pipeline.store import Store
+
+    return load_gate(choose_gate(Store(tmp_path_factory.mktemp("store")), "haar", "builtin", **SIZES))
+
+
+def hits(box: Box, face: Box) -> bool:
+    """Whether the middle of the face is in the box."""
+    return (
+        box.x <= face.x + face.width / 2 <= box.x + box.width
+        and box.y <= face.y + face.height / 2 <= box.y + box.height
+    )
+
+
+def test_the_portrait_is_found_where_it_is(gate):
+    (boxes,) = gate.find([portrait()])
+    assert any(hits(box, FACE) for box in boxes)
+
+
+@pytest.mark.fault("M6")
+@pytest.mark.parametrize(
+    "placing",
+    [
+        pytest.param(Placing(face=0.1, x=0.04), id="at the left edge"),
+        pytest.param(Placing(face=0.1, x=0.96), id="at the right edge"),
+        pytest.param(Placing(face=0.1, look="poster"), id="poster"),
+        pytest.param(Placing(face=0.1, look="mirror", is_mirrored=True), id="mirror"),
+        pytest.param(Placing(face=0.1, look="screen"), id="screen"),
+        pytest.param(Placing(face=0.1, look="statue"), id="a statue's face is a face"),
+        pytest.param(Placing(face=0.1, brightness=0.15), id="dark"),
+    ],
+)
+def test_a_face_is_a_face_wherever_it_is(gate, placing):
+    made = compose(2, (placing,), 640)
+    assert any(hits(head(box), made.faces[0]) for box in gate.find([made.picture])[0])
+
+
+@pytest.mark.fault("M6")
+@pytest.mark.parametrize(
+    "placing",
+    [
+        pytest.param(Placing(face=0.1, look="back_of_head"), id="the back of a head"),
+        pytest.param(Placing(face=0.1, angle=180), id="upside down"),
+        pytest.param(Placing(face=0.012), id="eight pixels wide"),
+    ],
+)
+def test_what_the_cascades_cannot_see_is_known(gate, placing):
+    made = compose(5, (placing,), 640)
+    assert not any(hits(box, made.faces[0]) for box in gate.find([made.picture])[0])
+
+
+def test_scenes_and_noise_without_people_are_left_alone(gate):
+    assert gate.find([scene(number, 640) for number in (0, 1, 3)] + [pixels(size=(300, 200))]) == [[]] * 4
+
+
+@pytest.mark.parametrize("name", ["coffee.png", "rocket.jpg"])
+def test_photographs_without_people_are_left_alone(gate, shared_data, name):
+    assert gate.find([decode_picture((shared_data / "photos/public_domain" / name).read_bytes())]) == [[]]
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 900), (1500, 40)], ids=str)
+def test_any_size_can_be_looked_at(gate, size):
+    assert gate.find([pixels(size=size)]) == [[]]
+
+
+def test_pictures_do_not_depend_on_their_batch(gate):
+    alone = gate.find([portrait()])
+    assert gate.find([pixels(), portrait(), pixels(1)])[1:2] == alone
+
+
+def test_boxes_are_in_pixels_of_the_picture_however_small_it_was_searched(gate):
+    (boxes,) = gate.find([portrait(1280)])
+    assert any(hits(box, FACE.scaled(5)) for box in boxes)
+
+
+def test_a_head_is_more_than_its_face():
+    assert head(Box(100, 100, 40, 40)) == Box(86, 78, 68, 76)
+
+
+@pytest.mark.fault("M8")
+def test_heads_join_the_mask_and_stop_at_the_border():
+    mask = np.zeros((50, 60), dtype=np.bool_)
+    mask[40, 5] = True
+    wide = with_heads(mask, [Box(50, -5, 20, 20), Box(-100, -100, 5, 5)])
+    assert wide.shape == mask.shape
+    assert wide[40, 5]
+    assert wide[:14, 43:].all()
+    assert wide.sum() == 1 + (wide[:, 43:]).sum()
+    assert mask.sum() == 1, "the mask that was given stays as it is"
+
+
+def test_yunets_answers_are_read(tmp_path):
+    gate = load_gate(green_gate(tmp_path))
+    picture = with_green(np.full((200, 320, 3), 120, dtype=np.uint8), 64, 96)
+    assert gate.network == YUNET
+    assert gate.find([picture]) == [[Box(64, 96, 32, 32)]]
+    assert gate.find([np.full((333, 517, 3), 120, dtype=np.uint8)]) == [[]]
+
+
+@pytest.mark.fault("M11")
+def test_a_yunet_of_another_digest_never_reaches_opencv(tmp_path):
+    choice = green_gate(tmp_path)
+    choice.file.path.write_bytes(yunet_bytes() + b"\0")
+    with pytest.raises(StageError, match="has the sha256"):
+        load_gate(choice)
+
+
+@pytest.mark.fault("M11")
+def test_what_opencv_cannot_read_is_an_error_with_the_files_name(tmp_path):
+    choice = green_gate(tmp_path)
+    junk = b"\x08\x07 no network"
+    choice.file.path.write_bytes(junk)
+    object.__setattr__(choice.file, "weights_sha256", bytes_digest(junk))
+    with pytest.raises(StageError, match=r"cannot read .*green\.onnx as YuNet"):
+        load_gate(choice)
+
+
+@pytest.fixture
+def own_shelf(store, monkeypatch):
+    """A store whose registry knows our YuNet, which is not on the shelf yet."""
+    data = yunet_bytes()
+    entry = WeightsEntry(
+        name=YUNET, architecture=YUNET, file_name="yunet.onnx", about="", licence="MIT", used_by="clean_images",
+        sha256=bytes_digest(data), num_bytes=len(data),
+    )  # fmt: skip
+    shelf = Shelf(store.weights.folder, registry={**REGISTRY, YUNET: entry})
+    monkeypatch.setattr(type(store), "weights", property(lambda self: shelf))
+    return store
+
+
+def test_yunet_is_taken_where_it_is_on_the_shelf(own_shelf, tmp_path):
+    file = tmp_path / "face_detection.onnx"
+    file.write_bytes(yunet_bytes())
+    own_shelf.weights.add(file)
+    for wish in ("auto", "yunet"):
+        choice = choose_gate(own_shelf, wish, "auto", **SIZES)
+        assert (choice.network, choice.weights_sha256) == (YUNET, bytes_digest(yunet_bytes()))
+    assert choose_gate(own_shelf, "haar", "auto", **SIZES).network == HAAR
+    assert load_gate(choice).find([portrait()]) == [[]]
+
+
+def test_without_yunet_the_cascades_stand_in_and_say_why(own_shelf):
+    choice = choose_gate(own_shelf, "auto", "auto", **SIZES)
+    assert choice.network == HAAR
+    assert "yunet" in choice.why
+    assert choose_gate(own_shelf, "auto", "builtin", **SIZES).why == "the settings say weights: builtin"
+
+
+def test_yunet_that_is_asked_for_and_not_there_is_an_error(own_shelf):
+    with pytest.raises(StageError, match="yunet"):
+        choose_gate(own_shelf, "yunet", "builtin", **SIZES)
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_the_gate_is_off_only_with_a_reason(store, reason):
+    with pytest.raises(StageError, match="face_gate_off_reason"):
+        choose_gate(store, "off", "auto", off_reason=reason, **SIZES)
+
+
+def test_a_gate_that_is_off_finds_nothing_and_says_why(store):
+    choice = choose_gate(store, "off", "auto", off_reason="drawings only", **SIZES)
+    assert (choice.network, choice.why) == (OFF, "drawings only")
+    assert load_gate(choice).find([portrait()]) == [[]]
+
+
+def test_what_changes_the_answers_changes_the_recipe(store):
+    base = choose_gate(store, "haar", "auto", **SIZES)
+    smaller = choose_gate(store, "haar", "auto", search_side_px=320, min_score=0.6)
+    other_score = choose_gate(store, "haar", "auto", search_side_px=640, min_score=0.9)
+    facing = choose_gate(store, "haar", "auto", find_profiles=False, **SIZES)
+    assert len({str(each.recipe) for each in (base, smaller, facing)}) == 3
+    assert other_score.recipe == base.recipe, "the cascades have no score"
+
+
+def test_a_face_is_found_in_the_bytes_that_are_released_too(gate):
+    assert gate.find([decode_picture(encode_clean(portrait()))])[0]

@@ -1,0 +1,126 @@
+"""The gate's recall: counted on pictures whose faces are known, the same each time, kept, and told with its limits."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pipeline.images.face_composites import FACE, Composite, Placing, compose, scene
+from pipeline.images.face_gate import HAAR, GateChoice, choose_gate
+from pipeline.images.face_recall import (
+    KINDS,
+    NOT_SHOWN,
+    Found,
+    num_found,
+    read_recall_text,
+    recall_of,
+    recall_text,
+)
+from pipeline.images.haar_faces import Box
+from pipeline.store import Store
+from tests.fakes.face_gates import green_gate
+
+
+@pytest.fixture(scope="module")
+def cascades(tmp_path_factory) -> tuple[Store, GateChoice, dict[str, Found]]:
+    """What the cascades find with the sizes that a stage takes by default."""
+    store = Store(tmp_path_factory.mktemp("store"))
+    choice = choose_gate(store, "haar", "builtin", search_side_px=640, min_score=0.6)
+    return store, choice, {found.kind: found for found in recall_of(store, choice)}
+
+
+@pytest.mark.fault("M6")
+@pytest.mark.parametrize("kind", ["upright", "mirrored", "at the border", "on a poster", "in a mirror", "dark"])
+def test_the_cascades_find_most_upright_faces(cascades, kind):
+    found = cascades[2][kind]
+    assert found.num_found >= 0.75 * found.num_faces
+
+
+@pytest.mark.fault("M6")
+@pytest.mark.parametrize("kind", ["lying", "back of the head"])
+def test_what_the_cascades_miss_is_counted_too(cascades, kind):
+    assert cascades[2][kind].num_found == 0
+
+
+@pytest.mark.fault("M6")
+def test_of_twenty_small_faces_each_counts(cascades):
+    found = cascades[2]["twenty small"]
+    assert found.num_faces == 40
+    assert found.num_found >= 30
+
+
+def test_every_kind_is_counted_whole(cascades):
+    assert {kind: found.num_faces for kind, found in cascades[2].items()} == {
+        kind: sum(map(len, groups)) for kind, groups in KINDS.items()
+    }
+
+
+def test_it_is_counted_once_for_each_detector_and_setting(store, tmp_path):
+    choice = green_gate(tmp_path)
+    first = recall_of(store, choice)
+    (file,) = (store.root / "face_recall").iterdir()
+    file.write_text(json.dumps([vars(Found(kind="upright", num_found=7, num_faces=7))]))
+    assert recall_of(store, choice) == [Found(kind="upright", num_found=7, num_faces=7)] != first
+    other = GateChoice(
+        network=HAAR, weights_sha256="other", search_side_px=choice.search_side_px, min_score=choice.min_score
+    )
+    assert other.recipe != choice.recipe
+
+
+def test_a_detector_that_sees_no_faces_has_found_none(store, tmp_path):
+    assert {found.num_found for found in recall_of(store, green_gate(tmp_path))} == {0}
+
+
+def test_equal_placings_give_equal_pictures():
+    placings = (Placing(face=0.1, x=0.3), Placing(face=0.05, x=0.7, angle=20))
+    first, second = (compose(4, placings, 320) for _ in range(2))
+    assert (first.picture == second.picture).all()
+    assert first.faces == second.faces
+
+
+@pytest.mark.parametrize("face", [0.02, 0.05, 0.2])
+def test_a_composite_tells_where_its_face_is(face):
+    made = compose(4, (Placing(face=face),), 640)
+    (box,) = made.faces
+    assert box.width == pytest.approx(640 * face, abs=1)
+    assert box.x + box.width / 2 == pytest.approx(320, abs=1)
+    changed = (made.picture != scene(4, 640)).any(axis=2)
+    assert changed[box.y : box.y + box.height, box.x : box.x + box.width].mean() > 0.95
+
+
+def test_a_face_over_the_border_counts_as_far_as_it_is_in_the_picture():
+    (box,) = compose(4, (Placing(face=0.1, x=0.0),), 640).faces
+    assert (box.x, box.width) == (0, 32)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "expected"),
+    [
+        pytest.param([Box(100, 100, 40, 40)], 1, id="the face itself"),
+        pytest.param([Box(100, 100, 40, 40)] * 2, 1, id="twice is once"),
+        pytest.param([], 0, id="nothing"),
+        pytest.param([Box(300, 100, 40, 40)], 0, id="elsewhere"),
+        pytest.param([Box(112, 112, 4, 4)], 0, id="an eye"),
+    ],
+)
+def test_a_face_is_found_where_masking_would_hide_it(boxes, expected):
+    made = Composite(np.zeros((400, 400, 3), dtype=np.uint8), [Box(100, 100, 45, 55)])
+    assert num_found(made, boxes) == expected
+
+
+def test_the_line_of_the_record_is_read_back():
+    found = [Found(kind="turned 10 to 20°", num_found=3, num_faces=8), Found(kind="dark", num_found=0, num_faces=9)]
+    assert read_recall_text(recall_text(found)) == found
+    assert read_recall_text("") == []
+
+
+@pytest.mark.parametrize("what", ["one woman", "skin tone", "crowds", "statues", "hidden", "lower by an unknown"])
+def test_what_it_does_not_show_is_said(what):
+    assert what in NOT_SHOWN
+
+
+def test_the_face_of_the_portrait_is_where_it_is_said_to_be():
+    from tests.fakes.pictures import portrait
+
+    skin = portrait()[FACE.y + 20 : FACE.y + 40, FACE.x + 10 : FACE.x + 35].astype(int)
+    assert (skin[..., 0] > skin[..., 2] + 20).mean() > 0.9, "red over blue, unlike her suit's collar and the wall"

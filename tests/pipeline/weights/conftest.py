@@ -1,0 +1,68 @@
+"""Weights to fetch and add: a small U²-Net of random numbers, a server, a shelf that knows only these."""
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+
+from models.u2net_weights import random_state
+from pipeline.weights.registry import WeightsEntry
+from pipeline.weights.shelf import Shelf
+from pipeline.weights.transfer import TransferLimits
+from tests.fakes.weights_server import WeightsServer
+
+QUICK = TransferLimits(
+    connect_s=1, silence_s=0.3, answer_s=1, patience_s=3, slowest_bytes_per_s=1e9, max_bytes=2**24, pause_s=0
+)
+
+
+def saved(stored: object) -> bytes:
+    """What `torch.save` makes of it."""
+    file = io.BytesIO()
+    torch.save(stored, file)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def u2netp_pth() -> bytes:
+    """A file like the official one, of random weights."""
+    return saved(random_state("u2netp"))
+
+
+@pytest.fixture
+def server() -> Iterator[WeightsServer]:
+    """An empty server."""
+    with WeightsServer() as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def no_mirror(monkeypatch) -> None:
+    """No mirror of the machine's own, and nothing remembered of the test before."""
+    from pipeline.weights import choosing
+
+    monkeypatch.delenv("MRLF_WEIGHTS_MIRROR", raising=False)
+    choosing._unavailable.clear()
+
+
+def entry_for(body: bytes, *addresses: str, **changes: object) -> WeightsEntry:
+    """The entry of a file that is u2netp."""
+    fields = {
+        "name": "small_net", "architecture": "u2netp", "file_name": "small.pth", "about": "for tests",
+        "licence": "none", "used_by": "portrait_masks", "addresses": addresses,
+        "sha256": hashlib.sha256(body).hexdigest(), "num_bytes": len(body), "page": "https://example.invalid",
+        **changes,
+    }  # fmt: skip
+    return WeightsEntry(**fields)
+
+
+@pytest.fixture
+def shelf_of(tmp_path) -> Callable[..., Shelf]:
+    """Makes a shelf that knows these entries."""
+
+    def make(*entries: WeightsEntry, limits: TransferLimits = QUICK) -> Shelf:
+        return Shelf(tmp_path / "weights", registry={entry.name: entry for entry in entries}, limits=limits)
+
+    return make
