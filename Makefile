@@ -41,7 +41,7 @@ demo: setup  ## build the demo city end to end: archive, data set, model, report
 	@$(ACTIVATE) && mrlf status demo
 
 test: setup  ## run the tests: no network, no GPU, no weights needed
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: setup  ## style, format and types
 	$(BIN)/ruff check .

@@ -33,8 +33,8 @@ from pipeline.store import Store
 PACKAGES = ("mrlf-pipeline", "instaloader", "requests", "deltalake", "dagster", "torch")
 LEAST_FREE_BYTES = 2 * 10**9
 CONNECT_S = 5.0
-VGG19_FILE = "vgg19-dcbb9e9d.pth"
-"""How torchvision names the ImageNet weights in torch's cache."""
+_NETWORKS = {"portrait_masks": "u2net_human_seg", "clean_images": "big_lama", "image_features": "vgg19"}
+"""The stages that run a network, and whose weights each takes by default."""
 
 Dial: TypeAlias = Callable[[tuple[str, int], float], socket.socket]
 """As `socket.create_connection`: host and port, and the seconds it may take."""
@@ -49,7 +49,7 @@ def examine(store: Store, city: City | None, now: datetime, *, dial: Dial | None
     else:
         checks += [check for one in all_cities if one.live is not None for check in section_checks(one)]
         checks += shared_checks(store, now)
-    checks += [_opt_out(store), _weights(city)]
+    checks += [_opt_out(store), *_weights(store, city)]
     return checks + (_reachable(city, dial) if dial is not None else [])
 
 
@@ -165,23 +165,25 @@ def _opt_out(store: Store) -> Check:
     return Check(topic="opt-out list", state="ok", told=f"{num_entries} keyed hashes")
 
 
-def _weights(city: City | None) -> Check:
-    """The weights of VGG19; without them features come from a network of a fixed seed, or a run ends there."""
-    topic = "weights of VGG19"
-    told: Mapping[str, Any] = city.stages.get("image_features", {}) if city is not None else {}
+def _weights(store: Store, city: City | None) -> list[Check]:
+    """The weights of the three stages with a network; without them the built-in ways run, or a run ends there."""
+    return [_weights_of(store, stage, name, city) for stage, name in _NETWORKS.items()]
+
+
+def _weights_of(store: Store, stage: str, name: str, city: City | None) -> Check:
+    told: Mapping[str, Any] = city.stages.get(stage, {}) if city is not None else {}
+    name, topic = told.get("network") or told.get("backbone") or name, f"weights of {stage}"
     if told.get("weights") == "builtin":
-        return Check(topic=topic, state="ok", told="the city takes the built-in network")
-    path = Path(str(told.get("weights_file") or _torch_cache() / VGG19_FILE)).expanduser()
-    if path.is_file():
-        return Check(topic=topic, state="ok", told=str(path))
-    what = f"{path} is not there: training would fetch it, or name a file as `image_features: {{weights_file: path}}`"
+        return Check(topic=topic, state="ok", told="the city takes the built-in way")
+    try:
+        file = Path(str(told["weights_file"])) if told.get("weights_file") else None
+        found = store.weights.take_file(file, name) if file else store.weights.find(name)
+    except StageError as error:
+        return wrong(topic, error)
+    if found is not None:
+        return Check(topic=topic, state="ok", told=f"{found.name}, {found.source}")
+    what = f"{name} is not here: `mrlf weights fetch {name}`, else the run fetches it or takes the built-in way"
     return Check(topic=topic, state="missing", told=f"{what}. Collecting needs none")
-
-
-def _torch_cache() -> Path:
-    """Where torch keeps what it fetched, told without loading torch."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("TORCH_HOME") or cache / "torch") / "hub" / "checkpoints"
 
 
 def _reachable(city: City | None, dial: Dial) -> list[Check]:

@@ -170,7 +170,9 @@ def _work(
     if isinstance(weights, Builtin):
         notes = [f"picture features come from a fixed-seed VGG19 that never learned from a picture: {weights.why}"]
     return Outcome(
-        counts={"pictures": len(wanted), "new": num_new, **count_values("pictures", map(outcomes.__getitem__, wanted))},
+        counts={
+            "pictures": len(wanted), "new": num_new, **count_values("pictures", map(outcomes.__getitem__, wanted)),
+        },
         notes=notes, about=about,
     )  # fmt: skip
 

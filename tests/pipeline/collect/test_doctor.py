@@ -19,7 +19,7 @@ LIVE = {"purpose": "a test", "legal_basis": "synthetic data", "contact": "nobody
 KEY, SECRET = "canary-key-0123456789", "c0" * 32
 VARIABLES = (
     "MRLF_INSTAGRAM_COOKIES", "MRLF_INSTAGRAM_URL", "MRLF_FOURSQUARE_URL", "FOURSQUARE_API_KEY", "MRLF_PSEUDONYM_KEY",
-    READ_VARIABLE, "MRLF_CITIES", "TORCH_HOME",
+    READ_VARIABLE, "MRLF_CITIES",
 )  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def environment(monkeypatch, tmp_path):
         told = {
             "FOURSQUARE_API_KEY": KEY, "MRLF_PSEUDONYM_KEY": SECRET, READ_VARIABLE: PRIVACY_VERSION,
             "MRLF_INSTAGRAM_COOKIES": str(write_cookies(tmp_path / "cookies.json", COOKIES)),
-            "TORCH_HOME": str(tmp_path), **changes,
+            **changes,
         }  # fmt: skip
         for name in VARIABLES:
             monkeypatch.delenv(name, raising=False)
@@ -70,7 +70,24 @@ def test_where_all_is_well_nothing_stops_the_city(store, environment):
     environment()
     checks = examine(store, city(), NOW, dial=None)
     assert not [check for check in checks if check.stops or check.state == "wrong"]
-    assert [check.topic for check in checks if check.state == "missing"] == ["weights of VGG19"]
+    stages = ("portrait_masks", "clean_images", "image_features")
+    assert [check.topic for check in checks if check.state == "missing"] == [f"weights of {stage}" for stage in stages]
+
+
+@pytest.mark.parametrize(
+    ("settings", "state", "words"),
+    [
+        pytest.param({"weights": "builtin"}, "ok", "built-in way", id="builtin"),
+        pytest.param({"network": "u2netp"}, "missing", "mrlf weights fetch u2netp", id="another network, not here"),
+        pytest.param({"network": "my_net"}, "wrong", "there are no weights 'my_net'", id="nobody's network"),
+        pytest.param({"weights_file": "/nowhere"}, "wrong", "there is no file", id="a file that is not there"),
+    ],
+)
+def test_the_weights_of_each_stage_are_looked_for(store, environment, settings, state, words):
+    environment()
+    checks = examine(store, city(portrait_masks=settings), NOW, dial=None)
+    (check,) = [check for check in checks if check.topic == "weights of portrait_masks"]
+    assert check.state == state and words in check.told
 
 
 @pytest.mark.parametrize(

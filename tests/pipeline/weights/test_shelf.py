@@ -148,7 +148,7 @@ def _fetch(folder, entry, limits, queue):
 def test_two_processes_fetch_a_file_once(shelf, entry, server, u2netp_pth):
     server.fail("small", Answer(body=u2netp_pth, delay_s=0.8))
     patient = replace(QUICK, silence_s=10, answer_s=10, patience_s=30)
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")  # a fork inherits the locks of torch's threads
     queue = context.Queue()
     both = [context.Process(target=_fetch, args=(shelf.folder, entry, patient, queue)) for _ in range(2)]
     for process in both:
