@@ -23,6 +23,8 @@ from pipeline.store.table_digests import ROWS_AT_ONCE, table_digest
 Rows: TypeAlias = pa.Table | list[dict[str, object]]
 SMALL_GROUPS = WriterProperties(max_row_group_size=2 * ROWS_AT_ONCE)
 """More rows are not held at once where rows are read piece by piece."""
+COMMITS_PER_CHECKPOINT = 10
+"""of a new table: opening it reads one file of the log for each commit since the last checkpoint"""
 
 
 class SchemaVersionError(ValueError):
@@ -172,7 +174,7 @@ class Tables:
         with self._named(city, spec.name):
             write_deltalake(  # type: ignore[call-overload]
                 str(path), table, mode=mode, name=spec.name, description=description, commit_properties=said,
-                writer_properties=SMALL_GROUPS,
+                writer_properties=SMALL_GROUPS, configuration={"delta.checkpointInterval": str(COMMITS_PER_CHECKPOINT)},
             )  # fmt: skip
 
     @contextmanager

@@ -4,6 +4,8 @@ Reads  the latest release (posts.parquet), blobs/clean, the shelf of weights
 Writes image_features (a row per clean picture and backbone)
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +15,7 @@ from pydantic import Field
 
 from pipeline.cities import City
 from pipeline.engine import PictureJob, run_pictures
-from pipeline.images.decode import UnreadablePicture, decode_picture
+from pipeline.images.decode import Picture, UnreadablePicture, decode_picture
 from pipeline.images.stages import pictures_to_do
 from pipeline.networks import NetworkSettings
 from pipeline.records import TABLES
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 STAGE = "image_features"
 CODE_VERSION = "2"
+MAX_THREADS = 16
 HAS_BUILTIN = "vgg19"
 """The one backbone that can be had without a file of weights: drawn from a fixed seed."""
 
@@ -111,22 +114,29 @@ class FeatureWorker:
 
     def __init__(self, settings: ImageFeaturesSettings, weights: WeightsFile | Builtin, recipe: str) -> None:
         self._backbone = make_backbone(settings, weights)
+        self._threads = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))  # Pillow lets go of the interpreter
         self._recipe = recipe
 
     def __call__(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """One row of the table per picture."""
-        pictures, results = [], []
-        for row in rows:
-            try:
-                pictures.append(decode_picture(row["data"], self._backbone.input_side_px))
-                results.append(self._row(row["clean_digest"], "ok"))
-            except UnreadablePicture as unreadable:
-                results.append(self._row(row["clean_digest"], unreadable.reason))
+        decoded = list(self._threads.map(self._decoded, [row["data"] for row in rows]))
+        pictures = [picture for picture in decoded if not isinstance(picture, str)]
+        results = [
+            self._row(row["clean_digest"], picture if isinstance(picture, str) else "ok")
+            for row, picture in zip(rows, decoded, strict=True)
+        ]
         vectors = iter(self._backbone(pictures).astype("<f2") if pictures else [])
         for result in results:
             if result["outcome"] == "ok":
                 result["vector"] = next(vectors).tobytes()
         return results
+
+    def _decoded(self, data: bytes | None) -> Picture | str:
+        """The picture no larger than the network needs it, or the reason why it cannot be read."""
+        try:
+            return decode_picture(data, self._backbone.input_side_px)
+        except UnreadablePicture as unreadable:
+            return unreadable.reason
 
     def _row(self, clean_digest: str, outcome: str) -> dict[str, Any]:
         return {
