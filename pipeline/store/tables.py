@@ -174,7 +174,8 @@ class Tables:
         with self._named(city, spec.name):
             write_deltalake(  # type: ignore[call-overload]
                 str(path), table, mode=mode, name=spec.name, description=description, commit_properties=said,
-                writer_properties=SMALL_GROUPS, configuration={"delta.checkpointInterval": str(COMMITS_PER_CHECKPOINT)},
+                writer_properties=SMALL_GROUPS,
+                configuration={"delta.checkpointInterval": str(COMMITS_PER_CHECKPOINT)},
             )  # fmt: skip
 
     @contextmanager
