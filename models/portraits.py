@@ -52,8 +52,6 @@ class U2NetPortraits:
     """
 
     input_side_px: int | None = INPUT_SIDE_PX
-    num_workers_ok = False
-    """one network keeps all cores at work"""
 
     def __init__(
         self,

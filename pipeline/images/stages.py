@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from models.masks import PortraitMask
 from pipeline.engine import blob_addresses, missing_rows
@@ -47,9 +48,11 @@ def picture_lists(store: Store, city: str) -> dict[str, list[str]]:
     return _columns(store, city, "curated_posts", "post_key", "image_digests")
 
 
-def picture_outcomes(store: Store, city: str, table: str) -> dict[str, str]:
-    """The outcome of every picture in `table` by its digest; nothing else of the table is read."""
-    return _columns(store, city, table, "digest", "outcome")
+def picture_outcomes(
+    store: Store, city: str, table: str, key: str = "digest", where: pc.Expression | None = None
+) -> dict[str, str]:
+    """The outcome of every picture in `table` (for which `where` holds) by its digest; nothing else of it is read."""
+    return _columns(store, city, table, key, "outcome", where)
 
 
 def forget_other_recipes(store: Store, city: str, table: str, recipe: str) -> None:
@@ -87,9 +90,11 @@ def posts_without_picture(
     }  # fmt: skip
 
 
-def _columns(store: Store, city: str, table: str, key: str, value: str) -> dict[str, Any]:
+def _columns(
+    store: Store, city: str, table: str, key: str, value: str, where: pc.Expression | None = None
+) -> dict[str, Any]:
     """One column of a table by another one, without reading the rest."""
     found: dict[str, Any] = {}
-    for rows in store.tables.batches(city, table, [key, value]):
+    for rows in store.tables.batches(city, table, [key, value], where):
         found.update(zip(rows[key].to_pylist(), rows[value].to_pylist(), strict=True))
     return found

@@ -16,7 +16,7 @@ from pydantic import Field
 from pipeline.cities import City
 from pipeline.engine import PictureJob, run_pictures
 from pipeline.images.decode import Picture, UnreadablePicture, decode_picture
-from pipeline.images.stages import pictures_to_do
+from pipeline.images.stages import picture_outcomes, pictures_to_do
 from pipeline.networks import NetworkSettings
 from pipeline.records import TABLES
 from pipeline.release.read import Release, latest_release
@@ -175,7 +175,7 @@ def _work(
         commit_every=settings.commit_every, title=f"{city} {STAGE}",
     )  # fmt: skip
     num_new = run_pictures(job, lambda rows: store.tables.append(city, STAGE, rows))
-    outcomes = _outcomes(store, city, backbone)
+    outcomes = picture_outcomes(store, city, STAGE, "clean_digest", pc.field("backbone") == backbone)
     notes = []
     if isinstance(weights, Builtin):
         notes = [f"picture features come from a fixed-seed VGG19 that never learned from a picture: {weights.why}"]
@@ -185,11 +185,3 @@ def _work(
         },
         notes=notes, about=about,
     )  # fmt: skip
-
-
-def _outcomes(store: Store, city: str, backbone: str) -> dict[str, str]:
-    """The outcome of every picture that this backbone looked at; no vector is read."""
-    found: dict[str, str] = {}
-    for rows in store.tables.batches(city, STAGE, ["clean_digest", "outcome"], pc.field("backbone") == backbone):
-        found.update(zip(rows["clean_digest"].to_pylist(), rows["outcome"].to_pylist(), strict=True))
-    return found
