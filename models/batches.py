@@ -42,9 +42,13 @@ class Batch:
     hashtag_words: Padded
     hashtag_of_char_BL: Tensor
     image_BD: Tensor
+    has_image_B: Tensor
+    """bool; False where a post has no picture and its row of image_BD says nothing"""
 
 
-def make_batch(text: EncodedText, image_ND: np.ndarray, rows: np.ndarray, device: torch.device) -> Batch:
+def make_batch(
+    text: EncodedText, image_ND: np.ndarray, has_image_N: np.ndarray, rows: np.ndarray, device: torch.device
+) -> Batch:
     """The samples `rows`, padded to the longest among them."""
     hashtag_chars = _cut(text.hashtag_chars, rows, device)
     width = hashtag_chars.ids_BL.shape[1]
@@ -56,6 +60,7 @@ def make_batch(text: EncodedText, image_ND: np.ndarray, rows: np.ndarray, device
         hashtag_words=_cut(text.hashtag_words, rows, device),
         hashtag_of_char_BL=torch.from_numpy(owners_BL).to(device),
         image_BD=torch.from_numpy(image_ND[rows]).to(device),
+        has_image_B=torch.from_numpy(has_image_N[rows]).to(device),
     )
 
 

@@ -14,7 +14,7 @@ from models.text import TextConfig
 
 PoolRule = Literal["overlapping", "disjoint"]
 FusionMode = Literal["early_cross", "early_self"]
-Config = TypeVar("Config", "MrlfConfig", "TrainConfig")
+Config = TypeVar("Config")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +144,7 @@ def config_from_json(kind: type[Config], values: Mapping[str, Any]) -> Config:
     Raises:
         ValueError: a field is missing or unknown, so the file belongs to another version of this code.
     """
-    names = {entry.name for entry in dataclasses.fields(kind)}
+    names = {entry.name for entry in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if names != set(values):
         raise ValueError(
             f"stored {kind.__name__} has unknown fields {sorted(set(values) - names)} and lacks "

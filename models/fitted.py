@@ -1,4 +1,4 @@
-"""A trained MRLF with all it needs to predict, and its folder on disk.
+"""A trained network (MRLF or one it is compared with) with all it needs to predict, and its folder on disk.
 
 A folder holds `model.safetensors` (network and image scaler), `config.json` and `vocab.json`; equal models give equal
 bytes. Loading is strict: every tensor, every field, and the digests that tie the three files together.
@@ -19,18 +19,19 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from models.batches import make_batch, scoring_batches
-from models.config import Epoch, MrlfConfig, TrainConfig, config_from_json
+from models.config import Epoch, TrainConfig, config_from_json
 from models.digest import tensors_sha256
 from models.encoding import encode_text
-from models.mrlf import Mrlf
+from models.network import Network
+from models.networks import NETWORKS, NetworkKind, build_network, network_name
 from models.samples import Samples
 from models.standardise import ImageScaler
-from models.text import Vocabulary
+from models.text import TextConfig, Vocabulary
 
-MODEL_FORMAT = 1
+MODEL_FORMAT = 2
 SCORING_BATCH_SIZE = 128
 CONFIG_FIELDS = {
-    *("format", "num_classes", "image_dim", "best_epoch", "weights_sha256", "vocabulary_sha256"),
+    *("format", "network", "num_classes", "image_dim", "best_epoch", "weights_sha256", "vocabulary_sha256"),
     *("model_config", "train_config", "history"),
 }
 
@@ -39,11 +40,11 @@ CONFIG_FIELDS = {
 class Fitted:
     """The network at its best epoch, what stands before it, and how it came about."""
 
-    model: Mrlf
+    model: Network
     vocabulary: Vocabulary
     scaler: ImageScaler
     history: list[Epoch]
-    model_config: MrlfConfig
+    model_config: TextConfig
     train_config: TrainConfig
     best_epoch: int
     """the epoch of lowest validation loss, counted from 1"""
@@ -51,28 +52,39 @@ class Fitted:
     @property
     def num_classes(self) -> int:
         """How many classes the model tells apart."""
-        return self.model.head.out_features
+        return self.model.num_classes
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers that were learned."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def device(self) -> str:
+        """Where the network lies: cpu or cuda."""
+        return next(self.model.parameters()).device.type
 
     def predict_proba(self, samples: Samples) -> np.ndarray:
         """Probabilities (N, C), float64, each row summing to 1; the labels of `samples` are not looked at."""
-        device = self.model.head.weight.device
+        device = next(self.model.parameters()).device
         text = encode_text(samples.captions, samples.hashtags, self.vocabulary, self.model_config)
         image_ND = self.scaler.transform(samples.image_ND)
         proba_NC = np.empty((len(samples), self.num_classes))
         self.model.eval()
         with torch.inference_mode():
             for rows in scoring_batches(text, SCORING_BATCH_SIZE):
-                logits_BC = self.model(make_batch(text, image_ND, rows, device)).double()
+                logits_BC = self.model(make_batch(text, image_ND, samples.has_image_N, rows, device)).double()
                 proba_NC[rows] = logits_BC.softmax(dim=1).cpu().numpy()
         return proba_NC
 
-    def save(self, folder: Path) -> None:
-        """Write the three files into `folder`."""
+    def save(self, folder: Path) -> list[str]:
+        """Write the three files into `folder`, and return their names."""
         folder.mkdir(parents=True, exist_ok=True)
         tensors = self._tensors()
         vocabulary = self.vocabulary.to_json()
         config = {
             "format": MODEL_FORMAT,
+            "network": network_name(self.model_config),
             "num_classes": self.num_classes,
             "image_dim": len(self.scaler.mean_D),
             "best_epoch": self.best_epoch,
@@ -85,6 +97,7 @@ class Fitted:
         (folder / "model.safetensors").write_bytes(safetensors.torch.save(tensors))
         (folder / "vocab.json").write_text(vocabulary, encoding="utf-8")
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        return ["model.safetensors", "vocab.json", "config.json"]
 
     def _tensors(self) -> dict[str, Tensor]:
         network = {f"network.{name}": tensor.cpu().contiguous() for name, tensor in self.model.state_dict().items()}
@@ -104,9 +117,11 @@ class Fitted:
         if _sha256(vocabulary_text) != config["vocabulary_sha256"]:
             raise ValueError(f"vocab.json in {folder} is not the one this model was trained with; restore the folder")
         vocabulary = Vocabulary.from_json(vocabulary_text)
-        model_config = config_from_json(MrlfConfig, config["model_config"])
+        model_config = config_from_json(_kind(config["network"], folder).config, config["model_config"])
         tensors = _read_tensors(folder / "model.safetensors", config["weights_sha256"])
-        model = Mrlf(model_config, vocabulary, image_dim=config["image_dim"], num_classes=config["num_classes"])
+        model = build_network(
+            model_config, vocabulary, image_dim=config["image_dim"], num_classes=config["num_classes"]
+        )
         try:
             model.load_state_dict(_under("network.", tensors), strict=True)
         except RuntimeError as error:
@@ -131,8 +146,16 @@ def _read_config(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"{path} is no JSON ({error}); restore the folder or train the model again") from error
     if not isinstance(content, dict) or set(content) != CONFIG_FIELDS or content["format"] != MODEL_FORMAT:
-        raise ValueError(f"{path} describes no MRLF model of format {MODEL_FORMAT}; train it again")
+        raise ValueError(f"{path} describes no model of format {MODEL_FORMAT}; train it again")
     return content
+
+
+def _kind(name: str, folder: Path) -> NetworkKind:
+    if name not in NETWORKS:
+        raise ValueError(
+            f"the model in {folder} is of a network {name!r} that this version does not know; train it again"
+        )
+    return NETWORKS[name]
 
 
 def _read_tensors(path: Path, weights_sha256: str) -> dict[str, Tensor]:

@@ -15,18 +15,19 @@ from models.characters import CharacterBranch, CharacterMaps
 from models.config import MrlfConfig
 from models.fusion import EarlyFusion
 from models.hashtags import drop_hashtags
+from models.network import Network
 from models.text import Vocabulary
 from models.words import WordBranch
 
 __all__ = ["Mrlf", "MrlfConfig"]
 
 
-class Mrlf(nn.Module):
+class Mrlf(Network):
     """One post's caption, hashtags and image features to unnormalised class scores."""
 
     def __init__(self, config: MrlfConfig, vocabulary: Vocabulary, *, image_dim: int, num_classes: int) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config, num_classes)
+        self.config: MrlfConfig = config
         num_characters = vocabulary.num_characters
         self.caption_maps = CharacterMaps(config, num_characters, config.max_caption_chars)
         self.hashtag_maps = CharacterMaps(config, num_characters, config.max_hashtag_chars)

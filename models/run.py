@@ -8,7 +8,7 @@ from torch import Tensor
 from models.checkpoint import Checkpoint
 from models.config import Epoch, TrainConfig
 from models.fitted import Fitted
-from models.mrlf import Mrlf
+from models.network import Network
 from models.standardise import ImageScaler
 from models.text import Vocabulary
 
@@ -16,7 +16,7 @@ from models.text import Vocabulary
 class Run:
     """Network, optimiser, learning-rate schedule, history and the best weights so far."""
 
-    def __init__(self, model: Mrlf, config: TrainConfig) -> None:
+    def __init__(self, model: Network, config: TrainConfig) -> None:
         self.model, self.config = model, config
         self.optimiser = torch.optim.RMSprop(model.parameters(), lr=config.learning_rate)
         self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(

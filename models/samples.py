@@ -1,19 +1,19 @@
 """The samples of one split as plain arrays: what every model here is trained, asked and scored on.
 
-Shape letters: N samples, D image features.
+Shape letters: N samples, D image features, H, W height and width of a picture.
 """
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """One row per post. A post without caption has "", without hashtags [], and labels lie in 0..C-1.
+    """One row per post: without caption "", without hashtags [], without picture has_image False; labels in 0..C-1.
 
     Raises:
         ValueError: the fields differ in length or type, or an image feature is not finite.
@@ -26,8 +26,18 @@ class Samples:
     """float32"""
     labels_N: np.ndarray
     """int64"""
+    has_image_N: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
+    """bool; left out, every post has a picture. Where False, the row of image_ND is zeros and not looked at"""
+    groups: list[str] = field(default_factory=list)
+    """who posted it: folds and resamples keep a group together; left out, every post is a group of its own"""
+    pixels_NHWC: np.ndarray | None = None
+    """uint8, RGB: the pictures themselves, for the networks that learn from pixels; None where none does"""
 
     def __post_init__(self) -> None:
+        if len(self.has_image_N) == 0:
+            object.__setattr__(self, "has_image_N", np.ones(len(self.keys), dtype=bool))
+        if not self.groups:
+            object.__setattr__(self, "groups", list(self.keys))
         self._check_arrays()
         self._check_lengths()
         self._check_text()
@@ -39,6 +49,12 @@ class Samples:
         if self.labels_N.ndim != 1 or self.labels_N.dtype != np.int64:
             found = f"{self.labels_N.dtype} of shape {self.labels_N.shape}"
             raise ValueError(f"labels_N must be int64 of shape (N,), got {found}; use .astype(np.int64)")
+        if self.has_image_N.ndim != 1 or self.has_image_N.dtype != bool:
+            found = f"{self.has_image_N.dtype} of shape {self.has_image_N.shape}"
+            raise ValueError(f"has_image_N must be bool of shape (N,), got {found}; use .astype(bool)")
+        if self.pixels_NHWC is not None and (self.pixels_NHWC.ndim != 4 or self.pixels_NHWC.dtype != np.uint8):
+            found = f"{self.pixels_NHWC.dtype} of shape {self.pixels_NHWC.shape}"
+            raise ValueError(f"pixels_NHWC must be uint8 of shape (N, H, W, 3), got {found}")
         finite_N = np.isfinite(self.image_ND).all(axis=1)
         if not finite_N.all():
             row = int(np.argmin(finite_N))
@@ -54,7 +70,11 @@ class Samples:
             "hashtags": len(self.hashtags),
             "image_ND": len(self.image_ND),
             "labels_N": len(self.labels_N),
+            "has_image_N": len(self.has_image_N),
+            "groups": len(self.groups),
         }
+        if self.pixels_NHWC is not None:
+            lengths["pixels_NHWC"] = len(self.pixels_NHWC)
         if len(set(lengths.values())) > 1:
             raise ValueError(f"the fields of the samples differ in length: {lengths}; give one entry per post in each")
 
@@ -79,13 +99,19 @@ class Samples:
             hashtags=[self.hashtags[row] for row in rows],
             image_ND=self.image_ND[rows],
             labels_N=self.labels_N[rows],
+            has_image_N=self.has_image_N[rows],
+            groups=[self.groups[row] for row in rows],
+            pixels_NHWC=None if self.pixels_NHWC is None else self.pixels_NHWC[rows],
         )
 
     def sha256(self) -> str:
         """Hex digest over every field: equal exactly when a model would see the same data."""
-        text = json.dumps([self.keys, self.captions, [list(tags) for tags in self.hashtags]])
+        text = json.dumps([self.keys, self.groups, self.captions, [list(tags) for tags in self.hashtags]])
         digest = hashlib.sha256(text.encode())
         digest.update(repr(self.image_ND.shape).encode())
         digest.update(np.ascontiguousarray(self.image_ND).tobytes())
         digest.update(np.ascontiguousarray(self.labels_N).tobytes())
+        digest.update(self.has_image_N.tobytes())
+        if self.pixels_NHWC is not None:
+            digest.update(np.ascontiguousarray(self.pixels_NHWC).tobytes())
         return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Trains MRLF on arrays: one loop that watches the validation loss and keeps the best epoch.
+"""Trains a network on arrays: one loop for all of them, that watches the validation loss and keeps the best epoch.
 
 Laws: the same data, settings and thread count give the same model, bit for bit on a CPU, whether or not the run was
 interrupted between two epochs; torch's global generator and thread count are as before when `fit` returns.
@@ -23,14 +23,15 @@ from torch import Tensor
 
 from models.batches import make_batch, scoring_batches, training_batches
 from models.checkpoint import read_checkpoint, write_checkpoint
-from models.config import Epoch, MrlfConfig, TrainConfig
+from models.config import Epoch, TrainConfig
 from models.encoding import EncodedText, encode_text
 from models.fitted import SCORING_BATCH_SIZE, Fitted
-from models.mrlf import Mrlf
+from models.network import Network
+from models.networks import build_network, network_name
 from models.run import Run
 from models.samples import Samples
 from models.standardise import ImageScaler
-from models.text import Vocabulary
+from models.text import TextConfig, Vocabulary
 
 __all__ = ["Epoch", "Fitted", "NonFiniteError", "TrainConfig", "fit"]
 _log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class _Data:
     keys: list[str]
     text: EncodedText
     image_ND: np.ndarray
+    has_image_N: np.ndarray
     labels_N: np.ndarray
 
 
@@ -63,7 +65,7 @@ def fit(
     validation: Samples,
     *,
     num_classes: int,
-    model_config: MrlfConfig,
+    model_config: TextConfig,
     train_config: TrainConfig,
     checkpoint_dir: Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -83,7 +85,7 @@ def fit(
     data = [_prepare(samples, vocabulary, scaler, model_config) for samples in (train, validation)]
     run_sha256 = _run_sha256(train, validation, num_classes, model_config, train_config)
     with _environment(train_config) as device:
-        model = Mrlf(model_config, vocabulary, image_dim=train.image_ND.shape[1], num_classes=num_classes)
+        model = build_network(model_config, vocabulary, image_dim=train.image_ND.shape[1], num_classes=num_classes)
         run = Run(model.to(device), train_config)
         if checkpoint_dir:
             _resume(run, checkpoint_dir, run_sha256)
@@ -119,9 +121,9 @@ def check_split(name: str, samples: Samples, num_classes: int) -> None:
         )
 
 
-def _prepare(samples: Samples, vocabulary: Vocabulary, scaler: ImageScaler, config: MrlfConfig) -> _Data:
+def _prepare(samples: Samples, vocabulary: Vocabulary, scaler: ImageScaler, config: TextConfig) -> _Data:
     text = encode_text(samples.captions, samples.hashtags, vocabulary, config)
-    return _Data(samples.keys, text, scaler.transform(samples.image_ND), samples.labels_N)
+    return _Data(samples.keys, text, scaler.transform(samples.image_ND), samples.has_image_N, samples.labels_N)
 
 
 @contextmanager
@@ -174,7 +176,7 @@ def _train_epoch(run: Run, data: _Data, epoch: int, device: torch.device) -> flo
     return total / len(data.keys)
 
 
-def _require_finite(loss: Tensor, model: Mrlf, epoch: int, step: int, keys: list[str]) -> None:
+def _require_finite(loss: Tensor, model: Network, epoch: int, step: int, keys: list[str]) -> None:
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     largest = torch.nn.utils.get_total_norm(gradients, norm_type=float("inf"))
     if not bool(torch.isfinite(loss)):
@@ -183,7 +185,7 @@ def _require_finite(loss: Tensor, model: Mrlf, epoch: int, step: int, keys: list
         raise NonFiniteError("gradient", epoch, step, keys)
 
 
-def _evaluate(model: Mrlf, data: _Data, device: torch.device) -> tuple[float, float]:
+def _evaluate(model: Network, data: _Data, device: torch.device) -> tuple[float, float]:
     """Mean loss and accuracy."""
     model.eval()
     loss, num_right = 0.0, 0
@@ -195,18 +197,25 @@ def _evaluate(model: Mrlf, data: _Data, device: torch.device) -> tuple[float, fl
     return loss / len(data.keys), num_right / len(data.keys)
 
 
-def _logits_and_labels(model: Mrlf, data: _Data, rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
+def _logits_and_labels(model: Network, data: _Data, rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
     labels_B = torch.from_numpy(data.labels_N[rows]).to(device)
-    return model(make_batch(data.text, data.image_ND, rows, device)), labels_B
+    return model(make_batch(data.text, data.image_ND, data.has_image_N, rows, device)), labels_B
 
 
 def _run_sha256(
-    train: Samples, validation: Samples, num_classes: int, model_config: MrlfConfig, train_config: TrainConfig
+    train: Samples, validation: Samples, num_classes: int, model_config: TextConfig, train_config: TrainConfig
 ) -> str:
     """Digest of all that decides the result; thread count and device only decide the last bits."""
     settings = dataclasses.asdict(train_config)
     del settings["num_threads"], settings["device"]
-    parts = [num_classes, dataclasses.asdict(model_config), settings, train.sha256(), validation.sha256()]
+    parts = [
+        num_classes,
+        network_name(model_config),
+        dataclasses.asdict(model_config),
+        settings,
+        train.sha256(),
+        validation.sha256(),
+    ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

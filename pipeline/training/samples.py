@@ -48,6 +48,7 @@ def city_samples(store: "Store", city: str, release: Release, backbone: str) -> 
             hashtags=posts["hashtags"],
             image_ND=read_features(store, city, posts["clean_digest"], backbone),
             labels_N=np.array(posts["label"], dtype=np.int64),
+            groups=posts["user_key"],
         )
     return CitySamples(
         splits=splits,

@@ -30,8 +30,8 @@ from pipeline.training.settings import TrainMrlfSettings
 
 if TYPE_CHECKING:
     from models.config import Epoch
-    from models.fitted import Fitted
     from models.metrics import Scores
+    from models.trained import TrainedModel
 
 STAGE = "train_mrlf"
 CODE_VERSION = "1"
@@ -144,7 +144,7 @@ def _tell(bar: "tqdm[Any]", city: str, max_epochs: int, epoch: "Epoch") -> None:
 
 
 def _about(
-    city: City, release: Release, features: StageRecord, settings: TrainMrlfSettings, fitted: "Fitted",
+    city: City, release: Release, features: StageRecord, settings: TrainMrlfSettings, fitted: "TrainedModel",
     scores: "dict[str, Scores]", run: str, seconds: float,
 ) -> dict[str, Any]:  # fmt: skip
     return {
@@ -152,24 +152,23 @@ def _about(
         "release": release.version, "backbone": features.about["backbone"],
         "backbone_weights_sha256": features.about["weights_sha256"], "seconds": seconds,
         "epochs": len(fitted.history), "best_epoch": fitted.best_epoch,
-        "num_parameters": sum(parameter.numel() for parameter in fitted.model.parameters()),
-        "device": fitted.model.head.weight.device.type, "settings": settings.model_dump(mode="json"),
+        "num_parameters": fitted.num_parameters,
+        "device": fitted.device, "settings": settings.model_dump(mode="json"),
         "scores": {split: dataclasses.asdict(score) for split, score in scores.items()},
     }  # fmt: skip
 
 
 def _write(
-    folder: Path, release: Release, fitted: "Fitted", samples: CitySamples, proba: dict[str, Any],
+    folder: Path, release: Release, fitted: "TrainedModel", samples: CitySamples, proba: dict[str, Any],
     scores: "dict[str, Scores]", about: dict[str, Any],
 ) -> None:  # fmt: skip
-    fitted.save(folder)
+    files = fitted.save(folder)
     (folder / "labels.json").write_text(json.dumps(release.labels, indent=1, ensure_ascii=False))
     (folder / "metrics.json").write_text(json.dumps(about["scores"], indent=1, sort_keys=True))
     pq.write_table(pa.Table.from_pylist([dataclasses.asdict(e) for e in fitted.history]), folder / "history.parquet")
     parts = [_predictions(samples, split, proba[split]) for split in SCORED_SPLITS]
     pq.write_table(pa.concat_tables(parts), folder / "predictions.parquet")
-    names = ["model.safetensors", "config.json", "vocab.json", "labels.json", "metrics.json"]
-    seal(folder, about, [*names, "history.parquet", "predictions.parquet"])
+    seal(folder, about, [*files, "labels.json", "metrics.json", "history.parquet", "predictions.parquet"])
 
 
 def _predictions(samples: CitySamples, split: str, proba_NC: "np.ndarray[Any, Any]") -> pa.Table:

@@ -41,7 +41,7 @@ def test_batches_of_similar_length_hold_much_less_padding_than_random_ones():
 
 def test_a_batch_is_padded_to_its_own_longest():
     rows = np.argsort(TEXT.caption_chars.lengths_N)[:4]
-    batch = make_batch(TEXT, SAMPLES.image_ND, rows, torch.device("cpu"))
+    batch = make_batch(TEXT, SAMPLES.image_ND, SAMPLES.has_image_N, rows, torch.device("cpu"))
     assert batch.caption_chars.ids_BL.shape[1] == max(1, TEXT.caption_chars.lengths_N[rows].max())
     assert batch.hashtag_of_char_BL.shape == batch.hashtag_chars.ids_BL.shape
     assert torch.equal(batch.image_BD, torch.from_numpy(SAMPLES.image_ND[rows]))

@@ -90,9 +90,11 @@ def drop_a_tensor(folder):
         pytest.param(drop_a_tensor, "weights", id="tensor missing"),
         pytest.param(lambda f: (f / "vocab.json").write_text("{}"), "vocab.json", id="vocabulary of another model"),
         pytest.param(lambda f: (f / "config.json").write_text("{"), "no JSON", id="half a config"),
-        pytest.param(lambda f: (f / "config.json").write_text("[]"), "describes no MRLF", id="not a config"),
-        pytest.param(lambda f: edit_config(f, format=2), "describes no MRLF", id="other format"),
-        pytest.param(lambda f: edit_config(f, more=2), "describes no MRLF", id="unknown field"),
+        pytest.param(
+            lambda f: (f / "config.json").write_text("[]"), "describes no model of format", id="not a config"
+        ),
+        pytest.param(lambda f: edit_config(f, format=3), "describes no model of format", id="other format"),
+        pytest.param(lambda f: edit_config(f, more=2), "describes no model of format", id="unknown field"),
         pytest.param(lambda f: edit_config(f, model_config={}), "another version", id="settings missing"),
         pytest.param(lambda f: edit_config(f, num_classes=3), "do not fit", id="other number of classes"),
     ],

@@ -19,7 +19,7 @@ VOCABULARY = Vocabulary.build([], [TAGS], CONFIG)
 def batch_of(*posts):
     text = encode_text([""] * len(posts), posts, VOCABULARY, CONFIG)
     images = np.zeros((len(posts), 1), dtype=np.float32)
-    return make_batch(text, images, np.arange(len(posts)), torch.device("cpu"))
+    return make_batch(text, images, np.ones(len(images), bool), np.arange(len(posts)), torch.device("cpu"))
 
 
 def rows(padded: Padded):

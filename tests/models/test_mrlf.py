@@ -48,7 +48,7 @@ VARIANTS = [
 @pytest.mark.parametrize("changes", VARIANTS)
 def test_longer_padding_does_not_move_the_logits(changes):
     model, text = build(**changes)
-    batch = make_batch(text, SAMPLES.image_ND, np.arange(24), CPU)
+    batch = make_batch(text, SAMPLES.image_ND, SAMPLES.has_image_N, np.arange(24), CPU)
     with torch.inference_mode():
         expected = model(batch)
         for extra in (1, 2, 3, 17):
@@ -59,8 +59,10 @@ def test_longer_padding_does_not_move_the_logits(changes):
 def test_a_post_alone_scores_as_in_company(changes):
     model, text = build(**changes)
     with torch.inference_mode():
-        together = model(make_batch(text, SAMPLES.image_ND, np.arange(24), CPU))
-        alone = torch.cat([model(make_batch(text, SAMPLES.image_ND, np.array([n]), CPU)) for n in range(24)])
+        together = model(make_batch(text, SAMPLES.image_ND, SAMPLES.has_image_N, np.arange(24), CPU))
+        alone = torch.cat(
+            [model(make_batch(text, SAMPLES.image_ND, SAMPLES.has_image_N, np.array([n]), CPU)) for n in range(24)]
+        )
     torch.testing.assert_close(alone, together, atol=2e-6 * together.abs().max(), rtol=0)
 
 
@@ -69,7 +71,9 @@ def test_posts_without_caption_or_hashtags_get_finite_scores_and_gradients():
     text = encode_text(["", "", "ba"], [[], ["x"], []], Vocabulary((), (), ()), model.config)
     images = np.zeros((3, 64), dtype=np.float32)
     model.train()
-    loss = F.cross_entropy(model(make_batch(text, images, np.arange(3), CPU)), torch.arange(3))
+    loss = F.cross_entropy(
+        model(make_batch(text, images, np.ones(len(images), bool), np.arange(3), CPU)), torch.arange(3)
+    )
     loss.backward()
     assert torch.isfinite(loss)
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
@@ -78,7 +82,7 @@ def test_posts_without_caption_or_hashtags_get_finite_scores_and_gradients():
 @pytest.mark.parametrize("changes", VARIANTS)
 def test_every_parameter_takes_part(changes):
     model, text = build(**changes)
-    logits = model(make_batch(text, SAMPLES.image_ND, np.arange(24), CPU))
+    logits = model(make_batch(text, SAMPLES.image_ND, SAMPLES.has_image_N, np.arange(24), CPU))
     F.cross_entropy(logits, torch.from_numpy(SAMPLES.labels_N)).backward()
     keys_of_constant_shift = ("key.bias",)  # softmax ignores a shift that all positions share
     idle = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
@@ -87,7 +91,7 @@ def test_every_parameter_takes_part(changes):
 
 def test_hashtag_dropout_acts_in_training_only():
     model, text = build(dropout=0.0, head_dropout=0.0, hashtag_dropout=0.5)
-    batch = make_batch(text, SAMPLES.image_ND, np.arange(24), CPU)
+    batch = make_batch(text, SAMPLES.image_ND, SAMPLES.has_image_N, np.arange(24), CPU)
     with torch.no_grad():
         assert torch.equal(model(batch), model(batch))
         assert not torch.allclose(model.train()(batch), model(batch))
@@ -99,4 +103,4 @@ def test_the_paper_preset_builds_and_runs():
     text = encode_text(SAMPLES.captions, SAMPLES.hashtags, vocabulary, config)
     model = Mrlf(config, vocabulary, image_dim=64, num_classes=40).eval()
     with torch.inference_mode():
-        assert model(make_batch(text, SAMPLES.image_ND, np.arange(4), CPU)).shape == (4, 40)
+        assert model(make_batch(text, SAMPLES.image_ND, SAMPLES.has_image_N, np.arange(4), CPU)).shape == (4, 40)

@@ -1,0 +1,34 @@
+"""Every network by its name: the settings it has and the module they make. A stored model names the one it is of."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from models.config import MrlfConfig
+from models.mrlf import Mrlf
+from models.network import Network
+from models.text import TextConfig, Vocabulary
+
+
+@dataclass(frozen=True)
+class NetworkKind:
+    """The class of a network's settings, and its constructor `(config, vocabulary, *, image_dim, num_classes)`."""
+
+    config: type[TextConfig]
+    make: Callable[..., Network]
+
+
+NETWORKS: Mapping[str, NetworkKind] = {"mrlf": NetworkKind(MrlfConfig, Mrlf)}
+
+
+def network_name(config: TextConfig) -> str:
+    """The name in `NETWORKS` of the network that `config` belongs to."""
+    names = [name for name, kind in NETWORKS.items() if kind.config is type(config)]
+    if not names:
+        raise ValueError(f"{type(config).__name__} belongs to no network; there are {', '.join(NETWORKS)}")
+    return names[0]
+
+
+def build_network(config: TextConfig, vocabulary: Vocabulary, *, image_dim: int, num_classes: int) -> Network:
+    """The network of `config` with fresh weights from torch's generator."""
+    make = NETWORKS[network_name(config)].make
+    return make(config, vocabulary, image_dim=image_dim, num_classes=num_classes)

@@ -1,0 +1,48 @@
+"""What every trained model offers, whatever made it, and how a stored one comes back."""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from models.config import Epoch, TrainConfig
+from models.fitted import Fitted
+from models.samples import Samples
+from models.text import TextConfig
+
+
+class TrainedModel(Protocol):
+    """A model that was trained with a network: it predicts, and it is written to a folder and read back."""
+
+    @property
+    def history(self) -> list[Epoch]: ...
+    @property
+    def best_epoch(self) -> int: ...
+    @property
+    def model_config(self) -> TextConfig: ...
+    @property
+    def train_config(self) -> TrainConfig: ...
+    @property
+    def num_classes(self) -> int: ...
+    @property
+    def num_parameters(self) -> int: ...
+    @property
+    def device(self) -> str: ...
+
+    def predict_proba(self, samples: Samples) -> np.ndarray:
+        """Probabilities (N, C), float64, rows summing to 1."""
+        ...
+
+    def save(self, folder: Path) -> list[str]:
+        """Write the model into `folder`: the names of its files, which are enough to load it."""
+        ...
+
+
+def load_model(folder: Path) -> TrainedModel:
+    """The model that `save` wrote, on the CPU.
+
+    Raises:
+        ValueError: a file is damaged, is of another version, or does not belong to the others.
+        OSError: a file is missing.
+    """
+    return Fitted.load(folder)
