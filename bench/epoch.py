@@ -10,9 +10,10 @@ import numpy as np
 
 from bench.result import interleaved, tell
 from models.backbones import fixed_seed_features
-from models.config import MrlfConfig, TrainConfig
+from models.config import MrlfConfig
 from models.running import Running
 from models.samples import Samples
+from models.train_config import TrainConfig
 from models.training import fit
 
 NUM_POSTS = 256

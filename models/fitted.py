@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from models.batches import make_batch, scoring_batches
-from models.config import Epoch, TrainConfig, config_from_json
+from models.config_values import config_from_json
 from models.digest import tensors_sha256
 from models.encoding import encode_text
 from models.network import Network
@@ -27,6 +27,7 @@ from models.networks import NETWORKS, NetworkKind, build_network, network_name
 from models.samples import Samples
 from models.standardise import ImageScaler
 from models.text import TextConfig, Vocabulary
+from models.train_config import Epoch, TrainConfig
 
 MODEL_FORMAT = 2
 SCORING_BATCH_SIZE = 128

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from models.checkpoint import Checkpoint
-from models.config import Epoch, TrainConfig
 from models.fitted import Fitted
 from models.network import Network
 from models.standardise import ImageScaler
 from models.text import Vocabulary
+from models.train_config import Epoch, TrainConfig
 
 
 class Run:

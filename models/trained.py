@@ -5,10 +5,10 @@ from typing import Protocol
 
 import numpy as np
 
-from models.config import Epoch, TrainConfig
 from models.fitted import Fitted
 from models.samples import Samples
 from models.text import TextConfig
+from models.train_config import Epoch, TrainConfig
 
 
 class TrainedModel(Protocol):

@@ -23,7 +23,6 @@ from torch import Tensor
 
 from models.batches import make_batch, scoring_batches, training_batches
 from models.checkpoint import read_checkpoint, write_checkpoint
-from models.config import Epoch, TrainConfig
 from models.encoding import EncodedText, encode_text
 from models.fitted import SCORING_BATCH_SIZE, Fitted
 from models.network import Network
@@ -32,6 +31,7 @@ from models.run import Run
 from models.samples import Samples
 from models.standardise import ImageScaler
 from models.text import TextConfig, Vocabulary
+from models.train_config import Epoch, TrainConfig
 
 __all__ = ["Epoch", "Fitted", "NonFiniteError", "TrainConfig", "fit"]
 _log = logging.getLogger(__name__)

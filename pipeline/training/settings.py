@@ -7,7 +7,8 @@ from pydantic import Field
 from pipeline.cities import Settings
 
 if TYPE_CHECKING:
-    from models.config import MrlfConfig, TrainConfig
+    from models.config import MrlfConfig
+    from models.train_config import TrainConfig
 
 SMALL_BELOW_POSTS = 5000
 
@@ -61,7 +62,8 @@ class TrainMrlfSettings(Settings):
         """
         import dataclasses
 
-        from models.config import MrlfConfig, TrainConfig
+        from models.config import MrlfConfig
+        from models.train_config import TrainConfig
 
         is_small = self.preset == "small" or (self.preset == "auto" and num_train_posts < SMALL_BELOW_POSTS)
         network, training = (

@@ -29,8 +29,8 @@ from pipeline.training.samples import CitySamples, city_samples
 from pipeline.training.settings import TrainMrlfSettings
 
 if TYPE_CHECKING:
-    from models.config import Epoch
     from models.metrics import Scores
+    from models.train_config import Epoch
     from models.trained import TrainedModel
 
 STAGE = "train_mrlf"

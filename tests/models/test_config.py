@@ -5,7 +5,9 @@ import json
 
 import pytest
 
-from models.config import MrlfConfig, TrainConfig, config_from_json
+from models.config import MrlfConfig
+from models.config_values import config_from_json
+from models.train_config import TrainConfig
 
 
 @pytest.mark.parametrize(

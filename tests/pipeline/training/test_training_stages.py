@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from models.config import MrlfConfig, TrainConfig
+from models.config import MrlfConfig
 from models.fitted import Fitted
+from models.train_config import TrainConfig
 from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
 from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
 from pipeline.release.dataset import DatasetSettings, build_dataset
