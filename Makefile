@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint ui bench faults fakes lock clean
+.PHONY: help setup demo study test lint ui bench faults fakes lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 PEERS := .venv-bench
 PEERS_READY := $(PEERS)/.ready
 WITH_PEERS := masks
-BENCHMARKS := demo|definitions|epoch|crawl|refresh|soak|masks|inpaint|features|growth|gpu
+BENCHMARKS := demo|definitions|epoch|crawl|refresh|soak|masks|inpaint|features|growth|training|predict|study|best|gpu|gpu_training
 ACTIVATE := . $(BIN)/activate
 
 help:  ## list these commands
@@ -40,6 +40,11 @@ demo: setup  ## build the demo city end to end: archive, data set, model, report
 	@$(ACTIVATE) && PYTHONWARNINGS=ignore dagster asset materialize --select "+evaluate_mrlf" --partition demo
 	@$(ACTIVATE) && mrlf status demo
 
+CITY ?= demo
+
+study: setup  ## the paper's tables and figures on a city's data set: make study CITY=demo
+	@$(ACTIVATE) && PYTHONWARNINGS=ignore mrlf study $(CITY)
+
 test: setup  ## run the tests: no network, no GPU, no weights needed
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
@@ -51,7 +56,7 @@ lint: setup  ## style, format and types
 ui: setup  ## open Dagster on http://127.0.0.1:3000
 	@$(ACTIVATE) && deploy/ui
 
-bench: setup $(if $(filter $(WITH_PEERS),$(NAME)),$(PEERS_READY))  ## run one benchmark: make bench NAME=demo|definitions|epoch|crawl|refresh|soak|masks|inpaint|features|growth|gpu
+bench: setup $(if $(filter $(WITH_PEERS),$(NAME)),$(PEERS_READY))  ## run one benchmark: make bench NAME=epoch
 	@test -n "$(NAME)" || { echo "which one? make bench NAME=$(BENCHMARKS)"; exit 2; }
 	@$(ACTIVATE) && python -m bench.$(NAME)
 
