@@ -10,7 +10,7 @@ from assets.collect import places, pois, posts
 from assets.curate import curated_posts
 from assets.images import clean_images, portrait_masks
 from assets.release import dataset
-from assets.report import evaluate_mrlf
+from assets.report import evaluate_mrlf, study, study_data
 from assets.resources import StoreResource
 from assets.schedules import refresh, schedules
 from assets.sweep import sweep_dead_runs
@@ -21,6 +21,8 @@ ROAD = [
     pois, places, posts, curated_posts, portrait_masks, clean_images, dataset, image_features, train_mrlf,
     evaluate_mrlf,
 ]  # fmt: skip
+BESIDE = [study_data, study]
+"""What is built when somebody asks for it: no part of a city's road."""
 
 
 @dg.definitions
@@ -28,7 +30,7 @@ def defs() -> dg.Definitions:
     """All assets of all cities."""
     wait_patiently()
     return dg.Definitions(
-        assets=[getattr(module, module.STAGE) for module in ROAD],
+        assets=[getattr(module, module.STAGE) for module in (*ROAD, *BESIDE)],
         jobs=[refresh],
         schedules=schedules,
         sensors=[sweep_dead_runs],

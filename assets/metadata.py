@@ -6,7 +6,7 @@ Markdown. A picture is of POIs, classes, curves, or of pictures without people.
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -15,6 +15,7 @@ from pipeline.stage import StageReport
 
 MAX_PREVIEW_BYTES = 200_000
 LOST = ("dropped/", "deferred/")
+EPOCH_FIGURES = ("train_loss", "validation_loss", "validation_accuracy", "learning_rate", "seconds")
 FIGURE = re.compile(r"[+-]?\d+\.\d+")
 
 
@@ -44,6 +45,16 @@ def _lost_table(lost: Mapping[str, int]) -> dg.TableMetadataValue:
         for name, count in lost.items()
     ]
     return dg.MetadataValue.table(rows, dg.TableSchema(columns))
+
+
+def epochs_shown(context: dg.AssetExecutionContext) -> Callable[[str, Any], None]:
+    """Tells Dagster of every finished epoch at once, as an observation of the asset: its plots grow with the run."""
+
+    def show(city: str, epoch: Any) -> None:
+        figures = {f"{city}: {name}": float(getattr(epoch, name)) for name in EPOCH_FIGURES}
+        context.log_event(dg.AssetObservation(context.asset_key, metadata={f"{city}: epoch": epoch.epoch, **figures}))
+
+    return show
 
 
 def picture(png: bytes) -> dg.MetadataValue:

@@ -1,6 +1,7 @@
 """What all assets do alike: run a stage of `pipeline` for a city, with a version that knows cities.yaml."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import dagster as dg
 
@@ -30,18 +31,20 @@ def code_version(name: str) -> str:
     return f"{stage.code_version}-{json_digest([defaults, settings])[:12]}"
 
 
-def build(name: str, city: str, store: Store, config: StageConfig) -> StageReport:
+def build(name: str, city: str, store: Store, config: StageConfig, **watch: Any) -> StageReport:
     """Build a stage of a city with its settings of cities.yaml and what the run configuration gives.
+
+    watch: what the stage tells while it is at work, as `pipeline.stages.run_stage_of` takes it.
 
     Raises:
         UserError: the settings, the input or the state of the store do not allow it; the message says what to do.
     """
     with user_errors():
-        return run_stage_of(store, load_city(city), name, config.overrides())
+        return run_stage_of(store, load_city(city), name, config.overrides(), **watch)
 
 
 def build_each(
-    name: str, cities: Iterable[str], store: Store, config: AllCitiesConfig
+    name: str, cities: Iterable[str], store: Store, config: AllCitiesConfig, **watch: Any
 ) -> tuple[list[StageReport], dict[str, str]]:
     """Build a stage of several cities: the reports of those that could be, and why the others could not.
 
@@ -51,7 +54,7 @@ def build_each(
     reports, hindered = [], {}
     for city in cities:
         try:
-            reports.append(build(name, city, store, config))
+            reports.append(build(name, city, store, config, **watch))
         except UserError as mistake:
             hindered[city] = str(mistake.description)
     if not reports:

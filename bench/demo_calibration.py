@@ -78,17 +78,23 @@ def groups(posts: Sequence[Kept]) -> list[int]:
     return [numbers.setdefault(find(kept.post.user), len(numbers)) for kept in posts]
 
 
-def accuracies(posts: Sequence[Kept], backbone: ImageFeatures, side: int, num_classes: int) -> list[float]:
-    """The mean accuracy over the folds, in the order of `NAMES`."""
+def samples_of(posts: Sequence[Kept], backbone: ImageFeatures, side: int) -> Samples:
+    """The posts as models read them; the group of a post is that of `groups`."""
     image_ND = np.concatenate([backbone([clean_picture(kept.post, side)]) for kept in posts])
-    samples = Samples(
+    return Samples(
         keys=[str(kept.post.number) for kept in posts],
         captions=[kept.post.words.text for kept in posts],
         hashtags=[kept.hashtags for kept in posts],
         image_ND=image_ND.astype(np.float16).astype(np.float32),
         labels_N=np.array([kept.post.place for kept in posts], np.int64),
+        groups=[str(group) for group in groups(posts)],
     )
-    folds = GroupKFold(NUM_FOLDS, shuffle=True, random_state=0).split(image_ND, groups=groups(posts))
+
+
+def accuracies(samples: Samples, num_classes: int) -> list[float]:
+    """The mean accuracy over the folds, in the order of `NAMES`."""
+    numbers = [int(group) for group in samples.groups]
+    folds = GroupKFold(NUM_FOLDS, shuffle=True, random_state=0).split(samples.image_ND, groups=numbers)
     right = [
         [_accuracy(name, samples.take(train), samples.take(test), num_classes) for name in NAMES]
         for train, test in folds
@@ -112,7 +118,7 @@ def main() -> None:
     for seed in arguments.seeds:
         settings = DemoSettings(seed=seed)
         posts = kept_posts(settings)
-        row = accuracies(posts, backbone, settings.image_side, settings.num_pois)
+        row = accuracies(samples_of(posts, backbone, settings.image_side), settings.num_pois)
         print(f"{seed:>6} {len(posts):>6} {row[0]:>9.3f} {row[1]:>6.3f} {row[2]:>6.3f} {row[3]:>6.3f}", flush=True)
 
 

@@ -5,6 +5,7 @@ A_h = softmax(Q_h K_h^T / sqrt(d_k)),  O = [A_1 V_1; ...; A_H V_H],  R = relu(O 
 Shape letters: B batch, S query positions, T memory positions, E width, H heads, K width per head.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -17,10 +18,10 @@ Pooling = Literal["mean", "sum"]
 class MultiHeadAttention(nn.Module):
     """Scaled dot-product attention of queries over a memory, the heads' outputs side by side."""
 
-    def __init__(self, dim: int, num_heads: int) -> None:
+    def __init__(self, dim: int, num_heads: int, query_dim: int | None = None) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.query = nn.Linear(dim, dim)
+        self.query = nn.Linear(query_dim or dim, dim)
         self.key = nn.Linear(dim, dim)
         self.value = nn.Linear(dim, dim)
 
@@ -34,6 +35,12 @@ class MultiHeadAttention(nn.Module):
         )
         return out_BHSK.transpose(1, 2).flatten(2)
 
+    def weights(self, query_BSE: Tensor, memory_BTE: Tensor, valid_BT: Tensor) -> Tensor:
+        """The weights A of equation (3), (B, H, S, T): what `forward` mixes the memory's values by."""
+        query_BHSK, key_BHTK = self._heads(self.query(query_BSE)), self._heads(self.key(memory_BTE))
+        scores_BHST = query_BHSK @ key_BHTK.transpose(2, 3) / math.sqrt(query_BHSK.shape[3])
+        return scores_BHST.masked_fill(~valid_BT[:, None, None, :], float("-inf")).softmax(dim=3)
+
     def _heads(self, x_BTE: Tensor) -> Tensor:
         return x_BTE.reshape(*x_BTE.shape[:2], self.num_heads, -1).transpose(1, 2)
 
@@ -44,7 +51,8 @@ class AttentionBlock(nn.Module):
     def __init__(self, dim: int, num_heads: int, ffn_dim: int, dropout: float, *, residual_and_norm: bool) -> None:
         super().__init__()
         self.attention = MultiHeadAttention(dim, num_heads)
-        self.ffn = nn.Sequential(nn.Linear(dim, ffn_dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(ffn_dim, dim))
+        self.ffn_in, self.ffn_out = nn.Linear(dim, ffn_dim), nn.Linear(ffn_dim, dim)
+        self.dropout = dropout
         self.residual_and_norm = residual_and_norm
         self.attention_norm = nn.LayerNorm(dim) if residual_and_norm else nn.Identity()
         self.ffn_norm = nn.LayerNorm(dim) if residual_and_norm else nn.Identity()
@@ -53,9 +61,24 @@ class AttentionBlock(nn.Module):
         """Return (B, T, E); what stands at invalid positions is of no meaning."""
         attended_BTE: Tensor = self.attention(x_BTE, x_BTE, valid_BT)
         if not self.residual_and_norm:
-            return self.ffn(attended_BTE)  # type: ignore[no-any-return]
+            return self._feed_forward(attended_BTE)
         attended_BTE = self.attention_norm(x_BTE + attended_BTE)
-        return self.ffn_norm(attended_BTE + self.ffn(attended_BTE))  # type: ignore[no-any-return]
+        return self.ffn_norm(attended_BTE + self._feed_forward(attended_BTE))  # type: ignore[no-any-return]
+
+    def _feed_forward(self, x_BTE: Tensor) -> Tensor:
+        """Equation (5)."""
+        hidden_BTE = drop_channels(self.ffn_in(x_BTE).relu(), self.dropout, self.training)
+        return self.ffn_out(hidden_BTE)  # type: ignore[no-any-return]
+
+
+def drop_channels(x_BTE: Tensor, rate: float, is_training: bool) -> Tensor:
+    """Dropout of whole channels of a post: the same ones at each of its positions (Tompson et al., arXiv 1411.4280).
+
+    On a CPU drawing a number per element is a tenth of the training time, one per channel is nothing.
+    """
+    if not is_training or rate == 0:
+        return x_BTE
+    return x_BTE * F.dropout(x_BTE.new_ones(x_BTE.shape[0], 1, x_BTE.shape[2]), rate)
 
 
 def pool_positions(x_BTE: Tensor, valid_BT: Tensor, how: Pooling) -> Tensor:

@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbone_weights import BACKBONES, build
-from models.digest import tensors_sha256
-from models.fixed_seed_vgg19 import FIXED_SEED, fixed_seed_weights
+from models.fixed_seed import fixed_seed_name, fixed_seed_sha256, fixed_seed_weights
 from models.running import Runner, Running
 
 MIN_IMAGE_SIZE = 32
@@ -61,14 +60,12 @@ class ImageFeatures:
 
 
 def fixed_seed_features(
-    running: Running, *, image_size: int = 224, seed: int = 0, batch_size: int | None = None
+    running: Running, *, backbone: str = "vgg19", image_size: int = 224, seed: int = 0, batch_size: int | None = None
 ) -> ImageFeatures:
-    """The VGG19 that nobody trained, the same on every machine."""
-    weights = fixed_seed_weights(seed)
-    module = build("vgg19", {f"features.{name}": tensor for name, tensor in weights.items()})
+    """The network that nobody trained, the same on every machine."""
     return ImageFeatures(
-        "vgg19", tensors_sha256(weights), module, running, image_size=image_size, batch_size=batch_size,
-        name=FIXED_SEED,
+        backbone, fixed_seed_sha256(backbone, seed), build(backbone, fixed_seed_weights(backbone, seed)), running,
+        image_size=image_size, batch_size=batch_size, name=fixed_seed_name(backbone),
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 Padding costs time, so a batch is made of posts of similar length and is padded to its own longest only. Which posts
 meet is drawn anew each epoch from (seed, epoch) alone, so a resumed run meets the same batches.
-Shape letters: N samples, B batch, L positions, D image features.
+Shape letters: N samples, B batch, L positions, D image features, H, W height and width of a picture.
 """
 
 from collections.abc import Iterator
@@ -15,10 +15,8 @@ from torch import Tensor
 
 from models.encoding import EncodedField, EncodedText
 
-POOL_BATCHES = 16
-"""Batches are cut from a random pool of this many, sorted by length: long enough to sort, short enough to mix."""
-NUM_STRIPS = 4
-"""Strips of caption length in a pool, each sorted by hashtag length, since both are padded."""
+LENGTH_NOISE = 0.05
+"""Lengths are taken this much too long or too short, drawn anew each epoch, so that other posts meet in it."""
 
 
 class Padded(NamedTuple):
@@ -44,10 +42,18 @@ class Batch:
     image_BD: Tensor
     has_image_B: Tensor
     """bool; False where a post has no picture and its row of image_BD says nothing"""
+    pixels_BCHW: Tensor | None = None
+    """uint8, RGB: the pictures themselves, where the samples hold them"""
 
 
 def make_batch(
-    text: EncodedText, image_ND: np.ndarray, has_image_N: np.ndarray, rows: np.ndarray, device: torch.device
+    text: EncodedText,
+    image_ND: np.ndarray,
+    has_image_N: np.ndarray,
+    rows: np.ndarray,
+    device: torch.device,
+    *,
+    pixels_NHWC: np.ndarray | None = None,
 ) -> Batch:
     """The samples `rows`, padded to the longest among them."""
     hashtag_chars = _cut(text.hashtag_chars, rows, device)
@@ -61,7 +67,12 @@ def make_batch(
         hashtag_of_char_BL=torch.from_numpy(owners_BL).to(device),
         image_BD=torch.from_numpy(image_ND[rows]).to(device),
         has_image_B=torch.from_numpy(has_image_N[rows]).to(device),
+        pixels_BCHW=None if pixels_NHWC is None else _pixels(pixels_NHWC[rows], device),
     )
+
+
+def _pixels(pixels_BHWC: np.ndarray, device: torch.device) -> Tensor:
+    return torch.from_numpy(pixels_BHWC).to(device).permute(0, 3, 1, 2).contiguous()
 
 
 def _cut(encoded: EncodedField, rows: np.ndarray, device: torch.device) -> Padded:
@@ -75,20 +86,33 @@ def training_batches(text: EncodedText, batch_size: int, *, seed: int, epoch: in
     """Row numbers of each batch of one epoch: every sample exactly once, in an order of its own per epoch."""
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(text.caption_chars.lengths_N))
-    pools = np.array_split(order, range(POOL_BATCHES * batch_size, len(order), POOL_BATCHES * batch_size))
-    batches = [batch for pool in pools for batch in _cut_by_length(pool, text, batch_size)]
+    batches = _by_length(order, _lengths(text, rng), batch_size)
     return [batches[number] for number in rng.permutation(len(batches))]
 
 
 def scoring_batches(text: EncodedText, batch_size: int) -> Iterator[np.ndarray]:
-    """Row numbers of each batch, shortest first: every sample exactly once."""
-    yield from _cut_by_length(np.arange(len(text.caption_chars.lengths_N)), text, batch_size)
+    """Row numbers of each batch: every sample exactly once."""
+    yield from _by_length(np.arange(len(text.caption_chars.lengths_N)), _lengths(text), batch_size)
 
 
-def _cut_by_length(rows: np.ndarray, text: EncodedText, batch_size: int) -> list[np.ndarray]:
-    if len(rows) == 0:
-        return []
-    by_caption = rows[np.argsort(text.caption_chars.lengths_N[rows], kind="stable")]
-    strip = np.arange(len(rows)) * NUM_STRIPS // len(rows)
-    by_both = by_caption[np.lexsort((text.hashtag_chars.lengths_N[by_caption], strip))]
-    return np.array_split(by_both, range(batch_size, len(by_both), batch_size))
+def _lengths(text: EncodedText, rng: np.random.Generator | None = None) -> list[np.ndarray]:
+    """Characters of captions and of hashtags, both of which are padded."""
+    lengths = [text.caption_chars.lengths_N, text.hashtag_chars.lengths_N]
+    if rng is None:
+        return lengths
+    return [length_N * rng.uniform(1 - LENGTH_NOISE, 1 + LENGTH_NOISE, len(length_N)) for length_N in lengths]
+
+
+def _by_length(rows: np.ndarray, lengths: list[np.ndarray], batch_size: int) -> list[np.ndarray]:
+    """`rows` halved until they are batches, each time by the one of the lengths that leaves less to pad."""
+    if len(rows) <= batch_size:
+        return [rows] if len(rows) else []
+    half = -(-len(rows) // batch_size) // 2 * batch_size
+    orders = [rows[np.argpartition(length_N[rows], half)] for length_N in lengths]
+    best = min(orders, key=lambda order: sum(_area(part, lengths) for part in (order[:half], order[half:])))
+    return [*_by_length(best[:half], lengths, batch_size), *_by_length(best[half:], lengths, batch_size)]
+
+
+def _area(rows: np.ndarray, lengths: list[np.ndarray]) -> float:
+    """Positions that `rows` take when padded to the longest of them."""
+    return len(rows) * sum(float(length_N[rows].max()) for length_N in lengths)

@@ -4,6 +4,7 @@ A checkpoint is one safetensors file (no pickle) whose header also holds the run
 beside its place and renamed, and the one before is kept.
 Covered: a half-written or damaged file (sha256 over the tensors and the state), a file of another run (digest of
 settings and data), a file of another format. Each is refused aloud, and the one before is tried.
+A disk that is full while one is written leaves the ones before, and the error says so.
 Not covered: a file made by someone who wants to deceive; the digest is no signature.
 """
 
@@ -11,7 +12,9 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +25,7 @@ from torch import Tensor
 
 from models.digest import tensors_sha256
 
-CHECKPOINT_FORMAT = 1
+CHECKPOINT_FORMAT = 2
 LATEST = "checkpoint.safetensors"
 PREVIOUS = "checkpoint.previous.safetensors"
 _log = logging.getLogger(__name__)
@@ -40,6 +43,10 @@ class CheckpointRefusedError(Exception):
     """A checkpoint that is not to be used, with the reason."""
 
 
+class CheckpointWriteError(OSError):
+    """The disk did not take what a run was to keep; what was kept before is intact."""
+
+
 def write_checkpoint(folder: Path, checkpoint: Checkpoint, run_sha256: str) -> None:
     """Store `checkpoint` as the latest of `folder`; a crash at any moment leaves it or the one before."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -53,10 +60,11 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, run_sha256: str) -> N
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
     latest = folder / LATEST
     new = latest.with_suffix(".new")
-    write_and_sync(new, safetensors.torch.save(tensors, metadata={"checkpoint": json.dumps(header)}))
-    if latest.exists():
-        os.replace(latest, folder / PREVIOUS)
-    os.replace(new, latest)
+    with saving(latest, new):
+        write_and_sync(new, safetensors.torch.save(tensors, metadata={"checkpoint": json.dumps(header)}))
+        if latest.exists():
+            os.replace(latest, folder / PREVIOUS)
+        os.replace(new, latest)
 
 
 def read_checkpoint(folder: Path, run_sha256: str) -> Checkpoint | None:
@@ -72,6 +80,26 @@ def read_checkpoint(folder: Path, run_sha256: str) -> Checkpoint | None:
                 "Checkpoint %s is not used: %s. The one before is tried, else training starts anew.", path, refusal
             )
     return None
+
+
+@contextmanager
+def saving(what: Path, unfinished: Path) -> Iterator[None]:
+    """Tell a disk that fails in words, and take away what is `unfinished` then.
+
+    Raises:
+        CheckpointWriteError: the disk is full, or may not be written to.
+    """
+    try:
+        yield
+    except OSError as error:
+        if unfinished.is_dir():
+            shutil.rmtree(unfinished, ignore_errors=True)
+        else:
+            unfinished.unlink(missing_ok=True)
+        raise CheckpointWriteError(
+            f"{what} could not be written ({error.strerror or error}); the last state before it is kept: make room on "
+            "the disk and run it again, it goes on from there"
+        ) from error
 
 
 def write_and_sync(path: Path, content: bytes) -> None:

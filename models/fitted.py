@@ -18,10 +18,10 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from models.batches import make_batch, scoring_batches
+from models.batches import scoring_batches
 from models.config_values import config_from_json
 from models.digest import tensors_sha256
-from models.encoding import encode_text
+from models.encoded_split import EncodedSplit
 from models.network import Network
 from models.networks import NETWORKS, NetworkKind, build_network, network_name
 from models.samples import Samples
@@ -29,7 +29,7 @@ from models.standardise import ImageScaler
 from models.text import TextConfig, Vocabulary
 from models.train_config import Epoch, TrainConfig
 
-MODEL_FORMAT = 2
+MODEL_FORMAT = 3
 SCORING_BATCH_SIZE = 128
 CONFIG_FIELDS = {
     *("format", "network", "num_classes", "image_dim", "best_epoch", "weights_sha256", "vocabulary_sha256"),
@@ -68,13 +68,12 @@ class Fitted:
     def predict_proba(self, samples: Samples) -> np.ndarray:
         """Probabilities (N, C), float64, each row summing to 1; the labels of `samples` are not looked at."""
         device = next(self.model.parameters()).device
-        text = encode_text(samples.captions, samples.hashtags, self.vocabulary, self.model_config)
-        image_ND = self.scaler.transform(samples.image_ND)
+        split = EncodedSplit.of(samples, self.vocabulary, self.scaler, self.model_config)
         proba_NC = np.empty((len(samples), self.num_classes))
         self.model.eval()
         with torch.inference_mode():
-            for rows in scoring_batches(text, SCORING_BATCH_SIZE):
-                logits_BC = self.model(make_batch(text, image_ND, samples.has_image_N, rows, device)).double()
+            for rows in scoring_batches(split.text, SCORING_BATCH_SIZE):
+                logits_BC = self.model(split.batch(rows, device)).double()
                 proba_NC[rows] = logits_BC.softmax(dim=1).cpu().numpy()
         return proba_NC
 

@@ -55,14 +55,23 @@ def haversine_km(lat_1: np.ndarray, lng_1: np.ndarray, lat_2: np.ndarray, lng_2:
 
 
 def errors_km(predicted_N: np.ndarray, true_N: np.ndarray, lat_C: np.ndarray, lng_C: np.ndarray) -> np.ndarray:
-    """Distance (N,) between the places of the predicted and of the true class; 0 where they are the same."""
+    """Distance (N,) between the places of the predicted and of the true class; 0 where they are the same.
+
+    Raises:
+        ValueError: the coordinates are float32, which lost metres before they came here.
+    """
+    for coordinates_C in (lat_C, lng_C):
+        if coordinates_C.dtype.kind == "f" and coordinates_C.dtype.itemsize < 8:
+            raise ValueError(
+                f"coordinates came as {coordinates_C.dtype}, which moves places by up to a metre; read them as float64"
+            )
     return haversine_km(lat_C[predicted_N], lng_C[predicted_N], lat_C[true_N], lng_C[true_N])
 
 
 def calibration_error(proba_NC: np.ndarray, labels_N: np.ndarray) -> float:
     """Expected calibration error: mean gap between confidence and accuracy over 15 equal bins of confidence."""
     _require_samples(labels_N)
-    confidence_N, right_N = proba_NC.max(axis=1), proba_NC.argmax(axis=1) == labels_N
+    confidence_N, right_N = np.float64(proba_NC.max(axis=1)), proba_NC.argmax(axis=1) == labels_N
     bin_N = np.minimum((confidence_N * NUM_CALIBRATION_BINS).astype(np.int64), NUM_CALIBRATION_BINS - 1)
     gap_by_bin = np.bincount(bin_N, weights=right_N - confidence_N, minlength=NUM_CALIBRATION_BINS)
     return float(np.abs(gap_by_bin).sum() / len(labels_N))

@@ -1,5 +1,7 @@
 """What every trained network here is to the training loop: a module from a batch of posts to class scores."""
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 from models.batches import Batch
@@ -19,3 +21,19 @@ class Network(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Class scores (B, C), unnormalised. How far the batch is padded does not move them."""
         raise NotImplementedError
+
+
+def start_from(network: Network, state: Mapping[str, Tensor]) -> None:
+    """Put these weights, by their names, in the place of drawn ones.
+
+    Raises:
+        ValueError: the network has no tensor of that name and shape.
+    """
+    own = network.state_dict()
+    wrong = [name for name, tensor in state.items() if name not in own or own[name].shape != tensor.shape]
+    if wrong:
+        raise ValueError(
+            f"{len(wrong)} weights to begin with do not fit the network, the first is {wrong[0]}; "
+            "take the weights of this very network"
+        )
+    network.load_state_dict(state, strict=False)

@@ -3,6 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from models.baselines.deepgeo import Deepgeo, DeepgeoConfig
+from models.baselines.finetuned import Finetuned, FinetunedConfig
+from models.baselines.loctwi import LocTwi, LocTwiConfig
+from models.baselines.picture_head import PictureHead, PictureHeadConfig
 from models.config import MrlfConfig
 from models.mrlf import Mrlf
 from models.network import Network
@@ -17,7 +21,13 @@ class NetworkKind:
     make: Callable[..., Network]
 
 
-NETWORKS: Mapping[str, NetworkKind] = {"mrlf": NetworkKind(MrlfConfig, Mrlf)}
+NETWORKS: Mapping[str, NetworkKind] = {
+    "mrlf": NetworkKind(MrlfConfig, Mrlf),
+    "deepgeo": NetworkKind(DeepgeoConfig, Deepgeo),
+    "loctwi": NetworkKind(LocTwiConfig, LocTwi),
+    "picture_head": NetworkKind(PictureHeadConfig, PictureHead),
+    "finetuned": NetworkKind(FinetunedConfig, Finetuned),
+}
 
 
 def network_name(config: TextConfig) -> str:

@@ -115,3 +115,31 @@ class Samples:
         if self.pixels_NHWC is not None:
             digest.update(np.ascontiguousarray(self.pixels_NHWC).tobytes())
         return digest.hexdigest()
+
+
+def joined(parts: Sequence[Samples]) -> Samples:
+    """All of them one after the other, without pixels; at least one."""
+    return Samples(
+        keys=[key for part in parts for key in part.keys],
+        captions=[caption for part in parts for caption in part.captions],
+        hashtags=[tags for part in parts for tags in part.hashtags],
+        image_ND=np.concatenate([part.image_ND for part in parts]),
+        labels_N=np.concatenate([part.labels_N for part in parts]),
+        has_image_N=np.concatenate([part.has_image_N for part in parts]),
+        groups=[group for part in parts for group in part.groups],
+    )
+
+
+def check_split(name: str, samples: Samples, num_classes: int) -> None:
+    """Refuse a split that no classifier can be trained or chosen on."""
+    if num_classes < 2:
+        raise ValueError(f"num_classes must be at least 2, got {num_classes}; one class leaves nothing to tell apart")
+    if len(samples) == 0:
+        raise ValueError(f"the {name} split is empty; it needs at least one sample")
+    wrong_N = (samples.labels_N < 0) | (samples.labels_N >= num_classes)
+    if wrong_N.any():
+        row = int(np.argmax(wrong_N))
+        raise ValueError(
+            f"{int(wrong_N.sum())} labels of the {name} split lie outside 0..{num_classes - 1}, the first is "
+            f"{samples.labels_N[row]} (key {samples.keys[row]}); make the labels from the same class list"
+        )

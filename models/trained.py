@@ -9,6 +9,7 @@ from models.fitted import Fitted
 from models.samples import Samples
 from models.text import TextConfig
 from models.train_config import Epoch, TrainConfig
+from models.wide_and_deep import Best, is_best
 
 
 class TrainedModel(Protocol):
@@ -45,4 +46,4 @@ def load_model(folder: Path) -> TrainedModel:
         ValueError: a file is damaged, is of another version, or does not belong to the others.
         OSError: a file is missing.
     """
-    return Fitted.load(folder)
+    return Best.load(folder) if is_best(folder) else Fitted.load(folder)

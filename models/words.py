@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.attention import drop_channels
 from models.batches import Padded
 from models.config import MrlfConfig
 from models.text import PAD_ID
@@ -23,12 +24,13 @@ class WordBranch(nn.Module):
             nn.Conv1d(config.word_dim, config.num_filters, size) for size in config.word_filter_sizes
         )
         self.filter_sizes = config.word_filter_sizes
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = config.dropout
 
     def forward(self, words: Padded) -> Tensor:
         """Padded positions are 0 before each convolution and, after the ReLU, before the maximum."""
         valid_B1L = words.valid_BL()[:, None, :]
-        words_BDL = self.dropout(self.embedding(words.ids_BL)).transpose(1, 2) * valid_B1L
+        words_BLD = drop_channels(self.embedding(words.ids_BL), self.dropout, self.training)
+        words_BDL = words_BLD.transpose(1, 2) * valid_B1L
         pooled = []
         for size, convolution in zip(self.filter_sizes, self.convolutions, strict=True):
             left = (size - 1) // 2

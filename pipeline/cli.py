@@ -13,6 +13,8 @@ from pipeline.cli_collect import CityArgument, collect, pois
 from pipeline.cli_doctor import doctor, opt_out
 from pipeline.cli_errors import plain_errors
 from pipeline.cli_images import images
+from pipeline.cli_predict import export, predict, serve
+from pipeline.cli_study import study
 from pipeline.cli_weights import weights
 from pipeline.cli_words import status_lines
 from pipeline.collect.instagram.status import live_status
@@ -120,6 +122,10 @@ app.command()(pois)
 app.command()(collect)
 app.command()(doctor)
 app.command()(opt_out)
+app.command()(predict)
+app.command()(serve)
+app.command()(export)
+app.command()(study)
 app.add_typer(images, name="images")
 app.add_typer(weights, name="weights")
 

@@ -192,11 +192,26 @@ _IMAGE_FEATURES = TableSpec(
     ]),
 )  # fmt: skip
 
+_STUDY_FEATURES = TableSpec(
+    name="study_features",
+    key=("digest", "picture", "backbone"),
+    schema=pa.schema([
+        _column("digest", pa.string()),                      # of the original, whichever picture was looked at
+        _column("picture", pa.string()),                     # original | clean
+        _column("backbone", pa.string()),
+        _column("outcome", pa.string()),                     # ok, an outcome of clean_images, or a reason
+        _column("portrait_ratio", pa.float64(), nullable=True),  # where portrait_masks has no row of the picture
+        _column("vector", pa.binary(), nullable=True),       # float16, little-endian
+        _column("weights_sha256", pa.string()),
+        _column("recipe", pa.string()),
+    ]),
+)  # fmt: skip
+
 TABLES: dict[str, TableSpec] = {
     spec.name: spec
     for spec in (
         _POIS, _PLACES, _POSTS, _IMAGES, _CURATED_POSTS, _DROPS, _DEFERRED,
-        _PORTRAIT_MASKS, _CLEAN_IMAGES, _IMAGE_FEATURES,
+        _PORTRAIT_MASKS, _CLEAN_IMAGES, _IMAGE_FEATURES, _STUDY_FEATURES,
     )
 }  # fmt: skip
 

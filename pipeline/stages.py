@@ -12,10 +12,12 @@ from pipeline.release import dataset
 from pipeline.report import evaluate_mrlf
 from pipeline.stage import StageReport
 from pipeline.store import Store
+from pipeline.study import study, study_data
 from pipeline.training import image_features, train_mrlf
 from pipeline.training.settings import TrainMrlfSettings
 
-Build: TypeAlias = Callable[[Store, City, Any], StageReport]
+Build: TypeAlias = Callable[..., StageReport]
+"""(store, city, settings, and what the stage can be watched with)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +48,21 @@ STAGES: dict[str, Stage] = {
         _stage("training", image_features, image_features.ImageFeaturesSettings, image_features.build_image_features),
         _stage("training", train_mrlf, TrainMrlfSettings, train_mrlf.build_train_mrlf),
         _stage("report", evaluate_mrlf, evaluate_mrlf.EvaluateMrlfSettings, evaluate_mrlf.build_evaluate_mrlf),
+        _stage("report", study_data, study_data.StudyDataSettings, study_data.build_study_data),
+        _stage("report", study, study.StudySettings, study.build_study),
     )
 }
 
 
-def run_stage_of(store: Store, city: City, name: str, overrides: dict[str, Any] | None = None) -> StageReport:
-    """Build one stage of a city with its settings from cities.yaml and `overrides` that are not None."""
+def run_stage_of(
+    store: Store, city: City, name: str, overrides: dict[str, Any] | None = None, **watch: Any
+) -> StageReport:
+    """Build one stage of a city with its settings from cities.yaml and `overrides` that are not None.
+
+    watch: what this very stage tells while it is at work (`on_epoch` of train_mrlf).
+    """
     stage = STAGES[name]
     unknown = sorted(set(city.stages) - set(STAGES))
     if unknown:
         raise CityError(f"city {city.key} has settings of {', '.join(unknown)}: the stages are {', '.join(STAGES)}")
-    return stage.build(store, city, city.settings(name, stage.settings, overrides))
+    return stage.build(store, city, city.settings(name, stage.settings, overrides), **watch)

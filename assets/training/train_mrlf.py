@@ -7,6 +7,7 @@ Writes models/mrlf/<city>/<run>
 import dagster as dg
 
 from assets.config import AllCitiesConfig, run_config
+from assets.metadata import epochs_shown
 from assets.partitions import ALL_CITIES
 from assets.release.dataset import dataset
 from assets.resources import StoreResource
@@ -35,6 +36,6 @@ def train_mrlf(
     """Models of hashtags, caption and picture, one per city; in a run of one partition for that city only."""
     data = store.open()
     cities = chosen_cities(context, config, released_cities(data), otherwise=NO_DATASET)
-    reports, hindered = build_each(STAGE, cities, data, config)
+    reports, hindered = build_each(STAGE, cities, data, config, on_epoch=epochs_shown(context))
     curves = {report.city: training_curve_png(data, report.city) for report in reports}
     return materialized_each(reports, hindered, previews=curves)

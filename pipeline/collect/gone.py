@@ -24,7 +24,10 @@ DELETED = "deleted"
 OPTED_OUT = "opted_out"
 """The reason of a post whose author wants to be left out; it has no row in `posts`."""
 
-PICTURE_TABLES = {"images": "posts", "portrait_masks": "portrait_masks", "clean_images": "clean_images"}
+PICTURE_TABLES = {
+    "images": "posts", "portrait_masks": "portrait_masks", "clean_images": "clean_images",
+    "study_features": "study_data",
+}  # fmt: skip
 """Tables with a row per original picture -> the stage that writes each."""
 
 LOCK_TIMEOUT_S = 10.0

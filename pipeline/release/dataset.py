@@ -28,6 +28,7 @@ from pipeline.images.clean_images import KEPT
 from pipeline.ledger import reason_counts, write_ledger
 from pipeline.records import SCHEMA_VERSION
 from pipeline.release.forgotten import sweep_forgotten
+from pipeline.release.near_duplicates import shared_names
 from pipeline.release.shards import Sample, write_shards
 from pipeline.release.split import SPLITS, linked_groups, split_posts
 from pipeline.stage import Outcome, StageError, StageReport, run_stage, table_inputs
@@ -36,7 +37,7 @@ from pipeline.store.digests import json_digest
 from pipeline.store.folders import seal
 
 STAGE = "dataset"
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 INPUTS = (
     ("pois", "pois"), ("posts", "posts"), ("drops", "posts"), ("deferred", "posts"),
     ("curated_posts", "curated_posts"), ("drops", "curated_posts"), ("drops", "portrait_masks"),
@@ -164,10 +165,20 @@ def _samples(store: Store, city: str, posts: pd.DataFrame, seed: int) -> tuple[l
         for label, poi_id in enumerate(poi_ids)
     ]  # fmt: skip
     posts = posts.sort_values("post_key").assign(label=posts["poi_id"].map(poi_ids.index))
-    groups = linked_groups(list(posts["user_key"]), [list(digests) for digests in posts["image_digests"]])
+    groups = linked_groups(list(posts["user_key"]), _pictures(store, city, posts))
     splits = split_posts(list(posts["label"]), groups, seed=seed)
     rows: list[Any] = list(posts.itertuples())
     return [_sample(post, labels[post.label], split) for post, split in zip(rows, splits, strict=True)], labels
+
+
+def _pictures(store: Store, city: str, posts: pd.DataFrame) -> list[list[str]]:
+    """What each post shows: the digests of its pictures, and what the released one shares with near-duplicates."""
+    digests = sorted(set(posts["clean_digest"]))
+    shared = shared_names(digests, partial(store.blobs.get, "clean"), f"{city} {STAGE}: near-duplicates")
+    return [
+        [*pictures, *shared.get(released, [])]
+        for pictures, released in zip(posts["image_digests"], posts["clean_digest"], strict=True)
+    ]
 
 
 def _sample(post: Any, label: dict[str, Any], split: str) -> Sample:

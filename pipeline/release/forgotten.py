@@ -1,7 +1,8 @@
 """What is gone leaves everywhere: the report, runs, releases and old table files that still hold a gone post.
 
 Reads  posts, drops; the keys of every release and of the predictions of every run
-Writes removes reports/<city>/, models/<model>/<city>/<run>/, datasets/<city>/<version>/ and the tables' older versions
+Writes removes reports/<city>/, models/<model>/<city>/<run>/, datasets/<city>/<version>/, study/<city>/ and the tables'
+       older versions
 Law: a release goes after the report and the runs that were made of it, its manifest before its other files: a killed
      sweep leaves no half release, and the next build finishes it. Nothing is read where nothing went.
 Covered: releases and runs of this store. Not covered: copies taken out of it, and what a model that was trained on a
@@ -23,7 +24,7 @@ from pipeline.store.folders import MANIFEST
 
 WRITTEN_BY = {
     "posts": "posts", "images": "posts", "curated_posts": "curated_posts", "portrait_masks": "portrait_masks",
-    "clean_images": "clean_images", "image_features": "image_features",
+    "clean_images": "clean_images", "image_features": "image_features", "study_features": "study_data",
 }  # fmt: skip
 """Tables whose older versions hold texts, pictures or their digests, and the stages that write them."""
 
@@ -41,13 +42,14 @@ def sweep_forgotten(store: Store, city: str) -> dict[str, int]:
     gone = gone_posts(store, city)
     if is_swept(store, city, "traces", gone):
         return {"releases": 0, "runs": 0}
-    with holding(store, city, [*dict.fromkeys(WRITTEN_BY.values()), "train_mrlf", "evaluate_mrlf"]):
+    with holding(store, city, [*dict.fromkeys(WRITTEN_BY.values()), "train_mrlf", "evaluate_mrlf", "study"]):
         releases = [folder for folder in _folders(store.root / "datasets" / city) if _holds(folder, "posts", gone)]
         versions = {folder.name for folder in releases}
         runs = [run for run in _runs(store, city) if _is_made_of(store, run, versions, gone)]
         _forget_records(store, city, {folder.name for folder in (*runs, *releases)})
         for folder in (*runs, *releases):
             _withdraw(folder)
+        shutil.rmtree(store.study_folder(city), ignore_errors=True)  # of its cells no one tells what they learnt from
         for name, stage in WRITTEN_BY.items():
             with kept_record(store, city, stage, name):
                 store.tables.erase_history(city, name)

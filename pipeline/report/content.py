@@ -6,14 +6,16 @@ order of categories, so that table, matrix and map agree.
 
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """A figure and the 95 % interval around it."""
-
-    value: float
-    low: float
-    high: float
+from pipeline.report.measures import (
+    Calibration,
+    CategoryMistakes,
+    Distances,
+    Drift,
+    Estimate,
+    Leakage,
+    ModalityUse,
+    Study,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +29,9 @@ class ModelResult:
     macro_f1: float
     mean_km: Estimate
     median_km: float
+    within_500_m: float
     within_1_km: float
+    within_5_km: float
     calibration_error: float
     gain: Estimate | None
 
@@ -162,7 +166,11 @@ class Report:
     city: str
     city_name: str
     is_synthetic: bool
+    preset: str
+    """the preset of the settings that MRLF was trained with"""
     headline: str
+    warnings: list[str]
+    """what a reader has to know before anything else; empty where nothing is wrong"""
     verdict: list[str]
     num_resamples: int
     num_test_posts: int
@@ -170,6 +178,14 @@ class Report:
     models: list[ModelResult]
     places: list[PlaceResult]
     confusion: list[list[int]]
+    categories: CategoryMistakes
+    distances: Distances
+    modalities: ModalityUse
+    calibration: Calibration
+    leakage: Leakage
+    drift: Drift
+    study: Study | None
+    """None where no study of this city stands beside the report"""
     epochs: list[Epoch]
     best_epoch: int
     examples: list[Example]

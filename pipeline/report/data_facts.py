@@ -27,7 +27,16 @@ PICTURE_STAGES = ("portrait_masks", "clean_images", "image_features")
 STAND_INS = {
     BuiltinPortraits.network: portrait_masks.FALLBACK_NOTE,
     BuiltinFill.network: clean_images.FALLBACK_NOTE,
-    "vgg19_fixed_seed": "features come from a VGG19 of fixed random weights that never saw a picture",
+    **{
+        f"{name}_fixed_seed": f"features come from a {title} of fixed random weights that never saw a picture"
+        for name, title in (
+            ("vgg19", "VGG19"),
+            ("vgg16", "VGG16"),
+            ("resnet50", "ResNet50"),
+            ("resnet101", "ResNet101"),
+            ("densenet121", "DenseNet121"),
+        )
+    },
 }
 """What stands in for the paper's networks, by the name in a stage's record, and what to know of it."""
 

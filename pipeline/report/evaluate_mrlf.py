@@ -1,7 +1,7 @@
 """Stage `evaluate_mrlf`: MRLF beside simpler models on posts that none of them has seen, as a report.
 
 Reads  the latest run of train_mrlf, its release, image_features, drops, deferred, the records of the picture stages
-Writes reports/<city>/: report.html (loads nothing), report.md with its pictures, report.json last
+Writes reports/<city>/: report.html (loads nothing), report.md with its pictures, model_card.md, report.json last
 """
 
 from functools import partial
@@ -12,8 +12,10 @@ from pipeline.cities import City, Settings
 from pipeline.release.read import Release, latest_release
 from pipeline.report.content import Report
 from pipeline.report.data_facts import data_inputs
-from pipeline.report.gather import TrainedRun, gather
+from pipeline.report.gather import gather
 from pipeline.report.render import render
+from pipeline.report.study_pointer import study_input
+from pipeline.report.trained_run import TrainedRun
 from pipeline.report.write import JSON_NAME, is_untouched, write_report
 from pipeline.stage import Outcome, StageError, StageReport, run_stage
 from pipeline.store import Store
@@ -22,7 +24,7 @@ from pipeline.store.folders import Manifest
 from pipeline.training.train_mrlf import latest_run
 
 STAGE = "evaluate_mrlf"
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 
 class EvaluateMrlfSettings(Settings):
@@ -45,7 +47,7 @@ def build_evaluate_mrlf(store: Store, city: City, settings: EvaluateMrlfSettings
         _forget_if_changed(store, city.key)
         inputs = {
             "run": run.folder.name, "predictions": run.files["predictions.parquet"]["sha256"],
-            "release": release.version, **data_inputs(store, city.key),
+            "release": release.version, "study": study_input(store, city.key), **data_inputs(store, city.key),
         }  # fmt: skip
         return run_stage(
             store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs,
@@ -76,7 +78,7 @@ def _work(store: Store, city: str, settings: EvaluateMrlfSettings, release: Rele
     files = render(report)
     write_report(store.report_folder(city), files)
     return Outcome(
-        counts=_counts(report), notes=[report.headline, *report.verdict],
+        counts=_counts(report), notes=[*report.warnings, report.headline, *report.verdict],
         about={**_about(report), "run": run.folder.name, "report_sha256": bytes_digest(files[JSON_NAME])},
     )  # fmt: skip
 

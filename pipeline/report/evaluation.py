@@ -1,4 +1,4 @@
-"""MRLF and its baselines on the test posts of one release, with intervals grouped by user.
+"""MRLF and simpler models on the test posts of one release, with intervals grouped by user.
 
 Posts of one user resemble each other, so whole users are drawn in the bootstrap; differences are taken post by post
 before, so that both models meet the same posts.
@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.report.content import Estimate, ModelResult
+from pipeline.report.content import ModelResult
+from pipeline.report.measures import Estimate
 from pipeline.report.wording import title_of
 
 if TYPE_CHECKING:
+    from models.baselines import Classifier
+    from models.samples import Samples
     from pipeline.training.samples import CitySamples
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -23,6 +26,11 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 log = logging.getLogger("mrlf")
 
 OURS = "mrlf"
+BASELINES = (
+    *("majority", "nearest_centre", "logistic_hashtags", "tagvisor", "logistic_text", "logistic_image"),
+    "logistic_all",
+)
+"""Simpler models that are trained in seconds; the study has those of the papers that take longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,56 +43,100 @@ class Bootstrap:
 
     def of_mean(self, values: Floats) -> Estimate:
         """The mean of `values`, one per test post, and its 95 % interval."""
+        return self._mean(values, self.groups)
+
+    def of_some(self, values: Floats, chosen: "np.ndarray[Any, Any]") -> Estimate | None:
+        """The mean over the chosen posts (bool per test post), None where there are none."""
+        if not chosen.any():
+            return None
+        return self._mean(values[chosen], [self.groups[row] for row in np.flatnonzero(chosen)])
+
+    def of_change(self, values: Floats, is_later: "np.ndarray[Any, Any]") -> Estimate:
+        """The mean over the later posts minus that over the others; users may have posts on both sides."""
         from models.metrics import grouped_bootstrap
 
-        low, high = grouped_bootstrap(values, self.groups, num_resamples=self.num_resamples, seed=self.seed)
-        return Estimate(value=float(np.mean(values)), low=float(low), high=float(high))
+        def change(rows: "np.ndarray[Any, Any]") -> float:
+            later = is_later[rows]
+            if later.all() or not later.any():  # few users, all drawn from one side: nothing is told apart
+                return 0.0
+            return float(values[rows[later]].mean() - values[rows[~later]].mean())
+
+        low, high = grouped_bootstrap(change, self.groups, num_resamples=self.num_resamples, seed=self.seed)
+        return Estimate(value=change(np.arange(len(values))), low=low, high=high)
+
+    def _mean(self, values: Floats, groups: list[str]) -> Estimate:
+        from models.metrics import grouped_bootstrap
+
+        low, high = grouped_bootstrap(values, groups, num_resamples=self.num_resamples, seed=self.seed)
+        return Estimate(value=float(np.mean(values)), low=low, high=high)
 
 
-def baseline_probabilities(city: str, samples: "CitySamples") -> Iterator[tuple[str, Floats]]:
-    """Each baseline trained on the training posts: its name and probabilities (N, C) of the test posts."""
-    from models.baselines import BASELINES
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What one model told of the test posts, as they are and with label words taken out."""
 
-    for name, baseline in tqdm(BASELINES.items(), desc=f"{city} baselines", unit="model", disable=None):
+    name: str
+    title: str
+    proba: Floats
+    right: Floats
+    """1.0 where the first answer is right, else 0.0"""
+    masked_right: Floats
+
+
+def answers_of(
+    name: str, title: str, proba: Floats, classifier: "Classifier", samples: "Samples", masked: "Samples"
+) -> Answers:
+    """The answers of a model of which those on the posts as they are stand already."""
+    return Answers(
+        name=name, title=title, proba=proba, right=right_answers(proba, samples.labels_N),
+        masked_right=right_answers(classifier.predict_proba(masked), samples.labels_N),
+    )  # fmt: skip
+
+
+def baseline_answers(city: str, samples: "CitySamples", masked: "Samples") -> Iterator[Answers]:
+    """Each simpler model, trained on the training posts, on the test posts and on `masked`."""
+    from models.candidates import Setup, fit_candidate
+
+    train, validation, test = (samples.splits[split] for split in ("train", "validation", "test"))
+    setup = Setup(
+        num_classes=samples.num_classes, class_lat_C=samples.class_latitudes, class_lng_C=samples.class_longitudes
+    )
+    for name in tqdm(BASELINES, desc=f"{city} baselines", unit="model", disable=None):
         log.info("%s evaluate_mrlf: training the baseline %s", city, name)
-        fitted = baseline.fit(samples.splits["train"], samples.num_classes)
-        yield name, fitted.predict_proba(samples.splits["test"])
+        fitted = fit_candidate(name, train, validation, setup)
+        yield answers_of(name, title_of(name), fitted.predict_proba(test), fitted, test, masked)
 
 
-def compare(ours: Floats, samples: "CitySamples", bootstrap: Bootstrap, city: str) -> list[ModelResult]:
-    """MRLF first, then every baseline, each with MRLF's gain over it."""
-    labels = samples.splits["test"].labels_N
-    is_right = _is_right(ours, labels)
-    results = [_result(OURS, ours, samples, bootstrap, gain=None)]
-    for name, proba in baseline_probabilities(city, samples):
-        gain = bootstrap.of_mean(is_right - _is_right(proba, labels))
-        results.append(_result(name, proba, samples, bootstrap, gain=gain))
-    return results
-
-
-def _is_right(proba: Floats, labels: np.ndarray[Any, np.dtype[np.int64]]) -> Floats:
+def right_answers(proba: Floats, labels: "np.ndarray[Any, Any]") -> Floats:
     """1.0 where the most probable place (of N, C) is the true one, else 0.0."""
     right: Floats = (proba.argmax(axis=1) == labels).astype(np.float64)
     return right
 
 
-def _result(
-    name: str, proba: Floats, samples: "CitySamples", bootstrap: Bootstrap, gain: Estimate | None
-) -> ModelResult:
+def results(answers: list[Answers], samples: "CitySamples", bootstrap: Bootstrap) -> list[ModelResult]:
+    """The figures of each model; the first is MRLF, the others get its gain over them."""
+    ours, *others = answers
+    gains = [bootstrap.of_mean(ours.right - other.right) for other in others]
+    return [_result(each, samples, bootstrap, gain) for each, gain in zip(answers, [None, *gains], strict=True)]
+
+
+def _result(answers: Answers, samples: "CitySamples", bootstrap: Bootstrap, gain: Estimate | None) -> ModelResult:
     from models.metrics import errors_km, score
 
     labels = samples.splits["test"].labels_N
     places = (samples.class_latitudes, samples.class_longitudes)
-    scores = score(proba, labels, *places)
+    scores = score(answers.proba, labels, *places)
     return ModelResult(
-        name=name,
-        title=title_of(name),
-        accuracy=bootstrap.of_mean(_is_right(proba, labels)),
+        name=answers.name,
+        title=answers.title,
+        accuracy=bootstrap.of_mean(answers.right),
         top5=scores.top_5_accuracy,
         macro_f1=scores.macro_f1,
-        mean_km=bootstrap.of_mean(errors_km(proba.argmax(axis=1), labels, *places)),
+        mean_km=bootstrap.of_mean(errors_km(answers.proba.argmax(axis=1), labels, *places)),
         median_km=scores.median_error_km,
+        within_500_m=scores.within_500_m,
         within_1_km=scores.within_1_km,
+        within_5_km=scores.within_5_km,
         calibration_error=scores.calibration_error,
         gain=gain,
     )

@@ -22,7 +22,10 @@ PREVIEW_DPI = 100
 MAX_COUNTS_IN_MATRIX = 24
 MAX_BARS = 40
 MAX_ARROWS = 20
-HATCHES = {"logistic_hashtags": "///", "logistic_text": "\\\\\\", "logistic_image": "...", "logistic_all": "xx"}
+HATCHES = {
+    "logistic_hashtags": "///", "tagvisor": "--", "logistic_text": "\\\\\\", "logistic_image": "...",
+    "logistic_all": "xx",
+}  # fmt: skip
 
 
 def message(text: str) -> bytes:
@@ -36,7 +39,7 @@ def message(text: str) -> bytes:
 def accuracy_bars(models: Sequence[ModelResult]) -> bytes:
     """Accuracy of every model with its 95 % interval; the first one is ours and drawn dark."""
     with style():
-        figure = new_figure(7.0, 0.7 + 0.46 * len(models))
+        figure = new_figure(6.4, 0.7 + 0.4 * len(models))
         axes = figure.subplots()
         for row, model in enumerate(models):
             estimate = model.accuracy
@@ -50,7 +53,7 @@ def accuracy_bars(models: Sequence[ModelResult]) -> bytes:
             axes.text(100 * estimate.high + 1.5, row, f"{100 * estimate.value:.1f}", va="center")
         axes.set_yticks(range(len(models)), [model.title for model in models])
         axes.get_yticklabels()[0].set_fontweight("bold")
-        axes.set(xlim=(0, 108), xlabel="right place named first, % of the test posts (line: 95 % interval)")
+        axes.set(xlim=(0, 108), xlabel="accuracy, % (line: 95 % interval)")
         axes.set_xticks(range(0, 101, 20))
         axes.invert_yaxis()
         axes.spines["left"].set_visible(False)

@@ -1,80 +1,65 @@
 """All that a report holds, from a trained run, its release and the store."""
 
-import json
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from pipeline.release.read import Release
-from pipeline.report.content import Epoch, Fact, PlaceResult, Report
+from pipeline.report.content import Fact, PlaceResult, Report
 from pipeline.report.data_facts import city_ledger, face_gate, picture_stages, split_sizes
-from pipeline.report.evaluation import Bootstrap, compare
+from pipeline.report.drift import measure_drift
+from pipeline.report.evaluation import OURS, Bootstrap, answers_of, baseline_answers, results
 from pipeline.report.examples import city_examples
-from pipeline.report.wording import headline, plain, verdict
+from pipeline.report.honesty import measure_calibration
+from pipeline.report.leakage import measure_leakage, without_label_words
+from pipeline.report.mistaken import category_mistakes, distances
+from pipeline.report.modalities import modality_use
+from pipeline.report.study_pointer import find_study
+from pipeline.report.trained_run import TrainedRun, settings_of
+from pipeline.report.wording import headline, plain, title_of, verdict, warnings
 from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
-from pipeline.store.folders import MANIFEST, Manifest
+from pipeline.store.folders import MANIFEST
 from pipeline.training.samples import CitySamples, city_samples
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainedRun:
-    """A run's manifest and what it told of the posts."""
-
-    manifest: Manifest
-    predictions: pd.DataFrame
-    epochs: list[Epoch]
-
-    @classmethod
-    def read(cls, manifest: Manifest) -> "TrainedRun":
-        """The files of a run, verified."""
-        manifest.verify()
-        history = pq.read_table(manifest.folder / "history.parquet").to_pylist()
-        names = Epoch.__dataclass_fields__
-        return cls(
-            manifest=manifest,
-            predictions=pq.read_table(manifest.folder / "predictions.parquet").to_pandas(),
-            epochs=[Epoch(**{name: row[name] for name in names}) for row in history],
-        )
-
-    @property
-    def run(self) -> str:
-        """The name of its folder."""
-        return self.manifest.folder.name
-
-    def settings(self) -> list[Fact]:
-        """Every setting of the network and its training, as they were in effect."""
-        config = json.loads((self.manifest.folder / "config.json").read_text())
-        return [
-            Fact(name=name, value=plain(str(value)))
-            for part in ("model_config", "train_config")
-            for name, value in sorted(config[part].items())
-        ]
-
-
 def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_resamples: int, seed: int) -> Report:
-    """The report of one city; the baselines are trained on the way."""
+    """The report of one city; the simpler models are trained on the way."""
     samples = city_samples(store, city, release, str(run.manifest.about["backbone"]))
-    proba = test_probabilities(run.predictions, samples)
+    test, validation = samples.splits["test"], samples.splits["validation"]
+    proba = told_probabilities(run.predictions, samples, "test")
+    model = run.model(test, proba)
     bootstrap = Bootstrap(groups=samples.users["test"], num_resamples=num_resamples, seed=seed)
-    models = compare(proba, samples, bootstrap, city)
-    places, confusion = place_results(release, samples.splits["test"].labels_N, proba.argmax(axis=1))
+    masked = without_label_words(release, test)
+    title = title_of(OURS) + (", preset best" if run.preset == "best" else "")
+    answers = [answers_of(OURS, title, proba, model, test, masked), *baseline_answers(city, samples, masked)]
+    models = results(answers, samples, bootstrap)
+    places, confusion = place_results(release, test.labels_N, proba.argmax(axis=1))
     return Report(
         city=city,
         city_name=plain(release.city_name, 80),
         is_synthetic=release.is_synthetic,
-        headline=headline(models[0], num_places=len(places)),
-        verdict=verdict(models),
+        preset=run.preset,
+        headline=headline(models[0], num_places=len(places), num_posts=len(proba)),
+        warnings=warnings(models, num_places=len(places), num_users=len(set(samples.users["test"]))),
+        verdict=verdict(models, preset=run.preset),
         num_resamples=num_resamples,
         num_test_posts=len(proba),
         num_test_users=len(set(samples.users["test"])),
         models=models,
         places=places,
         confusion=confusion,
+        categories=category_mistakes(places, confusion),
+        distances=distances(answers, samples),
+        modalities=modality_use(model.predict_proba, test, proba, bootstrap),
+        calibration=measure_calibration(
+            told_probabilities(run.predictions, samples, "validation"), validation.labels_N, proba, test.labels_N
+        ),
+        leakage=measure_leakage(release, test, answers, bootstrap),
+        drift=measure_drift(_days(release, test.keys), answers[0].right, bootstrap),
+        study=find_study(store, city),
         epochs=run.epochs,
         best_epoch=int(run.manifest.about["best_epoch"]),
         examples=city_examples(store, release, run.predictions),
@@ -83,28 +68,28 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
         face_gate=face_gate(store, city),
         splits=split_sizes(release),
         remarks=[plain(note, 400) for note in release.manifest.about["notes"]],
-        settings=run.settings(),
+        settings=settings_of(model),
         versions=_versions(release, run),
     )
 
 
-def test_probabilities(predictions: pd.DataFrame, samples: CitySamples) -> "np.ndarray[Any, Any]":
-    """The run's probabilities (N, C) of the test posts, in the order of the samples.
+def told_probabilities(predictions: pd.DataFrame, samples: CitySamples, split: str) -> "np.ndarray[Any, Any]":
+    """The run's probabilities (N, C) of the posts of a split, in the order of the samples.
 
     Raises:
         StageError: the run predicted other posts, labels or places than the release holds.
     """
-    test = predictions[predictions["split"] == "test"].set_index("post_key")
-    expected = samples.splits["test"]
-    if set(test.index) != set(expected.keys) or len(test) != len(expected.keys):
-        raise StageError(_other_posts(f"{len(test)} test posts are not the {len(expected.keys)} of the data set"))
-    test = test.loc[expected.keys]
-    if not np.array_equal(test["label"].to_numpy(), expected.labels_N):
+    told = predictions[predictions["split"] == split].set_index("post_key")
+    expected = samples.splits[split]
+    if set(told.index) != set(expected.keys) or len(told) != len(expected.keys):
+        raise StageError(_other_posts(f"{len(told)} {split} posts are not the {len(expected.keys)} of the data set"))
+    told = told.loc[expected.keys]
+    if not np.array_equal(told["label"].to_numpy(), expected.labels_N):
         raise StageError(_other_posts("labels are not those of the data set"))
-    widths = {len(row) for row in test["probabilities"]}
+    widths = {len(row) for row in told["probabilities"]}
     if widths != {samples.num_classes}:
         raise StageError(_other_posts(f"places number {sorted(widths)}, not {samples.num_classes}"))
-    return np.stack(list(test["probabilities"])).astype(np.float64)
+    return np.stack(list(told["probabilities"])).astype(np.float64)
 
 
 def place_results(
@@ -140,6 +125,12 @@ def _most_mistaken(told: list[int], row: int) -> dict[str, Any]:
     return {"mistaken_for": wrong.index(most) + 1 if most else None, "num_mistaken": most}
 
 
+def _days(release: Release, keys: list[str]) -> list[str]:
+    posts = release.posts.select(["post_key", "taken_day"]).to_pydict()
+    day_of = dict(zip(posts["post_key"], posts["taken_day"], strict=True))
+    return [day_of[key] for key in keys]
+
+
 def _other_posts(what: str) -> str:
     return f"the trained model's {what}: train it again with the stage train_mrlf, then run evaluate_mrlf"
 
@@ -151,7 +142,7 @@ def _versions(release: Release, run: TrainedRun) -> list[Fact]:
         "release manifest, sha256": file_digest(release.manifest.folder / MANIFEST),
         "run": run.run,
         "run manifest, sha256": file_digest(run.manifest.folder / MANIFEST),
-        "weights (model.safetensors), sha256": run.manifest.files["model.safetensors"]["sha256"],
+        "weights, sha256": run.weights_digests(),
         "parameters": f"{about['num_parameters']:,}",
         "picture features": about["backbone"],
         "training": f"{about['epochs']} epochs, {float(about['seconds']):.0f} s (device: {about['device']})",

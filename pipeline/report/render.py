@@ -1,4 +1,4 @@
-"""A report as files: one HTML page that loads nothing, the same as Markdown with pictures beside it, and JSON.
+"""A report as files: an HTML page that loads nothing, the same as Markdown with pictures, a model card, and JSON.
 
 Law: every value that enters a page is escaped for the language it enters, by default and not by care: autoescape in
 the HTML, a `finalize` in the Markdown.
@@ -12,18 +12,31 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.report import sentences, wording
+from pipeline.report import measure_sentences, sentences, wording
+from pipeline.report.brief import brief
 from pipeline.report.content import Example, Report
 from pipeline.report.figures import accuracy_bars, confusion_matrix, drawn_mistakes, training_curve
 from pipeline.report.maps import MapPoint, poi_map
+from pipeline.report.measure_figures import (
+    category_matrix,
+    distance_curves,
+    drift_chart,
+    leakage_bars,
+    modality_bars,
+    reliability_diagram,
+)
+from pipeline.report.model_card import CARD_NAME, card_header
 from pipeline.report.write import JSON_NAME, file_digests
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-JSON_FORMAT = 1
-FIGURES = ("accuracy", "training", "confusion", "map")
-FILTERS = ("certainty", "percent", "percent_range", "points", "points_range", "kilometres")
+JSON_FORMAT = 2
+FIGURES = (
+    *("accuracy", "modalities", "map", "distance", "categories", "confusion", "calibration", "leakage", "drift"),
+    "training",
+)
+FILTERS = ("certainty", "percent", "percent_range", "points", "points_range", "kilometres", "plural")
 
 
 def render(report: Report) -> dict[str, bytes]:
@@ -31,18 +44,20 @@ def render(report: Report) -> dict[str, bytes]:
     figures = _figures(report)
     photos = {f"report-example-{number:02d}.jpg": example.jpeg for number, example in enumerate(report.examples, 1)}
     shared = {
-        "report": report, "words": sentences, "alts": _alts(report),
+        "report": report, "brief": brief(report), "words": sentences, "measured": measure_sentences,
+        "alts": _alts(report),
         "stand_ins": [stage for stage in report.picture_stages if stage.is_stand_in],
     }  # fmt: skip
-    page = _environment(is_html=True).get_template("report.html.j2").render(
+    page = environment(is_html=True).get_template("report.html.j2").render(
         **shared, pictures={name: _base64(data) for name, data in figures.items()},
         photos=[_base64(data) for data in photos.values()],
     )  # fmt: skip
-    text = _environment(is_html=False).get_template("report.md.j2").render(
+    text = environment(is_html=False).get_template("report.md.j2").render(
         **shared, names={name: f"report-{name}.png" for name in figures}, photo_names=list(photos),
     )  # fmt: skip
     files = {f"report-{name}.png": data for name, data in figures.items()} | photos
-    files |= {"report.md": text.encode(), "report.html": page.encode()}
+    card = card_header(report) + environment(is_html=False).get_template("model_card.md.j2").render(**shared)
+    files |= {CARD_NAME: card.encode(), "report.md": text.encode(), "report.html": page.encode()}
     return files | {JSON_NAME: _json(report, file_digests(files))}
 
 
@@ -54,7 +69,8 @@ def escape_markdown(value: object) -> str:
     return text.replace("://", ":\\//").replace("www.", "www\\.")
 
 
-def _environment(*, is_html: bool) -> "Environment":
+def environment(*, is_html: bool) -> "Environment":
+    """Templates of this room, escaped for the language they write."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -80,18 +96,30 @@ def _figures(report: Report) -> dict[str, bytes]:
     ]  # fmt: skip
     return {
         "accuracy": accuracy_bars(report.models),
-        "training": training_curve(report.epochs, report.best_epoch),
-        "confusion": confusion_matrix(report.places, report.confusion),
+        "modalities": modality_bars(report.modalities),
         "map": poi_map(points, drawn_mistakes(report.confusion)),
+        "distance": distance_curves(report.distances),
+        "categories": category_matrix(report.categories),
+        "confusion": confusion_matrix(report.places, report.confusion),
+        "calibration": reliability_diagram(report.calibration),
+        "leakage": leakage_bars(report.leakage),
+        "drift": drift_chart(report.drift),
+        "training": training_curve(report.epochs, report.best_epoch),
     }
 
 
 def _alts(report: Report) -> dict[str, str]:
     return {
         "accuracy": wording.describe_bars(report.models),
-        "training": sentences.training_note(report),
-        "confusion": sentences.describe_confusion(report),
+        "modalities": measure_sentences.describe_modalities(report),
         "map": sentences.map_note(report),
+        "distance": measure_sentences.distance_note(report),
+        "categories": measure_sentences.categories_note(report),
+        "confusion": sentences.describe_confusion(report),
+        "calibration": measure_sentences.calibration_note(report),
+        "leakage": measure_sentences.describe_leakage(report),
+        "drift": measure_sentences.describe_drift(report),
+        "training": sentences.training_note(report),
     }
 
 

@@ -6,7 +6,7 @@ from pipeline.report.wording import percent, plural
 
 USED_FOR = {
     "train": "training MRLF and the simpler models",
-    "validation": "choosing the epoch to keep",
+    "validation": "choosing the epoch to keep and fitting the temperature",
     "test": "the figures on this page, and nothing else",
 }
 
@@ -88,6 +88,11 @@ def training_note(report: Report) -> str:
     """The training curve in words."""
     if not report.epochs:
         return "No epoch was trained."
+    if report.preset == "best":
+        return (
+            f"{plural(len(report.epochs), 'epoch')} in all, over the networks of the blend one after the other. Of "
+            "each the epoch was kept where the loss on the validation posts was lowest."
+        )
     best = next((epoch for epoch in report.epochs if epoch.epoch == report.best_epoch), report.epochs[-1])
     return (
         f"{plural(len(report.epochs), 'epoch')} over the training posts. The model of epoch {best.epoch} was kept, "
@@ -154,14 +159,17 @@ def how_measured(report: Report) -> list[str]:
     """How the figures came about, with what they do not cover."""
     return [
         "All models saw the same training posts and were asked for the same "
-        f"{plural(report.num_test_posts, 'test post')}. These took no part in training or in choosing the epoch. The "
-        "linear models are logistic regressions with fixed settings, tuned on nothing.",
+        f"{plural(report.num_test_posts, 'test post')}. These took no part in training or in choosing anything. The "
+        "linear models are logistic regressions with fixed settings, tuned on nothing; the random forest is Tagvisor "
+        "(Zhang et al. 2018).",
         f"Intervals are percentiles of {plural(report.num_resamples, 'bootstrap sample')} in which whole users are "
         "drawn, since posts of one user resemble each other. Differences of two models are taken post by post. The "
         "intervals are not widened for the number of comparisons.",
         "One training run with one seed was measured; another seed or another split moves the figures.",
         "The split is random among users, not by date. On posts made after the training posts, models usually score "
-        "lower; that is not measured here.",
-        "A caption or hashtag may name its place. Such posts were left in.",
+        "lower; the study measures that.",
+        "A caption or hashtag may name its place. Such posts were left in; what they are worth stands under leakage.",
+        "Calibration error (ECE): the mean gap between confidence and accuracy over 15 bins of confidence. The "
+        "temperature is the one that makes the validation posts most likely.",
         "Distances are great-circle distances between the coordinates of the places, not of the posts.",
     ]

@@ -7,16 +7,26 @@ where the interval of the difference leaves out zero, and is called a tie else, 
 import unicodedata
 from collections.abc import Sequence
 
-from pipeline.report.content import Estimate, ModelResult
+from pipeline.report.content import ModelResult
+from pipeline.report.measures import Estimate
 
 TITLES = {
     "mrlf": "MRLF",
     "majority": "Most frequent place",
+    "nearest_centre": "Most central place",
     "logistic_hashtags": "Linear model on hashtags",
+    "tagvisor": "Random forest on hashtags (Tagvisor)",
     "logistic_text": "Linear model on captions",
     "logistic_image": "Linear model on pictures",
     "logistic_all": "Linear model on all three",
 }
+
+HARDEST = "logistic_all"
+MIN_USERS = 10
+BEST = (
+    "This is the preset “best”, our own extension, in which MRLF is blended with linear models; it is not the model "
+    "of the paper."
+)
 
 
 def plain(text: str, max_length: int = 200) -> str:
@@ -68,22 +78,50 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def headline(ours: ModelResult, *, num_places: int) -> str:
+def headline(ours: ModelResult, *, num_places: int, num_posts: int) -> str:
     """The one sentence that says how good the model is."""
     return (
-        f"MRLF names the right place of {num_places} for {percent(ours.accuracy.value)} of posts it has never seen "
-        f"(95\u202f%\u00a0interval {percent_range(ours.accuracy)}). On average its answer is "
-        f"{kilometres(ours.mean_km.value)} off."
+        f"MRLF names the right place of {num_places} for {percent(ours.accuracy.value)} of "
+        f"{plural(num_posts, 'post')} it has never seen (95\u202f%\u00a0interval {percent_range(ours.accuracy)}). "
+        f"On average its answer is {kilometres(ours.mean_km.value)} off."
     )
 
 
-def verdict(models: Sequence[ModelResult]) -> list[str]:
-    """Who wins: a sentence each for the models that MRLF beats, those it ties with and those that beat it."""
+def warnings(models: Sequence[ModelResult], *, num_places: int, num_users: int) -> list[str]:
+    """What a reader has to know before the figures: a model that is no better than no model, and too few users."""
+    ours, told = models[0], []
+    majority = next((model.gain for model in models if model.name == "majority"), None)
+    if ours.accuracy.value <= 1 / num_places:
+        told.append(
+            f"This model is no better than guessing: one place of {num_places} drawn blindly is right in "
+            f"{percent(1 / num_places)} of posts. Do not use it; look at the training curve and the data first."
+        )
+    elif majority is not None and majority.low <= 0:
+        told.append(
+            "This model cannot be shown to be better than always naming the most frequent place (difference "
+            f"{points(majority.value)} points, {points_range(majority)}). Do not use it; look at the training curve "
+            "and the data first."
+        )
+    if num_users < MIN_USERS:
+        told.append(
+            f"The test posts come from {plural(num_users, 'user')} only. Intervals drawn over so few are too narrow: "
+            "take no figure here as settled."
+        )
+    return told
+
+
+def verdict(models: Sequence[ModelResult], *, preset: str = "") -> list[str]:
+    """Who wins: first whether the linear model on all three is beaten, then a sentence each for the models that MRLF
+    beats, those it ties with and those that beat it."""
     others = [(model, model.gain) for model in models if model.gain is not None]
     better = [quoted(model) for model, gain in others if gain.low > 0]
     tied = [_with_gain(model, gain) for model, gain in others if gain.low <= 0 <= gain.high]
     worse = [_with_gain(model, gain) for model, gain in others if gain.high < 0]
-    sentences = []
+    sentences = [BEST] if preset == "best" else []
+    if any(model.name == HARDEST and gain.low <= 0 for model, gain in others):
+        sentences.append(
+            f"The {_lowered(TITLES[HARDEST])} inputs, the rival that the papers leave out, is not beaten."
+        )
     if better:
         sentences.append(f"MRLF is better than {_listed(better)}.")
     if tied:
@@ -102,7 +140,7 @@ def _with_gain(model: ModelResult, gain: Estimate) -> str:
 
 def quoted(model: ModelResult) -> str:
     """The model's name within a sentence: `the linear model on hashtags`."""
-    return f"the {model.title[:1].lower()}{model.title[1:]}"
+    return f"the {_lowered(model.title)}"
 
 
 def describe_bars(models: Sequence[ModelResult]) -> str:
@@ -113,6 +151,10 @@ def describe_bars(models: Sequence[ModelResult]) -> str:
 
 def _listed(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def _lowered(title: str) -> str:
+    return f"{title[:1].lower()}{title[1:]}"
 
 
 def _signed(number: float) -> str:

@@ -18,7 +18,7 @@ _STAGING_PREFIX = ".writing-"
 
 
 def write_report(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Put `files` (all names begin with `report`) in place of the report in `folder`; the last of them comes last.
+    """Put `files` in place of the report in `folder`, the last of them last; other files named `report*` go.
 
     Raises:
         OSError: the disk is full or read-only; the message names the path and the bytes needed.

@@ -88,6 +88,10 @@ class Store:
         """Where the evaluation report of a city lies."""
         return self.root / "reports" / city
 
+    def study_folder(self, city: str) -> Path:
+        """Where the cells of a city's study lie."""
+        return self.root / "study" / city
+
     def manifest(self, folder: Path) -> Manifest | None:
         """The manifest of a complete release or model run, None where it is not complete."""
         return unseal(folder)

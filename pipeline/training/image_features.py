@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 STAGE = "image_features"
 CODE_VERSION = "2"
 MAX_THREADS = 16
-HAS_BUILTIN = "vgg19"
-"""The one backbone that can be had without a file of weights: drawn from a fixed seed."""
 
 
 class ImageFeaturesSettings(NetworkSettings):
@@ -57,7 +55,7 @@ def build_image_features(store: Store, city: City, settings: ImageFeaturesSettin
             running = choose_running(settings.runtime, settings.precision, settings.device)
         except ValueError as error:  # weights that are required and missing, or another network's; no such runtime
             raise StageError(f"image_features of {city.key}: {error}") from error
-        backbone, weights_sha256 = called(weights)
+        backbone, weights_sha256 = called(weights, settings.backbone)
         about = {"backbone": backbone, "weights_sha256": weights_sha256, "running": str(running)}
         return run_stage(
             store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs={"dataset": release.version},
@@ -67,28 +65,21 @@ def build_image_features(store: Store, city: City, settings: ImageFeaturesSettin
 
 
 def features_weights(store: Store, settings: ImageFeaturesSettings) -> WeightsFile | Builtin:
-    """The weights that the settings ask for, as far as they are to be had.
+    """The weights that the settings ask for; the built-in way are the same network's weights drawn from a seed.
 
     Raises:
-        StageError: they are not, and the backbone has no built-in way.
+        StageError: they are required and not to be had, or are another network's.
     """
-    name = settings.backbone
-    weights = choose_weights(store.weights, name, settings.weights, settings.weights_file)
-    if isinstance(weights, Builtin) and name != HAS_BUILTIN:
-        raise StageError(
-            f"{name} needs published weights ({weights.why}), since a built-in network stands in for {HAS_BUILTIN} "
-            f"only: `mrlf weights fetch {name}`, or backbone={HAS_BUILTIN}"
-        )
-    return weights
+    return choose_weights(store.weights, settings.backbone, settings.weights, settings.weights_file)
 
 
-def called(weights: WeightsFile | Builtin) -> tuple[str, str]:
+def called(weights: WeightsFile | Builtin, backbone: str) -> tuple[str, str]:
     """The name of the features and the digest of their weights; nothing drawn has the name of a trained network."""
     if isinstance(weights, WeightsFile):
         return weights.name, weights.weights_sha256
-    from models.fixed_seed_vgg19 import FIXED_SEED, fixed_seed_sha256
+    from models.fixed_seed import fixed_seed_name, fixed_seed_sha256
 
-    return FIXED_SEED, fixed_seed_sha256()
+    return fixed_seed_name(backbone), fixed_seed_sha256(backbone)
 
 
 def make_backbone(settings: ImageFeaturesSettings, weights: WeightsFile | Builtin) -> "ImageFeatures":
@@ -102,7 +93,9 @@ def make_backbone(settings: ImageFeaturesSettings, weights: WeightsFile | Builti
     running = choose_running(settings.runtime, settings.precision, settings.device)
     batch_size = settings.batch_size if running.device == "cuda" else None
     if isinstance(weights, Builtin):
-        return fixed_seed_features(running, image_size=settings.image_size, batch_size=batch_size)
+        return fixed_seed_features(
+            running, backbone=settings.backbone, image_size=settings.image_size, batch_size=batch_size
+        )  # fmt: skip
     return ImageFeatures(
         settings.backbone, weights.weights_sha256, build(settings.backbone, load_file(weights.path)), running,
         image_size=settings.image_size, batch_size=batch_size, name=weights.name,
@@ -178,7 +171,8 @@ def _work(
     outcomes = picture_outcomes(store, city, STAGE, "clean_digest", pc.field("backbone") == backbone)
     notes = []
     if isinstance(weights, Builtin):
-        notes = [f"picture features come from a fixed-seed VGG19 that never learned from a picture: {weights.why}"]
+        drawn = f"{settings.backbone} of random weights from a fixed seed, which never learned from a picture"
+        notes = [f"picture features come from a {drawn}: {weights.why}"]
     return Outcome(
         counts={
             "pictures": len(wanted), "new": num_new, **count_values("pictures", map(outcomes.__getitem__, wanted)),

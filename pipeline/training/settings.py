@@ -1,24 +1,28 @@
 """The settings of `train_mrlf`: every choice of the network and its training, by the name `models.config` has."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from models.presets import SMALL_BELOW_POSTS, Preset, is_small
 from pipeline.cities import Settings
 
 if TYPE_CHECKING:
     from models.config import MrlfConfig
     from models.train_config import TrainConfig
 
-SMALL_BELOW_POSTS = 5000
-
 
 class TrainMrlfSettings(Settings):
     """A preset, and what differs from it; None means as the preset says."""
 
-    preset: Literal["auto", "small", "paper"] = Field(
-        "auto", description=f"Sizes to begin with; auto takes small below {SMALL_BELOW_POSTS} training posts."
+    preset: Preset = Field(
+        "auto",
+        description=f"Sizes to begin with; auto takes small below {SMALL_BELOW_POSTS} training posts, else paper; "
+        "best is MRLF blended with a wide linear path.",
     )
+    modalities: list[str] | None = Field(None, description="What is read of a post: any of text, hashtags, image.")
+    characters: bool | None = Field(None, description="Caption and hashtags are read by characters.")
+    words: bool | None = Field(None, description="Caption and hashtags are read by words.")
     max_caption_chars: int | None = Field(None, description="Characters of a caption that are read.")
     max_caption_words: int | None = Field(None, description="Words of a caption that are read.")
     max_hashtags: int | None = Field(None, description="Hashtags of a post that are read.")
@@ -37,14 +41,21 @@ class TrainMrlfSettings(Settings):
     ffn_dim: int | None = Field(None, description="Width of the feed-forward layer.")
     residual_and_norm: bool | None = Field(None, description="Residuals and layer norms round attention.")
     pooling: Literal["mean", "sum"] | None = Field(None, description="How positions become one vector.")
-    fusion: Literal["early_cross", "early_self"] | None = Field(None, description="How caption and tags are fused.")
+    fusion: Literal["early_cross", "early_self", "late", "concat", "text_image"] | None = Field(
+        None, description="How caption and hashtags, or caption and picture, are fused."
+    )
     word_dim: int | None = Field(None, description="Width of a word's embedding.")
     word_filter_sizes: list[int] | None = Field(None, description="Widths of the convolutions over words.")
     image_fc_dim: int | None = Field(None, description="Width of the layer after the picture features.")
     dropout: float | None = Field(None, description="Dropout in the branches.")
     head_dropout: float | None = Field(None, description="Dropout before the last layer.")
     hashtag_dropout: float | None = Field(None, description="Share of hashtags hidden while training.")
-    learning_rate: float | None = Field(None, description="RMSprop's learning rate to begin with.")
+    optimiser: Literal["rmsprop", "adam", "adamw"] | None = Field(None, description="How the weights are moved.")
+    learning_rate: float | None = Field(None, description="Learning rate to begin with.")
+    weight_decay: float | None = Field(None, description="Pull of the weights towards zero.")
+    clip: float | None = Field(None, description="Largest norm of the gradient.")
+    class_weights: bool | None = Field(None, description="Rare classes weigh more in the training loss.")
+    label_smoothing: float | None = Field(None, description="Share of each target spread over all classes.")
     batch_size: int | None = Field(None, description="Posts in one step.")
     max_epochs: int | None = Field(None, description="Epochs at most.")
     plateau_factor: float | None = Field(None, description="The learning rate falls by this when validation rests.")
@@ -53,6 +64,8 @@ class TrainMrlfSettings(Settings):
     seed: int | None = Field(None, description="Seed of weights, order and dropout.")
     num_threads: int | None = Field(None, description="CPU threads.")
     device: str | None = Field(None, description="auto, cpu, cuda or cuda:N.")
+    precision: Literal["auto", "fp32", "bf16"] | None = Field(None, description="auto: bf16 on a GPU, else fp32.")
+    compile: bool | None = Field(None, description="False: plain steps on a GPU; true: torch.compile as well.")
 
     def configs(self, num_train_posts: int) -> "tuple[MrlfConfig, TrainConfig]":
         """The preset with what differs from it.
@@ -65,11 +78,20 @@ class TrainMrlfSettings(Settings):
         from models.config import MrlfConfig
         from models.train_config import TrainConfig
 
-        is_small = self.preset == "small" or (self.preset == "auto" and num_train_posts < SMALL_BELOW_POSTS)
         network, training = (
-            (MrlfConfig.small(), TrainConfig.small()) if is_small else (MrlfConfig.paper(), TrainConfig.paper())
+            (MrlfConfig.small(), TrainConfig.small())
+            if is_small(self.preset, num_train_posts)
+            else (MrlfConfig.paper(), TrainConfig.paper())
         )
         given = self.model_dump(exclude={"preset"}, exclude_none=True)
-        of_network = {name: value for name, value in given.items() if hasattr(network, name)}
         of_training = {name: value for name, value in given.items() if hasattr(training, name)}
-        return dataclasses.replace(network, **of_network), dataclasses.replace(training, **of_training)
+        return dataclasses.replace(network, **self.of_network()), dataclasses.replace(training, **of_training)
+
+    def of_network(self) -> dict[str, Any]:
+        """What was given of the network's own settings."""
+        import dataclasses
+
+        from models.config import MrlfConfig
+
+        names = {field.name for field in dataclasses.fields(MrlfConfig)}
+        return {name: value for name, value in self.model_dump(exclude_none=True).items() if name in names}

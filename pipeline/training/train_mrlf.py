@@ -2,13 +2,16 @@
 
 Reads  the release, image_features
 Writes models/mrlf/<city>/<run>/: model.safetensors, config.json, vocab.json, labels.json, metrics.json,
-       history.parquet, predictions.parquet, and last of all manifest.json; checkpoint/ beside them to resume from
+       history.parquet, predictions.parquet, and last of all manifest.json. Beside them, in no manifest: checkpoint/ to
+       go on from (in it best/, the best model so far) and tensorboard/, the curves as they grow
+SIGTERM, Ctrl-C and Dagster's "terminate" keep the state at the very step; the next run goes on from it.
 """
 
 import dataclasses
 import json
 import logging
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,36 +19,46 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from pipeline.cities import City
 from pipeline.release.read import Release, latest_release
-from pipeline.stage import Outcome, StageError, StageReport, run_stage, table_inputs
+from pipeline.stage import IncompleteError, Outcome, StageError, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
 from pipeline.store.folders import Manifest, seal
 from pipeline.store.store import StageRecord
+from pipeline.training.progress import Progress
 from pipeline.training.samples import CitySamples, city_samples
 from pipeline.training.settings import TrainMrlfSettings
+from pipeline.training.termination import asked_to_end
+from pipeline.training.training_log import training_log
 
 if TYPE_CHECKING:
     from models.metrics import Scores
-    from models.train_config import Epoch
+    from models.train_config import Epoch, TrainConfig
     from models.trained import TrainedModel
 
 STAGE = "train_mrlf"
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 MODEL = "mrlf"
 SCORED_SPLITS = ("validation", "test")
 
 log = logging.getLogger("mrlf")
 
 
-def build_train_mrlf(store: Store, city: City, settings: TrainMrlfSettings) -> StageReport:
+OnEpoch = Callable[[str, "Epoch"], None]
+
+
+def build_train_mrlf(
+    store: Store, city: City, settings: TrainMrlfSettings, *, on_epoch: OnEpoch | None = None
+) -> StageReport:
     """Train on the city's latest release, unless the very run stands already; a killed run is resumed.
 
+    on_epoch: told the city and each finished epoch.
+
     Raises:
-        StageError: there is no data set, no features, or too little to train on.
+        StageError: there is no data set, no features, too little to train on, or the training broke down.
+        IncompleteError: the process was asked to end; another run goes on from there.
     """
     with store.lock(city.key, STAGE):
         release = latest_release(store, city.key)
@@ -58,7 +71,7 @@ def build_train_mrlf(store: Store, city: City, settings: TrainMrlfSettings) -> S
         return run_stage(
             store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs,
             weights={features.about["backbone"]: features.about["weights_sha256"]},
-            work=partial(_work, store, city, settings, release, features, run),
+            work=partial(_work, store, city, settings, release, features, run, on_epoch),
         )  # fmt: skip
 
 
@@ -105,22 +118,16 @@ def _features_record(store: Store, city: str, release: Release) -> StageRecord:
 
 
 def _work(
-    store: Store, city: City, settings: TrainMrlfSettings, release: Release, features: StageRecord, run: str
-) -> Outcome:
+    store: Store, city: City, settings: TrainMrlfSettings, release: Release, features: StageRecord, run: str,
+    on_epoch: OnEpoch | None,
+) -> Outcome:  # fmt: skip
     from models.metrics import score
-    from models.training import fit
 
     samples = city_samples(store, city.key, release, features.about["backbone"])
-    network, training = settings.configs(len(samples.splits["train"]))
     folder = store.run_folder(MODEL, city.key, run)
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    with tqdm(total=training.max_epochs, desc=f"{city.key} {STAGE}", unit="epoch", disable=None) as bar:
-        fitted = fit(
-            samples.splits["train"], samples.splits["validation"], num_classes=samples.num_classes,
-            model_config=network, train_config=training, checkpoint_dir=folder / "checkpoint",
-            on_epoch=partial(_tell, bar, city.key, training.max_epochs),
-        )  # fmt: skip
+    fitted, notes = _trained(city.key, settings, samples, folder, on_epoch)
     seconds = round(time.monotonic() - started, 1)
     proba = {split: fitted.predict_proba(samples.splits[split]) for split in SCORED_SPLITS}
     scores = {
@@ -129,18 +136,70 @@ def _work(
     }
     about = _about(city, release, features, settings, fitted, scores, run, seconds)
     _write(folder, release, fitted, samples, proba, scores, about)
+    if scores["validation"].accuracy <= 1 / samples.num_classes:
+        notes.append("the model is no better than chance on the validation posts: do not use it")
     counts = {"epochs": len(fitted.history), "best_epoch": fitted.best_epoch, "parameters": about["num_parameters"]}
     told = {f"{split}_accuracy": f"{scores[split].accuracy:.4f}" for split in SCORED_SPLITS}
-    return Outcome(counts=counts, about={"run": run, "seconds": str(seconds), **told})
+    return Outcome(counts=counts, notes=notes, about={"run": run, "seconds": str(seconds), **told})
 
 
-def _tell(bar: "tqdm[Any]", city: str, max_epochs: int, epoch: "Epoch") -> None:
-    bar.update(epoch.epoch - bar.n)
-    bar.set_postfix(loss=f"{epoch.validation_loss:.3f}", accuracy=f"{epoch.validation_accuracy:.3f}")
-    log.info(
-        "%s %s: epoch %d of at most %d, validation loss %.3f, accuracy %.3f, %.1f s",
-        city, STAGE, epoch.epoch, max_epochs, epoch.validation_loss, epoch.validation_accuracy, epoch.seconds,
-    )  # fmt: skip
+def _trained(
+    city: str, settings: TrainMrlfSettings, samples: CitySamples, folder: Path, on_epoch: OnEpoch | None
+) -> "tuple[TrainedModel, list[str]]":
+    """The model, and what a person should know of its training."""
+    from models.training import NonFiniteError, TrainingStoppedError
+
+    title = f"{city} {STAGE}"
+    _, training = settings.configs(len(samples.splits["train"]))
+    most_epochs = _most_epochs(settings.preset, len(samples.splits["train"]), training)
+    told = settings.model_dump(mode="json", exclude_none=True) | dataclasses.asdict(training)
+    with (
+        asked_to_end(title) as should_stop, training_log(folder, title, told) as training_told,
+        Progress(title, most_epochs) as progress,
+    ):  # fmt: skip
+
+        def tell(epoch: "Epoch") -> None:
+            progress.epoch(epoch)
+            training_told.epoch(epoch)
+            if on_epoch:
+                on_epoch(city, epoch)
+
+        try:
+            fitted = _fit(settings, samples, folder / "checkpoint", tell, progress.step, should_stop)
+        except NonFiniteError as error:
+            raise StageError(f"{title} broke down: {error}") from error
+        except TrainingStoppedError as stopped:
+            why = f"{title} was stopped in epoch {stopped.epoch} after step {stopped.step}"
+            log.warning("%s: its state is kept, and another run goes on from there", why)
+            raise IncompleteError(why, reason="terminated") from stopped
+    return fitted, list(training_told.notes)
+
+
+def _most_epochs(preset: str, num_train_posts: int, training: "TrainConfig") -> int:
+    if preset != "best":
+        return training.max_epochs
+    from models.best import most_epochs
+
+    return most_epochs(num_train_posts, training)
+
+
+def _fit(
+    settings: TrainMrlfSettings, samples: CitySamples, checkpoint_dir: Path, on_epoch: "Callable[[Epoch], None]",
+    on_step: Callable[[int, int, int], None], should_stop: Callable[[], bool],
+) -> "TrainedModel":  # fmt: skip
+    from models.training import fit
+
+    train, validation = (samples.splits[split] for split in ("train", "validation"))
+    network, training = settings.configs(len(train))
+    how: dict[str, Any] = {
+        "num_classes": samples.num_classes, "train_config": training, "checkpoint_dir": checkpoint_dir,
+        "on_epoch": on_epoch, "should_stop": should_stop,
+    }  # fmt: skip
+    if settings.preset == "best":
+        from models.best import fit_best
+
+        return fit_best(train, validation, network_config=network if settings.of_network() else None, **how)
+    return fit(train, validation, model_config=network, on_step=on_step, **how)
 
 
 def _about(

@@ -31,7 +31,7 @@ def fake_stage(monkeypatch):
     def install(name: str, *, counts: dict[str, int] | None = None, refused: tuple[str, ...] = (), **about: str):
         seen: list[tuple[str, Any]] = []
 
-        def build(store: Store, city: City, settings: Any) -> StageReport:
+        def build(store: Store, city: City, settings: Any, **watch: Any) -> StageReport:
             with store.lock(city.key, name):
                 seen.append((city.key, settings))
                 if city.key in refused:

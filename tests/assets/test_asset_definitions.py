@@ -16,6 +16,8 @@ from tests.assets.helpers import write_cities
 DEFINITIONS = defs()
 GRAPH = DEFINITIONS.resolve_asset_graph()
 UNPARTITIONED = {"train_mrlf", "evaluate_mrlf"}
+BESIDE = {"study_data", "study"}
+"""Not of a city's road: built when somebody asks for it."""
 
 
 def node(name: str):
@@ -52,7 +54,7 @@ def test_assets_are_partitioned_by_city_but_for_training_and_evaluation(name):
     assert (partitions and partitions.get_partition_keys()) == expected
 
 
-@pytest.mark.parametrize("name", sorted(set(STAGES) - UNPARTITIONED))
+@pytest.mark.parametrize("name", sorted(set(STAGES) - UNPARTITIONED - {"study"}))  # nothing follows the study
 def test_checks_of_a_city_block_what_follows(name):
     checks = {key.name: GRAPH.get(key).blocking for key in node(name).check_keys}
     assert {check for check, blocks in checks.items() if not blocks} <= {"nothing_waits"}
@@ -60,8 +62,12 @@ def test_checks_of_a_city_block_what_follows(name):
 
 
 def test_all_of_a_city_is_one_selection():
-    assert selected("+evaluate_mrlf") == set(STAGES)
+    assert selected("+evaluate_mrlf") == set(STAGES) - BESIDE
     assert selected("train_mrlf") == {"train_mrlf"}
+
+
+def test_a_study_is_built_of_its_data_and_the_features():
+    assert selected("+study") == {"study", "study_data", "image_features"}
 
 
 def test_a_refresh_goes_from_the_places_to_the_data_set():
@@ -87,7 +93,7 @@ def test_posts_grow_old():
 def test_scarce_things_have_pools():
     pools = {name: node(name).assets_def.op.pool for name in STAGES}
     gpu = {name for name, pool in pools.items() if pool == "gpu"}
-    assert gpu == {"portrait_masks", "clean_images", "image_features", "train_mrlf"}
+    assert gpu == {"portrait_masks", "clean_images", "image_features", "train_mrlf", *BESIDE}
     assert (pools["posts"], pools["pois"]) == ("instagram", "foursquare")
 
 

@@ -27,6 +27,7 @@ class Request:
     query: dict[str, str] = field(default_factory=dict)
     form: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(
             method=self.command, path=parts.path, query=dict(parse_qsl(parts.query, keep_blank_values=True)),
             form=dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)), headers=dict(self.headers),
+            body=body,
         )  # fmt: skip
         answer = self.server.fake.respond(request, self.path)
         time.sleep(answer.delay_s)

@@ -58,7 +58,7 @@ def test_what_stands_at_padded_positions_does_not_matter(inputs):
 def test_block_equals_equation_5_written_out(inputs, residual_and_norm):
     _, x, valid = inputs
     block = AttentionBlock(DIM, HEADS, 16, 0.3, residual_and_norm=residual_and_norm).eval()
-    w1, w2 = block.ffn[0], block.ffn[3]
+    w1, w2 = block.ffn_in, block.ffn_out
     with torch.no_grad():
         attended = slow_attention(block.attention, x, x, valid)
         if residual_and_norm:
@@ -76,3 +76,16 @@ def test_pooling_equals_the_loop_over_valid_positions(inputs, how):
     rows = [x[b, : int(valid[b].sum())] for b in range(3)]
     expected = torch.stack([row.mean(dim=0) if how == "mean" else row.sum(dim=0) for row in rows])
     torch.testing.assert_close(pool_positions(x, valid, how), expected, atol=1e-6, rtol=1e-6)
+
+
+def test_the_weights_are_those_that_forward_mixes_by(inputs):
+    query, memory, valid = inputs
+    attention = MultiHeadAttention(DIM, HEADS)
+    with torch.no_grad():
+        weights = attention.weights(query, memory, valid)
+        values = attention.value(memory).view(3, 6, HEADS, DIM // HEADS).transpose(1, 2)
+        mixed = (weights @ values).transpose(1, 2).flatten(2)
+        torch.testing.assert_close(mixed, attention(query, memory, valid), atol=1e-6, rtol=1e-5)
+    assert weights.shape == (3, HEADS, 4, 6)
+    assert weights[1, :, :, 3:].abs().sum() == 0
+    torch.testing.assert_close(weights.sum(dim=3), torch.ones(3, HEADS, 4))

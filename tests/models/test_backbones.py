@@ -1,4 +1,4 @@
-"""Picture features: torchvision's networks without classifier, their preprocessing, and the VGG19 of a fixed seed."""
+"""Picture features: torchvision's networks without classifier, their preprocessing, and those of a fixed seed."""
 
 import re
 
@@ -9,11 +9,16 @@ from torch import nn
 
 from models.backbone_weights import BACKBONES, FeatureNetwork, build, check_state, headless, random_state
 from models.backbones import ImageFeatures, fixed_seed_features, preprocess, resized_side
-from models.digest import tensors_sha256
-from models.fixed_seed_vgg19 import fixed_seed_weights
+from models.fixed_seed import fixed_seed_sha256, fixed_seed_weights
 from models.running import Running, choose_running
 
-SEED_0_SHA256 = "c3c86235375291a29939ff57e2f266aa0aa11e82c3f2dfa4e5e39501ab90fdde"
+SEED_0_SHA256 = {
+    "vgg19": "c3c86235375291a29939ff57e2f266aa0aa11e82c3f2dfa4e5e39501ab90fdde",
+    "vgg16": "c800c336a28de601ac80f1ba835be1d06f34a29339b4e1606fd97025710924b6",
+    "resnet50": "23149655e9dfd75d990d03c0fc4aa72de300fc08419828de79efcbcf58817d90",
+    "resnet101": "6ba6cf090b212e909bc5232415a3d20c56c8d9b30b2b4a78a4e54e9812b66a63",
+    "densenet121": "29e16d500019d0754a0a388ff18a40d61848fdad2a04d2ad7bc9afd0f33a5657",
+}
 FP32 = Running("torch", "cpu", "fp32")
 RNG = np.random.default_rng(0)
 PICTURES = [RNG.integers(0, 256, shape, dtype=np.uint8) for shape in [(40, 60, 3), (90, 33, 3), (1, 1, 3)]]
@@ -79,13 +84,26 @@ def test_bf16_features_are_those_of_fp32(name):
     assert np.abs(exact - rounded).max() > 0
 
 
-def test_the_fixed_seed_network_is_the_same_on_every_machine_and_leaves_torchs_generator_alone(builtin):
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_fixed_seed_network_is_the_same_on_every_machine_and_leaves_torchs_generator_alone(name):
     state = torch.get_rng_state()
-    again = fixed_seed_features(FP32, image_size=32)
+    features = fixed_seed_features(FP32, backbone=name, image_size=32)
     assert torch.equal(torch.get_rng_state(), state)
-    assert again.weights_sha256 == builtin.weights_sha256 == tensors_sha256(fixed_seed_weights(0)) == SEED_0_SHA256
-    assert again.backbone == "vgg19_fixed_seed"
-    assert fixed_seed_features(FP32, image_size=32, seed=1).weights_sha256 != SEED_0_SHA256
+    assert features.weights_sha256 == fixed_seed_sha256(name) == SEED_0_SHA256[name]
+    assert features.backbone == f"{name}_fixed_seed"
+    assert features(PICTURES).shape == (3, WIDTHS[name])
+
+
+def test_another_seed_is_another_network():
+    assert fixed_seed_sha256("vgg19", seed=1) != SEED_0_SHA256["vgg19"]
+
+
+@pytest.mark.parametrize("name", ["resnet50", "resnet101", "densenet121"])
+def test_batch_norms_of_a_fixed_seed_network_measure_nothing(name):
+    weights = fixed_seed_weights(name)
+    assert all(not tensor.any() for key, tensor in weights.items() if key.endswith("running_mean"))
+    assert all((tensor == 1).all() for key, tensor in weights.items() if key.endswith("running_var"))
+    assert weights.keys() == without_counters(without_head(name)).keys()
 
 
 def test_real_weights_are_called_by_the_backbones_name():
@@ -218,14 +236,18 @@ def texture(kind, rng):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_features_of_the_fixed_seed_network_tell_textures_apart_even_as_float16(precision):
+@pytest.mark.parametrize(
+    ("name", "precision"), [("vgg19", "bf16"), *((name, "fp32") for name in BACKBONES)], ids=" ".join
+)
+def test_features_of_a_fixed_seed_network_tell_textures_apart_even_as_float16(name, precision):
     kinds = np.arange(90) % 3
     rng = np.random.default_rng(1)
     running = choose_running(precision=precision, device="cpu")
-    features = fixed_seed_features(running, image_size=64)([texture(kind, rng) for kind in kinds])
+    network = fixed_seed_features(running, backbone=name, image_size=64)
+    features = network([texture(kind, rng) for kind in kinds])
     stored = features.astype(np.float16).astype(np.float64)
     spread = stored.std(axis=0)
+    assert spread.min() > 1e-3 * np.abs(stored).max()  # no channel is dead
     assert np.median(spread / np.abs(stored).mean(axis=0)) > 0.05
     assert (np.abs(stored - features).max(axis=0) < spread / 20).mean() > 0.99
     scaled = (stored - stored[:60].mean(axis=0)) / np.where(spread > 0, spread, 1)

@@ -31,6 +31,20 @@ def test_an_epoch_is_drawn_from_seed_and_epoch_alone():
     assert draw(0, 1) != draw(0, 2) and draw(0, 1) != draw(1, 1)
 
 
+def test_other_posts_meet_in_each_epoch():
+    def companies(epoch):
+        return {frozenset(rows.tolist()) for rows in training_batches(TEXT, 8, seed=0, epoch=epoch)}
+
+    assert len(companies(1) & companies(2)) < len(companies(1)) / 2
+
+
+@pytest.mark.parametrize("side", ["caption_chars", "hashtag_chars"])
+def test_both_lengths_are_alike_within_a_batch(side):
+    lengths = getattr(TEXT, side).lengths_N
+    ranges = [np.ptp(lengths[rows]) for rows in scoring_batches(TEXT, 8)]
+    assert np.mean(ranges) < 0.5 * np.mean([np.ptp(lengths[rows]) for rows in np.split(np.arange(144), 18)])
+
+
 def test_batches_of_similar_length_hold_much_less_padding_than_random_ones():
     def padded(batches):
         return sum(len(rows) * TEXT.caption_chars.lengths_N[rows].max() for rows in batches)

@@ -1,11 +1,23 @@
 """Checkpoint files: the round trip, two generations, and a crash between any two steps of writing."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-from models.checkpoint import LATEST, PREVIOUS, Checkpoint, read_checkpoint, write_checkpoint
+from models.checkpoint import (
+    LATEST,
+    PREVIOUS,
+    Checkpoint,
+    CheckpointWriteError,
+    read_checkpoint,
+    write_checkpoint,
+)  # fmt: skip
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 def checkpoint(number):
@@ -35,8 +47,32 @@ def test_a_crash_while_writing_leaves_the_last_good_one(tmp_path, monkeypatch, c
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", crashing)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(CheckpointWriteError, match="disk full"):
         write_checkpoint(tmp_path, checkpoint(2), "run")
+    assert read_checkpoint(tmp_path, "run").state["number"] == 1
+
+
+LIMITED = """
+import pathlib, resource, sys
+import torch
+from models.checkpoint import Checkpoint, CheckpointWriteError, write_checkpoint
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+large = Checkpoint({"weight": torch.zeros(10_000)}, {"number": 2})
+try:
+    write_checkpoint(pathlib.Path(sys.argv[1]), large, "run")
+except CheckpointWriteError as error:
+    print(error)
+"""
+
+
+@pytest.mark.fault("T5")
+def test_a_disk_that_takes_no_more_ends_in_words_and_the_last_good_one_stays(tmp_path):
+    """A process that the system lets write 4 KiB to a file at most: the write itself fails half-way."""
+    write_checkpoint(tmp_path, checkpoint(1), "run")
+    ended = subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "could not be written (File too large); the last state before it is kept: make room" in ended.stdout
+    assert [path.name for path in tmp_path.iterdir()] == [LATEST]
     assert read_checkpoint(tmp_path, "run").state["number"] == 1
 
 

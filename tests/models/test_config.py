@@ -18,10 +18,20 @@ from models.train_config import TrainConfig
         pytest.param(MrlfConfig, {"char_filter_sizes": (1,)}, "at least 2", id="stride 0"),
         pytest.param(MrlfConfig, {"word_filter_sizes": (0,)}, "word_filter_sizes", id="empty filter"),
         pytest.param(MrlfConfig, {"pooling": "max"}, "mean", id="unknown pooling"),
-        pytest.param(MrlfConfig, {"fusion": "late"}, "early_cross", id="unknown fusion"),
+        pytest.param(MrlfConfig, {"fusion": "sum"}, "early_cross", id="unknown fusion"),
         pytest.param(MrlfConfig, {"dropout": 1.0}, "dropout", id="everything dropped"),
         pytest.param(MrlfConfig, {"image_fc_dim": 0}, "image_fc_dim", id="no width"),
         pytest.param(MrlfConfig, {"max_hashtags": 0}, "max_hashtags", id="text limit"),
+        pytest.param(MrlfConfig, {"modalities": ()}, "modalities must be one or more", id="no modality"),
+        pytest.param(MrlfConfig, {"modalities": ("text", "text")}, "each once", id="a modality twice"),
+        pytest.param(MrlfConfig, {"modalities": ("sound",)}, "text.*hashtags.*image", id="unknown modality"),
+        pytest.param(MrlfConfig, {"characters": False, "words": False}, "characters or words", id="nothing to read"),
+        pytest.param(
+            MrlfConfig, {"fusion": "text_image", "modalities": ("text",)}, "given text, image", id="no image to fuse"
+        ),
+        pytest.param(
+            MrlfConfig, {"fusion": "text_image", "characters": False}, "characters False", id="no characters to fuse"
+        ),
         pytest.param(TrainConfig, {"learning_rate": 0.0}, "learning_rate", id="learning rate 0"),
         pytest.param(TrainConfig, {"learning_rate": float("nan")}, "learning_rate", id="learning rate NaN"),
         pytest.param(TrainConfig, {"plateau_factor": 1.0}, "plateau_factor", id="factor 1"),
@@ -47,6 +57,10 @@ def test_a_stored_configuration_of_another_version_is_refused(change):
         del values["seed"]
     with pytest.raises(ValueError, match="another version"):
         config_from_json(TrainConfig, values)
+
+
+def test_an_image_alone_needs_neither_characters_nor_words():
+    assert not MrlfConfig(modalities=("image",), characters=False, words=False).has_fusion
 
 
 def test_presets():

@@ -93,7 +93,7 @@ def drop_a_tensor(folder):
         pytest.param(
             lambda f: (f / "config.json").write_text("[]"), "describes no model of format", id="not a config"
         ),
-        pytest.param(lambda f: edit_config(f, format=3), "describes no model of format", id="other format"),
+        pytest.param(lambda f: edit_config(f, format=99), "describes no model of format", id="other format"),
         pytest.param(lambda f: edit_config(f, more=2), "describes no model of format", id="unknown field"),
         pytest.param(lambda f: edit_config(f, model_config={}), "another version", id="settings missing"),
         pytest.param(lambda f: edit_config(f, num_classes=3), "do not fit", id="other number of classes"),

@@ -1,4 +1,4 @@
-"""Early fusion: equations (6) to (8) written out, in both readings."""
+"""Fusion: equations (6) to (8) written out, in both readings, and between a picture and its caption."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import torch
 
 from models.characters import PooledMap
 from models.config import MrlfConfig
-from models.fusion import EarlyFusion
+from models.fusion import TextFusion, TextImageFusion
 
 CONFIG = dataclasses.replace(MrlfConfig.small(), char_filter_sizes=(3, 5), num_filters=8, num_heads=2)
 
@@ -41,7 +41,7 @@ def slow_fusion(fusion, captions, hashtags):
 @pytest.mark.parametrize("mode", ["early_cross", "early_self"])
 def test_fusion_equals_the_equations_written_out(mode):
     torch.manual_seed(5)
-    fusion = EarlyFusion(dataclasses.replace(CONFIG, fusion=mode)).eval()
+    fusion = TextFusion(dataclasses.replace(CONFIG, fusion=mode)).eval()
     captions, hashtags = pooled_maps(6, [5, 1, 3], 5), pooled_maps(7, [1, 4, 2], 4)
     with torch.no_grad():
         torch.testing.assert_close(
@@ -51,7 +51,7 @@ def test_fusion_equals_the_equations_written_out(mode):
 
 @pytest.mark.parametrize("mode", ["early_cross", "early_self"])
 def test_padding_of_either_side_changes_nothing(mode):
-    fusion = EarlyFusion(dataclasses.replace(CONFIG, fusion=mode)).eval()
+    fusion = TextFusion(dataclasses.replace(CONFIG, fusion=mode)).eval()
     tight = fusion(pooled_maps(6, [5, 1, 3], 5), pooled_maps(7, [1, 4, 2], 4))
     wide = fusion(pooled_maps(6, [5, 1, 3], 9), pooled_maps(7, [1, 4, 2], 8))
     torch.testing.assert_close(tight, wide, atol=1e-6, rtol=0)
@@ -59,8 +59,23 @@ def test_padding_of_either_side_changes_nothing(mode):
 
 def test_in_the_cross_reading_the_caption_asks_and_the_hashtags_answer():
     """With one hashtag slot every caption slot gets the same answer, whatever it asks."""
-    fusion = EarlyFusion(CONFIG).eval()
+    fusion = TextFusion(CONFIG).eval()
     hashtags = pooled_maps(7, [1, 1, 1], 1)
     torch.testing.assert_close(
         fusion(pooled_maps(6, [5, 1, 3], 5), hashtags), fusion(pooled_maps(8, [2, 2, 2], 5), hashtags)
     )
+
+
+def test_text_image_fusion_is_the_picture_asking_its_caption():
+    torch.manual_seed(9)
+    fusion, image = TextImageFusion(CONFIG).eval(), torch.randn(3, CONFIG.image_fc_dim)
+    captions = pooled_maps(6, [5, 1, 3], 9)
+    rows = []
+    for b in range(3):
+        for caption, layer, output in zip(captions, fusion.attentions, fusion.outputs, strict=True):
+            slots = caption.slots_BSE[b][caption.valid_BS[b]]
+            q, k, v = layer.query(image[b]), layer.key(slots), layer.value(slots)
+            heads = [torch.softmax(k[:, cut] @ q[cut] / 2.0, dim=0) @ v[:, cut] for cut in (slice(0, 4), slice(4, 8))]
+            rows.append(output(torch.cat(heads)))
+    with torch.no_grad():
+        torch.testing.assert_close(fusion(captions, image), torch.stack(rows).view(3, -1), atol=1e-5, rtol=1e-5)

@@ -47,6 +47,24 @@ def test_top_k_with_ties_counts_the_lower_class_first_like_argmax(k):
 
 
 @pytest.mark.fault("T10")
+def test_top_k_equals_a_stable_sort_of_float32_probabilities_and_k_beyond_the_classes_is_all():
+    narrow = PROBA.astype(np.float32)
+    order = np.argsort(-narrow, axis=1, kind="stable")
+    assert top_k_accuracy(narrow, LABELS, 3) == np.mean((order[:, :3] == LABELS[:, None]).any(axis=1))
+    assert top_k_accuracy(narrow, LABELS, 99) == 1.0
+
+
+@pytest.mark.fault("T10")
+def test_a_class_without_a_test_post_counts_where_it_is_predicted_and_else_not_at_all():
+    labels, predicted = np.array([0, 0, 2, 2]), np.array([0, 1, 2, 2])
+    assert macro_f1(predicted, labels) == pytest.approx((2 / 3 + 0 + 1) / 3)
+    assert macro_f1(np.array([0, 0, 2, 2]), labels) == 1.0
+    proba = np.eye(5)[predicted]
+    scores = score(proba, labels, np.zeros(5), np.zeros(5))
+    assert (scores.accuracy, scores.macro_f1) == (0.75, pytest.approx(5 / 9))
+
+
+@pytest.mark.fault("T10")
 @pytest.mark.parametrize(
     ("one", "other", "km"),
     [
@@ -62,6 +80,7 @@ def test_haversine_at_the_corners_of_the_globe(one, other, km):
     assert haversine_km(*one, *other) == pytest.approx(km, rel=2e-4, abs=1e-9)
 
 
+@pytest.mark.fault("T10")
 def test_haversine_of_antipodes_is_never_nan():
     lat, lng = RNG.uniform(-90, 90, 100_000), RNG.uniform(-180, 0, 100_000)
     assert np.isfinite(haversine_km(lat, lng, -lat, lng + 180)).all()
@@ -79,6 +98,38 @@ def test_haversine_computes_in_float64_and_equals_the_chord_formula():
     assert haversine_km(*np.float32([1, 2, 3, 4])).dtype == np.float64
 
 
+@pytest.mark.fault("T10")
+def test_coordinates_in_float32_are_refused_since_they_make_ten_metres_something_else():
+    lat = np.array([-33.8568, -33.8568])
+    lng = np.array([151.2153, 151.2153 + 0.01 / 111.195 / np.cos(np.radians(33.8568))])
+    one, other = np.array([0]), np.array([1])
+    assert errors_km(one, other, lat, lng)[0] == pytest.approx(0.010, rel=1e-4)
+    narrow = [array.astype(np.float32).astype(np.float64) for array in (lat, lng)]
+    assert abs(errors_km(one, other, *narrow)[0] - 0.010) > 1e-4
+    for pair in ((lat.astype(np.float32), lng), (lat, lng.astype(np.float32))):
+        with pytest.raises(ValueError, match="float32, which moves places"):
+            errors_km(one, other, *pair)
+
+
+@pytest.mark.fault("T10")
+def test_probabilities_in_float32_are_scored_as_their_float64_values():
+    narrow = PROBA.astype(np.float32)
+    places = RNG.uniform(38.6, 38.8, 7), RNG.uniform(-9.2, -9.0, 7)
+    assert score(narrow, LABELS, *places) == score(narrow.astype(np.float64), LABELS, *places)
+
+
+@pytest.mark.fault("T10")
+def test_calibration_error_equals_a_loop_over_the_bins():
+    confidence, right = PROBA.max(axis=1), PROBA.argmax(axis=1) == LABELS
+    gaps = 0.0
+    for number in range(15):
+        inside = [row for row in range(200) if number / 15 <= confidence[row] < (number + 1) / 15]
+        if inside:
+            gaps += len(inside) / 200 * abs(np.mean(right[inside]) - np.mean(confidence[inside]))
+    assert calibration_error(PROBA, LABELS) == pytest.approx(gaps)
+
+
+@pytest.mark.fault("T10")
 def test_scores_equal_their_loops():
     lat, lng = RNG.uniform(38.6, 38.8, 7), RNG.uniform(-9.2, -9.0, 7)
     scores = score(PROBA, LABELS, lat, lng)

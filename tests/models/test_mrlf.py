@@ -39,6 +39,10 @@ def widen(batch: Batch, extra: int) -> Batch:
 VARIANTS = [
     pytest.param({}, id="small"),
     pytest.param({"fusion": "early_self"}, id="self fusion"),
+    pytest.param({"fusion": "late"}, id="late fusion"),
+    pytest.param({"fusion": "concat"}, id="no fusion"),
+    pytest.param({"fusion": "text_image"}, id="caption and image fused"),
+    pytest.param({"modalities": ("hashtags",), "words": False}, id="characters of hashtags alone"),
     pytest.param({"pooling": "sum", "char_pool": "disjoint"}, id="sum, disjoint windows"),
     pytest.param({"residual_and_norm": False, "char_positions": False}, id="bare attention"),
     pytest.param({"norm_after_pool": True, "num_attention_layers": 2}, id="norm after pool, two layers"),
@@ -82,7 +86,8 @@ def test_posts_without_caption_or_hashtags_get_finite_scores_and_gradients():
 @pytest.mark.parametrize("changes", VARIANTS)
 def test_every_parameter_takes_part(changes):
     model, text = build(**changes)
-    logits = model(make_batch(text, SAMPLES.image_ND, SAMPLES.has_image_N, np.arange(24), CPU))
+    has_image = np.arange(24) > 3
+    logits = model(make_batch(text, SAMPLES.image_ND, has_image, np.arange(24), CPU))
     F.cross_entropy(logits, torch.from_numpy(SAMPLES.labels_N)).backward()
     keys_of_constant_shift = ("key.bias",)  # softmax ignores a shift that all positions share
     idle = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
@@ -104,3 +109,15 @@ def test_the_paper_preset_builds_and_runs():
     model = Mrlf(config, vocabulary, image_dim=64, num_classes=40).eval()
     with torch.inference_mode():
         assert model(make_batch(text, SAMPLES.image_ND, SAMPLES.has_image_N, np.arange(4), CPU)).shape == (4, 40)
+
+
+@pytest.mark.parametrize("changes", VARIANTS)
+def test_in_bf16_the_scores_are_nearly_those_of_fp32(changes):
+    model, text = build(**changes)
+    batch = make_batch(text, SAMPLES.image_ND, SAMPLES.has_image_N, np.arange(24), CPU)
+    expected = model(batch)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        scores = model(batch)
+    F.cross_entropy(scores.float(), torch.from_numpy(SAMPLES.labels_N)).backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+    torch.testing.assert_close(scores.float(), expected, atol=0.05 * float(expected.detach().abs().max()), rtol=0)

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
 from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
@@ -14,6 +15,7 @@ from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release, released_cities
 from pipeline.stage import StageError
 from pipeline.store import Store
+from pipeline.store.blobs import Blobs
 from pipeline.store.folders import IncompleteFolderError
 from tests.fakes.city import CITY, fill_city, post_of
 
@@ -98,6 +100,27 @@ def test_labels_are_pois_sorted_by_id_with_float_coordinates(released):
     assert all(isinstance(label["latitude"], float) for label in labels)
 
 
+@pytest.mark.fault("T2")
+def test_a_smaller_copy_of_a_picture_is_in_the_split_of_its_original(tmp_path, monkeypatch):
+    """Ten posts of ten users show what one post shows, each in a size of its own: eleven digests, one split."""
+    store = clean_city(tmp_path)
+    rows = store.tables.read("demo", "clean_images").to_pandas()
+    kept = [digest for digest in rows.loc[rows["clean_digest"].notna(), "clean_digest"]]
+    original = Image.open(io.BytesIO(store.blobs.get("clean", kept[0])))
+    copies = {}
+    for number, digest in enumerate(kept[1:11], start=1):
+        file, smaller = io.BytesIO(), (original.width - 2 * number, original.height - 2 * number)
+        original.resize(smaller, Image.Resampling.LANCZOS).save(file, "JPEG", quality=95)
+        copies[digest] = file.getvalue()
+    get = Blobs.get
+    monkeypatch.setattr(Blobs, "get", lambda self, kind, digest: copies.get(digest) or get(self, kind, digest))
+    build_dataset(store, CITY, SETTINGS)
+    posts = latest_release(store, "demo").posts.to_pandas()
+    alike = posts[posts["clean_digest"].isin([kept[0], *copies])]
+    assert alike["user_key"].nunique() > 3 and alike["split"].nunique() == 1
+
+
+@pytest.mark.fault("T1")
 def test_pois_below_the_floor_after_the_image_stages_are_dropped(tmp_path):
     store = clean_city(tmp_path)
     report = build_dataset(store, CITY, SETTINGS.model_copy(update={"min_posts_per_poi": 20}))

@@ -51,6 +51,22 @@ def test_a_class_of_one_or_two_posts_is_no_fault():
     assert set(splits) == set(SPLITS)
 
 
+@pytest.mark.fault("T1")
+def test_a_class_of_one_users_posts_is_in_one_split():
+    groups = np.concatenate([np.arange(50), np.full(12, 50)])
+    splits = np.array(split_posts([0] * 50 + [1] * 12, groups, seed=0))
+    assert set(splits) == set(SPLITS) and len(set(splits[50:])) == 1
+
+
+@pytest.mark.fault("T2")
+def test_pictures_of_one_sidecar_and_a_chain_of_shared_ones_stay_together():
+    """Post 0 and 1 share the second picture of a sidecar, 1 and 2 a user, 2 and 3 a near-duplicate by its name."""
+    users = ["a", "b", "b", "c", "d"]
+    pictures = [["p0", "p1"], ["p1", "p2"], ["p3", "p3/p4"], ["p4", "p3/p4"], ["p5"]]
+    groups = linked_groups(users, pictures)
+    assert len(set(groups[:4])) == 1 and groups[4] != groups[0]
+
+
 def test_a_user_with_a_fifth_of_all_posts_stays_in_train():
     groups = np.concatenate([np.zeros(40, dtype=np.int64), np.arange(1, 161)])
     splits = np.array(split_posts([0, 1] * 100, groups, seed=0))

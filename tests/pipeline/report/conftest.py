@@ -6,8 +6,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.release.dataset import DatasetSettings, build_dataset
+from pipeline.release.read import latest_release
+from pipeline.report.content import Report
 from pipeline.report.evaluate_mrlf import build_evaluate_mrlf
+from pipeline.report.gather import gather
+from pipeline.report.trained_run import TrainedRun
 from pipeline.store import Store
+from pipeline.training.train_mrlf import latest_run
 from tests.pipeline.report.small_city import SETTINGS, Trained, make_city, write_data, write_run
 
 
@@ -36,6 +41,14 @@ def reported(built) -> Trained:
 def reported_real(built) -> Trained:
     """A city that is not synthetic with its report, to be read only."""
     return Trained(Store(built[False]), make_city(is_synthetic=False))
+
+
+@pytest.fixture(scope="session")
+def reported_record(built) -> Report:
+    """The report of the synthetic city as records."""
+    store = Store(built[True])
+    run = TrainedRun.read(latest_run(store, "demo"))
+    return gather(store, "demo", latest_release(store, "demo"), run, num_resamples=100, seed=0)
 
 
 @pytest.fixture

@@ -1,15 +1,17 @@
 """A small city, trained and ready to be reported on: everything made up here, written through the store."""
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from models.config import MrlfConfig
+from models.train_config import TrainConfig
+from models.trained import TrainedModel
+from models.training import fit
 from pipeline.cities import City
 from pipeline.images.decode import encode_clean
 from pipeline.ledger import write_ledger
@@ -19,6 +21,7 @@ from pipeline.report.evaluate_mrlf import EvaluateMrlfSettings
 from pipeline.store import Store
 from pipeline.store.folders import seal
 from pipeline.store.store import StageRecord
+from pipeline.training.samples import CitySamples, city_samples
 
 SETTINGS = EvaluateMrlfSettings(num_resamples=100)
 SCRIPT = "<script>alert(1)</script>"
@@ -31,6 +34,10 @@ PLACES = [
     ("poi-d", "Quay Café", "Food", 11.97, -30.01),
 ]
 NUM_POSTS, NUM_USERS, WIDTH = 120, 40, 8
+NETWORK = MrlfConfig(
+    char_dim=8, char_filter_sizes=(3,), num_filters=8, num_heads=2, ffn_dim=8, word_dim=8, word_filter_sizes=(2,),
+    image_fc_dim=8, min_char_count=1, min_word_count=1, min_hashtag_count=1,
+)  # fmt: skip
 WHEN = datetime(2024, 5, 1, tzinfo=UTC)
 BACKBONE = "vgg19_fixed_seed"
 NOTES = {
@@ -144,46 +151,43 @@ def write_features(store: Store, city: str, rng: np.random.Generator) -> None:
     store.tables.replace(city, "image_features", rows)
 
 
-def write_run(store: Store, city: str, *, run: str = "run1", share_right: float = 0.8, seed: int = 3) -> None:
-    """A run folder as `train_mrlf` leaves one, with about `share_right` of the answers right."""
+def write_run(
+    store: Store, city: str, *, run: str = "run1", seed: int = 3, max_epochs: int = 8, learning_rate: float = 3e-3
+) -> None:
+    """A run folder as `train_mrlf` leaves one, with a small model trained in a second."""
     release = latest_release(store, city)
+    samples = city_samples(store, city, release, BACKBONE)
+    fitted = fit(
+        samples.splits["train"], samples.splits["validation"], num_classes=len(PLACES), model_config=NETWORK,
+        train_config=TrainConfig(
+            num_threads=1, max_epochs=max_epochs, batch_size=16, learning_rate=learning_rate, seed=seed
+        ),
+    )  # fmt: skip
     folder = store.run_folder("mrlf", city, run)
     folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(
-        make_predictions(release.posts, share_right, np.random.default_rng(seed)), folder / "predictions.parquet"
-    )
-    epochs = [
-        {
-            "epoch": epoch, "train_loss": 1.4 / epoch, "validation_loss": 1.3 / epoch + 0.02 * epoch,
-            "validation_accuracy": 1 - 0.7 / epoch, "learning_rate": 1e-3, "seconds": 0.5,
-        }
-        for epoch in range(1, 11)
-    ]  # fmt: skip
+    files = fitted.save(folder)
+    pq.write_table(make_predictions(samples, fitted), folder / "predictions.parquet")
+    epochs = [{**vars(epoch), "seconds": 0.5} for epoch in fitted.history]
     pq.write_table(pa.Table.from_pylist(epochs), folder / "history.parquet")
-    (folder / "model.safetensors").write_bytes(b"weights")
-    config = {"model_config": {"pooling": "mean"}, "train_config": {"learning_rate": 0.001}}
-    (folder / "config.json").write_text(json.dumps(config))
     about = {
-        "city": city, "run": run, "release": release.version, "backbone": BACKBONE, "seconds": 5.0, "epochs": 10,
-        "best_epoch": 8, "num_parameters": 12345, "device": "cpu", "settings": {"preset": "auto"},
+        "city": city, "run": run, "release": release.version, "backbone": BACKBONE, "seconds": 5.0,
+        "epochs": len(fitted.history), "best_epoch": fitted.best_epoch, "num_parameters": fitted.num_parameters,
+        "device": "cpu", "settings": {"preset": "auto"},
     }  # fmt: skip
-    seal(folder, about, ["predictions.parquet", "history.parquet", "model.safetensors", "config.json"])
+    seal(folder, about, [*files, "predictions.parquet", "history.parquet"])
     write_record(store, city, "train_mrlf", {"run": run}, [])
 
 
-def make_predictions(posts: pa.Table, share_right: float, rng: np.random.Generator) -> pa.Table:
-    """Random probabilities of the validation and test posts, the true place on top in `share_right` of them."""
+def make_predictions(samples: CitySamples, fitted: TrainedModel) -> pa.Table:
+    """What the model tells of the validation and test posts."""
     rows = []
-    for post in posts.filter(pc.not_equal(posts["split"], "train")).to_pylist():
-        probabilities = rng.dirichlet(np.ones(len(PLACES)))
-        top = post["label"] if rng.random() < share_right else int(rng.integers(len(PLACES)))
-        best = int(probabilities.argmax())
-        probabilities[[best, top]] = probabilities[[top, best]]
-        rows.append({
-            "post_key": post["post_key"], "user_key": post["user_key"], "split": post["split"],
-            "label": post["label"], "predicted": top, "error_km": 0.0 if top == post["label"] else 3.25,
-            "probabilities": probabilities.tolist(),
-        })  # fmt: skip
+    for split in ("validation", "test"):
+        posts = samples.splits[split]
+        for key, label, told in zip(posts.keys, posts.labels_N.tolist(), fitted.predict_proba(posts), strict=True):
+            rows.append({
+                "post_key": key, "user_key": "u", "split": split, "label": label, "predicted": int(told.argmax()),
+                "error_km": 0.0 if told.argmax() == label else 3.25, "probabilities": told.tolist(),
+            })  # fmt: skip
     return pa.Table.from_pylist(rows[::-1])  # another order than the release's
 
 

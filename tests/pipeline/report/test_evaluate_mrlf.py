@@ -1,5 +1,6 @@
 """The stage: its figures against loops, when it works and when it rests, and what never gets into a report."""
 
+import dataclasses
 import json
 import math
 import shutil
@@ -13,9 +14,21 @@ import pytest
 from pipeline.ledger import write_ledger
 from pipeline.report import render
 from pipeline.report.evaluate_mrlf import build_evaluate_mrlf
+from pipeline.report.evaluation import BASELINES
+from pipeline.report.sentences import training_note
+from pipeline.report.study_pointer import STUDY_JSON, STUDY_PAGE
 from pipeline.stage import StageError
 from pipeline.store.folders import seal, unseal
-from tests.pipeline.report.small_city import BACKBONE, CANARY, HOSTILE_NAME, PLACES, SETTINGS, Trained, write_run
+from tests.pipeline.report.small_city import (
+    BACKBONE,
+    CANARY,
+    HOSTILE_NAME,
+    PLACES,
+    SETTINGS,
+    Trained,
+    write_record,
+    write_run,
+)
 
 
 def report_of(trained: Trained) -> dict:
@@ -62,9 +75,8 @@ def macro_f1(rows: list[dict]) -> float:
 def test_baselines_are_all_there_and_scored_on_the_same_posts(reported):
     report = report_of(reported)
     names = [model["name"] for model in report["models"]]
-    assert names == [
-        "mrlf", "majority", "logistic_hashtags", "logistic_text", "logistic_image", "logistic_all"
-    ]  # fmt: skip
+    assert names == ["mrlf", *BASELINES]
+    assert "logistic_all" in names, "the rival that the papers leave out"
     labels = Counter(row["label"] for row in predictions_of(reported))
     train = Counter(post["label"] for post in posts_of(reported) if post["split"] == "train")
     most_frequent = min(train, key=lambda label: (-train[label], label))
@@ -160,6 +172,72 @@ def test_a_run_that_told_of_other_posts_is_refused(own):
     seal(folder, manifest.about, list(manifest.files))
     with pytest.raises(StageError, match="test posts are not the"):
         build_evaluate_mrlf(own.store, own.city, SETTINGS)
+
+
+def test_a_model_that_gives_other_probabilities_than_its_run_told_is_refused(own):
+    write_run(own.store, "demo", run="run2", seed=4, max_epochs=1)
+    folder, other = (own.store.run_folder("mrlf", "demo", run) for run in ("run1", "run2"))
+    for name in ("model.safetensors", "vocab.json", "config.json"):
+        shutil.copy(other / name, folder / name)
+    manifest = unseal(folder)
+    seal(folder, manifest.about, list(manifest.files))
+    write_record(own.store, "demo", "train_mrlf", {"run": "run1"}, [])
+    settings = SETTINGS.model_copy(update={"num_resamples": 101})  # else the report that stands would be reused
+    with pytest.raises(StageError, match="gives other probabilities than the run told"):
+        build_evaluate_mrlf(own.store, own.city, settings)
+
+
+@pytest.mark.fault("T11")
+def test_a_run_without_validation_posts_is_refused_and_says_which(own):
+    folder = own.store.run_folder("mrlf", "demo", "run1")
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    predictions[predictions["split"] == "test"].to_parquet(folder / "predictions.parquet")
+    manifest = unseal(folder)
+    seal(folder, manifest.about, list(manifest.files))
+    with pytest.raises(StageError, match="0 validation posts are not the"):
+        build_evaluate_mrlf(own.store, own.city, SETTINGS)
+
+
+@pytest.mark.fault("T11")
+def test_a_model_that_learnt_nothing_is_warned_of_on_every_page_and_in_the_stage_s_notes(own, monkeypatch):
+    monkeypatch.setattr(render, "_figures", lambda report: dict.fromkeys(render.FIGURES, b"PNG"))
+    write_run(own.store, "demo", run="run2", max_epochs=1, learning_rate=1e-9)
+    notes = build_evaluate_mrlf(own.store, own.city, SETTINGS).record.notes
+    assert "Do not use it" in notes[0]
+    for name in ("report.html", "report.md", "model_card.md"):
+        assert "Do not use it" in own.file(name).read_text(), name
+    page = own.file("report.html").read_text()
+    assert page.index("Do not use it") < page.index('class="headline"')
+
+
+def test_measures_agree_with_the_table_of_models(reported):
+    report = report_of(reported)
+    ours, num = report["models"][0], report["num_test_posts"]
+    assert report["modalities"]["everything"] == ours["accuracy"]
+    assert report["calibration"]["error_before"] == ours["calibration_error"]
+    assert sum(map(sum, report["categories"]["confusion"])) == num
+    assert sum(each["num_posts"] for each in report["drift"]["bins"]) == num
+    assert sum(each["num_right"] for each in report["drift"]["bins"]) == round(num * ours["accuracy"]["value"])
+    shares = sum(each["share"]["value"] for each in report["modalities"]["modalities"])
+    assert shares == pytest.approx(ours["accuracy"]["value"] - report["modalities"]["blind"]["value"])
+    curve = dict(zip(report["distances"]["limits_km"], report["distances"]["curves"][0]["shares"], strict=True))
+    assert [curve[0.5], curve[1.0], curve[5.0]] == [ours[f"within_{name}"] for name in ("500_m", "1_km", "5_km")]
+
+
+def test_the_curve_of_the_preset_best_is_told_as_that_of_several_networks(reported_record):
+    blend = dataclasses.replace(reported_record, preset="best")
+    assert "over the networks of the blend" in training_note(blend)
+    assert "was kept" in training_note(reported_record)
+    assert "blend" not in training_note(reported_record)
+
+
+def test_a_study_that_was_made_since_is_pointed_at(own, monkeypatch):
+    monkeypatch.setattr(render, "_figures", lambda report: dict.fromkeys(render.FIGURES, b"PNG"))
+    for name in (STUDY_JSON, STUDY_PAGE):
+        own.file(name).write_text("{}")
+    assert not build_evaluate_mrlf(own.store, own.city, SETTINGS).is_reused
+    assert f'href="{STUDY_PAGE}"' in own.file("report.html").read_text()
+    assert own.file(STUDY_PAGE).is_file(), "the report leaves the study's files alone"
 
 
 def test_a_synthetic_city_says_that_all_is_invented_and_shows_examples(reported):

@@ -1,11 +1,18 @@
 """The page loads nothing and runs nothing; Markdown shows text as text."""
 
+import dataclasses
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
-from pipeline.report.render import escape_markdown
+from pipeline.report.content import Fact
+from pipeline.report.measures import Study
+from pipeline.report.render import escape_markdown, render
+from pipeline.report.study_pointer import STUDY_PAGE
+
+CHROMIUM = "/usr/bin/chromium"
 
 CSP = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 LOADING = ("src", "href", "srcset", "data", "action", "poster", "background", "xlink:href")
@@ -35,6 +42,7 @@ def page(reported) -> str:
     return reported.file("report.html").read_text()
 
 
+@pytest.mark.fault("D10")
 def test_page_loads_nothing_from_anywhere(page):
     loads = Page(page).loads
     assert loads
@@ -42,6 +50,7 @@ def test_page_loads_nothing_from_anywhere(page):
     assert not re.search(r"@import|url\(", page)
 
 
+@pytest.mark.fault("D10")
 def test_page_runs_nothing_and_says_so_to_the_browser(page):
     parsed = Page(page)
     assert not {"script", "iframe", "object", "embed", "link", "form", "base", "svg"} & set(parsed.tags)
@@ -51,17 +60,93 @@ def test_page_runs_nothing_and_says_so_to_the_browser(page):
 
 def test_every_picture_is_told_in_words(page):
     alts = Page(page).alts
-    assert len(alts) > 4
+    assert len(alts) > 10
     assert all(alts)
 
 
 def test_headings_come_in_the_order_of_a_reader_in_a_hurry(page):
     headings = re.findall(r'<h2 id="(\w+)"', page)
     assert headings == [
-        "models", "training", "mistakes", "examples", "dropped", "pictures", "data", "measured", "use",
-        "reconstructed", "versions",
+        "models", "modalities", "mistakes", "calibration", "leakage", "drift", "use",
+        *("examples", "training", "dropped", "pictures", "data", "measured", "reconstructed", "versions"),
     ]  # fmt: skip
     assert page.index('class="headline"') < page.index("<h2")
+
+
+HOSTILE = '</title><script src="https://evil.example/x.js">alert(1)</script> " onerror="x [x](javascript:alert(1)) |'
+
+
+@pytest.fixture(scope="module")
+def hostile_files(reported_record) -> dict[str, bytes]:
+    """The report of a city in which every name that comes from outside is hostile."""
+    places = [dataclasses.replace(place, name=HOSTILE, category=HOSTILE) for place in reported_record.places]
+    categories = dataclasses.replace(
+        reported_record.categories, names=[f"{HOSTILE} {name}" for name in reported_record.categories.names]
+    )
+    examples = [
+        dataclasses.replace(example, caption=HOSTILE, hashtags=[HOSTILE], true_place=HOSTILE, told_place=HOSTILE)
+        for example in reported_record.examples
+    ]
+    return render(dataclasses.replace(
+        reported_record, city_name=HOSTILE, places=places, categories=categories, examples=examples, remarks=[HOSTILE],
+        settings=[Fact(name=HOSTILE, value=HOSTILE)], warnings=[HOSTILE], study=Study(page=STUDY_PAGE),
+    ))  # fmt: skip
+
+
+@pytest.mark.fault("D10")
+def test_hostile_names_everywhere_leave_the_page_without_script_handler_or_address(hostile_files):
+    parsed = Page(hostile_files["report.html"].decode())
+    assert parsed.tags.count("title") == parsed.tags.count("main") == 1
+    assert not {"script", "iframe", "object", "embed", "link", "form", "base", "svg"} & set(parsed.tags)
+    assert not any(name.startswith("on") for name, _ in parsed.attributes)
+    assert all(value.startswith(("data:image/", "#")) or value == STUDY_PAGE for value in parsed.loads)
+    assert ("content", CSP) in parsed.attributes
+
+
+@pytest.mark.fault("D10")
+@pytest.mark.parametrize("name", ["report.md", "model_card.md"])
+def test_hostile_names_everywhere_are_text_in_markdown(hostile_files, name):
+    text = hostile_files[name].decode()
+    body = text.split("\n---\n", 1)[-1]
+    assert "<script" not in body
+    assert not re.search(r"(?<!\\)\]\(javascript", body)
+    assert "https://evil" not in body
+    assert "evil.example" in body, "it is there, as text"
+
+
+@pytest.mark.fault("D10")
+def test_a_browser_shows_hostile_names_and_asks_for_nothing(hostile_files, tmp_path):
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if not Path(CHROMIUM).exists():
+        pytest.skip("no Chromium here")
+    (tmp_path / "report.html").write_bytes(hostile_files["report.html"])
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM)
+        page, asked, dialogs = browser.new_page(), [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+        page.goto((tmp_path / "report.html").as_uri())
+        shown = page.inner_text("h1")
+        pictures = page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+        sideways = page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        browser.close()
+    assert "<script" in shown
+    assert pictures and sideways
+    assert dialogs == []
+    assert [url for url in asked if not url.startswith(("data:", "file:"))] == []
+
+
+def test_what_a_hurried_reader_asks_is_answered_before_the_first_table(page):
+    head = page[: page.index("<table>")]
+    for question in ("Which input decides?", "Where does it err?", "Do posts give the answer away?", "be used for?"):
+        assert question in head
+    assert re.search(r"of \d+ posts", head)
+    assert set(re.findall(r'href="#(\w+)"', head)) <= set(re.findall(r'id="(\w+)"', page))
+
+
+def test_the_study_is_pointed_at_where_it_stands(reported, hostile_files):
+    assert STUDY_PAGE not in reported.file("report.html").read_text()
+    assert f'href="{STUDY_PAGE}"' in hostile_files["report.html"].decode()
 
 
 @pytest.mark.parametrize("name", ["report.html", "report.md"])

@@ -1,5 +1,6 @@
 """Words follow from figures: who wins, how numbers read, and that every reason is explained."""
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import pytest
 
 import pipeline
 from pipeline.curate.rules import RULES
-from pipeline.report.content import Estimate, ModelResult
+from pipeline.report.content import ModelResult
+from pipeline.report.measures import Estimate
 from pipeline.report.reasons import MEANINGS, meaning_of
-from pipeline.report.wording import certainty, headline, kilometres, percent, plain, points, verdict
+from pipeline.report.wording import certainty, headline, kilometres, percent, plain, points, verdict, warnings
 
 
 def model(name: str, low: float | None = None, high: float = 0.0) -> ModelResult:
@@ -18,7 +20,8 @@ def model(name: str, low: float | None = None, high: float = 0.0) -> ModelResult
     gain = Estimate(value=(low + high) / 2, low=low, high=high) if low is not None else None
     return ModelResult(
         name=name, title=name.replace("_", " ").title(), accuracy=some, top5=0.99, macro_f1=0.8,
-        mean_km=Estimate(value=0.519, low=0.3, high=0.8), median_km=0.0, within_1_km=0.9, calibration_error=0.1,
+        mean_km=Estimate(value=0.519, low=0.3, high=0.8), median_km=0.0, within_500_m=0.8, within_1_km=0.9,
+        within_5_km=1.0, calibration_error=0.1,
         gain=gain,
     )  # fmt: skip
 
@@ -46,9 +49,53 @@ def test_every_model_is_told_of_once():
     assert "the three (difference 0.0 points, −10.0 to +10.0)" in sentences
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "is_told"),
+    [
+        pytest.param(0.01, 0.2, False, id="beaten"),
+        pytest.param(-0.1, 0.2, True, id="tie"),
+        pytest.param(-0.2, -0.1, True, id="worse"),
+    ],
+)
+def test_the_linear_model_that_is_not_beaten_is_named_first(low, high, is_told):
+    sentences = verdict([model("mrlf"), model("logistic_text", 0.1, 0.2), model("logistic_all", low, high)])
+    assert sentences[0].startswith("The linear model on all three inputs") == is_told
+    assert ("is not beaten" in sentences[0]) == is_told
+
+
+def test_the_preset_best_is_named_as_ours():
+    models = [model("mrlf"), model("logistic_all", 0.1, 0.2)]
+    assert "preset “best”, our own extension" in verdict(models, preset="best")[0]
+    assert not any("“best”" in sentence for sentence in verdict(models, preset="small"))
+
+
+@pytest.mark.fault("T11")
+@pytest.mark.parametrize(
+    ("accuracy", "low", "high", "told"),
+    [
+        pytest.param(0.08, -0.2, -0.1, "no better than guessing: one place of 12", id="worse than chance"),
+        pytest.param(1 / 12, 0.0, 0.1, "no better than guessing", id="as good as chance"),
+        pytest.param(0.3, -0.1, 0.1, "cannot be shown to be better than always naming", id="ties with the majority"),
+        pytest.param(0.3, -0.2, -0.1, "cannot be shown to be better than always naming", id="below the majority"),
+        pytest.param(0.3, 0.01, 0.1, None, id="better than the majority"),
+    ],
+)
+def test_a_model_that_is_no_better_than_none_is_warned_of(accuracy, low, high, told):
+    ours = dataclasses.replace(model("mrlf"), accuracy=Estimate(value=accuracy, low=0.0, high=0.4))
+    found = warnings([ours, model("majority", low, high)], num_places=12, num_users=99)
+    assert len(found) == (told is not None)
+    assert all(told in sentence and "Do not use it" in sentence for sentence in found)
+
+
+def test_few_users_are_warned_of():
+    models = [model("mrlf"), model("majority", 0.1, 0.2)]
+    assert "9 users only" in warnings(models, num_places=12, num_users=9)[0]
+    assert warnings(models, num_places=12, num_users=10) == []
+
+
 def test_headline_has_the_figure_its_interval_and_the_distance():
-    assert headline(model("mrlf"), num_places=12).replace("\u202f", " ").replace("\u00a0", " ") == (
-        "MRLF names the right place of 12 for 88.1 % of posts it has never seen (95 % interval 83.1 to 92.6 %). "
+    assert headline(model("mrlf"), num_places=12, num_posts=1200).replace("\u202f", " ").replace("\u00a0", " ") == (
+        "MRLF names the right place of 12 for 88.1 % of 1,200 posts it has never seen (95 % interval 83.1 to 92.6 %). "
         "On average its answer is 0.52 km off."
     )
 

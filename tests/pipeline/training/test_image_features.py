@@ -14,6 +14,7 @@ import torch
 
 from models.backbone_weights import random_state
 from models.backbones import fixed_seed_features
+from models.fixed_seed import fixed_seed_sha256
 from models.running import Running, choose_running
 from pipeline.images.decode import decode_picture
 from pipeline.release.read import latest_release
@@ -24,6 +25,7 @@ from pipeline.training.image_features import (
     FeatureWorker,
     ImageFeaturesSettings,
     build_image_features,
+    called,
     features_weights,
     read_features,
 )
@@ -171,11 +173,18 @@ def test_required_weights_that_are_not_vgg19_are_refused_in_words(city, tmp_path
     assert city.stage_record("demo", "image_features") is None
 
 
-@pytest.mark.parametrize("backbone", ["vgg16", "resnet50", "resnet101", "densenet121"])
-def test_a_backbone_without_weights_has_no_built_in_way(store, backbone):
-    asked = ImageFeaturesSettings(weights="builtin", backbone=backbone)
-    with pytest.raises(StageError, match=f"{backbone} needs published weights .*mrlf weights fetch {backbone}"):
-        features_weights(store, asked)
+@pytest.mark.parametrize(
+    ("backbone", "width"),
+    [("vgg19", 512), ("vgg16", 512), ("resnet50", 2048), ("resnet101", 2048), ("densenet121", 1024)],
+)
+def test_every_backbone_without_weights_has_a_built_in_way_that_is_never_called_trained(store, backbone, width):
+    asked = ImageFeaturesSettings(weights="builtin", backbone=backbone, image_size=32)
+    weights = features_weights(store, asked)
+    assert called(weights, backbone) == (f"{backbone}_fixed_seed", fixed_seed_sha256(backbone))
+    data = encoded(pixels(1, (96, 96)), quality=92)
+    (row,) = FeatureWorker(asked, weights, "recipe")([{"clean_digest": "a", "data": data}])
+    assert (row["backbone"], row["weights_sha256"]) == called(weights, backbone)
+    assert len(row["vector"]) == 2 * width
 
 
 @pytest.mark.fault("M10")

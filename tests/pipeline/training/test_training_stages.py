@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.config import MrlfConfig
-from models.fitted import Fitted
 from models.train_config import TrainConfig
+from models.trained import load_model
 from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
 from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
 from pipeline.release.dataset import DatasetSettings, build_dataset
@@ -22,6 +23,7 @@ from pipeline.release.read import latest_release
 from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.training.image_features import ImageFeaturesSettings, build_image_features, read_features
+from pipeline.training.progress import Progress
 from pipeline.training.samples import city_samples
 from pipeline.training.settings import TrainMrlfSettings
 from pipeline.training.train_mrlf import build_train_mrlf, latest_run
@@ -44,11 +46,18 @@ def release(store: Store, **how) -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> Store:
-    """A small city with features and a model."""
-    store = Store(tmp_path_factory.mktemp("trained"))
+def with_features(tmp_path_factory) -> Store:
+    """A small city with features and no model."""
+    store = Store(tmp_path_factory.mktemp("with_features"))
     release(store)
     build_image_features(store, CITY, FEATURES)
+    return store
+
+
+@pytest.fixture(scope="module")
+def trained(with_features, tmp_path_factory) -> Store:
+    """The same with a model."""
+    store = Store(shutil.copytree(with_features.root, tmp_path_factory.mktemp("trained") / "store"))
     build_train_mrlf(store, CITY, TRAINING)
     return store
 
@@ -92,7 +101,7 @@ def test_a_run_is_complete_and_can_be_loaded(trained):
         "predictions.parquet",
     }  # fmt: skip
     samples = city_samples(trained, "demo", latest_release(trained, "demo"), "vgg19_fixed_seed")
-    proba = Fitted.load(run.folder).predict_proba(samples.splits["test"])
+    proba = load_model(run.folder).predict_proba(samples.splits["test"])
     predictions = pq.read_table(run.folder / "predictions.parquet").to_pandas()
     told = np.stack(predictions[predictions["split"] == "test"]["probabilities"])
     assert np.allclose(proba, told)
@@ -108,37 +117,112 @@ def test_an_unchanged_run_is_reused_and_another_seed_is_another_run(trained):
     assert first.is_dir()
 
 
-@pytest.mark.fault("T7")
-def test_a_killed_training_goes_on_and_ends_with_equal_weights(trained, tmp_path):
-    """SIGKILL after the second of three epochs; the rerun does the third only and the model is the unbroken one's."""
-    store = Store(tmp_path)
-    release(store)
-    build_image_features(store, CITY, FEATURES)
-    child = textwrap.dedent(f"""
-        import os, pathlib, signal
-        from pipeline.store import Store
-        from pipeline.training import train_mrlf
-        from tests.fakes.city import CITY
-        from tests.pipeline.training.test_training_stages import TRAINING
-        def die_after_two(bar, city, max_epochs, epoch):
-            if epoch.epoch == 2:
-                os.kill(os.getpid(), signal.SIGKILL)
-        train_mrlf._tell = die_after_two
-        train_mrlf.build_train_mrlf(Store(pathlib.Path({str(store.root)!r})), CITY, TRAINING)
-    """)
-    ended = subprocess.run([sys.executable, "-c", child], env={**os.environ, "PYTHONPATH": "."}, check=False)
-    assert ended.returncode == -signal.SIGKILL
-    with pytest.raises(StageError, match="no model of demo"):
-        latest_run(store, "demo")
-    build_train_mrlf(store, CITY, TRAINING)
-    build_train_mrlf(trained, CITY, TRAINING)
+CHILD = """
+    import os, pathlib, signal
+    from pipeline.store import Store
+    from pipeline.training import train_mrlf
+    from pipeline.training.progress import Progress
+    from tests.fakes.city import CITY
+    from tests.pipeline.training.test_training_stages import TRAINING
+    step = Progress.step
+    def interrupted(self, epoch, number, num_steps):
+        step(self, epoch, number, num_steps)
+        if (epoch, number) == {at}:
+            os.kill(os.getpid(), signal.{name})
+    Progress.step = interrupted
+    train_mrlf.build_train_mrlf(Store(pathlib.Path({root!r})), CITY, TRAINING)
+"""
+
+
+def train_in_a_child(store, name, at):
+    """Train in a process of its own that gets the signal `name` after a step (epoch, number)."""
+    child = textwrap.dedent(CHILD).format(at=at, name=name, root=str(store.root))
+    environment = {**os.environ, "PYTHONPATH": ".", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", child]
+    return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+
+
+@pytest.fixture
+def untrained(with_features, tmp_path) -> Store:
+    """A copy of the city with features and no model."""
+    return Store(shutil.copytree(with_features.root, tmp_path / "store"))
+
+
+def assert_same_run(store, trained):
+    build_train_mrlf(trained, CITY, TRAINING)  # another test may have trained with another seed
     ours, theirs = latest_run(store, "demo"), latest_run(trained, "demo")
     assert ours.folder.name == theirs.folder.name
     for name in ("model.safetensors", "vocab.json", "predictions.parquet", "metrics.json"):
         assert ours.files[name] == theirs.files[name], name
 
 
+@pytest.mark.fault("T7")
+@pytest.mark.parametrize(("at", "epochs_left"), [((2, 1), [2, 3]), ((2, 2), [2, 3]), ((3, 1), [3])])
+def test_a_killed_training_goes_on_from_its_epoch_and_ends_with_equal_weights(untrained, trained, at, epochs_left):
+    assert train_in_a_child(untrained, "SIGKILL", at).returncode == -signal.SIGKILL
+    with pytest.raises(StageError, match="no model of demo"):
+        latest_run(untrained, "demo")
+    seen = []
+    build_train_mrlf(untrained, CITY, TRAINING, on_epoch=lambda city, epoch: seen.append((city, epoch.epoch)))
+    assert seen == [("demo", epoch) for epoch in epochs_left]
+    assert_same_run(untrained, trained)
+
+
+@pytest.mark.fault("T5")
+@pytest.mark.fault("T7")
+def test_a_terminated_training_keeps_its_step_says_so_and_goes_on_from_there(untrained, trained, monkeypatch):
+    ended = train_in_a_child(untrained, "SIGTERM", (2, 1))
+    assert ended.returncode == 1
+    told = ended.stderr.splitlines()[-1]
+    assert told.endswith(
+        "IncompleteError: demo train_mrlf was stopped in epoch 2 after step 1: what is there is kept; run it again"
+    )
+    steps = []
+    monkeypatch.setattr(Progress, "step", lambda self, *step: steps.append(step))
+    build_train_mrlf(untrained, CITY, TRAINING)
+    assert steps[0][:2] == (2, 2)
+    assert_same_run(untrained, trained)
+
+
+@pytest.mark.fault("T5")
+def test_ctrl_c_keeps_the_step_and_stays_ctrl_c(untrained, trained):
+    ended = train_in_a_child(untrained, "SIGINT", (1, 1))
+    assert ended.returncode != 0 and ended.stderr.splitlines()[-1] == "KeyboardInterrupt"
+    assert "was stopped in epoch 1 after step 1" in ended.stderr
+    build_train_mrlf(untrained, CITY, TRAINING)
+    assert_same_run(untrained, trained)
+
+
+@pytest.mark.fault("T4")
+def test_a_training_that_breaks_down_is_told_as_the_users_matter(untrained):
+    with pytest.raises(StageError, match="demo train_mrlf broke down: the loss is not finite in epoch 1, step"):
+        build_train_mrlf(untrained, CITY, TRAINING.model_copy(update={"learning_rate": 1e36}))
+    assert untrained.stage_record("demo", "train_mrlf") is None
+
+
+@pytest.mark.fault("T11")
+def test_a_model_that_learnt_nothing_is_called_so(untrained):
+    settings = TRAINING.model_copy(update={"learning_rate": 1e-30, "max_epochs": 1})
+    report = build_train_mrlf(untrained, CITY, settings)
+    accuracy = float(report.record.about["validation_accuracy"])
+    said = "the model is no better than chance on the validation posts: do not use it" in report.record.notes
+    num_classes = len(latest_release(untrained, "demo").labels)
+    assert said == (accuracy <= 1 / num_classes)
+
+
+@pytest.mark.slow
+def test_the_best_preset_is_trained_kept_and_loaded_like_any_other(untrained):
+    build_train_mrlf(untrained, CITY, TRAINING.model_copy(update={"preset": "best", "max_epochs": 1}))
+    run = latest_run(untrained, "demo")
+    run.verify()
+    samples = city_samples(untrained, "demo", latest_release(untrained, "demo"), "vgg19_fixed_seed")
+    predictions = pq.read_table(run.folder / "predictions.parquet").to_pandas()
+    told = np.stack(predictions[predictions["split"] == "test"]["probabilities"])
+    assert np.allclose(load_model(run.folder).predict_proba(samples.splits["test"]), told)
+
+
 @pytest.mark.fault("P10")
+@pytest.mark.fault("T1")
 def test_a_city_of_one_class_is_refused_in_words(store):
     release(store, num_pois=1)
     build_image_features(store, CITY, FEATURES)

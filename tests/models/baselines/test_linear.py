@@ -1,11 +1,11 @@
-"""The baselines, all through one factory: proper probabilities over all classes, and each learns its modality."""
+"""The baselines of the report: proper probabilities over all classes, and each learns its modality."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from models.baselines import BASELINES
+from models.baselines import BASELINES, LogisticBaseline
 from tests.models.synthetic import NUM_CLASSES, city
 
 TRAIN, TEST = city(400, seed=1), city(200, seed=2)
@@ -82,3 +82,28 @@ def test_the_same_samples_give_the_same_probabilities(name):
 def test_no_training_samples_are_refused():
     with pytest.raises(ValueError, match="train split is empty"):
         BASELINES["logistic_all"].fit(TRAIN.take([]), NUM_CLASSES)
+
+
+def test_characters_alone_leave_the_words_out():
+    """With the words of a post in another order, character n-grams within words tell the same."""
+    classifier = LogisticBaseline(has_characters=True).fit(TRAIN, NUM_CLASSES)
+    turned = dataclasses.replace(TEST, captions=[" ".join(caption.split()[::-1]) for caption in TEST.captions])
+    np.testing.assert_allclose(classifier.predict_proba(turned), classifier.predict_proba(TEST), atol=1e-9)
+    with_words = BASELINES["logistic_text"].fit(TRAIN, NUM_CLASSES)
+    assert np.abs(with_words.predict_proba(turned) - with_words.predict_proba(TEST)).max() > 1e-3
+
+
+@pytest.mark.parametrize("value", [0.0, 9.0])
+def test_what_stands_where_a_picture_is_missing_is_not_looked_at(value):
+    """Neither in training, where it would move the scales, nor when asked."""
+
+    def blanked(samples, value):
+        has_image_N = np.arange(len(samples)) % 3 > 0
+        image_ND = np.where(has_image_N[:, None], samples.image_ND, np.float32(value))
+        return dataclasses.replace(samples, image_ND=image_ND, has_image_N=has_image_N)
+
+    def asked(value):
+        classifier = BASELINES["logistic_all"].fit(blanked(TRAIN, value), NUM_CLASSES)
+        return classifier.predict_proba(blanked(TEST, value))
+
+    assert np.array_equal(asked(value), asked(-3.0))

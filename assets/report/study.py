@@ -1,0 +1,30 @@
+"""The paper's tables and figures on the data set of a city.
+
+Reads  the data set, image_features, study_features
+Writes reports/<city>: study.html, study.md, study.txt, study.json
+"""
+
+import dagster as dg
+
+from assets.config import run_config
+from assets.partitions import CITIES
+from assets.report.study_data import study_data
+from assets.resources import StoreResource
+from assets.results import Results, materialized, warning_checks
+from assets.stages import OWNERS, build, code_version
+from assets.training.image_features import image_features
+from pipeline.study.study import STAGE, StudySettings
+
+StudyConfig = run_config(StudySettings)
+
+
+@dg.asset(
+    deps=[study_data, image_features], partitions_def=CITIES, group_name="report",
+    kinds={"html", "pytorch", "scikitlearn"}, owners=OWNERS, pool="gpu", code_version=code_version(STAGE),
+    check_specs=warning_checks(STAGE, every_row="Every row of the study has figures."),
+)  # fmt: skip
+def study(context: dg.AssetExecutionContext, config: StudyConfig, store: StoreResource) -> Results:
+    """Table II, Table III, Fig. 2 to 4, leakage, splits, incomplete posts: means over seeds with intervals."""
+    report = build(STAGE, context.partition_key, store.open(), config)
+    warnings = {"every_row": not report.counts["rows_without_figures"]}
+    yield from materialized(report, num_rows=report.counts["rows"], checks={}, warnings=warnings)

@@ -1,0 +1,114 @@
+"""The commands of `mrlf` that use a trained model: `predict`, `serve` and `export`."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pipeline.cli_collect import CityArgument
+from pipeline.cli_errors import plain_errors
+from pipeline.store import Store
+
+Device = Literal["auto", "cpu", "cuda"]
+SERVE_EXTRA = "the server's packages are not installed: pip install 'mrlf-pipeline[serve]'"
+
+
+def predict(
+    city: CityArgument,
+    image: Annotated[Path | None, typer.Option(help="A picture: JPEG, PNG or WebP.")] = None,
+    caption: Annotated[str | None, typer.Option(help="The words, with their hashtags.")] = None,
+    top: Annotated[int, typer.Option(min=1, max=50, help="So many places.")] = 5,
+    coarse: Annotated[bool, typer.Option("--coarse", help="Only the kind of place, no spot on the map.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = "auto",
+) -> None:
+    """Tell where in a city a picture, a caption or both may be from, by the model that was trained last.
+
+    The picture is decoded in memory; nothing is stored or sent. It must not be used to find people.
+
+    Examples:
+
+        mrlf predict demo --image photo.jpg --caption "quiet evening at the museum #art"
+
+        mrlf predict demo --caption "fresh bread" --top 3
+
+        mrlf predict demo --image photo.jpg --coarse --json
+    """
+    with plain_errors():
+        from pipeline.predict.loading import load_predictor
+        from pipeline.predict.predictor import Wish
+        from pipeline.predict.wording import answer_lines
+
+        picture = image.read_bytes() if image is not None else None
+        predictor = load_predictor(Store.open(), city, device=device)
+        question = predictor.read(picture, caption)
+        [answer] = predictor.answer([question], [Wish(top=top, coarse=coarse, why=not coarse)])
+        typer.echo(answer.model_dump_json(indent=1) if as_json else "\n".join(answer_lines(answer)))
+
+
+def serve(
+    city: CityArgument,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
+    coarse: Annotated[
+        bool, typer.Option("--coarse", help="Tell nobody more than the kind of place, whatever they ask for.")
+    ] = False,
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = "auto",
+) -> None:
+    """Serve a city's last trained model: a page to drop a photo on, and /predict, /models, /health as an API.
+
+    Requests live in memory: no picture, caption or answer is stored or logged. The server has no passwords and no
+    encryption, so it listens to this machine only, unless another --host is named.
+
+    Examples:
+
+        mrlf serve demo
+
+        mrlf serve demo --port 9000 --coarse
+
+        curl -F image=@photo.jpg -F caption="by the river #sunset" http://127.0.0.1:8000/predict
+    """
+    with plain_errors():
+        try:
+            from pipeline.serve.app import create_app
+            from pipeline.serve.limits import Limits
+            from pipeline.serve.run import LOCAL_HOSTS, listen, make_server
+        except ModuleNotFoundError as error:
+            raise ValueError(f"{SERVE_EXTRA} ({error.name} is missing)") from error
+        from pipeline.predict.loading import load_predictor
+
+        if host not in LOCAL_HOSTS:
+            typer.echo(
+                f"warning: everyone who reaches {host}:{port} can ask: there is no password and no encryption. Put a "
+                "proxy in front that has both, and consider --coarse",
+                err=True,
+            )
+        limits = Limits()
+        app = create_app(load_predictor(Store.open(), city, device=device), limits=limits, coarse=coarse)
+        with listen(host, port) as listening, suppress(KeyboardInterrupt):
+            name = f"[{host}]" if ":" in host else host
+            typer.echo(f"serving {city} on http://{name}:{listening.getsockname()[1]} (Ctrl-C ends it)", err=True)
+            make_server(app, limits).run(sockets=[listening])
+
+
+def export(
+    city: CityArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="A folder to make.")],
+    export_format: Annotated[
+        Literal["onnx", "safetensors"], typer.Option("--format", help="onnx runs without torch and without this code.")
+    ] = "onnx",
+) -> None:
+    """Write a city's last trained model with its labels and preprocessing, to be used elsewhere.
+
+    Examples:
+
+        mrlf export demo --format onnx -o demo-onnx
+
+        mrlf export demo --format safetensors -o demo-model
+    """
+    with plain_errors():
+        from pipeline.predict.export import export_model
+
+        for name, num_bytes in export_model(Store.open(), city, output, export_format).items():
+            typer.echo(f"{output / name}  {num_bytes:,} bytes")

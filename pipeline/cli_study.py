@@ -1,0 +1,52 @@
+"""The command `mrlf study`: the paper's tables and figures on a city's data set."""
+
+from typing import Annotated
+
+import typer
+
+from pipeline.cities import load_city
+from pipeline.cli_collect import CityArgument
+from pipeline.cli_errors import plain_errors
+from pipeline.store import Store
+from pipeline.study.plan import SECTIONS
+from pipeline.study.settings import StudySettings
+from pipeline.study.study import build_study
+from pipeline.study.study_render import PAGE_NAME, TEXT_NAME
+
+
+def study(
+    city: CityArgument,
+    only: Annotated[
+        list[str] | None, typer.Option(help=f"Compute this section alone; may be given again: {', '.join(SECTIONS)}.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of every row; a study has at least three.")] = None,
+    max_epochs: Annotated[int | None, typer.Option(min=1, help="For a trial: epochs of each network at most.")] = None,
+    fine_tuned: Annotated[
+        bool | None,
+        typer.Option("--fine-tuned/--no-fine-tuned", help="Image networks trained on pixels; by default with a GPU."),
+    ] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="Cells side by side; by default one a core.")] = None,
+) -> None:
+    """The paper's Table II, Table III and Figures 2 to 4 on a city's data set, and what the paper leaves out: label
+    words masked, three ways to split, incomplete posts.
+
+    It goes on where it was stopped. The tables are printed, and written to study.html, .md, .txt and .json beside
+    the city's report. What needs the original pictures (Table III, incomplete posts) is computed once and kept; run it
+    before they are deleted.
+
+    Examples:
+
+        mrlf study demo
+
+        mrlf study demo --only table2 --only fig3
+
+        mrlf study melbourne --seeds 5 --fine-tuned
+    """
+    tuned = None if fine_tuned is None else ("always" if fine_tuned else "never")
+    given = {"num_seeds": seeds, "max_epochs": max_epochs, "fine_tuned": tuned, "num_processes": processes}
+    with plain_errors():
+        store, known = Store.open(), load_city(city)
+        settings = known.settings("study", StudySettings, given)
+        build_study(store, known, settings, only=only or ())
+        typer.echo((store.report_folder(city) / TEXT_NAME).read_text())
+        typer.echo(str(store.report_folder(city) / PAGE_NAME))

@@ -1,0 +1,167 @@
+"""A predictor from what a city's last training left: model, labels and picture network, proved to belong together.
+
+Reads  models/mrlf/<city>/<run>, datasets/<city>/<version>, blobs/clean, weights/
+Law (fault N4): refused before the first question: an unknown city, a city without a model, a file that is not what its
+manifest tells, labels that are not the data set's, a picture network of other weights than the model learnt from,
+and answers to known posts that are not the ones stored beside the model (another size of pictures, another cleaning
+of captions, another version of a library).
+"""
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from pipeline.cities import City, load_city
+from pipeline.predict.answer import Places
+from pipeline.predict.predictor import ModelFacts, Predictor
+from pipeline.release.read import READ_ALWAYS
+from pipeline.stage import StageError
+from pipeline.store import Store
+from pipeline.store.folders import Manifest
+from pipeline.training.image_features import ImageFeaturesSettings, called, features_weights, make_backbone
+from pipeline.training.train_mrlf import latest_run
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pipeline.weights import Builtin, WeightsFile
+
+NUM_KNOWN_POSTS = 8
+MAX_DIFFERENCE = 0.05
+"""of a probability: bf16 on another processor stays below it, another size of pictures does not"""
+
+log = logging.getLogger("mrlf")
+
+
+def load_predictor(store: Store, city_key: str, *, device: str = "auto") -> Predictor:
+    """The predictor of a city's last trained model; `device` is auto, cpu or cuda.
+
+    Raises:
+        ValueError: there is no such city or model, or its parts are of different versions.
+    """
+    from models.calibration import fit_temperature
+    from models.trained import load_model
+
+    city = load_city(city_key)
+    run = latest_run(store, city.key)
+    model = load_model(run.folder)
+    release, posts = _release(store, city.key, run)
+    labels = _labels(run, release, model.num_classes)
+    backbone = make_backbone(*picture_network(store, city, run, device))
+    told = _told_validation(run, model.num_classes)
+    predictor = Predictor(
+        model, backbone, Places(labels), _facts(city, run),
+        temperature=fit_temperature(np.stack(told["probabilities"]), np.array(told["label"])),
+        known_hashtags=frozenset(tag for tags in posts["hashtags"].to_pylist() for tag in tags),
+    )  # fmt: skip
+    _check_known_posts(store, predictor, posts, told)
+    return predictor
+
+
+def _release(store: Store, city: str, run: Manifest) -> "tuple[Manifest, pa.Table]":
+    """The data set that the model learnt from, which need not be the latest, and its posts."""
+    version = run.about["release"]
+    release = store.manifest(store.dataset_folder(city, version))
+    if run.about["city"] != city or release is None:
+        raise StageError(
+            f"the model of {city} learnt from data set {version} of {run.about['city']}, which is not here: it was "
+            f"withdrawn or moved. Train again: `mrlf run {city} --to train_mrlf`"
+        )
+    release.verify(READ_ALWAYS)
+    columns = ["post_key", "caption", "hashtags", "clean_digest"]
+    return release, pq.read_table(release.folder / "posts.parquet", columns=columns)
+
+
+def _labels(run: Manifest, release: Manifest, num_classes: int) -> list[dict[str, Any]]:
+    """The model's classes, in the order of its outputs."""
+    labels: list[dict[str, Any]] = json.loads((run.folder / "labels.json").read_text())
+    if labels != json.loads((release.folder / "labels.json").read_text()):
+        raise StageError(
+            f"the labels beside the model {run.folder} are not those of its data set {release.folder}: "
+            "they are of different versions; train again"
+        )
+    if [label["label"] for label in labels] != list(range(num_classes)):
+        raise StageError(
+            f"the model in {run.folder} tells {num_classes} classes apart and its labels.json lists {len(labels)}: "
+            "they are of different versions; train again"
+        )
+    return labels
+
+
+def picture_network(
+    store: Store, city: City, run: Manifest, device: str = "auto"
+) -> "tuple[ImageFeaturesSettings, WeightsFile | Builtin]":
+    """How the pictures that the model learnt from were looked at.
+
+    Raises:
+        StageError: it is another network now, or its weights are not here.
+    """
+    from models.fixed_seed import fixed_seed_name
+
+    settings = city.settings("image_features", ImageFeaturesSettings, {"device": device})
+    learnt = run.about["backbone"], run.about["backbone_weights_sha256"]
+    if settings.weights == "auto":  # what it stood for at training, and no other in its place
+        is_drawn = learnt[0] == fixed_seed_name(settings.backbone)
+        settings = settings.model_copy(update={"weights": "builtin" if is_drawn else "require"})
+    weights = features_weights(store, settings)
+    name, sha256 = called(weights, settings.backbone)
+    if (name, sha256) != learnt:
+        raise StageError(
+            f"the model of {city.key} learnt from pictures as {learnt[0]} ({learnt[1][:12]}) sees them, and what is "
+            f"here now is {name} ({sha256[:12]}): bring those weights back (`mrlf weights list`), or build "
+            f"image_features and train_mrlf again: `mrlf run {city.key}`"
+        )
+    return settings, weights
+
+
+def _told_validation(run: Manifest, num_classes: int) -> dict[str, list[Any]]:
+    """What the model told of the validation posts when it was trained."""
+    columns = ["post_key", "label", "probabilities"]
+    told = pq.read_table(run.folder / "predictions.parquet", columns=columns, filters=[("split", "=", "validation")])
+    rows: dict[str, list[Any]] = told.to_pydict()
+    if not rows["label"] or len(rows["probabilities"][0]) != num_classes:
+        raise StageError(f"predictions.parquet in {run.folder} is not of this model: train again")
+    return rows
+
+
+def _check_known_posts(store: Store, predictor: Predictor, posts: "pa.Table", told: dict[str, list[Any]]) -> None:
+    """Ask about posts whose answer is known from training, the whole way from their bytes."""
+    known = {post["post_key"]: post for post in posts.to_pylist()}
+    rows = [row for row, key in enumerate(told["post_key"]) if _has_picture(store, known.get(key))][:NUM_KNOWN_POSTS]
+    if not rows:
+        log.warning("No picture of a validation post is here: that the model answers as in training is not proved.")
+        return
+    asked = [known[told["post_key"][row]] for row in rows]
+    questions = [
+        predictor.read(store.blobs.get("clean", post["clean_digest"]), _as_written(post)) for post in asked
+    ]  # fmt: skip
+    now = predictor.model.predict_proba(predictor.samples(questions))
+    difference = float(np.abs(now - np.stack([told["probabilities"][row] for row in rows])).max())
+    if difference > MAX_DIFFERENCE:
+        raise StageError(
+            f"asked about {len(rows)} posts it was validated on, the model answers otherwise than when it was trained "
+            f"(a probability differs by {difference:.2f}): the settings of image_features in cities.yaml, or the code "
+            f"that reads pictures and captions, are not those of training. Run `mrlf run {predictor.facts.city}`"
+        )
+
+
+def _has_picture(store: Store, post: dict[str, Any] | None) -> bool:
+    return post is not None and store.blobs.path("clean", post["clean_digest"]).is_file()
+
+
+def _as_written(post: dict[str, Any]) -> str:
+    """A caption of which curation makes this post's caption and hashtags again."""
+    return " ".join([post["caption"], *(f"#{tag}" for tag in post["hashtags"])])
+
+
+def _facts(city: City, run: Manifest) -> ModelFacts:
+    test = run.about["scores"]["test"]
+    return ModelFacts(
+        city=city.key, city_name=city.name, model=run.about["model"], run=run.about["run"],
+        release=run.about["release"], is_synthetic=run.about["is_synthetic"], backbone=run.about["backbone"],
+        backbone_weights_sha256=run.about["backbone_weights_sha256"], test_accuracy=test["accuracy"],
+        mean_error_km=test["mean_error_km"],
+    )  # fmt: skip

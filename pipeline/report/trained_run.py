@@ -1,0 +1,83 @@
+"""A finished run of `train_mrlf`: its manifest, what it told of the posts, its epochs and its model."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from pipeline.report.content import Epoch, Fact
+from pipeline.report.wording import plain
+from pipeline.stage import StageError
+from pipeline.store.folders import Manifest
+
+if TYPE_CHECKING:
+    from models.samples import Samples
+    from models.trained import TrainedModel
+
+MAX_APART = 0.05
+"""Between the run's probabilities and those of its stored model; what a GPU rounds differently stays below."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedRun:
+    """A run's manifest and what it told of the posts."""
+
+    manifest: Manifest
+    predictions: pd.DataFrame
+    epochs: list[Epoch]
+
+    @classmethod
+    def read(cls, manifest: Manifest) -> "TrainedRun":
+        """The files of a run, verified."""
+        manifest.verify()
+        history = pq.read_table(manifest.folder / "history.parquet").to_pylist()
+        names = Epoch.__dataclass_fields__
+        return cls(
+            manifest=manifest,
+            predictions=pq.read_table(manifest.folder / "predictions.parquet").to_pandas(),
+            epochs=[Epoch(**{name: row[name] for name in names}) for row in history],
+        )
+
+    @property
+    def run(self) -> str:
+        """The name of its folder."""
+        return self.manifest.folder.name
+
+    @property
+    def preset(self) -> str:
+        """The preset of its settings."""
+        return str(self.manifest.about["settings"]["preset"])
+
+    def model(self, samples: "Samples", proba: "np.ndarray[Any, Any]") -> "TrainedModel":
+        """The trained model, once it gives the probabilities that the run told of these samples.
+
+        Raises:
+            StageError: it gives others, so its files are not of the run that was measured.
+        """
+        from models.trained import load_model
+
+        model = load_model(self.manifest.folder)
+        apart = float(np.abs(model.predict_proba(samples) - proba).max())
+        if apart > MAX_APART:
+            raise StageError(
+                f"the model stored in run {self.run} gives other probabilities than the run told (up to {apart:.3f} "
+                "apart): train it again with the stage train_mrlf, then run evaluate_mrlf"
+            )
+        return model
+
+    def weights_digests(self) -> str:
+        """The digests of the files that hold the weights."""
+        files = self.manifest.files
+        return ", ".join(files[name]["sha256"] for name in sorted(files) if name.endswith(".safetensors"))
+
+
+def settings_of(model: "TrainedModel") -> list[Fact]:
+    """Every setting of the network and its training, as they were in effect."""
+    return [
+        Fact(name=name, value=plain(str(value)))
+        for config in (model.model_config, model.train_config)
+        for name, value in sorted(dataclasses.asdict(config).items())
+    ]

@@ -1,0 +1,1 @@
+"""Serving a predictor over HTTP: an answer per request, nothing stored, nothing asked of anyone else."""

@@ -1,0 +1,149 @@
+"""The server's routes: /predict, /models, /health, the page at /, and /openapi.json.
+
+Law (PRIVACY.md, feature 14; faults N1 to N3, N5): a request lives in memory and is gone with its answer; what cannot
+be answered is a typed refusal; no more is taken in than `Limits` say. FastAPI's own pages of documentation are off:
+they load scripts from elsewhere.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import ClientDisconnect
+
+from pipeline.predict.answer import Answer, CoarseAnswer
+from pipeline.predict.predictor import Predictor, Wish
+from pipeline.predict.question import Question, RefusedQuestion
+from pipeline.serve.batching import Batcher, Told
+from pipeline.serve.body import AnswerBeforeTheEnd, read_body
+from pipeline.serve.documentation import DESCRIPTION, HEALTH_ANSWERS, MODEL_ANSWERS, PREDICT_ANSWERS, PREDICT_BODY
+from pipeline.serve.envelope import Envelope
+from pipeline.serve.form import Asked, read_form
+from pipeline.serve.limits import Limits
+from pipeline.serve.models import Health, Models, models_of
+from pipeline.serve.page import render_page
+from pipeline.serve.refusals import STATUS_OF_REASON, Refusal
+
+NO_ROOM = "as many requests as there is room for are in work: ask again in a second"
+
+
+class Service:
+    """The predictor with its threads, and how many requests are in work."""
+
+    def __init__(self, predictor: Predictor, limits: Limits, *, coarse: bool) -> None:
+        self.predictor, self.limits, self.coarse = predictor, limits, coarse
+        self.batcher = Batcher(predictor, limits.max_batch)
+        self.decoders = ThreadPoolExecutor(limits.decoding_threads, thread_name_prefix="decoding")
+        self.num_in_work = 0
+
+    async def predict(self, request: Request) -> Told:
+        """The answer to a request.
+
+        Raises:
+            Refusal: there is no room for it, or it cannot be answered.
+        """
+        if self.num_in_work >= self.limits.max_in_work:
+            raise Refusal("too_many_requests", NO_ROOM, is_unread=True)
+        self.num_in_work += 1
+        try:
+            body = await read_body(request, self.limits)
+            asked = read_form(request.headers.get("content-type", ""), body, self.limits)
+            del body
+            async with asyncio.timeout(self.limits.answer_timeout_s):
+                return await self._answer(asked)
+        except TimeoutError:
+            raise Refusal("too_busy", "no answer could be computed in time: ask again later") from None
+        finally:
+            self.num_in_work -= 1
+
+    async def _answer(self, asked: Asked) -> Told:
+        wish = Wish(coarse=True) if self.coarse else asked.wish
+        loop = asyncio.get_running_loop()
+        read = partial(self._read, asked.picture, asked.caption)
+        question = await loop.run_in_executor(self.decoders, read)
+        return await self.batcher.answer(question, wish)
+
+    def _read(self, picture: bytes | None, caption: object) -> Question:
+        try:
+            return self.predictor.read(picture, caption)
+        except RefusedQuestion as refused:
+            status = STATUS_OF_REASON.get(refused.reason, 422)
+            raise Refusal(refused.reason, str(refused), status=status) from None
+
+
+def create_app(predictor: Predictor, *, limits: Limits | None = None, coarse: bool = False) -> FastAPI:
+    """The application; `coarse`: of every answer only the kind of place, and no place in the list of models."""
+    service = Service(predictor, limits or Limits(), coarse=coarse)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.batcher.start()
+        yield
+        await service.batcher.stop()
+        service.decoders.shutdown(cancel_futures=True)
+
+    app = FastAPI(
+        title="Where a post was made", version="1", description=DESCRIPTION, lifespan=lifespan, docs_url=None,
+        redoc_url=None,
+    )  # fmt: skip
+    _add_routes(app, service)
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(StarletteHTTPException, _http_error)
+    app.add_exception_handler(Exception, _internal)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_middleware(Envelope)
+    return app
+
+
+def _add_routes(app: FastAPI, service: Service) -> None:
+    @app.post(
+        "/predict", response_model=Answer | CoarseAnswer, responses=PREDICT_ANSWERS, openapi_extra=PREDICT_BODY,
+        summary="The places that a picture, its caption or both may show",
+    )  # fmt: skip
+    async def predict(request: Request) -> Response:
+        told = await service.predict(request)
+        return Response(told.model_dump_json(), media_type="application/json")
+
+    @app.get("/models", responses=MODEL_ANSWERS, summary="The model that answers, and the places it knows")
+    async def models() -> Models:
+        return models_of(service.predictor, coarse=service.coarse)
+
+    @app.get("/health", responses=HEALTH_ANSWERS, summary="Whether there is room for a question now")
+    async def health() -> Health:
+        return Health(
+            status="ok" if service.num_in_work < service.limits.max_in_work else "busy",
+            in_work=service.num_in_work, max_in_work=service.limits.max_in_work,
+        )  # fmt: skip
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> HTMLResponse:
+        html, policy = render_page(service.predictor.facts, coarse=service.coarse, limits=service.limits)
+        return HTMLResponse(html, headers={"content-security-policy": policy})
+
+
+async def _refused(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refusal)
+    headers = {"retry-after": "1"} if error.status in (429, 503) else {}
+    kind = AnswerBeforeTheEnd if error.is_unread else JSONResponse
+    return kind(error.body().model_dump(), error.status, headers)
+
+
+async def _http_error(_: Request, error: Exception) -> JSONResponse:
+    """No such page, or not this way: told without repeating what was asked for."""
+    assert isinstance(error, HTTPException | StarletteHTTPException)
+    word = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+    told = "there are POST /predict, GET /models, GET /health, GET /openapi.json and the page at /"
+    return JSONResponse({"error": word, "message": told}, error.status_code, error.headers)
+
+
+async def _internal(_: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"error": "internal", "message": "the server failed: its log says where"}, 500)
+
+
+async def _gone(_: Request, error: Exception) -> Response:
+    return Response(status_code=400)  # for nobody

@@ -1,0 +1,41 @@
+"""The page at /: one HTML file that loads nothing, with a policy that would not let it.
+
+Its script and style carry a nonce that is drawn anew for each answer, so that nothing else could run in it.
+"""
+
+import secrets
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.predict.answer import NOTICE
+from pipeline.predict.predictor import ModelFacts
+from pipeline.serve.limits import Limits
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+POLICY = (
+    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def render_page(facts: ModelFacts, *, coarse: bool, limits: Limits) -> tuple[str, str]:
+    """The page and its Content-Security-Policy."""
+    nonce = secrets.token_urlsafe(16)
+    page = _template().render(
+        nonce=nonce, facts=facts, coarse=coarse, notice=NOTICE, max_body_bytes=limits.max_body_bytes
+    )  # fmt: skip
+    return page, POLICY.format(nonce=nonce)
+
+
+@lru_cache(maxsize=1)
+def _template() -> "Template":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template("page.html.j2")

@@ -1,0 +1,172 @@
+"""Many cells side by side: a process each for a few at a time, the longest first.
+
+Law: a cell that cannot be computed is told with its reason and the others go on; what is done when a run is broken
+stays done. A worker process that is killed takes no other cell with it, and none outlives the run.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from multiprocessing.connection import wait as wait_for
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pipeline.cities import City
+from pipeline.store import Store
+from pipeline.study.cells import Cell
+from pipeline.study.work import Machine, Workshop
+
+log = logging.getLogger("mrlf")
+
+MAX_PROCESSES = 8
+KILLED = "its process was killed, most often for want of memory: run the study again with fewer processes"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+_make_workshop: Callable[[], Workshop] | None = None
+"""In a worker: reads its data when it is first asked, and once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A cell to compute: its digest and the seconds it should take, by which the longest come first."""
+
+    cell: Cell
+    digest: str
+    seconds: float
+
+
+def run_jobs(store: Store, city: City, jobs: Sequence[Job], machine: Machine, num_processes: int) -> dict[str, str]:
+    """Compute the cells; digest -> reason of those that could not be."""
+    if not jobs:
+        return {}
+    with tqdm(total=len(jobs), desc=f"{city.key} study", unit="cell", disable=None) as bar:
+        run = _Run(city.key, jobs, min(num_processes, len(jobs)), bar)
+        while run.waiting:
+            try:
+                with _threads(machine), _pool(store, city, machine, run.num_processes) as pool:
+                    run.all_in(pool)
+            except BrokenProcessPool:
+                run.give_up_running()
+    return run.failed
+
+
+class _Run:
+    """The cells that wait, those at work, and why some failed. At most one cell waits in each process."""
+
+    def __init__(self, city: str, jobs: Sequence[Job], num_processes: int, bar: "tqdm[Any]") -> None:
+        self.waiting = sorted(jobs, key=lambda job: (-job.seconds, job.digest))
+        self.failed: dict[str, str] = {}
+        self.num_processes = num_processes
+        self._city, self._bar, self._clock = city, bar, _Clock(jobs, num_processes)
+        self._running: dict[Future[str | float], Job] = {}
+
+    def all_in(self, pool: ProcessPoolExecutor) -> None:
+        """Compute what waits. Raises BrokenProcessPool where a process ended by itself."""
+        while self.waiting or self._running:
+            while self.waiting and len(self._running) < self.num_processes:
+                job = self.waiting[0]
+                self._running[pool.submit(_compute, job.cell, job.digest)] = job
+                self.waiting.pop(0)
+            for done in wait(self._running, return_when=FIRST_COMPLETED).done:
+                told = done.result()
+                self._tell(self._running.pop(done), told)
+
+    def give_up_running(self) -> None:
+        """What was at work when a process ended by itself is lost."""
+        for job in self._running.values():
+            self._tell(job, KILLED)
+        self._running.clear()
+
+    def _tell(self, job: Job, told: str | float) -> None:
+        """Note and log a cell that is done: the seconds it took, or why it could not be computed."""
+        self._bar.update()
+        if isinstance(told, str):
+            self.failed[job.digest] = told
+            log.warning("%s study: %s: %s (%s)", self._city, job.cell.told(), told, self._clock.done(job, 0.0))
+        else:
+            how_far = self._clock.done(job, told)
+            log.info("%s study: %s: %.1f s (%s)", self._city, job.cell.told(), told, how_far)
+
+
+def default_processes(device: str) -> int:
+    """As many as the processor has cores, up to a limit; one where a GPU does the work."""
+    return 1 if device.startswith("cuda") else max(1, min(MAX_PROCESSES, len(os.sched_getaffinity(0))))
+
+
+class _Clock:
+    """How long the rest will take, learnt from what the cells so far took."""
+
+    def __init__(self, jobs: Sequence[Job], num_processes: int) -> None:
+        self._num_processes, self._total = num_processes, len(jobs)
+        self._expected = {job.digest: job.seconds for job in jobs}
+        self._of_done = self._taken = 0.0
+
+    def done(self, job: Job, seconds: float) -> str:
+        """Note a cell that is done: how far the run is, in words."""
+        expected = self._expected.pop(job.digest)
+        if seconds:  # a cell that failed tells nothing of the pace
+            self._of_done, self._taken = self._of_done + expected, self._taken + seconds
+        pace = self._taken / self._of_done if self._of_done else 1.0
+        minutes = pace * sum(self._expected.values()) / self._num_processes / 60
+        number = self._total - len(self._expected)
+        return (
+            f"cell {number} of {self._total}, {'done' if number == self._total else f'about {minutes:.1f} min left'}"
+        )
+
+
+@contextmanager
+def _threads(machine: Machine) -> Iterator[None]:
+    """Processes that are started inside have so many threads: their libraries read it when they are loaded."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    if machine.num_threads is not None:
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(machine.num_threads)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _pool(store: Store, city: City, machine: Machine, num_processes: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        num_processes, mp_context=multiprocessing.get_context("spawn"), initializer=_begin,
+        initargs=(store.root, city.model_dump(), machine),
+    )  # fmt: skip
+
+
+def _begin(root: Path, city: Mapping[str, object], machine: Machine) -> None:
+    """Make this process ready: where its data is, and its end when the run's own process is gone."""
+    global _make_workshop
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches all; the run's own process says the words
+    logging.getLogger("mrlf").setLevel(logging.WARNING)
+    _make_workshop = cache(partial(Workshop, Store(root), City.model_validate(city), machine))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker has a parent"
+    wait_for([parent.sentinel])
+    os._exit(1)
+
+
+def _compute(cell: Cell, digest: str) -> str | float:
+    """The seconds it took, or why it could not be computed."""
+    assert _make_workshop is not None, "a worker begins before it computes"
+    try:
+        return _make_workshop().compute(cell, digest)
+    except (ValueError, OSError, RuntimeError, ArithmeticError, MemoryError) as error:
+        log.debug("%s", error, exc_info=True)
+        return str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {error}"

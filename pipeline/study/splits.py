@@ -1,0 +1,44 @@
+"""Three ways to split a city's posts; the paper does not tell which one it took.
+
+random: posts are drawn one by one, so the posts of one user and copies of one picture are on both sides.
+user:   as the release does it: no user and no picture on two sides.
+time:   the oldest 80 % train, the next 10 % validate, the newest 10 % test.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+
+from pipeline.release.split import linked_groups, split_posts
+from pipeline.study.posts import StudyPost
+
+SplitKind = Literal["random", "time", "user"]
+SPLIT_KINDS: tuple[SplitKind, ...] = get_args(SplitKind)
+
+
+def split_of(posts: Sequence[StudyPost], kind: SplitKind, seed: int) -> list[str]:
+    """The split of each post: `train`, `validation` or `test`.
+
+    Raises:
+        SplitError: there are too few independent posts.
+    """
+    labels = [post.label for post in posts]
+    if kind == "time":
+        return _by_time(posts)
+    if kind == "random":
+        return split_posts(labels, np.arange(len(posts), dtype=np.int64), seed=seed)
+    groups = linked_groups([post.user_key for post in posts], [list(post.image_digests) for post in posts])
+    return split_posts(labels, groups, seed=seed)
+
+
+def _by_time(posts: Sequence[StudyPost]) -> list[str]:
+    """Days, not hours: what was taken on one day is told apart by key alone."""
+    order = sorted(range(len(posts)), key=lambda row: (posts[row].taken_utc.date(), posts[row].post_key))
+    splits = ["train"] * len(posts)
+    num_held_out = max(1, len(posts) // 10)
+    for row in order[-2 * num_held_out : -num_held_out]:
+        splits[row] = "validation"
+    for row in order[-num_held_out:]:
+        splits[row] = "test"
+    return splits

@@ -1,0 +1,223 @@
+"""Stage `study`: the paper's tables and figures on a city's data set, and what the paper leaves out.
+
+Reads  the release, image_features, study_features; study/<city>/cells/
+Writes study/<city>/cells/<digest>/; reports/<city>/: study.html (loads nothing), study.md with its figures, study.txt,
+       study.json last
+Law: a cell is computed once; a broken study goes on where it stopped, a changed setting computes its own rows anew.
+What cannot be computed is a row with its reason.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+from pipeline.cities import City
+from pipeline.curate.curated_posts import CuratedPostsSettings
+from pipeline.release.read import latest_release
+from pipeline.stage import Outcome, StageError, StageReport, run_stage
+from pipeline.store import Store
+from pipeline.store.blobs import write_atomically
+from pipeline.store.digests import bytes_digest, file_digest, json_digest
+from pipeline.study.cells import Cell, CellResult, read_cell
+from pipeline.study.content import Study
+from pipeline.study.costs import expected_seconds
+from pipeline.study.gather import Computed, section_of
+from pipeline.study.notes import section_notes, study_notes, versions
+from pipeline.study.plan import SECTIONS, cells_of, plan_study
+from pipeline.study.planned import PlannedSection
+from pipeline.study.running import Job, default_processes, run_jobs
+from pipeline.study.settings import StudySettings
+from pipeline.study.study_data import StudyDataSettings, build_study_data, look_of
+from pipeline.study.study_render import render
+from pipeline.study.variants import needs_study_data
+from pipeline.study.words import findings
+from pipeline.study.work import Machine, Workshop
+
+__all__ = ["CODE_VERSION", "STAGE", "StudySettings", "build_study"]
+
+STAGE = "study"
+CODE_VERSION = "1"
+NO_GPU = "not run: it learns from the pixels themselves, which takes a GPU and none is here; ask for it (--fine-tuned)"
+SWITCHED_OFF = "not run: fine_tuned is never in the settings of the study"
+
+log = logging.getLogger("mrlf")
+
+
+def build_study(
+    store: Store, city: City, settings: StudySettings, *, only: Iterable[str] = tuple(SECTIONS)
+) -> StageReport:
+    """Compute the cells of the sections `only` that are not there yet, and write the page of all sections.
+
+    Raises:
+        StageError: there is no release or no features, or there is no such section.
+    """
+    chosen = list(only) or list(SECTIONS)
+    unknown = sorted(set(chosen) - set(SECTIONS))
+    if unknown:
+        raise StageError(f"the study has no section {', '.join(unknown)}: take some of {', '.join(SECTIONS)}")
+    with store.lock(city.key, STAGE):
+        _check_features(store, city)
+        common = city.settings("curated_posts", CuratedPostsSettings).min_hashtag_count
+        sections = plan_study(settings, min_hashtag_count=common)
+        device = _device(settings.device)
+        wanted = cells_of(sections, chosen)
+        data_reason = _build_data(store, city, wanted)
+        machine = Machine(device=device, num_threads=None if device.startswith("cuda") else 1)
+        workshop = Workshop(store, city, machine)
+        cells = _Cells(workshop, settings, data_reason)
+        cells.compute(wanted, settings.num_processes or default_processes(device))
+        computed = cells.known(cells_of(sections, SECTIONS), wanted)
+        return _write(store, city, settings, workshop, sections, computed)
+
+
+def _check_features(store: Store, city: City) -> None:
+    """The release's features are by the network that the settings name."""
+    latest_release(store, city.key)
+    record, name = store.stage_record(city.key, "image_features"), look_of(store, city).name
+    if record is None or record.about["backbone"] != name:
+        raise StageError(
+            f"the pictures of {city.key} have no features by {name} yet: `mrlf run {city.key} --only image_features`"
+        )
+
+
+def _device(wish: str) -> str:
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if wish == "auto" else wish
+
+
+def _build_data(store: Store, city: City, wanted: list[Cell]) -> str:
+    """Build study_data where a cell needs it; why it could not be built, "" where it was or nothing needs it."""
+    if not any(map(_needs_data, wanted)):
+        return ""
+    try:
+        build_study_data(store, city, city.settings("study_data", StudyDataSettings))
+    except StageError as error:
+        log.warning("%s study: %s", city.key, error)
+        return str(error)
+    return ""
+
+
+def _needs_data(cell: Cell) -> bool:
+    from models.candidates import CANDIDATES
+
+    return needs_study_data(cell.variant, CANDIDATES[cell.candidate].backbone)
+
+
+class _Cells:
+    """The cells of a study: their digests, which of them stand, and why others do not."""
+
+    def __init__(self, workshop: Workshop, settings: StudySettings, data_reason: str) -> None:
+        self._workshop, self._settings, self._data_reason = workshop, settings, data_reason
+        self._digests: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}
+        self._failed: Mapping[str, str] = {}
+
+    def compute(self, wanted: list[Cell], num_processes: int) -> None:
+        """Compute the cells that do not stand yet."""
+        jobs: dict[str, Job] = {}
+        num_train = len(self._workshop.data.populations["release"])
+        for cell in wanted:
+            digest = self._digest(cell)
+            if digest is None or read_cell(self._workshop.folder(digest)) is not None:
+                continue
+            jobs[digest] = Job(cell=cell, digest=digest, seconds=expected_seconds(cell, num_train))
+        log.info(
+            "%s study: %d cells to compute, %d stand", self._workshop.city.key, len(jobs), len(wanted) - len(jobs)
+        )
+        self._failed = run_jobs(
+            self._workshop.store, self._workshop.city, list(jobs.values()), self._workshop.machine, num_processes
+        )
+
+    def known(self, cells: list[Cell], wanted: list[Cell]) -> Computed:
+        """What stands of all cells, and why the others of those that were asked for do not."""
+        results: dict[str, CellResult] = {}
+        for cell in cells:
+            digest = self._digest(cell)
+            found = read_cell(self._workshop.folder(digest)) if digest is not None else None
+            if found is not None:
+                results[cell.identity] = found
+            elif digest is not None and digest in self._failed:
+                self._reasons[cell.identity] = self._failed[digest]
+        asked = {cell.identity for cell in wanted}
+        reasons = {identity: reason for identity, reason in self._reasons.items() if identity in asked}
+        return Computed(
+            results=results, reasons=reasons, num_resamples=self._settings.num_resamples,
+            city=self._workshop.city.key,
+        )  # fmt: skip
+
+    def _digest(self, cell: Cell) -> str | None:
+        """The digest, None where a reason keeps the cell from being computed."""
+        if cell.identity not in self._digests and cell.identity not in self._reasons:
+            reason = self._hindrance(cell)
+            if not reason:
+                try:
+                    self._digests[cell.identity] = self._workshop.digest(cell)
+                except ValueError as error:
+                    reason = str(error)
+                    if self._data_reason and _needs_data(cell):
+                        reason = self._data_reason
+            if reason:
+                self._reasons[cell.identity] = reason
+        return self._digests.get(cell.identity)
+
+    def _hindrance(self, cell: Cell) -> str:
+        from models.candidates import CANDIDATES
+
+        if not CANDIDATES[cell.candidate].needs_pixels or self._settings.fine_tuned == "always":
+            return ""
+        if self._settings.fine_tuned == "never":
+            return SWITCHED_OFF
+        return "" if self._workshop.machine.device.startswith("cuda") else NO_GPU
+
+
+def _write(
+    store: Store, city: City, settings: StudySettings, workshop: Workshop, sections: list[PlannedSection],
+    computed: Computed,
+) -> StageReport:  # fmt: skip
+    """The page, unless this very page stands already."""
+    told = {key: bytes_digest(str(result.about["scores"]).encode()) for key, result in computed.results.items()}
+    inputs = {
+        "release": workshop.data.release.version, "cells": json_digest(told), "missing": json_digest(computed.reasons),
+    }  # fmt: skip
+    folder, record = store.report_folder(city.key), store.stage_record(city.key, STAGE)
+    if record is not None and not _is_untouched(folder, record.about):
+        store.forget_stage_record(city.key, STAGE)
+    return run_stage(
+        store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs,
+        work=partial(_work, folder, settings, workshop, sections, computed),
+    )  # fmt: skip
+
+
+def _is_untouched(folder: Path, about: Mapping[str, str]) -> bool:
+    files = {name.removeprefix("sha256/"): digest for name, digest in about.items() if name.startswith("sha256/")}
+    return bool(files) and all(
+        (folder / name).is_file() and file_digest(folder / name) == digest for name, digest in files.items()
+    )
+
+
+def _work(
+    folder: Path, settings: StudySettings, workshop: Workshop, sections: list[PlannedSection], computed: Computed
+) -> Outcome:
+    release = workshop.data.release
+    filled = [section_of(section, computed, section_notes(section.key, workshop.data)) for section in sections]
+    study = Study(
+        city=workshop.city.key, city_name=release.city_name, is_synthetic=release.is_synthetic,
+        num_seeds=settings.num_seeds, num_resamples=settings.num_resamples, num_posts=release.posts.num_rows,
+        num_users=len(set(release.posts["user_key"].to_pylist())), num_classes=len(release.labels),
+        findings=findings(filled, num_classes=len(release.labels)), notes=study_notes(settings, filled),
+        sections=filled, versions=versions(workshop),
+    )  # fmt: skip
+    files = render(study)
+    for left in folder.glob("study-*.png"):
+        if left.name not in files:
+            left.unlink()
+    for name, data in files.items():
+        write_atomically(folder / name, data)
+    rows = [row for section in filled for row in section.rows]
+    missing = sum(row.figures is None for row in rows)
+    return Outcome(
+        counts={"cells": len(computed.results), "rows": len(rows) - missing, "rows_without_figures": missing},
+        notes=study.findings, about={f"sha256/{name}": bytes_digest(data) for name, data in files.items()},
+    )  # fmt: skip

@@ -1,0 +1,171 @@
+"""Stage `study_data`: what a study needs beyond the release, computed while the originals are still there.
+
+Reads  the release, posts, images, drops, portrait_masks, clean_images, blobs/original, blobs/clean
+Writes study_features: of posts that the release left out, features of the clean picture and the share that people
+       fill; of all, features of the picture as it was taken; of the released pictures, features by other networks
+Law: a filled picture that only this stage made is never on disk, and of an unmasked one nothing but its vector is.
+     What is computed stays when the originals go; what is not is refused from then on, with the count of what is gone.
+"""
+
+import logging
+from functools import partial
+
+from pydantic import Field
+
+from pipeline.cities import City, Settings
+from pipeline.images.clean_images import CleanImagesSettings
+from pipeline.images.fillers import choose_filler, fill_recipe
+from pipeline.images.maskers import PortraitMasksSettings, choose_masker, masks_recipe
+from pipeline.release.read import Release, latest_release
+from pipeline.stage import Outcome, StageError, StageReport, count_values, run_stage, table_inputs
+from pipeline.store import Store
+from pipeline.store.digests import json_digest
+from pipeline.study.looking import TABLE, Look, Looking, LookingWorker
+from pipeline.study.picture_worker import PictureNetworks, StudyPictureWorker
+from pipeline.study.posts import StudyPost, study_posts
+from pipeline.study.study_pictures import first_shown, left_aside, released_originals
+from pipeline.training.image_features import ImageFeaturesSettings, features_weights
+
+STAGE = "study_data"
+CODE_VERSION = "1"
+BACKBONES = ("vgg16", "vgg19", "resnet50", "resnet101", "densenet121")
+INPUTS = (
+    ("posts", "posts"), ("images", "posts"), ("drops", "curated_posts"), ("drops", "portrait_masks"),
+    ("drops", "clean_images"), ("portrait_masks", "portrait_masks"), ("clean_images", "clean_images"),
+)  # fmt: skip
+
+log = logging.getLogger("mrlf")
+
+
+class StudyDataSettings(Settings):
+    """Which networks look at the pictures of a study; how they run is told by the stages of the city."""
+
+    backbones: list[str] = Field(
+        list(BACKBONES), description="Networks whose features of the released pictures are computed for Table II."
+    )
+
+
+def build_study_data(store: Store, city: City, settings: StudyDataSettings) -> StageReport:
+    """Compute the features that a study wants and that are not there yet.
+
+    Raises:
+        StageError: there is no release, or originals that are needed are gone; the message counts them.
+    """
+    unknown = sorted(set(settings.backbones) - set(BACKBONES))
+    if unknown:
+        raise StageError(f"study_data knows no backbone {', '.join(unknown)}: take some of {', '.join(BACKBONES)}")
+    with store.lock(city.key, STAGE):
+        release = latest_release(store, city.key)
+        networks = picture_networks(store, city)
+        others = other_looks(store, city, settings.backbones)
+        looks = {look.name: look.weights_sha256 for look in (networks.look, *others)}
+        return run_stage(
+            store, city, STAGE, code_version=CODE_VERSION, settings=settings, outputs=(TABLE,),
+            inputs={"dataset": release.version, **table_inputs(store, city.key, INPUTS)},
+            weights={
+                networks.masker.network: networks.masker.weights_sha256,
+                networks.filler.network: networks.filler.weights_sha256, **looks,
+            },
+            work=partial(_work, store, city.key, release, networks, others),
+        )  # fmt: skip
+
+
+def look_of(store: Store, city: City, backbone: str | None = None) -> Look:
+    """A network by the name of its backbone, by default the city's own, with the weights that are to be had.
+
+    Raises:
+        ValueError: they are required and missing, or damaged.
+    """
+    settings = city.settings("image_features", ImageFeaturesSettings)
+    if backbone is not None and backbone != settings.backbone:
+        settings = settings.model_copy(update={"backbone": backbone, "weights_file": None})
+    return Look(settings=settings, weights=features_weights(store, settings))
+
+
+def picture_networks(store: Store, city: City) -> PictureNetworks:
+    """The networks of the city's own picture stages."""
+    masks = city.settings("portrait_masks", PortraitMasksSettings)
+    clean = city.settings("clean_images", CleanImagesSettings)
+    return PictureNetworks(
+        masks=masks, masker=choose_masker(store, masks), clean=clean, filler=choose_filler(store, clean),
+        look=look_of(store, city),
+    )  # fmt: skip
+
+
+def other_looks(store: Store, city: City, backbones: list[str]) -> list[Look]:
+    """The other backbones whose weights are to be had; one that is missing is said aloud."""
+    own = city.settings("image_features", ImageFeaturesSettings)
+    looks = []
+    for backbone in sorted(set(backbones) - {own.backbone}):
+        try:
+            looks.append(look_of(store, city, backbone))
+        except ValueError as error:
+            log.warning("%s %s: no features of %s: %s", city.key, STAGE, backbone, error)
+    return looks
+
+
+def _work(store: Store, city: str, release: Release, networks: PictureNetworks, others: list[Look]) -> Outcome:
+    posts = study_posts(store, city, release).posts
+    left = left_aside(posts)
+    counts = {
+        "posts": len(posts), "posts_of_the_release": sum(post.is_complete for post in posts),
+        "pictures_left_aside": len(left),
+    }  # fmt: skip
+    for look in others:  # of clean pictures, which stay
+        looking = _of_released(store, city, release, posts, look)
+        counts[f"new/clean/{look.name}"] = _run(store, city, [looking])
+    filling = _of_left_aside(city, networks, left)
+    first = [digest for post in posts for digest in post.image_digests[:1]]
+    counts["new/clean"] = _run(store, city, [filling, _as_taken(city, networks.look, first)], only=filling)
+    shown = first_shown(store, city, posts, networks.clean.max_portrait_ratio)
+    taken = _as_taken(city, networks.look, [*first, *shown])
+    counts["new/original"] = _run(store, city, [taken])
+    outcomes = [*filling.outcomes(store, city), *taken.outcomes(store, city)]
+    counts |= {"pictures": len(filling.digests) + len(taken.digests), **count_values("pictures", outcomes)}
+    looks = [networks.look, *others]
+    return Outcome(counts=counts, about={"backbones": ", ".join(look.name for look in looks)})
+
+
+def _run(store: Store, city: str, lookings: list[Looking], only: Looking | None = None) -> int:
+    """Run `only`, or all; refuse before any of it where pictures of one of them are gone."""
+    gone = set[str]().union(*(looking.gone(store, city) for looking in lookings))
+    if gone:
+        wanted = {digest for looking in lookings for digest in looking.digests}
+        raise StageError(
+            f"{len(gone):,} of {len(wanted):,} {lookings[0].kind} pictures that the study of {city} needs are gone "
+            "from the store, and no features of them were kept: its rows on unmasked pictures and on incomplete posts "
+            "cannot be computed any more. Collect these pictures again; next time build study_data before the "
+            "originals are deleted"
+        )
+    return sum(looking.run(store, city) for looking in lookings if only is None or looking is only)
+
+
+def _of_left_aside(city: str, networks: PictureNetworks, digests: list[str]) -> Looking:
+    """Mask, fill and look at the pictures of posts that the picture stages left aside."""
+    recipe = json_digest([
+        STAGE, CODE_VERSION, "left aside", networks.look.told(), masks_recipe(networks.masks, networks.masker),
+        fill_recipe(networks.clean, networks.filler),
+    ])  # fmt: skip
+    return Looking(
+        look=networks.look, picture="clean", kind="original", digests=digests, recipe=recipe,
+        make_worker=partial(StudyPictureWorker, networks, recipe), title=f"{city} pictures outside the release",
+    )  # fmt: skip
+
+
+def _as_taken(city: str, look: Look, digests: list[str]) -> Looking:
+    """Look at pictures as they were taken."""
+    recipe = json_digest([STAGE, CODE_VERSION, "original", look.told()])
+    return Looking(
+        look=look, picture="original", kind="original", digests=sorted(set(digests)), recipe=recipe,
+        make_worker=partial(LookingWorker, look, "original", recipe), title=f"{city} unmasked pictures",
+    )  # fmt: skip
+
+
+def _of_released(store: Store, city: str, release: Release, posts: list[StudyPost], look: Look) -> Looking:
+    """Look at the released pictures with another network than the city's own."""
+    recipe = json_digest([STAGE, CODE_VERSION, "released", look.told()])
+    blobs = released_originals(store, city, release, posts)
+    return Looking(
+        look=look, picture="clean", kind="clean", digests=sorted(blobs), recipe=recipe, blobs=blobs,
+        make_worker=partial(LookingWorker, look, "clean", recipe), title=f"{city} released pictures, {look.name}",
+    )  # fmt: skip

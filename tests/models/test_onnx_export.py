@@ -1,0 +1,125 @@
+"""ONNX: the file answers as the network does, for any number and length of posts, and holds what a reader needs."""
+
+import dataclasses
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from models.batches import make_batch
+from models.encoding import encode_text
+from models.fitted import Fitted
+from models.onnx_export import INPUTS, METADATA, export_onnx
+from models.samples import Samples
+from tests.models.test_attention_shares import CAPTIONS, fitted, posts
+
+TOLERANCE = 1e-4
+LABELS = [{"label": number, "name": f"Place {number}", "latitude": 1.5, "longitude": 2.5} for number in range(3)]
+
+
+def inputs_of(model: Fitted, samples: Samples) -> dict[str, np.ndarray]:
+    """What the file wants to be given for these posts."""
+    text = encode_text(samples.captions, samples.hashtags, model.vocabulary, model.model_config)
+    fields = (text.caption_chars, text.caption_words, text.hashtag_chars, text.hashtag_words)
+    ids = [field.ids_NL.astype(np.int64) for field in fields]
+    return dict(zip(INPUTS, [*ids, samples.image_ND, samples.has_image_N], strict=True))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> tuple[Fitted, onnxruntime.InferenceSession]:
+    """The small preset and its file."""
+    return exported(tmp_path_factory.mktemp("onnx"))
+
+
+def exported(folder, **changes) -> tuple[Fitted, onnxruntime.InferenceSession]:
+    """A network and the file made of it."""
+    model = fitted(**changes)
+    before = {name: tensor.clone() for name, tensor in model.model.state_dict().items()}
+    export_onnx(model, folder / "model.onnx", LABELS, temperature=1.5, preprocessing={"known_hashtags": ["sea"]})
+    after = model.model.state_dict()
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    assert [path.name for path in folder.iterdir()] == ["model.onnx"], "one file, without weights beside it"
+    return model, onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+
+
+def assert_equal(model: Fitted, session: onnxruntime.InferenceSession, samples: Samples) -> None:
+    """Scores and probabilities of these posts are the network's."""
+    given = {node.name for node in session.get_inputs()}
+    inputs = {name: array for name, array in inputs_of(model, samples).items() if name in given}
+    logits, probabilities = session.run(["logits", "probabilities"], inputs)
+    np.testing.assert_allclose(probabilities, model.predict_proba(samples), atol=TOLERANCE)
+    text = encode_text(samples.captions, samples.hashtags, model.vocabulary, model.model_config)
+    image_ND = model.scaler.transform(samples.image_ND)
+    with torch.inference_mode():
+        rows = np.arange(len(samples))
+        batch = make_batch(text, image_ND, samples.has_image_N, rows, torch.device("cpu"))
+        np.testing.assert_allclose(logits, model.model(batch).numpy(), atol=TOLERANCE)
+
+
+@pytest.mark.fault("T12")
+@pytest.mark.parametrize(
+    "rows", [[0], [1], [2, 3], [4], list(range(len(CAPTIONS))), list(range(len(CAPTIONS))) * 20], ids=len
+)
+def test_any_number_and_length_of_posts_is_answered_as_by_the_network(small, rows):
+    """Among them an empty caption, no hashtags, no picture, and texts beyond every limit."""
+    assert_equal(*small, posts().take(rows))
+
+
+@pytest.mark.fault("T12")
+def test_shorter_and_longer_padding_give_the_same_answer(small):
+    model, session = small
+    inputs = inputs_of(model, posts().take([0]))
+    [plain] = session.run(["logits"], inputs)
+    wider = {name: np.pad(array, ((0, 0), (0, 7))) if array.ndim == 2 and "image" not in name else array
+             for name, array in inputs.items()}  # fmt: skip
+    [padded] = session.run(["logits"], wider)
+    np.testing.assert_allclose(plain, padded, atol=1e-5)
+
+
+@pytest.mark.fault("T12")
+def test_labels_vocabulary_and_preprocessing_travel_with_the_file(small):
+    model, session = small
+    about = json.loads(session.get_modelmeta().custom_metadata_map[METADATA])
+    assert about["labels"] == LABELS
+    assert about["temperature"] == 1.5
+    assert about["known_hashtags"] == ["sea"]
+    for name in ("characters", "words", "hashtags"):
+        assert about["vocabulary"][name] == list(getattr(model.vocabulary, name))
+    config = model.model_config
+    assert about["limits"] == {
+        "caption_chars": config.max_caption_chars, "caption_words": config.max_caption_words,
+        "hashtag_chars": config.max_hashtag_chars, "hashtags": config.max_hashtags,
+    }  # fmt: skip
+    assert about["image_dim"] == 5
+
+
+@pytest.mark.slow
+@pytest.mark.fault("T12")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"fusion": "early_self", "norm_after_pool": True, "pooling": "sum"}, id="both ask both"),
+        pytest.param({"fusion": "text_image", "char_pool": "disjoint"}, id="the picture asks"),
+        pytest.param({"modalities": ("hashtags",), "char_filter_sizes": (3, 4, 5, 6, 7)}, id="hashtags alone"),
+    ],
+)
+def test_other_networks_are_answered_alike(changes, tmp_path):
+    assert_equal(*exported(tmp_path, **changes), posts())
+
+
+def test_labels_of_another_model_and_a_missing_package_are_told(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="2 labels do not belong to a model of 3 classes"):
+        export_onnx(fitted(), tmp_path / "x.onnx", LABELS[:2])
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="pip install onnxscript"):
+        export_onnx(fitted(), tmp_path / "x.onnx", LABELS)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_scaler_is_inside(small):
+    """A picture far out of the ordinary is clipped in the file as it is outside."""
+    model, session = small
+    far = dataclasses.replace(posts(), image_ND=posts().image_ND * 1e6)
+    assert_equal(model, session, far)

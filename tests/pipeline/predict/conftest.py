@@ -1,0 +1,47 @@
+"""A small trained city in a store, as `mrlf run` leaves it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.store import Store
+from pipeline.training.image_features import ImageFeaturesSettings, build_image_features
+from pipeline.training.settings import TrainMrlfSettings
+from pipeline.training.train_mrlf import build_train_mrlf
+from tests.pipeline.report.small_city import make_city, write_data
+
+CITY = make_city(is_synthetic=True)
+FEATURES = ImageFeaturesSettings(weights="builtin", image_size=32, precision="fp32")
+TRAINING = TrainMrlfSettings(
+    max_epochs=3, num_filters=8, num_heads=2, char_dim=8, word_dim=8, ffn_dim=8, num_threads=1, learning_rate=3e-3
+)
+CITIES = """cities:
+  demo: {{name: Demo & City, latitude: 0, longitude: 0, radius_km: 5, is_synthetic: true,
+         image_features: {{weights: builtin, image_size: {size}, precision: fp32}}}}
+  bare: {{name: Bare, latitude: 0, longitude: 0, radius_km: 5}}
+"""
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """The folder of a store with a small trained city."""
+    store = Store(tmp_path_factory.mktemp("served") / "data")
+    write_data(store, CITY)
+    build_image_features(store, CITY, FEATURES)
+    build_train_mrlf(store, CITY, TRAINING)
+    return store.root
+
+
+@pytest.fixture
+def copied(trained, tmp_path, monkeypatch) -> Store:
+    """A copy of it that a test may spoil, and cities.yaml as it was at training."""
+    shutil.copytree(trained, tmp_path / "data", symlinks=True)
+    write_cities(tmp_path, monkeypatch, size=FEATURES.image_size)
+    return Store(tmp_path / "data")
+
+
+def write_cities(folder: Path, monkeypatch: pytest.MonkeyPatch, *, size: int) -> None:
+    """cities.yaml with pictures shown to the network at this size."""
+    (folder / "cities.yaml").write_text(CITIES.format(size=size))
+    monkeypatch.setenv("MRLF_CITIES", str(folder / "cities.yaml"))

@@ -1,0 +1,111 @@
+"""Answers: places in order, distances on the globe, and coarse ones that name no place."""
+
+import numpy as np
+import pytest
+
+from models.metrics import haversine_km
+from pipeline.predict.answer import OTHER, Places, ranked_kinds, ranked_places, spread_km
+from pipeline.predict.wording import answer_lines
+from tests.fakes.predictor import KINDS, NAMES, caption, labels, picture, town_predictor
+
+PLACES = Places(labels())
+PROBA = np.array([0.05, 0.4, 0.1, 0.02, 0.03, 0.3, 0.06, 0.04])
+
+
+def answer(photo: bytes | None, words: object, **wish):
+    """What the town's predictor tells."""
+    from pipeline.predict.predictor import Wish
+
+    predictor = town_predictor()
+    [told] = predictor.answer([predictor.read(photo, words)], [Wish(**wish)])
+    return told
+
+
+def test_places_come_by_probability_with_their_distance_from_the_first():
+    told = ranked_places(PLACES, PROBA, 3)
+    assert [place.name for place in told] == [NAMES[1], NAMES[5], NAMES[2]]
+    assert [place.rank for place in told] == [1, 2, 3]
+    assert [place.probability for place in told] == [0.4, 0.3, 0.1]
+    distance = haversine_km(10.01, 20.0, 10.05, 20.0)
+    assert [told[0].distance_km, told[1].distance_km] == [0.0, round(float(distance), 3)]
+    assert len(ranked_places(PLACES, PROBA, 50)) == len(NAMES)
+
+
+def test_of_equally_probable_places_the_first_class_is_first():
+    assert [place.name for place in ranked_places(PLACES, np.full(8, 0.125), 8)] == list(NAMES)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_spread_is_what_a_loop_over_distances_finds(seed):
+    rng = np.random.default_rng(seed)
+    places = Places(
+        [{**label, "latitude": rng.uniform(-60, 60), "longitude": rng.uniform(-180, 180)} for label in labels()]
+    )
+    proba = rng.dirichlet(np.full(8, 0.5))
+    first = int(proba.argmax())
+    distances = [
+        float(haversine_km(places.latitudes[first], places.longitudes[first], lat, lng))
+        for lat, lng in zip(places.latitudes, places.longitudes, strict=True)
+    ]
+    radii = [
+        min(r for r in distances if sum(p for p, d in zip(proba, distances, strict=True) if d <= r) >= share - 1e-9)
+        for share in (0.5, 0.9)
+    ]
+    expected = sum(p * d for p, d in zip(proba, distances, strict=True))
+    np.testing.assert_allclose(spread_km(places, proba), [expected, *radii])
+
+
+def test_a_certain_answer_has_no_spread():
+    assert spread_km(PLACES, np.eye(8)[3]) == (0.0, 0.0, 0.0)
+
+
+def test_kinds_add_up_and_rare_ones_are_told_as_other():
+    told = {kind.category: kind.probability for kind in ranked_kinds(PLACES, PROBA)}
+    assert told == pytest.approx({"Landmarks": 0.55, "Culture": 0.35, OTHER: 0.1})
+    assert sum(told.values()) == pytest.approx(1)
+    assert KINDS.count("Dining") == 2, "a kind of two places would nearly name one"
+
+
+def test_a_coarse_answer_holds_no_place_and_no_coordinates():
+    told = answer(picture(2), caption(2), coarse=True, why=True).model_dump_json()
+    assert not [name for name in (*NAMES, "latitude", "longitude", "probability_", "poi") if name in told]
+    assert "Landmarks" in told
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_the_town_is_recognised_from_each_part_alone(number):
+    for photo, words in (
+        (picture(number, 90), None),
+        (None, caption(number, 90)),
+        (picture(number, 91), caption(number, 91)),
+    ):
+        assert answer(photo, words).places[0].name == NAMES[number]
+
+
+def test_what_is_missing_and_what_is_not_read_is_said():
+    assert len(answer(picture(0), "amber").notes) == 0
+    assert "no picture" in answer(None, "amber").notes[0]
+    assert "no word" in answer(picture(0), None).notes[0]
+    assert answer(None, "amber #bridge #rare").unknown_hashtags == ["rare"]
+    assert "must not be used to find one" in answer(None, "amber").notice
+
+
+def test_why_names_the_telling_word_and_shares_out_attention():
+    why = answer(None, "quiet morning walking with elm and rain #town", why=True).why
+    strongest = max([*why.words, *why.hashtags], key=lambda part: part.influence)
+    assert strongest.text == "elm"
+    assert sum(part.attention for part in why.words) == pytest.approx(1)
+    assert sum(part.attention for part in why.hashtags) == pytest.approx(1)
+    assert why.picture_influence is None
+    assert answer(picture(3), None, why=True).why.picture_influence > 0.3
+    assert answer(None, "amber").why is None
+
+
+@pytest.mark.parametrize("wish", [{"why": True, "top": 3}, {"coarse": True}], ids=["places", "coarse"])
+def test_the_lines_hold_the_answer_and_the_notice(wish):
+    told = answer(picture(1), "birch <b>x</b> #market #rare", **wish)
+    lines = "\n".join(answer_lines(told))
+    assert told.notice in lines
+    assert all(len(line) < 250 for line in lines.splitlines())
+    expected = ["Landmarks"] if wish.get("coarse") else ["Birch Market", "#market", "#rare", "the picture", "km off"]
+    assert all(text in lines for text in expected)

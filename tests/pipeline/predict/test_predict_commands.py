@@ -1,0 +1,113 @@
+"""`mrlf predict`, `mrlf serve` and `mrlf export`: what a person sees, and a mistake in one line."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from tests.fakes.pictures import encoded, pixels
+
+
+@pytest.fixture
+def mrlf(copied, monkeypatch):
+    """Runs `mrlf` on the small trained city."""
+    monkeypatch.setenv("MRLF_DATA", str(copied.root))
+    return lambda *words: CliRunner().invoke(app, list(words))
+
+
+def test_a_picture_and_a_caption_are_placed(mrlf, tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(encoded(pixels()))
+    told = mrlf(
+        "predict", "demo", "--image", str(tmp_path / "photo.jpg"), "--caption", "at place1 #tag1 #rare", "--top", "3"
+    )
+    assert told.exit_code == 0, told.output
+    assert "Demo & City: this looks like" in told.output
+    assert told.output.count(" km from the first") == 2
+    for text in ("the picture", "#tag1", "too rare in the data set: #rare", "must not be used to find one"):
+        assert text in told.output
+
+
+def test_json_is_the_answer_and_nothing_else(mrlf):
+    told = mrlf("predict", "demo", "--caption", "place2", "--json", "--top", "2")
+    answer = json.loads(told.stdout)
+    assert len(answer["places"]) == 2 and answer["why"]["words"][0]["text"] == "place2"
+    coarse = json.loads(mrlf("predict", "demo", "--caption", "place2", "--json", "--coarse").stdout)
+    assert set(coarse) == {"city", "kinds", "notes", "notice"}
+
+
+@pytest.mark.fault("N1")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        pytest.param(("predict", "demo"), "neither a picture nor a word", id="nothing given"),
+        pytest.param(("predict", "demo", "--image", "no.jpg"), "No such file", id="no such picture"),
+        pytest.param(("predict", "demo", "--image", __file__), "no picture", id="not a picture"),
+        pytest.param(("predict", "rome", "--caption", "x"), "there is no city 'rome'", id="an unknown city"),
+        pytest.param(("predict", "bare", "--caption", "x"), "no model of bare", id="a city without a model"),
+        pytest.param(("serve", "rome"), "there is no city 'rome'", id="serving an unknown city"),
+        pytest.param(("export", "bare", "-o", "x"), "no model of bare", id="exporting nothing"),
+    ],
+)
+def test_a_users_mistake_is_one_line(mrlf, words, message):
+    told = mrlf(*words)
+    assert told.exit_code == 1
+    assert message in told.output
+    assert len(told.output.strip().splitlines()) == 1 and "Traceback" not in told.output
+
+
+def test_a_folder_that_holds_something_is_not_written_into(mrlf, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    told = mrlf("export", "demo", "-o", str(tmp_path / "out"))
+    assert told.exit_code == 1 and "name a new folder" in told.output
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.fault("T12")
+def test_safetensors_are_exported_with_all_that_belongs_to_them(mrlf, tmp_path):
+    told = mrlf("export", "demo", "--format", "safetensors", "-o", str(tmp_path / "out"))
+    assert told.exit_code == 0, told.output
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"model.safetensors", "pictures.safetensors", "labels.json", "preprocessing.json", "vocab.json"} <= names
+    assert all(name in told.output for name in names)
+
+
+def test_the_server_warns_of_strangers_and_tells_its_address(mrlf, monkeypatch):
+    monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: None)
+    here, everywhere = (mrlf("serve", "demo", "--host", host, "--port", "0") for host in ("127.0.0.1", "0.0.0.0"))  # noqa: S104
+    assert here.exit_code == everywhere.exit_code == 0, here.output + everywhere.output
+    assert "serving demo on http://127.0.0.1:" in here.output and "warning" not in here.output
+    assert "no password and no encryption" in everywhere.output
+
+
+def test_a_port_that_is_taken_is_told(mrlf):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        told = mrlf("serve", "demo", "--port", str(taken.getsockname()[1]))
+    assert told.exit_code == 1 and "name another --port" in told.output
+
+
+def test_without_the_servers_packages_it_says_what_to_install(mrlf, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    for name in [name for name in sys.modules if name.startswith("pipeline.serve")]:
+        monkeypatch.delitem(sys.modules, name)
+    told = mrlf("serve", "demo")
+    assert told.exit_code == 1
+    assert "pip install 'mrlf-pipeline[serve]'" in told.output
+
+
+@pytest.mark.parametrize("command", ["predict", "serve", "export"])
+def test_help_has_examples(mrlf, command):
+    assert f"mrlf {command} demo" in mrlf(command, "--help").stdout
+
+
+def test_the_help_comes_without_torch_and_without_a_server():
+    code = (
+        "import sys, pipeline.cli; print(*({'torch', 'fastapi', 'uvicorn', 'starlette', 'onnx'} & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == ""

@@ -1,0 +1,115 @@
+"""The samples of a cell: the release as it is, and each variant for what it is asked."""
+
+import numpy as np
+import pytest
+
+from pipeline.release.read import latest_release
+from pipeline.release.split import SPLITS
+from pipeline.stage import StageError
+from pipeline.store import Store
+from pipeline.study.variants import StudyData, needs_study_data
+from pipeline.training.samples import city_samples
+from tests.fakes.city import key
+from tests.pipeline.study.study_town import BACKBONE, CITY, OTHER
+
+
+def keys(parts) -> list[str]:
+    return [key for split in SPLITS for key in getattr(parts, split).keys]
+
+
+def test_the_release_by_user_and_seed_0_is_what_the_models_of_the_city_learn_from(data, whole_town):
+    ours = data.parts("release", "user", 0)
+    theirs = city_samples(Store(whole_town), "demo", latest_release(Store(whole_town), "demo"), BACKBONE)
+    assert [getattr(ours, split).sha256() for split in SPLITS] == [theirs.splits[split].sha256() for split in SPLITS]
+
+
+@pytest.mark.parametrize("kind", ["random", "time", "user"])
+def test_every_post_of_the_release_is_on_one_side_whatever_the_split(data, kind):
+    assert sorted(keys(data.parts("release", kind, 1))) == sorted(data.release.posts["post_key"].to_pylist())
+
+
+def test_masked_posts_do_not_name_any_place(data):
+    plain, masked = data.parts("release", "user", 0), data.parts("masked", "user", 0)
+    assert masked.test.keys == plain.test.keys
+    assert any("place" in caption for caption in plain.test.captions)
+    assert not any("place" in caption for caption in masked.test.captions)
+    assert np.array_equal(masked.test.image_ND, plain.test.image_ND)
+
+
+@pytest.mark.parametrize(
+    ("least", "has_rare", "has_common"), [(1, True, True), (2, False, True), (1000, False, False)]
+)
+def test_a_threshold_keeps_the_hashtags_of_so_many_posts(data, least, has_rare, has_common):
+    tags = {tag for tags in data.parts(f"hashtags_from_{least}", "user", 0).train.hashtags for tag in tags}
+    assert any(tag.startswith("rare") for tag in tags) == has_rare
+    assert ("town" in tags) == has_common
+
+
+def test_the_citys_own_threshold_is_the_release(data):
+    own, release = data.parts("hashtags_from_2", "user", 0), data.parts("release", "user", 0)
+    assert own.train.sha256() == release.train.sha256()
+
+
+def test_variants_of_pictures_share_their_splits_and_lose_what_people_fill(data):
+    every, less, filled = (data.parts(name, "user", 0) for name in ("all_pictures", "without_portraits", "filled"))
+    for split in SPLITS:
+        assert set(getattr(filled, split).keys) <= set(getattr(less, split).keys) <= set(getattr(every, split).keys)
+    lost = set(keys(every)) - set(keys(less))
+    assert lost == {key("post", 0), key("post", 1001)}
+    assert {key("post", number) for number in (1000, 1002, 1006)} <= set(keys(filled))
+
+
+def test_an_unmasked_picture_is_not_the_filled_one(data):
+    every, filled = data.parts("all_pictures", "user", 0), data.parts("filled", "user", 0)
+    rows = [every.train.keys.index(key) for key in filled.train.keys]
+    assert not np.isclose(every.train.image_ND[rows], filled.train.image_ND).all(axis=1).any()
+
+
+def test_incomplete_posts_are_trained_on_only_where_that_is_asked(data):
+    complete, every = data.parts("complete_only", "user", 0), data.parts("with_incomplete", "user", 0)
+    released = set(data.release.posts["post_key"].to_pylist())
+    assert complete.test.sha256() == every.test.sha256()
+    assert set(complete.train.keys) <= released
+    assert set(keys(every)) - released == {key("post", number) for number in (0, 1000, 1001, 1006)}
+    assert complete.is_complete.tolist() == [key in released for key in complete.test.keys]
+
+
+def test_a_post_whose_picture_was_dropped_has_none(data):
+    every = data.parts("with_incomplete", "user", 0)
+    shown = {
+        key: has for split in SPLITS
+        for key, has in zip(getattr(every, split).keys, getattr(every, split).has_image_N, strict=True)
+    }  # fmt: skip
+    assert not shown[key("post", 0)]
+    assert not shown[key("post", 1001)]
+    assert shown[key("post", 1000)]
+
+
+def test_another_networks_features_are_those_of_its_own(data):
+    own, other = data.parts("release", "user", 0), data.parts("release", "user", 0, backbone=OTHER)
+    assert own.train.keys == other.train.keys
+    assert not np.allclose(own.train.image_ND, other.train.image_ND)
+
+
+@pytest.mark.parametrize(
+    ("variant", "backbone"),
+    [
+        pytest.param("all_pictures", None, id="unmasked pictures"),
+        pytest.param("without_portraits", None, id="without portraits"),
+        pytest.param("filled", None, id="filled pictures"),
+        pytest.param("with_incomplete", None, id="incomplete posts"),
+        pytest.param("release", OTHER, id="another network"),
+    ],
+)
+def test_without_study_data_it_says_so_and_takes_no_post_for_one_without_picture(bare_town, variant, backbone):
+    store = Store(bare_town)
+    assert needs_study_data(variant, backbone)
+    with pytest.raises(StageError, match="build study_data"):
+        StudyData(store, CITY, latest_release(store, "demo")).parts(variant, "user", 0, backbone)
+
+
+@pytest.mark.parametrize("variant", ["release", "masked", "hashtags_from_1"])
+def test_variants_of_the_release_need_no_study_data(bare_town, variant):
+    store = Store(bare_town)
+    assert not needs_study_data(variant, None)
+    assert len(StudyData(store, CITY, latest_release(store, "demo")).parts(variant, "user", 0).train)

@@ -1,0 +1,35 @@
+"""`mrlf study`: what it prints, and what a user's mistake is told."""
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.study.plan import SECTIONS
+
+
+@pytest.fixture
+def mrlf(tmp_path, monkeypatch):
+    """Runs `mrlf` with a data folder of its own."""
+    monkeypatch.setenv("MRLF_DATA", str(tmp_path / "data"))
+    return lambda *words: CliRunner().invoke(app, list(words))
+
+
+def test_help_has_examples_and_the_names_of_the_sections(mrlf):
+    told = " ".join(mrlf("study", "--help").stdout.split())
+    assert "mrlf study demo --only table2 --only fig3" in told
+    assert all(section in told for section in SECTIONS)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        pytest.param(("demo",), "there is no data set of demo yet", id="no data set"),
+        pytest.param(("rome",), "there is no city 'rome'", id="a city that is not in cities.yaml"),
+        pytest.param(("demo", "--only", "table9"), "no section table9", id="a section that does not exist"),
+    ],
+)
+def test_a_users_mistake_is_one_line(mrlf, words, message):
+    told = mrlf("study", *words)
+    assert told.exit_code == 1
+    assert message in told.output
+    assert "Traceback" not in told.output
