@@ -135,7 +135,8 @@ class PlainMrlf(nn.Module):
         valid_B1L = (ids_BL != PAD_ID)[:, None]
         words_BDL = self.dropout(layers.embedding(ids_BL)).transpose(1, 2) * valid_B1L
         pooled = []
-        for size, convolution in zip(layers.filter_sizes, layers.convolutions, strict=True):
+        for convolution in layers.convolutions:
+            size = convolution.kernel_size[0]
             left = (size - 1) // 2
             convolved_BEL = F.relu(convolution(F.pad(words_BDL, (left, size - 1 - left)))) * valid_B1L
             pooled.append(convolved_BEL.amax(dim=2))

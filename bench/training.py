@@ -5,6 +5,9 @@ its maximum. Ours trains an epoch of 16,357 posts, the paper's largest set with 
 of them, which costs it nothing, since all its batches are of one shape. A processor of two cores takes ten minutes.
 """
 
+import models  # noqa: F401  before torch: it says how torch's threads wait
+
+# isort: split
 import dataclasses
 import os
 import time

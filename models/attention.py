@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.cpu_attention import cpu_attention, is_eager_cpu
+
 Pooling = Literal["mean", "sum"]
 
 
@@ -27,12 +29,16 @@ class MultiHeadAttention(nn.Module):
 
     def forward(self, query_BSE: Tensor, memory_BTE: Tensor, valid_BT: Tensor) -> Tensor:
         """Return (B, S, E); positions outside `valid_BT` get weight 0, so each row needs one valid position."""
-        query_BHSK = self._heads(self.query(query_BSE))
-        key_BHTK = self._heads(self.key(memory_BTE))
-        value_BHTK = self._heads(self.value(memory_BTE))
-        out_BHSK = F.scaled_dot_product_attention(
-            query_BHSK, key_BHTK, value_BHTK, attn_mask=valid_BT[:, None, None, :]
-        )
+        query_BSE = self.query(query_BSE)
+        if is_eager_cpu(query_BSE):
+            weight, bias = (
+                torch.cat([self.key.get_parameter(n), self.value.get_parameter(n)]) for n in ("weight", "bias")
+            )
+            return cpu_attention(query_BSE, F.linear(memory_BTE, weight, bias), valid_BT, self.num_heads)
+        key_BTE, value_BTE = self.key(memory_BTE), self.value(memory_BTE)
+        query_BHSK, key_BHTK, value_BHTK = (self._heads(x_BTE) for x_BTE in (query_BSE, key_BTE, value_BTE))
+        mask_B11T = valid_BT[:, None, None, :]
+        out_BHSK = F.scaled_dot_product_attention(query_BHSK, key_BHTK, value_BHTK, attn_mask=mask_B11T)
         return out_BHSK.transpose(1, 2).flatten(2)
 
     def weights(self, query_BSE: Tensor, memory_BTE: Tensor, valid_BT: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from models.encoding import EncodedField, EncodedText
 
-LENGTH_NOISE = 0.05
+LENGTH_NOISE = 0.02
 """Lengths are taken this much too long or too short, drawn anew each epoch, so that other posts meet in it."""
 
 

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from models.attention import AttentionBlock, Pooling, drop_channels, pool_positions
 from models.batches import Padded
 from models.config import MrlfConfig, PoolRule
+from models.cpu_attention import is_eager_cpu
+from models.filters import side_by_side
 from models.look_up import look_up_convolution
 from models.text import PAD_ID
 
@@ -58,50 +60,42 @@ class CharacterMaps(nn.Module):
             for _ in config.char_filter_sizes
         )
         self.filter_sizes, self.num_filters = config.char_filter_sizes, config.num_filters
-        self.taps_left = max((size - 1) // 2 for size in self.filter_sizes)
-        self.taps_right = max(size // 2 for size in self.filter_sizes)
         self.dropout = config.dropout
         self.pool_rule: PoolRule = config.char_pool
 
     def forward(self, chars: Padded) -> list[PooledMap]:
         """One map per filter size."""
-        is_eager_cpu = chars.ids_BL.device.type == "cpu" and not torch.compiler.is_compiling()
-        convolved_BLA = self.look_up(chars) if is_eager_cpu else self.convolve(chars)
-        layers = zip(self.filter_sizes, torch.split(convolved_BLA, self.num_filters, dim=2), self.norms, strict=True)
+        convolved = self.look_up(chars) if is_eager_cpu(self.embedding.weight) else self.convolve(chars)
+        layers = zip(self.filter_sizes, convolved, self.norms, strict=True)
         return [self._map(convolved_BLE, chars.lengths_B, size, norm) for size, convolved_BLE, norm in layers]
 
-    def convolve(self, chars: Padded) -> Tensor:
-        """Equation (1) before its ReLU, all filters side by side (B, L, A): an embedding, then a convolution."""
-        chars_BLD = self.embedding(F.pad(chars.ids_BL, (0, self.taps_right)))
+    def convolve(self, chars: Padded) -> list[Tensor]:
+        """Equation (1) before its ReLU, (B, L, E) per filter size: an embedding, then a convolution."""
+        weight_ADK, bias_A, left = side_by_side(self.convolutions)
+        right = weight_ADK.shape[2] - 1 - left
+        chars_BLD = self.embedding(F.pad(chars.ids_BL, (0, right)))
         if self.positions is not None:
-            chars_BLD = chars_BLD + self._positions_LD(chars.ids_BL.shape[1])
-        weight_ADK, bias_A = self._filters()
-        chars_BDL = F.pad(chars_BLD.transpose(1, 2), (self.taps_left, 0))
-        convolved_BLA = F.conv1d(chars_BDL, weight_ADK, bias_A).transpose(1, 2)
-        return torch.where(chars.valid_BL()[:, :, None], convolved_BLA, PADDED)
+            chars_BLD = chars_BLD + self._positions_LD(chars_BLD.shape[1])
+        convolved_BAL = F.conv1d(F.pad(chars_BLD.transpose(1, 2), (left, 0)), weight_ADK, bias_A)
+        masked_BLA = torch.where(chars.valid_BL()[:, :, None], convolved_BAL.transpose(1, 2), PADDED)
+        return list(torch.split(masked_BLA, self.num_filters, dim=2))
 
-    def look_up(self, chars: Padded) -> Tensor:
+    def look_up(self, chars: Padded) -> list[Tensor]:
         """What `convolve` gives, by adding up rows of a table: several times faster on a CPU."""
-        weight_ADK, bias_A = self._filters()
-        added_LA = bias_A
+        weight_ADK, bias_A, left = side_by_side(self.convolutions)
+        added_LA = bias_A[None]
         if self.positions is not None:
-            positions_DL = F.pad(self._positions_LD(chars.ids_BL.shape[1]).T, (self.taps_left, 0))
-            added_LA = F.conv1d(positions_DL, weight_ADK, bias_A).T
+            positions_LD = self._positions_LD(chars.ids_BL.shape[1] + weight_ADK.shape[2] - 1 - left)
+            added_LA = F.conv1d(F.pad(positions_LD.T, (left, 0)), weight_ADK, bias_A).T
         embedded_VD = self.embedding(torch.arange(self.embedding.num_embeddings))  # padding stays without a gradient
-        return look_up_convolution(chars.ids_BL, embedded_VD, weight_ADK, self.taps_left, PADDED) + added_LA
-
-    def _filters(self) -> tuple[Tensor, Tensor]:
-        """Weights (A, D, K) and bias of all filters, the shorter ones with zeros round their taps."""
-        weights = [
-            F.pad(layer.weight, (self.taps_left - (size - 1) // 2, self.taps_right - size // 2))
-            for size, layer in zip(self.filter_sizes, self.convolutions, strict=True)
-        ]
-        return torch.cat(weights), torch.cat([layer.bias for layer in self.convolutions])  # type: ignore[misc]
+        sums_BLA = look_up_convolution(chars.ids_BL, embedded_VD, weight_ADK, left, PADDED)
+        parts = (torch.split(x, self.num_filters, dim=-1) for x in (sums_BLA, added_LA))
+        return [sums_BLE + added_LE for sums_BLE, added_LE in zip(*parts, strict=True)]
 
     def _positions_LD(self, length: int) -> Tensor:
-        """The learned positions of a text of this length, and of as much after it as a filter can see."""
-        positions_LD: Tensor = self.positions.weight[: length + self.taps_right]  # type: ignore[union-attr]
-        return F.pad(positions_LD, (0, 0, 0, length + self.taps_right - len(positions_LD)))
+        """The learned positions, and zeros after the last of them."""
+        positions_LD: Tensor = self.positions.weight[:length]  # type: ignore[union-attr]
+        return F.pad(positions_LD, (0, 0, 0, length - len(positions_LD)))
 
     def _map(self, convolved_BLE: Tensor, lengths_B: Tensor, size: int, norm: nn.Module) -> PooledMap:
         """Equation (2): the max-pool, and the ReLU of (1)."""

@@ -4,12 +4,12 @@ Inputs, of any number of posts B and any length up to the limits: `caption_chars
 `hashtags` (int64 ids, 0 after the end), `image` (float32 picture features as they come out of the picture network),
 `has_image` (bool). Outputs: `logits` and `probabilities` (B, C). What turns a post into ids stands in the metadata
 `mrlf`: vocabulary, limits and the places; so does the temperature that the probabilities should be cooled by.
-Inside, every text is padded to its limit, which moves no result (the law of `models.characters`), and leaves one
-fixed graph for all lengths. torch.onnx needs onnxscript, which is installed with the extra `dev`.
-Shape letters: B posts, L positions, D image features, C classes.
+A blend (preset `best`) wants the n-grams of the caption besides: `ngrams`, `word_ngrams` (int64, 0 pads, the first of
+its list is 1; unknown ones are left out) and how often each stands there, `ngrams_counts`, `word_ngrams_counts`
+(float32). torch.onnx needs onnxscript, which is installed with the extra `dev`.
+Shape letters: B posts, D image features, C classes.
 """
 
-import copy
 import importlib.util
 import json
 import logging
@@ -19,56 +19,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.batches import Batch, Padded
 from models.fitted import Fitted
+from models.onnx_modules import TERM_INPUTS, TEXT_INPUTS, AskedByIds, BlendAskedByIds, text_limits
 from models.text import PAD_ID
+from models.wide_and_deep import Best
 
 FORMAT = 1
 OPSET = 18
 METADATA = "mrlf"
-TEXT_INPUTS = ("caption_chars", "caption_words", "hashtag_chars", "hashtags")
 INPUTS = (*TEXT_INPUTS, "image", "has_image")
 OUTPUTS = ("logits", "probabilities")
 
 
-class AskedByIds(nn.Module):
-    """The network with its image scaler, called with plain tensors."""
-
-    def __init__(self, fitted: Fitted) -> None:
-        super().__init__()
-        self.network = copy.deepcopy(fitted.model).cpu().eval()
-        config = fitted.model_config
-        self.limits = (
-            config.max_caption_chars, config.max_caption_words, config.max_hashtag_chars, config.max_hashtags,
-        )  # fmt: skip
-        for name, array in fitted.scaler.arrays().items():
-            self.register_buffer(name, torch.from_numpy(array))
-
-    def forward(
-        self, caption_chars: Tensor, caption_words: Tensor, hashtag_chars: Tensor, hashtags: Tensor, image: Tensor,
-        has_image: Tensor,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Class scores and probabilities (B, C)."""
-        ids = (caption_chars, caption_words, hashtag_chars, hashtags)
-        fields = [_padded(ids_BL, limit) for ids_BL, limit in zip(ids, self.limits, strict=True)]
-        scaled_BD = ((image - self.mean) * self.inverse_sd).clamp(-4.0, 4.0)  # type: ignore[operator]
-        batch = Batch(
-            caption_chars=fields[0], caption_words=fields[1], hashtag_chars=fields[2], hashtag_words=fields[3],
-            hashtag_of_char_BL=torch.zeros_like(fields[2].ids_BL),  # read in training only
-            image_BD=scaled_BD, has_image_B=has_image,
-        )  # fmt: skip
-        logits_BC = self.network(batch)
-        return logits_BC, logits_BC.softmax(dim=1)
-
-
 def export_onnx(
-    fitted: Fitted, path: Path, labels: Sequence[dict[str, Any]], *, temperature: float = 1.0,
+    model: Fitted | Best, path: Path, labels: Sequence[dict[str, Any]], *, temperature: float = 1.0,
     preprocessing: dict[str, Any] | None = None,
 ) -> None:  # fmt: skip
-    """Write `fitted` to `path`; labels: the classes in the order of the outputs; the model given stays as it is.
+    """Write `model` to `path`; labels: the classes in the order of the outputs; the model given stays as it is.
 
     preprocessing: what a reader must know besides of pictures, hashtags and captions; it is passed on.
 
@@ -76,12 +45,15 @@ def export_onnx(
         ValueError: onnxscript is not installed, or the labels are not those of the model.
     """
     _require_onnxscript()
-    if len(labels) != fitted.num_classes:
-        raise ValueError(f"{len(labels)} labels do not belong to a model of {fitted.num_classes} classes")
-    module = AskedByIds(fitted)
-    program = _exported(module, fitted)
-    metadata = describe(fitted, labels, temperature=temperature, preprocessing=preprocessing or {})
-    program.model.metadata_props[METADATA] = json.dumps(metadata, ensure_ascii=False)
+    if len(labels) != model.num_classes:
+        raise ValueError(f"{len(labels)} labels do not belong to a model of {model.num_classes} classes")
+    blend = BlendAskedByIds(model) if isinstance(model, Best) else None
+    module = blend or AskedByIds(model)  # type: ignore[arg-type]
+    program = _exported(module, image_dim=len(model.scaler.mean_D))
+    metadata = describe(model, labels, temperature=temperature, preprocessing=preprocessing or {})
+    program.model.metadata_props[METADATA] = json.dumps(
+        metadata | (blend.terms() if blend else {}), ensure_ascii=False
+    )
     program.save(str(path), external_data=False)
 
 
@@ -99,15 +71,14 @@ def export_pictures_onnx(module: nn.Module, path: Path, about: dict[str, Any]) -
 
 
 def describe(
-    fitted: Fitted, labels: Sequence[dict[str, Any]], *, temperature: float, preprocessing: dict[str, Any]
+    model: Fitted | Best, labels: Sequence[dict[str, Any]], *, temperature: float, preprocessing: dict[str, Any]
 ) -> dict[str, Any]:  # fmt: skip
     """What turns a post into the inputs, and the outputs into places."""
-    config, vocabulary = fitted.model_config, fitted.vocabulary
-    limits = {name: limit for name, limit in zip(TEXT_INPUTS, AskedByIds(fitted).limits, strict=True)}
     return {
-        "format": FORMAT, "network": type(fitted.model).__name__, "labels": list(labels), "temperature": temperature,
-        "limits": limits, "max_hashtags": config.max_hashtags, "image_dim": len(fitted.scaler.mean_D),
-        "vocabulary": {name: list(getattr(vocabulary, name)) for name in ("characters", "words", "hashtags")},
+        "format": FORMAT, "network": type(model.model).__name__, "labels": list(labels), "temperature": temperature,
+        "limits": dict(zip(TEXT_INPUTS, text_limits(model.model_config), strict=True)),
+        "image_dim": len(model.scaler.mean_D),
+        "vocabulary": {name: list(getattr(model.vocabulary, name)) for name in ("characters", "words", "hashtags")},
         "ids": "0 pads, 1 is unknown, the first of each list is 2",
         "text": "Unicode NFKC, case folded, runs of white space as one space; characters of a post's hashtags are "
         "those of the hashtags joined with one space; a word is a run of letters, digits and _, or one symbol, with "
@@ -116,12 +87,22 @@ def describe(
     }  # fmt: skip
 
 
-def _exported(module: AskedByIds, fitted: Fitted) -> Any:
+def _exported(module: nn.Module, image_dim: int) -> Any:
+    """Traced with two posts of a few tokens."""
     batch, length = torch.export.Dim("posts"), torch.export.Dim.DYNAMIC
-    shapes: list[Any] = [{0: batch, 1: length} for _ in TEXT_INPUTS]
+    ids = torch.tensor([[1] * 5, [1] * 3 + [PAD_ID] * 2])
+    texts = [ids.clone() for _ in TEXT_INPUTS]  # one tensor for all would have one length for all
+    example = [*texts, torch.zeros(2, image_dim), torch.tensor([True, False])]
+    shapes: list[Any] = [*[{0: batch, 1: length}] * len(TEXT_INPUTS), {0: batch}, {0: batch}]
+    names = list(INPUTS)
+    if isinstance(module, BlendAskedByIds):
+        for name in TERM_INPUTS:
+            terms = torch.export.Dim(name)
+            example += [ids.clone(), ids.float()]
+            shapes += [{0: batch, 1: terms}] * 2  # an id and its count belong together
+            names += [name, f"{name}_counts"]
     return _quietly_exported(
-        module, _example(fitted), input_names=list(INPUTS), output_names=list(OUTPUTS),
-        dynamic_shapes=[*shapes, {0: batch}, {0: batch}],
+        module, tuple(example), input_names=names, output_names=list(OUTPUTS), dynamic_shapes=shapes
     )  # fmt: skip
 
 
@@ -143,15 +124,3 @@ def _quietly_exported(module: nn.Module, example: tuple[Tensor, ...], **how: Any
 def _require_onnxscript() -> None:
     if importlib.util.find_spec("onnxscript") is None:
         raise ValueError("ONNX export needs onnxscript: pip install onnxscript")
-
-
-def _example(fitted: Fitted) -> tuple[Tensor, ...]:
-    """Two posts of a few tokens to trace with."""
-    ids = [torch.tensor([[1] * 5, [1] * 3 + [PAD_ID] * 2]) for _ in TEXT_INPUTS]
-    image_BD = torch.zeros(2, len(fitted.scaler.mean_D))
-    return (*ids, image_BD, torch.tensor([True, False]))
-
-
-def _padded(ids_BL: Tensor, limit: int) -> Padded:
-    """The ids at their limit, whatever length they came in; each row ends where its zeros begin."""
-    return Padded(F.pad(ids_BL, (0, limit - ids_BL.shape[1]), value=PAD_ID), (ids_BL != PAD_ID).sum(dim=1))

@@ -46,17 +46,15 @@ def write_onnx(predictor: Predictor, pictures: "nn.Module", folder: Path) -> Non
     """The predictor and the module that looks at its pictures as ONNX.
 
     Raises:
-        ValueError: the model is no single network, or onnxscript is not installed.
+        ValueError: the model is of a kind that ONNX has no form for, or onnxscript is not installed.
     """
     from models.fitted import Fitted
     from models.onnx_export import export_onnx, export_pictures_onnx
+    from models.wide_and_deep import Best
 
     model, facts = predictor.model, preprocessing_of(predictor)
-    if not isinstance(model, Fitted):
-        raise ValueError(
-            f"the model of {facts['city']} is no single network but a blend with linear models, for which ONNX export "
-            "is not there: use --format safetensors, or train with preset small or paper"
-        )
+    if not isinstance(model, Fitted | Best):
+        raise ValueError(f"there is no ONNX form of a {type(model).__name__} yet: use --format safetensors")
     folder.mkdir(parents=True, exist_ok=True)
     log.info("writing the network as ONNX; a minute or two")
     export_onnx(

@@ -22,23 +22,27 @@ def _coarse_lines(answer: CoarseAnswer) -> list[str]:
 
 
 def _fine_lines(answer: Answer) -> list[str]:
-    width = max(len(place.name) for place in answer.places)
+    width, kind_width = (max(len(text) for text in texts) for texts in zip(*_names(answer), strict=True))
     lines = [f"{answer.city}: this looks like {answer.places[0].name}"]
     for place in answer.places:
         away = "" if place.rank == 1 else f"{place.distance_km:6.2f} km from the first"
         bar = f"{_bar(place.probability)} {_percent(place.probability)}"
-        lines.append(f"  {place.rank}  {bar}  {place.name:<{width}}  {place.category}  {away}".rstrip())
-    lines += [
-        "",
-        f"if the model is honest, its first answer is {answer.expected_error_km:.2f} km off on average; half of the",
-        f"probability lies within {answer.radius_50_km:.2f} km of it, 90 % within {answer.radius_90_km:.2f} km",
-        "",
-    ]
+        lines.append(f"  {place.rank}  {bar}  {place.name:<{width}}  {place.category:<{kind_width}}  {away}".rstrip())
+    off = f"if the model is honest, its first answer is {answer.expected_error_km:.2f} km off on average;"
+    lines += ["", off, f"{_radius(answer.radius_50_km, 'half')}, {_radius(answer.radius_90_km, '90 %')}", ""]
     if answer.why is not None:
         lines += [*_why_lines(answer.why), ""]
     if answer.unknown_hashtags:
         lines.append(f"not read, too rare in the data set: {' '.join('#' + tag for tag in answer.unknown_hashtags)}")
     return lines
+
+
+def _names(answer: Answer) -> list[tuple[str, str]]:
+    return [(place.name, place.category) for place in answer.places]
+
+
+def _radius(radius_km: float, share: str) -> str:
+    return f"{share} of the probability lies " + (f"within {radius_km:.2f} km of it" if radius_km else "on it")
 
 
 def _why_lines(why: Why) -> list[str]:

@@ -117,7 +117,8 @@ class _Clock:
         if seconds:  # a cell that failed tells nothing of the pace
             self._of_done, self._taken = self._of_done + expected, self._taken + seconds
         pace = self._taken / self._of_done if self._of_done else 1.0
-        minutes = pace * sum(self._expected.values()) / self._num_processes / 60
+        rest = list(self._expected.values())
+        minutes = pace * max(sum(rest) / self._num_processes, *rest, 0.0) / 60
         number = self._total - len(self._expected)
         return (
             f"cell {number} of {self._total}, {'done' if number == self._total else f'about {minutes:.1f} min left'}"

@@ -122,7 +122,7 @@ class _Cells:
             digest = self._digest(cell)
             if digest is None or read_cell(self._workshop.folder(digest)) is not None:
                 continue
-            jobs[digest] = Job(cell=cell, digest=digest, seconds=expected_seconds(cell, num_train))
+            jobs.setdefault(digest, Job(cell=cell, digest=digest, seconds=expected_seconds(cell, num_train)))
         log.info(
             "%s study: %d cells to compute, %d stand", self._workshop.city.key, len(jobs), len(wanted) - len(jobs)
         )

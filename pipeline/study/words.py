@@ -36,11 +36,15 @@ def _of_table_2(section: StudySection, num_classes: int) -> list[str]:
         f"MRLF names the right place of {num_classes} for {percent(accuracy.value)} of test posts (95 % interval "
         f"{percent_range(accuracy)}), {kilometres(ours.figures.mean_km.value)} off on average."
     ]
-    for how, lead in (("worse", "is better than"), (TIED, "cannot be told apart from"), ("better", "is worse than")):
+    for how, lead in (
+        ("worse", "is better than these"),
+        (TIED, "cannot be told apart from these"),
+        ("better", "is worse than these"),
+    ):
         titles = [
             row.title for row in section.rows if row.figures and row.figures.gain and _how(row.figures.gain) == how
         ]
-        told += [f"MRLF {lead} {_listed(titles)}."] if titles else []
+        told += [f"MRLF {lead}: {'; '.join(titles)}."] if titles else []
     return told
 
 
@@ -110,7 +114,3 @@ def study_lines(study: Study) -> Iterable[str]:
         yield from table_lines(section)
     yield ""
     yield from study.findings
-
-
-def _listed(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

@@ -25,8 +25,8 @@ class Progress:
 
     def __init__(self, title: str, max_epochs: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.title, self.max_epochs, self._clock = title, max_epochs, clock
-        self._started = self._last_line = clock()
-        self._first: float | None = None
+        self._last_line = clock()
+        self._begun: tuple[float, float] | None = None  # epochs that were over, and when
         self._bar = tqdm(total=float(max_epochs), desc=title, bar_format=BAR, disable=None)
 
     def __enter__(self) -> Self:
@@ -37,29 +37,38 @@ class Progress:
 
     def step(self, epoch: int, step: int, num_steps: int) -> None:
         """A step of epoch `epoch` (counted from 1) is done."""
-        left = self._left(epoch - 1 + step / num_steps, length=1 / num_steps)
+        done = epoch - 1 + step / num_steps
+        self._move(done, begun=(done, self._clock()))
         if self._clock() - self._last_line >= BETWEEN_LINES_S and step < num_steps:
-            self._tell(f"epoch {epoch} of at most {self.max_epochs}, {step / num_steps:.0%} of it, {left}")
+            share = f"{step / num_steps:.0%} of it"
+            self._tell(f"epoch {epoch} of at most {self.max_epochs}, {share}, {self._left(done)}")
 
     def epoch(self, epoch: "Epoch") -> None:
         """An epoch is done."""
-        left = self._left(float(epoch.epoch), length=1.0)
+        done = float(epoch.epoch)
+        self._move(done, begun=(done - 1, self._clock() - epoch.seconds))
         self._bar.set_postfix(loss=f"{epoch.validation_loss:.3f}", accuracy=f"{epoch.validation_accuracy:.3f}")
         self._tell(
             f"epoch {epoch.epoch} of at most {self.max_epochs}, loss {epoch.train_loss:.3f}, validation loss "
-            f"{epoch.validation_loss:.3f}, accuracy {epoch.validation_accuracy:.3f}, {epoch.seconds:.1f} s, {left}"
+            f"{epoch.validation_loss:.3f}, accuracy {epoch.validation_accuracy:.3f}, {epoch.seconds:.1f} s, "
+            f"{self._left(done, epoch.seconds)}"
         )
 
-    def _left(self, done: float, *, length: float) -> str:
-        """Words for the time left, in epochs of which `done` are over and the last `length` was just told of."""
-        if self._first is None:
-            self._first = done - length
+    def _move(self, done: float, *, begun: tuple[float, float]) -> None:
+        """Move the bar to `done` epochs; the first call says from where and when time is measured."""
+        if self._begun is None:
+            self._begun = begun
             self._bar.reset(total=self.max_epochs)
-            self._bar.update(self._first)
-            self._bar.initial = self._first
+            self._bar.update(begun[0])
+            self._bar.initial = begun[0]
         self._bar.update(done - self._bar.n)
-        seconds = (self._clock() - self._started) * (self.max_epochs - done) / (done - self._first)
-        return f"{in_words(seconds)} left"
+
+    def _left(self, done: float, seconds_an_epoch: float = 0.0) -> str:
+        """Words for the time left; the seconds are taken where no step but the first was told of yet."""
+        first, started = self._begun or (done, self._clock())
+        if done > first:
+            seconds_an_epoch = (self._clock() - started) / (done - first)
+        return f"{in_words(seconds_an_epoch * (self.max_epochs - done))} left"
 
     def _tell(self, line: str) -> None:
         self._last_line = self._clock()

@@ -3,6 +3,7 @@
 Its picture network is a real `ImageFeatures` with a small module in VGG19's place: the mean colours of a 4 x 4 grid.
 """
 
+import dataclasses
 from functools import lru_cache
 
 import numpy as np
@@ -35,6 +36,7 @@ COLOURS = (
     (220, 40, 220), (30, 220, 220), (240, 240, 240), (20, 20, 20),
 )  # fmt: skip
 FILLER = ("quiet", "morning", "again", "with", "coffee", "and", "rain", "walking", "slowly", "today")
+TAGS = frozenset({"town", *(name.split()[1].lower() for name in NAMES)})
 SIDE_PX = 32
 NUM_PLACES = len(NAMES)
 
@@ -88,25 +90,29 @@ def grid_backbone() -> ImageFeatures:
 @lru_cache(maxsize=1)
 def town_predictor() -> Predictor:
     """The predictor, trained once in a process; some posts lack the picture, the words or the hashtags."""
-    tags = frozenset({"town", *(name.split()[1].lower() for name in NAMES)})
-    predictor = Predictor(
-        _trained(tags), grid_backbone(), Places(labels()),
+    return Predictor(
+        _trained(), grid_backbone(), Places(labels()),
         ModelFacts(
             city="town", city_name="Little Town", model="mrlf", run="0123456789abcdef", release="fedcba9876543210",
             is_synthetic=True, backbone="grid_colours", backbone_weights_sha256="0" * 64, test_accuracy=0.9,
             mean_error_km=0.4,
         ),
-        temperature=1.2, known_hashtags=tags,
+        temperature=1.2, known_hashtags=TAGS,
     )  # fmt: skip
-    return predictor
 
 
-def _trained(tags: frozenset[str]) -> Fitted:
-    asker = Predictor(None, grid_backbone(), Places(labels()), None, temperature=1.0, known_hashtags=tags)  # type: ignore[arg-type]
-    config = MrlfConfig.small()
+def town_posts(seeds: range) -> Samples:
+    """A post of each place for each seed."""
+    asker = Predictor(None, grid_backbone(), Places(labels()), None, temperature=1.0, known_hashtags=TAGS)  # type: ignore[arg-type]
+    return _posts(asker, seeds)
+
+
+def _trained() -> Fitted:
+    config = dataclasses.replace(MrlfConfig.small(), dropout=0.1, head_dropout=0.2, hashtag_dropout=0.2)
+    training = TrainConfig(max_epochs=16, learning_rate=3e-3, batch_size=16, num_threads=1, device="cpu")
     return fit(
-        _posts(asker, range(24)), _posts(asker, range(24, 30)), num_classes=NUM_PLACES, model_config=config,
-        train_config=TrainConfig(max_epochs=16, learning_rate=5e-3, num_threads=1, device="cpu"),
+        town_posts(range(72)), town_posts(range(72, 78)), num_classes=NUM_PLACES, model_config=config,
+        train_config=training,
     )  # fmt: skip
 
 

@@ -7,13 +7,18 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from sklearn.feature_extraction.text import CountVectorizer
 
 from models.batches import make_batch
 from models.encoding import encode_text
 from models.fitted import Fitted
 from models.onnx_export import INPUTS, METADATA, export_onnx
 from models.samples import Samples
+from models.text import TextConfig, Vocabulary, normalise, words_of
+from models.wide_and_deep import Best
+from tests.models.synthetic import city
 from tests.models.test_attention_shares import CAPTIONS, fitted, posts
+from tests.models.test_best import trained
 
 TOLERANCE = 1e-4
 LABELS = [{"label": number, "name": f"Place {number}", "latitude": 1.5, "longitude": 2.5} for number in range(3)]
@@ -107,6 +112,58 @@ def test_labels_vocabulary_and_preprocessing_travel_with_the_file(small):
 )
 def test_other_networks_are_answered_alike(changes, tmp_path):
     assert_equal(*exported(tmp_path, **changes), posts())
+
+
+@pytest.fixture(scope="module")
+def blend(tmp_path_factory) -> tuple[Best, onnxruntime.InferenceSession]:
+    """A model of preset `best` and its file."""
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    best = dataclasses.replace(trained(), deep_weight=0.6)  # whatever so few posts were found to say for it
+    assert len(best.networks) > 1 and len(best.layer.weights) == 5
+    labels = [{"label": number, "name": str(number)} for number in range(best.num_classes)]
+    export_onnx(best, path, labels)
+    return best, onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def blend_inputs(session: onnxruntime.InferenceSession, samples: Samples) -> dict[str, np.ndarray]:
+    """By the metadata alone: ids of the common vocabulary, and n-grams as scikit-learn counts them."""
+    about = json.loads(session.get_modelmeta().custom_metadata_map[METADATA])
+    vocabulary = Vocabulary(*(tuple(about["vocabulary"][name]) for name in ("characters", "words", "hashtags")))
+    text = encode_text(samples.captions, samples.hashtags, vocabulary, TextConfig())
+    fields = (text.caption_chars, text.caption_words, text.hashtag_chars, text.hashtag_words)
+    ids = [field.ids_NL.astype(np.int64) for field in fields]
+    inputs = dict(zip(INPUTS, [*ids, samples.image_ND, samples.has_image_N], strict=True))
+    texts = [normalise(caption) for caption in samples.captions]
+    for name, how in (
+        ("ngrams", {"analyzer": "char_wb", "ngram_range": (2, 5)}),
+        ("word_ngrams", {"tokenizer": words_of, "token_pattern": None, "ngram_range": (1, 2)}),
+    ):
+        terms = {term: column for column, term in enumerate(about[name])}
+        counts = CountVectorizer(vocabulary=terms, **how).transform(texts)
+        most = max(1, int(counts.getnnz(axis=1).max()))
+        inputs[name] = np.zeros((len(texts), most), dtype=np.int64)
+        inputs[f"{name}_counts"] = np.zeros((len(texts), most), dtype=np.float32)
+        for row in range(len(texts)):
+            found = counts[row].tocoo()
+            inputs[name][row, : found.nnz] = found.col + 1
+            inputs[f"{name}_counts"][row, : found.nnz] = found.data
+    return inputs
+
+
+@pytest.mark.fault("T12")
+def test_a_blend_of_linear_layer_and_networks_is_answered_alike(blend):
+    """Posts with all three, and each part missing in turn."""
+    best, session = blend
+    posts = city(24, seed=77)
+    lacking = dataclasses.replace(
+        posts,
+        captions=[("" if row % 4 == 1 else caption) for row, caption in enumerate(posts.captions)],
+        hashtags=[([] if row % 4 == 2 else list(dict.fromkeys(tags))) for row, tags in enumerate(posts.hashtags)],
+        has_image_N=np.arange(24) % 4 != 3,
+    )
+    for asked in (lacking, lacking.take([1]), lacking.take([2, 3])):
+        [told] = session.run(["probabilities"], blend_inputs(session, asked))
+        np.testing.assert_allclose(told, best.predict_proba(asked), atol=TOLERANCE)
 
 
 def test_labels_of_another_model_and_a_missing_package_are_told(tmp_path, monkeypatch):

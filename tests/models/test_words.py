@@ -27,7 +27,7 @@ def padded(longest):
 def slow_words(branch, ids):
     words = branch.embedding(ids)
     out = []
-    for size, convolution in zip(branch.filter_sizes, branch.convolutions, strict=True):
+    for size, convolution in zip(CONFIG.word_filter_sizes, branch.convolutions, strict=True):
         best = torch.zeros(4)
         for i in range(len(ids)):
             total = convolution.bias.clone()

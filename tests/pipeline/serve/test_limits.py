@@ -141,7 +141,8 @@ def shared() -> Iterator[str]:
 
 @pytest.mark.fault("N2")
 def test_a_body_that_stops_coming_is_a_timeout():
-    with shared() as address, connected(address) as connection:
+    """Long before the time for the whole body is over."""
+    with served(pause_timeout_s=0.5, body_timeout_s=60.0) as address, connected(address) as connection:
         connection.sendall(f"{HEAD}Content-Length: 100\r\n\r\n{{".encode())
         assert answer_of(connection)[1]["error"] == "too_slow"
         assert is_closed_within(connection, 5)

@@ -22,8 +22,13 @@ from pipeline.study.study import NO_GPU, build_study
 from tests.pipeline.study.study_town import CITY
 from tests.pipeline.study.test_study_running import wait_until
 
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+]  # a town is built first: three networks are loaded, each in a process
+
 NO_OTHERS = {"backbones": []}
-SMALL = StudySettings(num_seeds=2, max_epochs=1, num_resamples=100, num_processes=2, device="cpu")
+SMALL = StudySettings(num_seeds=1, max_epochs=1, num_resamples=100, num_processes=2, device="cpu")
 
 
 def cells(store: Store) -> dict[str, int]:
@@ -90,14 +95,14 @@ def test_mrlf_of_every_section_is_one_cell(own):
     }  # fmt: skip
     assert len(accuracies) == 1
     done = [json.loads(path.read_text())["cell"] for path in cells_folder(own, "demo").glob("*/result.json")]
+    same = ("release", "hashtags_from_2", "hashtags_from_4")  # the town has no hashtag of two or three posts
+    fusions = (None, "early_cross")
+    mrlf = [cell for cell in done if cell["candidate"] == "mrlf" and cell["variant"] in same]
     plain = [
-        cell
-        for cell in done
-        if cell["candidate"] == "mrlf"
-        and cell["variant"] in ("release", "hashtags_from_2")  # the town's own threshold: the same posts
-        and cell["split"] == "user"
-        and cell["settings"] in ({"preset": "auto", "max_epochs": 1}, {**cell["settings"], "fusion": "early_cross"})
-    ]
+        cell for cell in mrlf
+        if cell["split"] == "user" and cell["settings"].get("fusion") in fusions
+        and cell["settings"]["preset"] == "auto" and "modalities" not in cell["settings"]
+    ]  # fmt: skip
     assert len(plain) == SMALL.num_seeds
 
 
@@ -121,9 +126,9 @@ def test_a_changed_setting_computes_its_own_row_anew_and_no_other(own):
 
 def test_one_more_seed_computes_that_seed_alone(own):
     before = cells(own)
-    study(own, "splits", num_seeds=3)
+    study(own, "splits", num_seeds=2)
     new = [json.loads((cells_folder(own, "demo") / n / "result.json").read_text()) for n in cells(own).keys() - before]
-    assert {cell["cell"]["seed"] for cell in new} == {2}
+    assert {cell["cell"]["seed"] for cell in new} == {1}
     assert rows(own, "table3")["all pictures, unmasked"]["reason"].startswith("not computed yet")
 
 

@@ -1,9 +1,13 @@
 """A post that is gone leaves the study: its vectors, and every cell of which nobody can tell what it learnt from."""
 
+import pytest
+
 from pipeline.collect.gone import forget_pictures
 from pipeline.release.forgotten import sweep_forgotten
 from pipeline.study.cells import cells_folder
 from tests.fakes.city import key
+
+pytestmark = pytest.mark.timeout(300)  # a town is built first: three networks are loaded, each in a process
 
 
 def tombstone(store, number: int) -> str:

@@ -111,9 +111,9 @@ def test_a_table_of_markdown_has_as_many_cells_in_each_row(files):
 def test_what_is_found_follows_from_the_intervals():
     told = " ".join(findings(study().sections, num_classes=11))
     assert "MRLF names the right place of 11 for 80.0" in told
-    assert "MRLF is better than Deepgeo." in told
-    assert "MRLF cannot be told apart from Linear." in told
-    assert "MRLF is worse than Better." in told
+    assert "MRLF is better than these: Deepgeo." in told
+    assert "MRLF cannot be told apart from these: Linear." in told
+    assert "MRLF is worse than these: Better." in told
 
 
 def test_a_study_without_figures_has_no_findings_and_no_figure():

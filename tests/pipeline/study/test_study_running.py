@@ -16,6 +16,11 @@ from pipeline.study.running import KILLED, Job, run_jobs
 from pipeline.study.work import Machine, Workshop
 from tests.pipeline.study.study_town import CITY
 
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+]  # a town is built first: three networks are loaded, each in a process
+
 MACHINE = Machine(device="cpu", num_threads=1)
 
 

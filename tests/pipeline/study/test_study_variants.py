@@ -12,6 +12,8 @@ from pipeline.training.samples import city_samples
 from tests.fakes.city import key
 from tests.pipeline.study.study_town import BACKBONE, CITY, OTHER
 
+pytestmark = pytest.mark.timeout(300)  # a town is built first: three networks are loaded, each in a process
+
 
 def keys(parts) -> list[str]:
     return [key for split in SPLITS for key in getattr(parts, split).keys]

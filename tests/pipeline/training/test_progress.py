@@ -1,5 +1,6 @@
 """Progress: the time left at most, from this process's own steps, in words; told once an epoch and once a minute."""
 
+import dataclasses
 import logging
 
 import pytest
@@ -67,6 +68,18 @@ def test_a_run_that_goes_on_counts_its_own_steps_only(clock, caplog):
             progress.step(10, step, 10)
         progress.epoch(epoch(10))
     assert lines(caplog)[-1].endswith("about 17 min left")
+
+
+def test_what_comes_before_the_first_step_is_no_part_of_the_time(clock, caplog):
+    """The text was encoded for ten minutes, then epochs of a single step take 6 s each."""
+    caplog.set_level(logging.INFO, logger="mrlf")
+    with Progress("demo", 11, clock) as progress:
+        clock.now += 600
+        for number in (1, 2):
+            clock.now += 6
+            progress.step(number, 1, 1)
+            progress.epoch(dataclasses.replace(epoch(number), seconds=6.0))
+    assert [line.rsplit(", ", 1)[1] for line in lines(caplog)] == ["about 60 s left", "about 54 s left"]
 
 
 @pytest.mark.parametrize(
