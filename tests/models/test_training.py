@@ -20,7 +20,7 @@ TINY = dataclasses.replace(
 TRAIN, VALIDATION = city(96, seed=1), city(48, seed=2)
 CONTRARY = dataclasses.replace(VALIDATION, labels_N=(VALIDATION.labels_N + 5) % NUM_CLASSES)
 THREE_EPOCHS = TrainConfig(max_epochs=3, num_threads=1)
-EARLY_STOP = TrainConfig(max_epochs=30, early_stop_patience=3, plateau_patience=0, learning_rate=0.02, num_threads=1)
+EARLY_STOP = TrainConfig(max_epochs=30, early_stop_patience=3, plateau_patience=0, learning_rate=0.005, num_threads=1)
 ONE_EPOCH = TrainConfig(max_epochs=1, num_threads=1)
 
 
@@ -127,7 +127,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path, stopped_after):
 def test_an_interrupted_run_goes_on_with_the_learning_rate_it_had_come_to(tmp_path, stopped_after):
     """Validation contradicts, so its loss rises: a schedule that had forgotten the lowest one would not react."""
     train = TRAIN.take(range(48))
-    config = TrainConfig(max_epochs=6, plateau_patience=0, learning_rate=0.02, num_threads=1)
+    config = TrainConfig(max_epochs=6, plateau_patience=0, learning_rate=0.005, num_threads=1)
     whole = run(train, CONTRARY, train_config=config)
     with pytest.raises(StoppedError):
         run(train, CONTRARY, train_config=config, checkpoint_dir=tmp_path, on_epoch=stop_after(stopped_after))
