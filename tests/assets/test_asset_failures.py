@@ -31,7 +31,7 @@ def test_our_own_errors_are_the_users(error):
 def test_a_value_error_that_our_code_raised_is_the_users():
     with pytest.raises(UserError) as raised, user_errors():
         MrlfConfig(pooling="median")
-    assert raised.value.metadata["raised at"].value.startswith("config.py:")
+    assert raised.value.metadata["raised at"].value.startswith("config_values.py:")
 
 
 def test_a_store_that_cannot_be_is_the_users_mistake(monkeypatch):
