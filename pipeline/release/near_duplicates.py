@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from tqdm import tqdm
 
 ROWS = 16
@@ -27,6 +26,8 @@ MAX_THREADS = 16
 
 def mark_of(data: bytes) -> NDArray[np.bool_]:
     """The 256 bits of an encoded picture."""
+    from PIL import Image
+
     with Image.open(io.BytesIO(data)) as picture:
         picture.draft("L", (8 * ROWS, 8 * ROWS))
         grey = np.asarray(picture.convert("L").resize((ROWS + 1, ROWS), Image.Resampling.LANCZOS), dtype=np.int16)
