@@ -26,13 +26,15 @@ def fit_temperature(proba_NC: np.ndarray, labels_N: np.ndarray) -> float:
     of the range.
 
     Raises:
-        ValueError: there are no samples.
+        ValueError: there are no samples, or a probability is no number.
     """
     if len(labels_N) == 0:
         raise ValueError(
             "there are no validation samples to fit a temperature on; give the validation split some posts, "
             "or use the probabilities as they are"
         )
+    if not np.isfinite(proba_NC).all():
+        raise ValueError("probabilities of validation samples are NaN or infinite; look at the model before its score")
     logits_NC = _logits(proba_NC)
     own_N = np.take_along_axis(logits_NC, labels_N[:, None], axis=1)[:, 0]
 

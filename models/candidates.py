@@ -21,7 +21,7 @@ from models.baselines.finetuned import FinetunedConfig, initial_weights
 from models.baselines.forest import ForestBaseline
 from models.baselines.loctwi import LocTwiConfig
 from models.baselines.picture_head import PictureHeadConfig
-from models.config import MrlfConfig
+from models.config import MODALITIES, MrlfConfig
 from models.presets import is_small
 from models.samples import Samples, check_split
 from models.text import TextConfig
@@ -187,6 +187,11 @@ def _network(task: _Task) -> Classifier:
     if preset == "best":
         from models.best import fit_best
 
+        if set(network.modalities) != set(MODALITIES):
+            raise ValueError(
+                "preset best reads text, hashtags and image, and its linear part cannot leave one out: leave "
+                "modalities away, or take preset small or paper"
+            )
         of_network = {field.name for field in dataclasses.fields(network)}
         chosen = network if of_network & set(settings) else None
         return fit_best(task.train, task.validation, network_config=chosen, **how)
@@ -210,6 +215,20 @@ def _preset_configs(candidate: Candidate, *, small: bool) -> tuple[TextConfig, T
     kinds = {"deepgeo": DeepgeoConfig, "loctwi": LocTwiConfig}
     kind: Any = kinds.get(candidate.name, PictureHeadConfig)
     return (kind.small(), kind.small_training()) if small else (kind.paper(), kind.paper_training())
+
+
+def preset_fields(name: str, preset: str, num_train: int) -> list[dict[str, Any]]:
+    """Every field of the configurations that a candidate begins from, for digests of its results; [] without any.
+
+    num_train: training posts, by which the preset auto chooses.
+    """
+    small = is_small(preset, num_train)
+    configs: tuple[Any, ...] = ()
+    if name == "tagvisor":
+        configs = (ForestBaseline.small() if small else ForestBaseline(),)
+    elif CANDIDATES[name].is_network:
+        configs = _preset_configs(CANDIDATES[name], small=small)
+    return [dataclasses.asdict(config) for config in configs]
 
 
 def _initial_state(candidate: Candidate, settings: dict[str, Any]) -> dict[str, Tensor] | None:

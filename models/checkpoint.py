@@ -28,6 +28,7 @@ from models.digest import tensors_sha256
 CHECKPOINT_FORMAT = 2
 LATEST = "checkpoint.safetensors"
 PREVIOUS = "checkpoint.previous.safetensors"
+REFUSED = "checkpoint.refused.safetensors"
 _log = logging.getLogger(__name__)
 
 
@@ -41,6 +42,10 @@ class Checkpoint:
 
 class CheckpointRefusedError(Exception):
     """A checkpoint that is not to be used, with the reason."""
+
+
+class CheckpointDamagedError(CheckpointRefusedError):
+    """Nobody can use it."""
 
 
 class CheckpointWriteError(OSError):
@@ -68,7 +73,10 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, run_sha256: str) -> N
 
 
 def read_checkpoint(folder: Path, run_sha256: str) -> Checkpoint | None:
-    """The newest usable checkpoint of this run, or None; every file that is refused is named in a warning."""
+    """The newest usable checkpoint of this run, or None; every file that is refused is named in a warning.
+
+    A latest one that is damaged is put aside as `REFUSED`.
+    """
     for name in (LATEST, PREVIOUS):
         path = folder / name
         if not path.exists():
@@ -79,6 +87,8 @@ def read_checkpoint(folder: Path, run_sha256: str) -> Checkpoint | None:
             _log.warning(
                 "Checkpoint %s is not used: %s. The one before is tried, else training starts anew.", path, refusal
             )
+            if name == LATEST and isinstance(refusal, CheckpointDamagedError):
+                path.rename(folder / REFUSED)  # else the next write would put it in the place of the good one before
     return None
 
 
@@ -116,13 +126,13 @@ def _read(path: Path, run_sha256: str) -> Checkpoint:
             header = json.loads((file.metadata() or {})["checkpoint"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise CheckpointRefusedError(f"it cannot be read ({type(error).__name__}: {error})") from error
+        raise CheckpointDamagedError(f"it cannot be read ({type(error).__name__}: {error})") from error
     if header.get("format") != CHECKPOINT_FORMAT:
         raise CheckpointRefusedError(f"its format is {header.get('format')}, not {CHECKPOINT_FORMAT}")
     if header["run_sha256"] != run_sha256:
         raise CheckpointRefusedError("it belongs to a run with other settings or other data")
     if header["content_sha256"] != _content_sha256(tensors, header["state"]):
-        raise CheckpointRefusedError("its content does not match its digest, so it is damaged")
+        raise CheckpointDamagedError("its content does not match its digest, so it is damaged")
     return Checkpoint(tensors, json.loads(header["state"]))
 
 

@@ -58,9 +58,11 @@ def errors_km(predicted_N: np.ndarray, true_N: np.ndarray, lat_C: np.ndarray, ln
     """Distance (N,) between the places of the predicted and of the true class; 0 where they are the same.
 
     Raises:
-        ValueError: the coordinates are float32, which lost metres before they came here.
+        ValueError: the coordinates are float32, which lost metres before they came here, or one is no number.
     """
     for coordinates_C in (lat_C, lng_C):
+        if not np.isfinite(coordinates_C).all():
+            raise ValueError("a place has coordinates that are NaN or infinite; look at labels.json of the data set")
         if coordinates_C.dtype.kind == "f" and coordinates_C.dtype.itemsize < 8:
             raise ValueError(
                 f"coordinates came as {coordinates_C.dtype}, which moves places by up to a metre; read them as float64"

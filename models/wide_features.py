@@ -135,7 +135,7 @@ def _learned_counts(name: str, documents: Sequence[Any]) -> tuple[Sequence[str],
     try:
         counts = vectoriser.fit_transform(documents)
     except ValueError as error:
-        if "vocabulary" not in str(error) and "no terms remain" not in str(error):
+        if not any(told in str(error) for told in ("vocabulary", "no terms remain", "documents than min_df")):
             raise
         return (), None
     return vectoriser.get_feature_names_out(), counts

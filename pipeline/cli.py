@@ -52,7 +52,10 @@ def run(
     """
     with plain_errors():
         store, known = Store.open(), load_city(city)
-        for name in _chosen(to, only):
+        chosen = _chosen(to, only)
+        for name in chosen:
+            known.settings(name, STAGES[name].settings)  # before any work: a wrong one is told now
+        for name in chosen:
             report = run_stage_of(store, known, name)
             for note in report.record.notes:
                 typer.echo(f"  note: {note}", err=True)

@@ -11,6 +11,7 @@ from pipeline.cli_errors import plain_errors
 from pipeline.store import Store
 
 Device = Literal["auto", "cpu", "cuda"]
+MAX_PICTURE_BYTES = 64 * 1024**2
 SERVE_EXTRA = "the server's packages are not installed: pip install 'mrlf-pipeline[serve]'"
 
 
@@ -40,7 +41,7 @@ def predict(
         from pipeline.predict.predictor import Wish
         from pipeline.predict.wording import answer_lines
 
-        picture = image.read_bytes() if image is not None else None
+        picture = _read_picture(image) if image is not None else None
         predictor = load_predictor(Store.open(), city, device=device)
         question = predictor.read(picture, caption)
         [answer] = predictor.answer([question], [Wish(top=top, coarse=coarse, why=not coarse)])
@@ -59,7 +60,8 @@ def serve(
     """Serve a city's last trained model: a page to drop a photo on, and /predict, /models, /health as an API.
 
     Requests live in memory: no picture, caption or answer is stored or logged. The server has no passwords and no
-    encryption, so it listens to this machine only, unless another --host is named.
+    encryption, so it listens to this machine only, unless another --host is named, and pages of other sites that are
+    open in a browser here cannot ask it.
 
     Examples:
 
@@ -85,7 +87,8 @@ def serve(
                 err=True,
             )
         limits = Limits()
-        app = create_app(load_predictor(Store.open(), city, device=device), limits=limits, coarse=coarse)
+        hosts = LOCAL_HOSTS if host in LOCAL_HOSTS else None
+        app = create_app(load_predictor(Store.open(), city, device=device), limits=limits, coarse=coarse, hosts=hosts)
         with listen(host, port) as listening, suppress(KeyboardInterrupt):
             name = f"[{host}]" if ":" in host else host
             typer.echo(f"serving {city} on http://{name}:{listening.getsockname()[1]} (Ctrl-C ends it)", err=True)
@@ -112,3 +115,12 @@ def export(
 
         for name, num_bytes in export_model(Store.open(), city, output, export_format).items():
             typer.echo(f"{output / name}  {num_bytes:,} bytes")
+
+
+def _read_picture(path: Path) -> bytes:
+    """The file's bytes; of a film or a device that was named by mistake no more than a picture would have."""
+    with path.open("rb") as file:
+        picture = file.read(MAX_PICTURE_BYTES + 1)
+    if len(picture) > MAX_PICTURE_BYTES:
+        raise ValueError(f"{path} has more than {MAX_PICTURE_BYTES // 1024**2} MiB: give a picture, or a smaller copy")
+    return picture

@@ -35,8 +35,10 @@ class LogisticBaseline:
     def fit(self, train: Samples, num_classes: int) -> Classifier:
         """Fit; training samples of a single class, or without any feature, give the classes' shares."""
         check_split("train", train, num_classes)
+        if len(np.unique(train.labels_N)) == 1:
+            return MajorityBaseline().fit(train, num_classes)
         features = WideFeatures.learn(train, self._blocks())
-        if not any(features.widths().values()) or len(np.unique(train.labels_N)) == 1:
+        if not any(features.widths().values()):
             return MajorityBaseline().fit(train, num_classes)
         expert = Expert(dict.fromkeys(self._blocks(), 1.0), (INVERSE_REGULARISATION,))
         layer = fit_expert(expert, features.transform(train), train.labels_N, num_classes, INVERSE_REGULARISATION)

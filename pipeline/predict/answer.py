@@ -3,7 +3,7 @@
 Distances are great-circle km between POIs. `influence` is how far the first place's probability falls without a part;
 `attention` is the share of the network's attention that a word (of the words) or hashtag (of the hashtags) receives.
 A coarse answer names no place and no coordinates. A kind of place of which the model knows fewer than 3 is told as
-`other`, since it would name the place.
+`other`, since it would name the place; where those are fewer than 3 in all, the next rarest kind hides among them.
 Shape letters: C classes.
 """
 
@@ -113,9 +113,13 @@ class Places:
     def kinds(self) -> list[str]:
         """Each class's category as a coarse answer may tell it."""
         counted = Counter(label["category"] for label in self.labels)
-        return [
-            label["category"] if counted[label["category"]] >= MIN_PLACES_OF_A_KIND else OTHER for label in self.labels
-        ]
+        hidden: set[str] = set()
+        num_hidden = 0
+        for kind in sorted(counted, key=lambda kind: (counted[kind], kind)):
+            if counted[kind] < MIN_PLACES_OF_A_KIND or 0 < num_hidden < MIN_PLACES_OF_A_KIND:
+                hidden.add(kind)
+                num_hidden += counted[kind]
+        return [OTHER if label["category"] in hidden else label["category"] for label in self.labels]
 
 
 def ranked_places(places: Places, proba_C: NDArray[np.float64], top: int) -> list[Place]:

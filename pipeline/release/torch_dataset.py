@@ -55,11 +55,13 @@ class ReleaseDataset(Dataset[dict[str, Any]]):
     uint8 (3, 224, 224). caption: text. hashtags: text, one space between two (a hashtag holds none; `.split()` gives
     the list). label: which of `classes`. key: the post.
 
-    source: a city of the store at MRLF_DATA, whose latest release is read, or the folder of a release as a `Path`.
+    source: a city of the store at MRLF_DATA, whose latest release is read, or the folder of a release: a `Path`, or
+    text with a "/" in it.
     split: train, validation or test. The object may be sent to other processes; no file is open in it then.
 
     Raises:
-        StageError: there is no such city, release or split, or a file of it was changed.
+        StageError: there is no such city, release or split, or its labels are not those of its classes.
+        IncompleteFolderError: a file of the release is missing or was changed.
     """
 
     def __init__(self, source: str | Path, split: str, *, transform: Callable[[Tensor], Any] = middle_square) -> None:
@@ -75,6 +77,7 @@ class ReleaseDataset(Dataset[dict[str, Any]]):
         self.labels: list[int] = posts["label"].to_pylist()
         self.classes = _class_names(self.manifest.folder)
         """the POIs' names, by label"""
+        _check_labels(self.keys, self.labels, len(self.classes))
         self._shards = [name for name in sorted(self.manifest.files) if name.startswith(f"{split}-")]
         self._places = _places([self.manifest.folder / name for name in self._shards], self.keys)
         self._files: dict[int, io.BufferedReader] = {}
@@ -117,17 +120,27 @@ class ReleaseDataset(Dataset[dict[str, Any]]):
 
 def _manifest(source: str | Path) -> Manifest:
     """The manifest of a release whose files are as it tells."""
-    if isinstance(source, Path):
-        manifest = unseal(source)
-        if manifest is None or "posts.parquet" not in manifest.files:
-            raise StageError(f"{source} is no folder of a release: name datasets/<city>/<version>, or a city as text")
-        manifest.verify()
-        return manifest
-    return latest_release(Store.open(), source).manifest
+    if isinstance(source, str) and os.sep not in source:
+        return latest_release(Store.open(), source).manifest
+    manifest = unseal(Path(source))
+    if manifest is None or "posts.parquet" not in manifest.files:
+        raise StageError(f"{source} is no folder of a release: name datasets/<city>/<version>, or a city by its key")
+    manifest.verify()
+    return manifest
 
 
 def _class_names(folder: Path) -> list[str]:
     return [str(label["name"]) for label in json.loads((folder / "labels.json").read_text())]
+
+
+def _check_labels(keys: list[str], labels: list[int], num_classes: int) -> None:
+    """A label that names no class would be ignored by some losses and end others far from here."""
+    wrong = [row for row, label in enumerate(labels) if not 0 <= label < num_classes]
+    if wrong:
+        raise StageError(
+            f"{len(wrong)} posts have a label outside 0..{num_classes - 1}, the first is {labels[wrong[0]]} "
+            f"(post {keys[wrong[0]]}): labels.json and posts.parquet are not of one release, build it again"
+        )
 
 
 def _places(shards: list[Path], keys: list[str]) -> np.ndarray:

@@ -33,6 +33,7 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
     model = run.model(test, proba)
     bootstrap = Bootstrap(groups=samples.users["test"], num_resamples=num_resamples, seed=seed)
     masked = without_label_words(release, test)
+    num_users = len(set(bootstrap.groups))
     title = title_of(OURS) + (", preset best" if run.preset == "best" else "")
     answers = [answers_of(OURS, title, proba, model, test, masked), *baseline_answers(city, samples, masked)]
     models = results(answers, samples, bootstrap)
@@ -43,11 +44,11 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
         is_synthetic=release.is_synthetic,
         preset=run.preset,
         headline=headline(models[0], num_places=len(places), num_posts=len(proba)),
-        warnings=warnings(models, num_places=len(places), num_users=len(set(samples.users["test"]))),
-        verdict=verdict(models, preset=run.preset),
+        warnings=warnings(models, num_places=len(places), num_users=num_users),
+        verdict=verdict(models, preset=run.preset, num_users=num_users),
         num_resamples=num_resamples,
         num_test_posts=len(proba),
-        num_test_users=len(set(samples.users["test"])),
+        num_test_users=num_users,
         models=models,
         places=places,
         confusion=confusion,

@@ -28,6 +28,11 @@ BEST = (
     "of the paper."
 )
 
+ONE_USER = (
+    "All test posts are of one user, so no interval can be drawn and no model can be called better than another: "
+    "collect posts of more users."
+)
+
 
 def plain(text: str, max_length: int = 200) -> str:
     """One line of text without controls and overrides of direction, cut to `max_length` code points."""
@@ -110,9 +115,11 @@ def warnings(models: Sequence[ModelResult], *, num_places: int, num_users: int) 
     return told
 
 
-def verdict(models: Sequence[ModelResult], *, preset: str = "") -> list[str]:
+def verdict(models: Sequence[ModelResult], *, preset: str = "", num_users: int = MIN_USERS) -> list[str]:
     """Who wins: first whether the linear model on all three is beaten, then a sentence each for the models that MRLF
-    beats, those it ties with and those that beat it."""
+    beats, those it ties with and those that beat it. Of one user there is no interval, so nobody wins."""
+    if num_users < 2:
+        return [*([BEST] if preset == "best" else []), ONE_USER]
     others = [(model, model.gain) for model in models if model.gain is not None]
     better = [quoted(model) for model, gain in others if gain.low > 0]
     tied = [_with_gain(model, gain) for model, gain in others if gain.low <= 0 <= gain.high]

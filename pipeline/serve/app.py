@@ -6,7 +6,7 @@ they load scripts from elsewhere.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -21,6 +21,7 @@ from pipeline.predict.predictor import Predictor, Wish
 from pipeline.predict.question import Question, RefusedQuestion
 from pipeline.serve.batching import Batcher, Told
 from pipeline.serve.body import AnswerBeforeTheEnd, read_body
+from pipeline.serve.callers import OwnPages
 from pipeline.serve.documentation import DESCRIPTION, HEALTH_ANSWERS, MODEL_ANSWERS, PREDICT_ANSWERS, PREDICT_BODY
 from pipeline.serve.envelope import Envelope
 from pipeline.serve.form import Asked, read_form
@@ -76,8 +77,14 @@ class Service:
             raise Refusal(refused.reason, str(refused), status=status) from None
 
 
-def create_app(predictor: Predictor, *, limits: Limits | None = None, coarse: bool = False) -> FastAPI:
-    """The application; `coarse`: of every answer only the kind of place, and no place in the list of models."""
+def create_app(
+    predictor: Predictor, *, limits: Limits | None = None, coarse: bool = False, hosts: Collection[str] | None = None
+) -> FastAPI:
+    """The application.
+
+    coarse: of every answer only the kind of place, and no place in the list of models. hosts: the names by which it
+    may be asked, None for any.
+    """
     service = Service(predictor, limits or Limits(), coarse=coarse)
 
     @asynccontextmanager
@@ -96,6 +103,7 @@ def create_app(predictor: Predictor, *, limits: Limits | None = None, coarse: bo
     app.add_exception_handler(StarletteHTTPException, _http_error)
     app.add_exception_handler(Exception, _internal)
     app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_middleware(OwnPages, hosts=hosts)
     app.add_middleware(Envelope)
     return app
 
@@ -109,10 +117,12 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         told = await service.predict(request)
         return Response(told.model_dump_json(), media_type="application/json")
 
+    @app.head("/models", include_in_schema=False)
     @app.get("/models", responses=MODEL_ANSWERS, summary="The model that answers, and the places it knows")
     async def models() -> Models:
         return models_of(service.predictor, coarse=service.coarse)
 
+    @app.head("/health", include_in_schema=False)
     @app.get("/health", responses=HEALTH_ANSWERS, summary="Whether there is room for a question now")
     async def health() -> Health:
         return Health(
@@ -120,6 +130,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
             in_work=service.num_in_work, max_in_work=service.limits.max_in_work,
         )  # fmt: skip
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     async def page() -> HTMLResponse:
         html, policy = render_page(service.predictor.facts, coarse=service.coarse, limits=service.limits)

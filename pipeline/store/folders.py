@@ -54,9 +54,16 @@ def seal(folder: Path, about: dict[str, Any], names: list[str]) -> Manifest:
 
 
 def unseal(folder: Path) -> Manifest | None:
-    """The manifest of a complete folder, None where there is none."""
+    """The manifest of a complete folder, None where there is none.
+
+    Raises:
+        IncompleteFolderError: it is there and cannot be read.
+    """
     path = folder / MANIFEST
     if not path.is_file():
         return None
-    content = json.loads(path.read_text())
-    return Manifest(folder, content["about"], content["files"])
+    try:
+        content = json.loads(path.read_text())
+        return Manifest(folder, content["about"], content["files"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise IncompleteFolderError(f"{path} is damaged ({error!r}): build this version again") from error

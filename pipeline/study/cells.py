@@ -90,10 +90,10 @@ def cells_folder(store: Store, city: str) -> Path:
 
 def read_cell(folder: Path) -> CellResult | None:
     """The cell in a folder; None where it is not complete, or not what its manifest tells."""
-    manifest = unseal(folder)
-    if manifest is None:
-        return None
     try:
+        manifest = unseal(folder)
+        if manifest is None:
+            return None
         manifest.verify()
     except IncompleteFolderError:
         return None

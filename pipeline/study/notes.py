@@ -54,7 +54,8 @@ def study_notes(settings: StudySettings, sections: Sequence[StudySection]) -> li
     if any(row.is_stand_in for section in sections for row in section.rows):
         notes.append(
             "Rows marked stand-in look at pictures with a network drawn from a fixed seed, in place of the trained "
-            "one of that name: they show that the row can be computed and say nothing about the trained network."
+            "one of that name, and fine-tuned ones begin from it: they show that the row can be computed and say "
+            "nothing about the trained network."
         )
     return notes
 

@@ -1,4 +1,5 @@
-"""The sections that the paper leaves out: label words masked, three ways to split, posts that lack a modality."""
+"""The sections that the paper leaves out: `best` beside a linear model, label words masked, splits, posts that lack
+a modality."""
 
 from pipeline.study.planned import PlannedRow, PlannedSection, Planner, TestOn
 from pipeline.study.splits import SplitKind
@@ -11,6 +12,19 @@ SPLITS: dict[SplitKind, str] = {
 }  # fmt: skip
 TRAINED_ON = {"complete_only": "trained on complete posts", "with_incomplete": "trained on incomplete ones too"}
 TESTED_ON: dict[TestOn, str] = {"complete": "complete", "incomplete": "incomplete", "all": "all"}
+
+
+def best(plan: Planner) -> PlannedSection:
+    linear = "Linear, all three"
+    rows = (
+        PlannedRow(title=linear, cells=plan.cells("logistic_all")),
+        PlannedRow(title="MRLF", cells=plan.cells("mrlf"), against=linear),
+        PlannedRow(title="MRLF, preset best", cells=plan.cells("mrlf", preset="best"), against=linear),
+    )
+    return PlannedSection(
+        key="best", title="Preset best beside the linear model on all three modalities", rows=rows,
+        question="Is a network worth its training? The paper leaves out the linear model that reads all three.",
+    )  # fmt: skip
 
 
 def leakage(plan: Planner) -> PlannedSection:

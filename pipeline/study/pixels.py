@@ -1,6 +1,11 @@
-"""The clean pictures of a release as arrays, for networks that learn from pixels."""
+"""What networks that learn from pixels are handed: a release's clean pictures as arrays, and weights to begin with.
+
+Reads  blobs/clean, the shelf of weights
+"""
 
 import dataclasses
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,28 +14,54 @@ from pipeline.images.decode import UnreadablePicture, decode_picture
 from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.study.looking import Look
+from pipeline.weights import WeightsFile
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from models.samples import Samples
     from pipeline.study.variants import StudyData
 
+MAX_THREADS = 16
 
-def with_pixels(store: Store, data: "StudyData", samples: "Samples", look: Look) -> "Samples":
+
+def with_pixels(
+    store: Store, data: "StudyData", samples: "Samples", look: Look, *, num_threads: int | None = None
+) -> "Samples":
     """The samples with their released pictures, cut and resized as the network's recipe says: uint8 (N, S, S, 3).
 
     Raises:
-        StageError: a clean picture is gone from the store, or cannot be read.
+        StageError: a clean picture cannot be read.
     """
     from models.backbones import preprocess, resized_side
 
     side = look.settings.image_size
     resized = resized_side(look.settings.backbone, side)
     pixels = np.empty((len(samples), side, side, 3), dtype=np.uint8)
-    for row, digest in enumerate(data.clean_digests(samples.keys)):
+
+    def put(row: int, digest: str) -> None:
         path = store.blobs.path("clean", digest)
         try:
-            picture = decode_picture(path.read_bytes() if path.is_file() else None, resized)
+            picture = decode_picture(path.read_bytes(), resized)
         except UnreadablePicture as unreadable:
-            raise StageError(f"clean picture {digest[:12]}…: {unreadable.reason}; build clean_images again") from None
+            raise StageError(
+                f"clean picture {digest} cannot be read ({unreadable.reason}): delete {path}, and the study says how "
+                "to make it anew"
+            ) from None
         pixels[row] = preprocess(picture, side, resized).permute(1, 2, 0).numpy()
+
+    # Pillow lets go of the interpreter
+    with ThreadPoolExecutor(num_threads or min(MAX_THREADS, os.cpu_count() or 1)) as threads:
+        list(threads.map(put, range(len(samples)), data.clean_digests(samples.keys)))
     return dataclasses.replace(samples, pixels_NHWC=pixels)
+
+
+def starting_weights(look: Look) -> "dict[str, Tensor]":
+    """Published weights where they are to be had, else those drawn from the fixed seed, as `look.name` says."""
+    if isinstance(look.weights, WeightsFile):
+        from safetensors.torch import load_file
+
+        return load_file(look.weights.path)
+    from models.fixed_seed import fixed_seed_weights
+
+    return fixed_seed_weights(look.settings.backbone)

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Sequence
 
 from pipeline.study.cells import Cell
-from pipeline.study.own_sections import leakage, noise, splits
+from pipeline.study.own_sections import best, leakage, noise, splits
 from pipeline.study.paper_sections import figure_2, figure_3, figure_4, table_2, table_3
 from pipeline.study.planned import PlannedSection, Planner
 from pipeline.study.settings import StudySettings
 
 SECTIONS = {
-    "table2": table_2, "table3": table_3, "fig2": figure_2, "fig3": figure_3, "fig4": figure_4, "leakage": leakage,
-    "splits": splits, "noise": noise,
+    "table2": table_2, "table3": table_3, "fig2": figure_2, "fig3": figure_3, "fig4": figure_4, "best": best,
+    "leakage": leakage, "splits": splits, "noise": noise,
 }  # fmt: skip
 """By the name that `mrlf study --only` takes."""
 

@@ -50,7 +50,7 @@ def run_jobs(store: Store, city: City, jobs: Sequence[Job], machine: Machine, nu
     if not jobs:
         return {}
     with tqdm(total=len(jobs), desc=f"{city.key} study", unit="cell", disable=None) as bar:
-        run = _Run(city.key, jobs, min(num_processes, len(jobs)), bar)
+        run = Run(city.key, jobs, min(num_processes, len(jobs)), bar)
         while run.waiting:
             try:
                 with _threads(machine), _pool(store, city, machine, run.num_processes) as pool:
@@ -60,32 +60,43 @@ def run_jobs(store: Store, city: City, jobs: Sequence[Job], machine: Machine, nu
     return run.failed
 
 
-class _Run:
-    """The cells that wait, those at work, and why some failed. At most one cell waits in each process."""
+class Run:
+    """The cells that wait, those at work, and why some failed. At most one cell waits in each process.
+
+    Nobody tells which process ended by itself, and its pool ends the others: the cells that were at work then begin
+    again one by one before the rest, and only one that is alone when it happens again is given up.
+    """
 
     def __init__(self, city: str, jobs: Sequence[Job], num_processes: int, bar: "tqdm[Any]") -> None:
         self.waiting = sorted(jobs, key=lambda job: (-job.seconds, job.digest))
         self.failed: dict[str, str] = {}
         self.num_processes = num_processes
+        self._num_alone = 0
         self._city, self._bar, self._clock = city, bar, _Clock(jobs, num_processes)
         self._running: dict[Future[str | float], Job] = {}
 
     def all_in(self, pool: ProcessPoolExecutor) -> None:
         """Compute what waits. Raises BrokenProcessPool where a process ended by itself."""
         while self.waiting or self._running:
-            while self.waiting and len(self._running) < self.num_processes:
+            while self.waiting and len(self._running) < (1 if self._num_alone else self.num_processes):
                 job = self.waiting[0]
                 self._running[pool.submit(_compute, job.cell, job.digest)] = job
                 self.waiting.pop(0)
             for done in wait(self._running, return_when=FIRST_COMPLETED).done:
                 told = done.result()
                 self._tell(self._running.pop(done), told)
+                self._num_alone = max(0, self._num_alone - 1)
 
     def give_up_running(self) -> None:
-        """What was at work when a process ended by itself is lost."""
-        for job in self._running.values():
-            self._tell(job, KILLED)
+        """Of what was at work when a process ended by itself: lost where it was alone, else it begins again."""
+        at_work = list(self._running.values())
         self._running.clear()
+        if len(at_work) == 1:
+            self._tell(at_work[0], KILLED)
+            self._num_alone = max(0, self._num_alone - 1)
+        elif at_work:
+            log.warning("%s study: a process was killed; %d cells begin again, alone", self._city, len(at_work))
+            self.waiting, self._num_alone = [*at_work, *self.waiting], len(at_work)
 
     def _tell(self, job: Job, told: str | float) -> None:
         """Note and log a cell that is done: the seconds it took, or why it could not be computed."""

@@ -34,4 +34,4 @@ class StudySettings(Settings):
     num_processes: int | None = Field(
         None, ge=1, description="Cells computed side by side, one thread each; by default one for each core."
     )
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")

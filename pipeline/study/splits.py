@@ -1,11 +1,11 @@
 """Three ways to split a city's posts; the paper does not tell which one it took.
 
 random: posts are drawn one by one, so the posts of one user and copies of one picture are on both sides.
-user:   as the release does it: no user and no picture on two sides.
+user:   as the release does it: no user, no picture and no near-duplicate of a released picture on two sides.
 time:   the oldest 80 % train, the next 10 % validate, the newest 10 % test.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -15,10 +15,15 @@ from pipeline.study.posts import StudyPost
 
 SplitKind = Literal["random", "time", "user"]
 SPLIT_KINDS: tuple[SplitKind, ...] = get_args(SplitKind)
+NO_NAMES: Mapping[str, Sequence[str]] = {}
 
 
-def split_of(posts: Sequence[StudyPost], kind: SplitKind, seed: int) -> list[str]:
+def split_of(
+    posts: Sequence[StudyPost], kind: SplitKind, seed: int, near: Mapping[str, Sequence[str]] = NO_NAMES
+) -> list[str]:
     """The split of each post: `train`, `validation` or `test`.
+
+    near: post_key -> the names that its picture bears together with its near-duplicates.
 
     Raises:
         SplitError: there are too few independent posts.
@@ -28,7 +33,8 @@ def split_of(posts: Sequence[StudyPost], kind: SplitKind, seed: int) -> list[str
         return _by_time(posts)
     if kind == "random":
         return split_posts(labels, np.arange(len(posts), dtype=np.int64), seed=seed)
-    groups = linked_groups([post.user_key for post in posts], [list(post.image_digests) for post in posts])
+    pictures = [[*post.image_digests, *near.get(post.post_key, ())] for post in posts]
+    groups = linked_groups([post.user_key for post in posts], pictures)
     return split_posts(labels, groups, seed=seed)
 
 

@@ -7,6 +7,7 @@ Law: a cell is computed once; a broken study goes on where it stopped, a changed
 What cannot be computed is a row with its reason.
 """
 
+import dataclasses
 import logging
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -65,7 +66,7 @@ def build_study(
         data_reason = _build_data(store, city, wanted)
         machine = Machine(device=device, num_threads=None if device.startswith("cuda") else 1)
         workshop = Workshop(store, city, machine)
-        cells = _Cells(workshop, settings, data_reason)
+        cells = Cells(workshop, settings, data_reason)
         cells.compute(wanted, settings.num_processes or default_processes(device))
         computed = cells.known(cells_of(sections, SECTIONS), wanted)
         return _write(store, city, settings, workshop, sections, computed)
@@ -74,17 +75,19 @@ def build_study(
 def _check_features(store: Store, city: City) -> None:
     """The release's features are by the network that the settings name."""
     latest_release(store, city.key)
-    record, name = store.stage_record(city.key, "image_features"), look_of(store, city).name
-    if record is None or record.about["backbone"] != name:
+    record, look = store.stage_record(city.key, "image_features"), look_of(store, city)
+    told = {} if record is None else {name: record.about[name] for name in ("backbone", "weights_sha256")}
+    if told != {"backbone": look.name, "weights_sha256": look.weights_sha256}:
         raise StageError(
-            f"the pictures of {city.key} have no features by {name} yet: `mrlf run {city.key} --only image_features`"
+            f"the pictures of {city.key} have no features by {look.name} of these weights yet: "
+            f"`mrlf run {city.key} --only image_features`"
         )
 
 
 def _device(wish: str) -> str:
-    import torch
+    from models.machine import gpu_problem
 
-    return ("cuda" if torch.cuda.is_available() else "cpu") if wish == "auto" else wish
+    return ("cpu" if gpu_problem() else "cuda") if wish == "auto" else wish
 
 
 def _build_data(store: Store, city: City, wanted: list[Cell]) -> str:
@@ -105,7 +108,7 @@ def _needs_data(cell: Cell) -> bool:
     return needs_study_data(cell.variant, CANDIDATES[cell.candidate].backbone)
 
 
-class _Cells:
+class Cells:
     """The cells of a study: their digests, which of them stand, and why others do not."""
 
     def __init__(self, workshop: Workshop, settings: StudySettings, data_reason: str) -> None:
@@ -117,15 +120,17 @@ class _Cells:
     def compute(self, wanted: list[Cell], num_processes: int) -> None:
         """Compute the cells that do not stand yet."""
         jobs: dict[str, Job] = {}
+        num_standing = 0
         num_train = len(self._workshop.data.populations["release"])
         for cell in wanted:
             digest = self._digest(cell)
-            if digest is None or read_cell(self._workshop.folder(digest)) is not None:
+            if digest is not None and read_cell(self._workshop.folder(digest)) is not None:
+                num_standing += 1
+                continue
+            if digest is None or self._hindrance(cell):
                 continue
             jobs.setdefault(digest, Job(cell=cell, digest=digest, seconds=expected_seconds(cell, num_train)))
-        log.info(
-            "%s study: %d cells to compute, %d stand", self._workshop.city.key, len(jobs), len(wanted) - len(jobs)
-        )
+        log.info("%s study: %d cells to compute, %d stand", self._workshop.city.key, len(jobs), num_standing)
         self._failed = run_jobs(
             self._workshop.store, self._workshop.city, list(jobs.values()), self._workshop.machine, num_processes
         )
@@ -138,8 +143,8 @@ class _Cells:
             found = read_cell(self._workshop.folder(digest)) if digest is not None else None
             if found is not None:
                 results[cell.identity] = found
-            elif digest is not None and digest in self._failed:
-                self._reasons[cell.identity] = self._failed[digest]
+            elif reason := self._hindrance(cell) or self._failed.get(digest or "", ""):
+                self._reasons[cell.identity] = reason
         asked = {cell.identity for cell in wanted}
         reasons = {identity: reason for identity, reason in self._reasons.items() if identity in asked}
         return Computed(
@@ -148,21 +153,17 @@ class _Cells:
         )  # fmt: skip
 
     def _digest(self, cell: Cell) -> str | None:
-        """The digest, None where a reason keeps the cell from being computed."""
+        """The digest, None where its data or weights are not to be had, which is its reason."""
         if cell.identity not in self._digests and cell.identity not in self._reasons:
-            reason = self._hindrance(cell)
-            if not reason:
-                try:
-                    self._digests[cell.identity] = self._workshop.digest(cell)
-                except ValueError as error:
-                    reason = str(error)
-                    if self._data_reason and _needs_data(cell):
-                        reason = self._data_reason
-            if reason:
-                self._reasons[cell.identity] = reason
+            try:
+                self._digests[cell.identity] = self._workshop.digest(cell)
+            except ValueError as error:
+                is_of_data = self._data_reason and _needs_data(cell)
+                self._reasons[cell.identity] = self._data_reason if is_of_data else str(error)
         return self._digests.get(cell.identity)
 
     def _hindrance(self, cell: Cell) -> str:
+        """Why a cell is not computed here although it could be; one that stands from another run is shown."""
         from models.candidates import CANDIDATES
 
         if not CANDIDATES[cell.candidate].needs_pixels or self._settings.fine_tuned == "always":
@@ -177,9 +178,13 @@ def _write(
     computed: Computed,
 ) -> StageReport:  # fmt: skip
     """The page, unless this very page stands already."""
-    told = {key: bytes_digest(str(result.about["scores"]).encode()) for key, result in computed.results.items()}
+    told = {
+        key: [result.about["features"], bytes_digest(str(result.about["scores"]).encode())]
+        for key, result in computed.results.items()
+    }
     inputs = {
         "release": workshop.data.release.version, "cells": json_digest(told), "missing": json_digest(computed.reasons),
+        "rows": json_digest([dataclasses.asdict(section) for section in sections]),
     }  # fmt: skip
     folder, record = store.report_folder(city.key), store.stage_record(city.key, STAGE)
     if record is not None and not _is_untouched(folder, record.about):

@@ -1,6 +1,9 @@
 """Which picture of a post a study looks at, and how much of it people fill."""
 
+from collections.abc import Collection
+
 from pipeline.release.read import Release
+from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.study.looking import TABLE
 from pipeline.study.posts import PICTURE_STAGES, StudyPost
@@ -47,3 +50,19 @@ def released_originals(store: Store, city: str, release: Release, posts: list[St
             told = of_post[post.post_key]
             originals[next(digest for digest in post.image_digests if cleaned.get(digest) == told)] = told
     return originals
+
+
+def check_clean(store: Store, city: str, digests: Collection[str]) -> None:
+    """Refuse to begin where clean pictures are gone.
+
+    Raises:
+        StageError: how many are, and what to do.
+    """
+    wanted = set(digests)
+    num_gone = sum(not store.blobs.path("clean", digest).is_file() for digest in wanted)
+    if num_gone:
+        raise StageError(
+            f"{num_gone:,} of {len(wanted):,} clean pictures of {city} are gone from the store: bring blobs/clean "
+            f"back from a copy, or delete {store.tables.path(city, 'clean_images')} and make them anew from the "
+            f"originals with `mrlf run {city} --only clean_images`"
+        )

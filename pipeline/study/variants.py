@@ -14,7 +14,7 @@ Law: variants that are compared share their splits: the last two one, the three 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -26,6 +26,7 @@ from pipeline.release.read import Release
 from pipeline.release.split import SPLITS
 from pipeline.stage import StageError
 from pipeline.store import Store
+from pipeline.study.near_pictures import near_names
 from pipeline.study.posts import StudyPost, StudyPosts, study_posts
 from pipeline.study.splits import SplitKind, split_of
 from pipeline.study.vectors import StudyVectors
@@ -58,6 +59,7 @@ class StudyData:
 
     def __init__(self, store: Store, city: City, release: Release) -> None:
         self.release = release
+        self._near_names = partial(near_names, store, city.key, release)
         limit = city.settings("clean_images", CleanImagesSettings).max_portrait_ratio
         self.vectors = StudyVectors(store, city.key, max_portrait_ratio=limit)
         self._min_hashtag_count = city.settings("curated_posts", CuratedPostsSettings).min_hashtag_count
@@ -128,7 +130,12 @@ class StudyData:
     @lru_cache(maxsize=64)  # noqa: B019 (one object lives as long as its process)
     def _drawn_splits(self, population: Population, kind: SplitKind, seed: int) -> dict[str, str]:
         posts = self.populations[population]
-        return dict(zip((post.post_key for post in posts), split_of(posts, kind, seed), strict=True))
+        near = self._near if kind == "user" else {}
+        return dict(zip((post.post_key for post in posts), split_of(posts, kind, seed, near), strict=True))
+
+    @cached_property
+    def _near(self) -> dict[str, list[str]]:
+        return self._near_names()
 
     def _picture(self, variant: str, backbone: str | None) -> Picture:
         if variant == ALL_PICTURES:

@@ -20,7 +20,8 @@ def findings(sections: Sequence[StudySection], *, num_classes: int) -> list[str]
     told = [*_of_table_2(by_key["table2"], num_classes)]
     for key, lead in (
         ("table3", "Pictures and people"), ("fig2", "Modalities"), ("fig3", "Fusion"), ("fig4", "Rare hashtags"),
-        ("leakage", "Words that name the place"), ("splits", "Splits"), ("noise", "Incomplete posts"),
+        ("best", "Against the linear model"), ("leakage", "Words that name the place"),
+        ("splits", "Splits"), ("noise", "Incomplete posts"),
     ):  # fmt: skip
         sentences = [sentence for row in by_key[key].rows if (sentence := difference(row))]
         told += [f"{lead}: {'; '.join(sentences)}."] if sentences else []
@@ -42,7 +43,7 @@ def _of_table_2(section: StudySection, num_classes: int) -> list[str]:
         ("better", "is worse than these"),
     ):
         titles = [
-            row.title for row in section.rows if row.figures and row.figures.gain and _how(row.figures.gain) == how
+            _title(row) for row in section.rows if row.figures and row.figures.gain and _how(row.figures.gain) == how
         ]
         told += [f"MRLF {lead}: {'; '.join(titles)}."] if titles else []
     return told

@@ -16,12 +16,13 @@ import pyarrow as pa
 
 from pipeline.cities import City
 from pipeline.release.read import latest_release
-from pipeline.stage import StageError
+from pipeline.release.split import SPLITS
 from pipeline.store import Store
 from pipeline.study.cells import Cell, SeenParts, cell_digest, cells_folder, write_cell
 from pipeline.study.looking import Look
-from pipeline.study.pixels import with_pixels
+from pipeline.study.pixels import starting_weights, with_pixels
 from pipeline.study.study_data import look_of
+from pipeline.study.study_pictures import check_clean
 from pipeline.study.variants import Parts, StudyData
 from pipeline.training.settings import TrainMrlfSettings
 
@@ -104,6 +105,11 @@ class Workshop:
         backbone = CANDIDATES[cell.candidate].backbone
         return None if backbone is None else self.look(backbone).name
 
+    def _features(self, candidate: "Candidate") -> str:
+        """What looks at the pictures is called: the network that is trained further, or the one of the features."""
+        name = candidate.weights or candidate.backbone
+        return self.data.vectors.backbone if name is None else self.look(name).name
+
     def look(self, backbone: str | None) -> Look:
         """The network of this name, by default the city's own, with the weights that are to be had."""
         if backbone not in self._looks:
@@ -111,40 +117,36 @@ class Workshop:
         return self._looks[backbone]
 
     def _resolved(self, cell: Cell, num_train: int) -> dict[str, Any]:
-        """The settings in effect: of MRLF all of them, so that a changed preset is another cell."""
-        from models.candidates import CANDIDATES
+        """The settings in effect, all of them, so that a changed preset is another cell."""
+        from models.candidates import CANDIDATES, preset_fields
 
-        told: dict[str, Any] = {"given": cell.settings, "backbone": self._backbone(cell)}
+        preset = cell.settings.get("preset", "auto")
+        told: dict[str, Any] = {
+            "given": cell.settings, "preset": preset_fields(cell.candidate, preset, num_train),
+            "backbone": self._backbone(cell),
+        }  # fmt: skip
         if cell.candidate == "mrlf":
             given = {name: value for name, value in cell.settings.items() if name != "preset"}
-            preset = cell.settings.get("preset", "auto")
             network, training = TrainMrlfSettings(preset=preset, **given).configs(num_train)
             told = {"preset": "best" if preset == "best" else None,
                     "network": dataclasses.asdict(network), "training": dataclasses.asdict(training)}  # fmt: skip
         if CANDIDATES[cell.candidate].needs_pixels:
-            told["look"] = self.look(str(CANDIDATES[cell.candidate].weights)).told()
+            told["look"] = self.look(CANDIDATES[cell.candidate].weights).told()
         return told
 
     def _with_pixels(
         self, parts: Parts, candidate: "Candidate", settings: dict[str, Any]
     ) -> tuple[Parts, dict[str, Any]]:
         """The pictures themselves, and the weights to begin with."""
-        from safetensors.torch import load_file
-
-        from pipeline.weights import WeightsFile
-
-        look = self.look(str(candidate.weights))
-        if not isinstance(look.weights, WeightsFile):
-            raise StageError(
-                f"{candidate.title} begins from published weights, which are not here ({look.weights.why}): "
-                f"`mrlf weights fetch {candidate.weights}`"
-            )
-        shown = Parts(
-            train=with_pixels(self.store, self.data, parts.train, look),
-            validation=with_pixels(self.store, self.data, parts.validation, look),
-            test=with_pixels(self.store, self.data, parts.test, look), is_complete=parts.is_complete,
-        )  # fmt: skip
-        return shown, {**settings, "weights": load_file(look.weights.path)}
+        look = self.look(candidate.weights)
+        splits = {split: getattr(parts, split) for split in SPLITS}
+        keys = [key for samples in splits.values() for key in samples.keys]
+        check_clean(self.store, self.city.key, self.data.clean_digests(keys))
+        shown = {
+            split: with_pixels(self.store, self.data, samples, look, num_threads=self.machine.num_threads)
+            for split, samples in splits.items()
+        }
+        return Parts(**shown, is_complete=parts.is_complete), {**settings, "weights": starting_weights(look)}
 
     def _about(
         self, cell: Cell, candidate: "Candidate", parts: Parts, fitted: Any, proba: Any, seconds: float
@@ -154,7 +156,7 @@ class Workshop:
         scores = score(proba, parts.test.labels_N, self.data.class_latitudes, self.data.class_longitudes)
         return {
             "cell": dataclasses.asdict(cell), "title": candidate.title,
-            "features": self._backbone(cell) or self.data.vectors.backbone,
+            "features": self._features(candidate),
             "num_train": len(parts.train), "num_validation": len(parts.validation), "num_test": len(parts.test),
             "num_parameters": getattr(fitted, "num_parameters", None),
             "epochs": len(getattr(fitted, "history", ())), "best_epoch": getattr(fitted, "best_epoch", None),

@@ -1,8 +1,8 @@
 """The settings of `train_mrlf`: every choice of the network and its training, by the name `models.config` has."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
 from models.presets import SMALL_BELOW_POSTS, Preset, is_small
 from pipeline.cities import Settings
@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     from models.train_config import TrainConfig
 
 
+ALL_MODALITIES = {"text", "hashtags", "image"}
+
+
 class TrainMrlfSettings(Settings):
     """A preset, and what differs from it; None means as the preset says."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     preset: Preset = Field(
         "auto",
@@ -61,11 +66,20 @@ class TrainMrlfSettings(Settings):
     plateau_factor: float | None = Field(None, description="The learning rate falls by this when validation rests.")
     plateau_patience: int | None = Field(None, description="Epochs without gain before it falls.")
     early_stop_patience: int | None = Field(None, description="Epochs without gain before training ends.")
-    seed: int | None = Field(None, description="Seed of weights, order and dropout.")
-    num_threads: int | None = Field(None, description="CPU threads.")
-    device: str | None = Field(None, description="auto, cpu, cuda or cuda:N.")
+    seed: int | None = Field(None, le=2**63 - 1, description="Seed of weights, order and dropout.")
+    num_threads: int | None = Field(None, le=1024, description="CPU threads.")
+    device: str | None = Field(None, pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")
     precision: Literal["auto", "fp32", "bf16"] | None = Field(None, description="auto: bf16 on a GPU, else fp32.")
     compile: bool | None = Field(None, description="False: plain steps on a GPU; true: torch.compile as well.")
+
+    @model_validator(mode="after")
+    def _best_reads_all(self) -> Self:
+        if self.preset == "best" and set(self.modalities or ALL_MODALITIES) != ALL_MODALITIES:
+            raise ValueError(
+                "preset best reads text, hashtags and image, and its linear part cannot leave one out: leave "
+                "modalities away, or take preset small or paper"
+            )
+        return self
 
     def configs(self, num_train_posts: int) -> "tuple[MrlfConfig, TrainConfig]":
         """The preset with what differs from it.

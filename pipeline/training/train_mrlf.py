@@ -8,7 +8,6 @@ SIGTERM, Ctrl-C and Dagster's "terminate" keep the state at the very step; the n
 """
 
 import dataclasses
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -16,18 +15,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from pipeline.cities import City
 from pipeline.release.read import Release, latest_release
 from pipeline.stage import IncompleteError, Outcome, StageError, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
-from pipeline.store.folders import Manifest, seal
+from pipeline.store.folders import Manifest
 from pipeline.store.store import StageRecord
 from pipeline.training.progress import Progress
+from pipeline.training.run_files import SCORED_SPLITS, is_whole, write_run
 from pipeline.training.samples import CitySamples, city_samples
 from pipeline.training.settings import TrainMrlfSettings
 from pipeline.training.termination import asked_to_end
@@ -41,7 +37,6 @@ if TYPE_CHECKING:
 STAGE = "train_mrlf"
 CODE_VERSION = "2"
 MODEL = "mrlf"
-SCORED_SPLITS = ("validation", "test")
 
 log = logging.getLogger("mrlf")
 
@@ -66,7 +61,7 @@ def build_train_mrlf(
         features = _features_record(store, city.key, release)
         inputs = {"dataset": release.version, **table_inputs(store, city.key, [("image_features", "image_features")])}
         run = json_digest([STAGE, CODE_VERSION, settings.model_dump(mode="json"), inputs, features.about])[:16]
-        if store.manifest(store.run_folder(MODEL, city.key, run)) is None:
+        if not is_whole(store.run_folder(MODEL, city.key, run)):
             store.forget_stage_record(city.key, STAGE)
         return run_stage(
             store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs,
@@ -135,12 +130,13 @@ def _work(
         for split in SCORED_SPLITS
     }
     about = _about(city, release, features, settings, fitted, scores, run, seconds)
-    _write(folder, release, fitted, samples, proba, scores, about)
+    write_run(folder, release, fitted, samples, proba, about)
     if scores["validation"].accuracy <= 1 / samples.num_classes:
         notes.append("the model is no better than chance on the validation posts: do not use it")
     counts = {"epochs": len(fitted.history), "best_epoch": fitted.best_epoch, "parameters": about["num_parameters"]}
-    told = {f"{split}_accuracy": f"{scores[split].accuracy:.4f}" for split in SCORED_SPLITS}
-    return Outcome(counts=counts, notes=notes, about={"run": run, "seconds": str(seconds), **told})
+    # of the test split nothing is told here: settings are compared by what a training tells
+    told = {"run": run, "seconds": str(seconds), "validation_accuracy": f"{scores['validation'].accuracy:.4f}"}
+    return Outcome(counts=counts, notes=notes, about=told)
 
 
 def _trained(
@@ -193,13 +189,13 @@ def _fit(
     network, training = settings.configs(len(train))
     how: dict[str, Any] = {
         "num_classes": samples.num_classes, "train_config": training, "checkpoint_dir": checkpoint_dir,
-        "on_epoch": on_epoch, "should_stop": should_stop,
+        "on_epoch": on_epoch, "on_step": on_step, "should_stop": should_stop,
     }  # fmt: skip
     if settings.preset == "best":
         from models.best import fit_best
 
         return fit_best(train, validation, network_config=network if settings.of_network() else None, **how)
-    return fit(train, validation, model_config=network, on_step=on_step, **how)
+    return fit(train, validation, model_config=network, **how)
 
 
 def _about(
@@ -215,29 +211,3 @@ def _about(
         "device": fitted.device, "settings": settings.model_dump(mode="json"),
         "scores": {split: dataclasses.asdict(score) for split, score in scores.items()},
     }  # fmt: skip
-
-
-def _write(
-    folder: Path, release: Release, fitted: "TrainedModel", samples: CitySamples, proba: dict[str, Any],
-    scores: "dict[str, Scores]", about: dict[str, Any],
-) -> None:  # fmt: skip
-    files = fitted.save(folder)
-    (folder / "labels.json").write_text(json.dumps(release.labels, indent=1, ensure_ascii=False))
-    (folder / "metrics.json").write_text(json.dumps(about["scores"], indent=1, sort_keys=True))
-    pq.write_table(pa.Table.from_pylist([dataclasses.asdict(e) for e in fitted.history]), folder / "history.parquet")
-    parts = [_predictions(samples, split, proba[split]) for split in SCORED_SPLITS]
-    pq.write_table(pa.concat_tables(parts), folder / "predictions.parquet")
-    seal(folder, about, [*files, "labels.json", "metrics.json", "history.parquet", "predictions.parquet"])
-
-
-def _predictions(samples: CitySamples, split: str, proba_NC: "np.ndarray[Any, Any]") -> pa.Table:
-    """One row per post of a split: what was told of it and how far off that was."""
-    from models.metrics import errors_km
-
-    posts = samples.splits[split]
-    predicted_N = proba_NC.argmax(axis=1)
-    errors_N = errors_km(predicted_N, posts.labels_N, samples.class_latitudes, samples.class_longitudes)
-    return pa.table({
-        "post_key": posts.keys, "user_key": samples.users[split], "split": [split] * len(posts),
-        "label": posts.labels_N, "predicted": predicted_N, "error_km": errors_N, "probabilities": list(proba_NC),
-    })  # fmt: skip

@@ -80,6 +80,11 @@ def test_no_validation_samples_are_refused_with_what_to_do():
         fit_temperature(np.empty((0, 3)), np.empty(0, dtype=np.int64))
 
 
+def test_probabilities_that_are_no_numbers_are_refused():
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        fit_temperature(np.array([[np.nan, 1.0]]), np.array([0]))
+
+
 @pytest.mark.fault("T11")
 @pytest.mark.parametrize(
     ("proba", "labels", "temperature"),

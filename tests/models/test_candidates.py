@@ -39,7 +39,8 @@ READING = [name for name in QUICK_NAMES if name not in BLIND]
 def settings_of(name):
     if name in FINETUNED:
         rate = 1e-4 if "vgg" in name else 1e-3
-        return {"weights": "random", "learning_rate": rate, "batch_size": 8, "max_epochs": 4}
+        epochs = {"finetuned_vgg19": 10, "finetuned_resnet101": 3}.get(name, 4)
+        return {"weights": "random", "learning_rate": rate, "batch_size": 8, "max_epochs": epochs}
     return QUICK.get(name, FEW if CANDIDATES[name].is_network else {})
 
 
@@ -87,11 +88,12 @@ def test_none_learns_what_it_cannot_see(name):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.fault("T9")
-@pytest.mark.parametrize("name", ["finetuned_vgg16", "finetuned_resnet50", "finetuned_densenet121"])
+@pytest.mark.parametrize("name", FINETUNED)
 def test_a_fine_tuned_network_learns_from_pixels_and_from_nothing_else(name):
     """64 test posts, chance .25 with a standard error of .054.
 
-    Not VGG19 and ResNet101: from random weights these two learn too little from 64 pictures to be told from chance.
+    VGG19 takes ten passes from random weights, which hardly tell pictures apart: tried .33 after four, 1.0 after ten,
+    and chance after four to six at two or three times the rate.
     """
     train, validation, test = (samples.take(range(64)) for samples in (TRAIN, VALIDATION, TEST))
     assert accuracy(classifier(name, train, validation), test) > 0.5
@@ -207,6 +209,7 @@ def test_checkpoints_and_epochs_are_those_of_the_one_loop(tmp_path):
         pytest.param("majority", {"seed": 1}, "majority has no settings", id="nothing to set"),
         pytest.param("tagvisor", {"num_tree": 1}, "tagvisor has no setting num_tree", id="nor in a forest"),
         pytest.param("deepgeo", {"preset": "best"}, "presets auto, small, paper, not 'best'", id="no such preset"),
+        pytest.param("mrlf", {"preset": "best", "modalities": ("image",)}, "best reads text", id="best of a part"),
         pytest.param("finetuned_vgg16", {}, "torchvision's state dict of vgg16, or 'random'", id="no weights"),
         pytest.param("finetuned_vgg16", {"weights": "imagenet"}, "or 'random'", id="a word for weights"),
         pytest.param("finetuned_vgg16", {"weights": {}}, "is not vgg16: it lacks", id="weights of nothing"),

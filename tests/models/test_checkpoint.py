@@ -11,6 +11,7 @@ import torch
 from models.checkpoint import (
     LATEST,
     PREVIOUS,
+    REFUSED,
     Checkpoint,
     CheckpointWriteError,
     read_checkpoint,
@@ -50,6 +51,23 @@ def test_a_crash_while_writing_leaves_the_last_good_one(tmp_path, monkeypatch, c
     with pytest.raises(CheckpointWriteError, match="disk full"):
         write_checkpoint(tmp_path, checkpoint(2), "run")
     assert read_checkpoint(tmp_path, "run").state["number"] == 1
+
+
+@pytest.mark.fault("T5")
+def test_a_crash_after_a_damaged_one_was_refused_still_leaves_the_good_one(tmp_path, monkeypatch):
+    for number in (1, 2):
+        write_checkpoint(tmp_path, checkpoint(number), "run")
+    (tmp_path / LATEST).write_bytes(b"damaged")
+    assert read_checkpoint(tmp_path, "run").state["number"] == 1
+
+    def crash(source, target):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", crash)
+    with pytest.raises(CheckpointWriteError):
+        write_checkpoint(tmp_path, checkpoint(3), "run")
+    assert read_checkpoint(tmp_path, "run").state["number"] == 1
+    assert (tmp_path / REFUSED).read_bytes() == b"damaged"
 
 
 LIMITED = """

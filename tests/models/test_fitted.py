@@ -30,6 +30,21 @@ def fitted():
     return trained()
 
 
+def test_words_and_scale_are_those_of_the_training_posts_alone():
+    """Whatever the validation posts hold: nothing of them is learnt but which epoch to keep."""
+    train, validation = city(16), city(8, seed=4)
+    others = dataclasses.replace(
+        validation, captions=["zyzzyva qoph"] * 8, hashtags=[["xebec"]] * 8, image_ND=validation.image_ND * 9 + 5
+    )
+    config = dataclasses.replace(MrlfConfig.small(), min_word_count=1, min_hashtag_count=1, min_char_count=1)
+    one, two = (
+        fit(train, held_out, num_classes=NUM_CLASSES, model_config=config, train_config=TrainConfig(max_epochs=1))
+        for held_out in (validation, others)
+    )
+    assert one.vocabulary.to_json() == two.vocabulary.to_json()
+    assert np.array_equal(one.scaler.mean_D, two.scaler.mean_D)
+
+
 def test_probabilities_are_float64_rows_that_sum_to_one(fitted):
     proba = fitted.predict_proba(SAMPLES)
     assert proba.shape == (40, NUM_CLASSES) and proba.dtype == np.float64

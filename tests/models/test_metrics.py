@@ -145,6 +145,18 @@ def test_scores_equal_their_loops():
     assert scores.accuracy <= scores.top_5_accuracy
 
 
+@pytest.mark.fault("T10")
+@pytest.mark.parametrize(
+    ("km", "within"),
+    [(0.49, (1, 1, 1)), (0.51, (0, 1, 1)), (0.99, (0, 1, 1)), (1.01, (0, 0, 1)), (4.99, (0, 0, 1)), (5.01, (0, 0, 0))],
+)
+def test_the_radii_are_half_a_km_one_and_five(km, within):
+    lat = np.array([0.0, np.degrees(km / EARTH_RADIUS_KM)])
+    scores = score(np.array([[0.9, 0.1]]), np.array([1]), lat, np.zeros(2))
+    assert scores.mean_error_km == scores.median_error_km == pytest.approx(km)
+    assert (scores.within_500_m, scores.within_1_km, scores.within_5_km) == within
+
+
 def test_calibration_error_is_0_for_honest_and_large_for_boastful_confidence():
     labels = np.repeat([0, 1], [75, 25])
     assert calibration_error(np.tile([0.75, 0.25], (100, 1)), labels) == pytest.approx(0)
@@ -166,6 +178,14 @@ def test_no_samples_are_refused(figure):
 def test_probabilities_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="NaN"):
         score(np.full((200, 7), np.nan), LABELS, np.zeros(7), np.zeros(7))
+
+
+@pytest.mark.fault("T10")
+@pytest.mark.parametrize("missing", [math.nan, math.inf])
+def test_a_place_without_coordinates_is_refused_and_not_scored_as_far_away(missing):
+    for lat, lng in (([0, missing], [0, 0]), ([0, 0], [missing, 0])):
+        with pytest.raises(ValueError, match="coordinates that are NaN or infinite"):
+            errors_km(np.array([0]), np.array([1]), np.array(lat, dtype=float), np.array(lng, dtype=float))
 
 
 def users_and_values(rng):

@@ -60,11 +60,20 @@ def weights(fitted):
 
 
 @pytest.mark.fault("T5")
-@pytest.mark.parametrize("room", [16, 31])
-def test_a_batch_that_memory_does_not_hold_is_halved_once_with_the_same_result(room, caplog):
-    torch.testing.assert_close(weights(run(room, max_epochs=3)), weights(run(max_epochs=3)), atol=1e-6, rtol=1e-5)
+@pytest.mark.parametrize(
+    ("room", "num_posts", "how"),
+    [
+        pytest.param(16, 96, {}, id="room for a half"),
+        pytest.param(31, 96, {}, id="room for all but one"),
+        pytest.param(16, 93, {}, id="halves of unequal size"),
+        pytest.param(16, 96, {"class_weights": True, "label_smoothing": 0.1}, id="halves of unequal weight"),
+    ],
+)
+def test_a_batch_that_memory_does_not_hold_is_halved_once_with_the_same_result(room, num_posts, how, caplog):
+    halved, whole = (weights(run(room, TRAIN.take(range(num_posts)), max_epochs=3, **how)) for room in (room, 10**9))
+    torch.testing.assert_close(halved, whole, atol=1e-6, rtol=1e-5)
     told = [record for record in caplog.records if "taken in two halves" in record.message]
-    assert len(told) == 1 and "a batch of 32 posts" in told[0].message
+    assert len(told) == 1 and ("a batch of 32 posts" in told[0].message) == (num_posts == 96)
 
 
 @pytest.mark.fault("T5")

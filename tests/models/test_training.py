@@ -330,7 +330,7 @@ def test_training_stops_when_patience_ends_and_keeps_the_best_epoch():
     fitted = run(TRAIN, CONTRARY, train_config=EARLY_STOP)
     losses = [epoch.validation_loss for epoch in fitted.history]
     assert len(losses) < 30 and fitted.best_epoch == len(losses) - 3 == int(np.argmin(losses)) + 1
-    assert fitted.history[-1].learning_rate < fitted.history[0].learning_rate == 0.02
+    assert fitted.history[-1].learning_rate < fitted.history[0].learning_rate == EARLY_STOP.learning_rate
     proba = fitted.predict_proba(VALIDATION)
     loss = -np.log(proba[np.arange(48), CONTRARY.labels_N]).mean()
     assert loss == pytest.approx(min(losses), rel=1e-5)

@@ -82,6 +82,7 @@ def test_a_post_without_picture_has_zeros_whatever_its_row_holds():
         pytest.param(samples(["a fine day", "one fine day"], [[], []]), {"hashtags", "hashtags_idf"}, id="no tags"),
         pytest.param(samples(["one fine day"] * 2, [["a"]] * 2, has_image=False), {"image"}, id="no pictures"),
         pytest.param(samples(["!?", "..."], [["#"], []], has_image=False), set(BLOCKS), id="nothing"),
+        pytest.param(samples(["one fine day"], [["a"]]), {"characters"}, id="one post"),
     ],
 )
 def test_what_training_lacks_has_no_columns(learned_from, empty):

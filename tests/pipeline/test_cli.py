@@ -48,6 +48,18 @@ def test_an_unknown_stage_in_cities_yaml_is_told(mrlf, tmp_path, monkeypatch):
     assert "curated_post" in mrlf("run", "demo").output
 
 
+def test_a_wrong_setting_of_a_late_stage_is_told_before_any_work(mrlf, tmp_path, monkeypatch):
+    path = tmp_path / "cities.yaml"
+    path.write_text(
+        "cities: {demo: {name: D, latitude: 0, longitude: 0, radius_km: 1, train_mrlf: {learning_rate: fast}}}"
+    )
+    monkeypatch.setenv("MRLF_CITIES", str(path))
+    told = mrlf("run", "demo")
+    assert told.exit_code == 1
+    assert "train_mrlf" in told.output and "learning_rate" in told.output
+    assert "pois" not in told.output
+
+
 def test_status_tells_what_is_not_built(mrlf):
     told = mrlf("status", "demo")
     assert told.exit_code == 0

@@ -83,6 +83,24 @@ def test_the_server_warns_of_strangers_and_tells_its_address(mrlf, monkeypatch):
     assert "no password and no encryption" in everywhere.output
 
 
+def test_a_local_server_is_asked_by_its_own_names_alone(mrlf, monkeypatch):
+    """A page whose name was made to point here (DNS rebinding) is no page of ours; behind a proxy names are its."""
+    from starlette.testclient import TestClient
+
+    apps = []
+    monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: apps.append(server.config.app))
+    for host in ("127.0.0.1", "0.0.0.0"):  # noqa: S104
+        assert mrlf("serve", "demo", "--host", host, "--port", "0").exit_code == 0
+    here, everywhere = (TestClient(app, base_url="http://evil.example:8000") for app in apps)
+    assert (here.get("/models").status_code, everywhere.get("/models").status_code) == (421, 200)
+
+
+def test_of_an_endless_file_no_more_is_read_than_a_picture_has(mrlf, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.cli_predict.MAX_PICTURE_BYTES", 1024**2)
+    told = mrlf("predict", "demo", "--image", "/dev/zero")
+    assert told.exit_code == 1 and "more than 1 MiB" in told.output
+
+
 def test_a_port_that_is_taken_is_told(mrlf):
     import socket
 

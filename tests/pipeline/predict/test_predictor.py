@@ -1,6 +1,7 @@
 """The predictor: alike alone and among others, features as in training, and the network's own probabilities."""
 
 import numpy as np
+import pytest
 
 from models.calibration import with_temperature
 from pipeline.predict.predictor import Wish
@@ -56,6 +57,16 @@ def test_probabilities_are_the_models_at_its_temperature():
     for answer, proba in zip(told, expected, strict=True):
         by_name = {place.name: place.probability for place in answer.places}
         np.testing.assert_allclose([by_name[name] for name in names], proba, atol=2e-6)
+
+
+def test_influences_are_differences_of_the_probabilities_that_are_told():
+    predictor, photo = town_predictor(), picture(2, 33)
+    whole, wordless, alone = (predictor.read(*one) for one in ((photo, "coral"), (photo, None), (None, "coral")))
+    [told] = predictor.answer([whole], [Wish(why=True)])
+    proba = predictor.probabilities(predictor.samples([whole, wordless, alone]))[:, 2]
+    assert told.places[0].probability == pytest.approx(proba[0], abs=2e-6)
+    assert told.why.words[0].influence == pytest.approx(proba[0] - proba[1], abs=2e-6)
+    assert told.why.picture_influence == pytest.approx(proba[0] - proba[2], abs=2e-6)
 
 
 def test_no_question_no_answer():

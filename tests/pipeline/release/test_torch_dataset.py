@@ -1,5 +1,6 @@
 """The release as a PyTorch data set: what was released and nothing else, whatever the number of workers."""
 
+import json
 import os
 import pickle
 import random
@@ -20,7 +21,7 @@ from pipeline.release.read import latest_release
 from pipeline.release.torch_dataset import ReleaseDataset
 from pipeline.stage import StageError
 from pipeline.store import Store
-from pipeline.store.folders import IncompleteFolderError
+from pipeline.store.folders import IncompleteFolderError, seal
 from tests.fakes.city import CITY, fill_city
 from tests.fakes.pictures import pixels
 
@@ -177,6 +178,25 @@ def test_a_file_that_was_changed_is_refused(copied, name):
         ReleaseDataset(copied, "train")
 
 
+@pytest.mark.parametrize("text", ["{", "[]", "{}"], ids=["cut", "a list", "empty"])
+def test_a_manifest_that_cannot_be_read_is_told_in_words(copied, text):
+    (copied / "manifest.json").write_text(text)
+    with pytest.raises(IncompleteFolderError, match=r"manifest.json is damaged"):
+        ReleaseDataset(copied, "train")
+
+
+def test_a_label_that_names_no_class_is_refused(copied):
+    labels = json.loads((copied / "labels.json").read_text())
+    (copied / "labels.json").write_text(json.dumps(labels[:1]))
+    seal(copied, {}, [path.name for path in copied.iterdir() if path.name != "manifest.json"])
+    with pytest.raises(StageError, match=r"label outside 0\.\.0"):
+        ReleaseDataset(copied, "train")
+
+
+def test_a_folder_may_be_named_as_text(folder):
+    assert ReleaseDataset(str(folder), "test").keys == ReleaseDataset(folder, "test").keys
+
+
 def test_what_lies_beside_the_release_is_not_read(copied):
     before = ReleaseDataset(copied, "train")
     with tarfile.open(copied / "train-000009.tar", "w") as shard:
@@ -192,6 +212,7 @@ def test_what_lies_beside_the_release_is_not_read(copied):
         pytest.param("demo", "dev", "splits train, validation, test, not 'dev'", id="no such split"),
         pytest.param("nowhere", "train", "no data set of nowhere yet", id="no such city"),
         pytest.param(Path("tests"), "train", "no folder of a release", id="no release"),
+        pytest.param("tests/pipeline", "train", "no folder of a release", id="no release, as text"),
     ],
 )
 def test_what_is_not_there_is_said_in_words(released, monkeypatch, source, split, match):

@@ -8,9 +8,12 @@ import subprocess
 import sys
 from collections import Counter
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from models.calibration import fit_temperature
+from models.metrics import grouped_bootstrap
 from pipeline.ledger import write_ledger
 from pipeline.report import render
 from pipeline.report.evaluate_mrlf import build_evaluate_mrlf
@@ -35,9 +38,9 @@ def report_of(trained: Trained) -> dict:
     return json.loads(trained.file("report.json").read_text())
 
 
-def predictions_of(trained: Trained) -> list[dict]:
+def predictions_of(trained: Trained, split: str = "test") -> list[dict]:
     table = pd.read_parquet(trained.store.run_folder("mrlf", "demo", "run1") / "predictions.parquet")
-    return table[table["split"] == "test"].to_dict("records")
+    return table[table["split"] == split].to_dict("records")
 
 
 def test_figures_of_mrlf_equal_a_reference_in_loops(reported):
@@ -95,6 +98,28 @@ def test_every_interval_holds_its_figure_and_gains_are_differences(reported):
             assert estimate["low"] <= estimate["value"] <= estimate["high"]
     for model in others:
         assert model["gain"]["value"] == pytest.approx(ours["accuracy"]["value"] - model["accuracy"]["value"])
+
+
+def test_intervals_are_drawn_over_users_and_not_over_posts(reported):
+    rows = predictions_of(reported)
+    right = np.array([row["predicted"] == row["label"] for row in rows])
+    user_of = {post["post_key"]: post["user_key"] for post in posts_of(reported)}
+    users = [user_of[row["post_key"]] for row in rows]
+    how = {"num_resamples": SETTINGS.num_resamples, "seed": SETTINGS.seed}
+    told = report_of(reported)["models"][0]["accuracy"]
+    assert (told["low"], told["high"]) == pytest.approx(grouped_bootstrap(right, users, **how))
+    by_post = grouped_bootstrap(right, [row["post_key"] for row in rows], **how)
+    assert (told["low"], told["high"]) != pytest.approx(by_post)
+
+
+def test_the_temperature_is_the_one_of_the_validation_posts(reported):
+    of_split = {}
+    for split in ("validation", "test"):
+        rows = predictions_of(reported, split)
+        proba, labels = np.stack([row["probabilities"] for row in rows]), np.array([row["label"] for row in rows])
+        of_split[split] = fit_temperature(proba.astype(np.float64), labels)
+    told = report_of(reported)["calibration"]["temperature"]
+    assert told == pytest.approx(of_split["validation"]) and told != pytest.approx(of_split["test"])
 
 
 def test_confusion_and_places_count_every_test_post_once(reported):

@@ -69,6 +69,12 @@ def test_the_preset_best_is_named_as_ours():
     assert not any("“best”" in sentence for sentence in verdict(models, preset="small"))
 
 
+def test_posts_of_one_user_let_nobody_win():
+    models = [model("mrlf"), model("majority", 0.3, 0.3), model("logistic_all", -0.1, -0.1)]
+    (sentence,) = verdict(models, num_users=1)
+    assert "no model can be called better" in sentence
+
+
 @pytest.mark.fault("T11")
 @pytest.mark.parametrize(
     ("accuracy", "low", "high", "told"),

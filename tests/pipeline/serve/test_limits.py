@@ -276,6 +276,16 @@ def test_who_waits_too_long_for_an_answer_is_told():
         wait_until(lambda: requests.post(f"{address}/predict", json={"caption": "x"}, timeout=20).status_code == 200)
 
 
+@pytest.mark.fault("N2")
+def test_who_gave_up_in_the_queue_does_not_hold_up_those_behind():
+    sleeper = Sleeper()
+    with served(sleeper, answer_timeout_s=0.3) as address:
+        for words in ("sleep", "amber in the queue"):
+            assert requests.post(f"{address}/predict", json={"caption": words}, timeout=20).status_code == 503
+        sleeper.wake.set()
+        wait_until(lambda: requests.post(f"{address}/predict", json={"caption": "x"}, timeout=20).status_code == 200)
+
+
 @pytest.mark.fault("N5")
 def test_a_fault_of_the_server_is_a_500_without_words_and_the_next_question_is_answered(caplog):
     with served(Sleeper()) as address:

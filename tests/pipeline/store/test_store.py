@@ -67,6 +67,16 @@ def test_a_folder_without_a_manifest_does_not_exist(tmp_path):
 
 @pytest.mark.fault("S3")
 @pytest.mark.parametrize(
+    "text", ["", '{"about": {}', "[1]", '{"about": {}}'], ids=["empty", "cut", "a list", "no files"]
+)
+def test_a_damaged_manifest_is_refused_by_its_path(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(IncompleteFolderError, match=r"manifest.json is damaged .*: build this version again"):
+        unseal(tmp_path)
+
+
+@pytest.mark.fault("S3")
+@pytest.mark.parametrize(
     "harm",
     [
         pytest.param(lambda path: path.write_text("b"), id="a byte flipped"),

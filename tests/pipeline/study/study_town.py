@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from models.fixed_seed import fixed_seed_sha256
 from pipeline.cities import City
 from pipeline.images.decode import encode_clean
 from pipeline.ledger import write_ledger
@@ -109,7 +110,7 @@ def _put_features(store: Store) -> None:
          "recipe": "r"}
         for digest, vector in vectors.items()
     ])  # fmt: skip
-    about = {"backbone": BACKBONE, "weights_sha256": "c", "running": "torch fp32 on cpu"}
+    about = {"backbone": BACKBONE, "weights_sha256": fixed_seed_sha256("vgg19"), "running": "torch fp32 on cpu"}
     store.write_stage_record(
         "demo", StageRecord(stage="image_features", digest="d", outputs={}, versions={}, about=about)
     )

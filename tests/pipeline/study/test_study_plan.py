@@ -16,6 +16,15 @@ def test_table_2_has_every_candidate_and_the_best_preset():
     assert cells[-1].settings["preset"] == "best"
 
 
+def test_best_is_compared_with_the_linear_model_on_the_cells_of_table_2():
+    table_2, best = ({cell.identity for row in PLAN[key].rows for cell in row.cells} for key in ("table2", "best"))
+    assert best <= table_2
+    linear, *networks = PLAN["best"].rows
+    assert linear.cells[0].candidate == "logistic_all"
+    assert [row.against for row in networks] == [linear.title] * 2
+    assert networks[-1].cells[0].settings["preset"] == "best"
+
+
 @pytest.mark.parametrize("section", PLAN.values(), ids=PLAN)
 def test_a_row_is_compared_with_a_row_of_its_section_and_has_a_cell_for_each_seed(section):
     titles = [row.title for row in section.rows]

@@ -113,7 +113,7 @@ def test_what_is_found_follows_from_the_intervals():
     assert "MRLF names the right place of 11 for 80.0" in told
     assert "MRLF is better than these: Deepgeo." in told
     assert "MRLF cannot be told apart from these: Linear." in told
-    assert "MRLF is worse than these: Better." in told
+    assert "MRLF is worse than these: Better [stand-in]." in told
 
 
 def test_a_study_without_figures_has_no_findings_and_no_figure():

@@ -40,6 +40,19 @@ def test_by_user_no_user_and_no_picture_is_on_two_sides(seed):
         assert len(sides) == len({of(post) for post in posts})
 
 
+def test_by_user_near_duplicates_are_on_one_side_and_at_random_on_any():
+    posts = make_posts(300)
+    pairs = [(row, row + 150) for row in range(50)]
+    near = {posts[row].post_key: [f"copy {pair[0]}"] for pair in pairs for row in pair}
+
+    def num_torn(kind, names):
+        splits = split_of(posts, kind, 1, names)
+        return sum(splits[one] != splits[other] for one, other in pairs)
+
+    assert num_torn("user", near) == 0
+    assert num_torn("user", {}) > 5 and num_torn("random", near) > 5
+
+
 def test_at_random_users_are_on_both_sides():
     posts = make_posts(300)
     splits = split_of(posts, "random", 0)

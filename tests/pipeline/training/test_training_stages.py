@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import shutil
 import signal
@@ -76,6 +77,19 @@ def test_settings_override_the_preset_and_auto_goes_by_the_number_of_posts():
     assert TrainMrlfSettings(preset="small").configs(5000)[0] == MrlfConfig.small()
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"learning_rate": math.inf}, {"weight_decay": math.nan}, {"clip": math.inf}, {"device": "toaster"},
+        {"device": "cuda:"}, {"seed": 2**64}, {"num_threads": 10**6}, {"preset": "best", "modalities": ["image"]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_setting_that_cannot_work_is_refused_before_anything_is_read(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        TrainMrlfSettings(**wrong)
+
+
 def test_features_are_float16_vectors_of_a_network_that_is_not_called_pretrained(trained):
     posts = latest_release(trained, "demo").posts
     vectors = read_features(trained, "demo", posts["clean_digest"].to_pylist(), "vgg19_fixed_seed")
@@ -109,12 +123,57 @@ def test_a_run_is_complete_and_can_be_loaded(trained):
     assert json.loads((run.folder / "metrics.json").read_text())["test"]["accuracy"] == pytest.approx(right)
 
 
+def test_the_kept_epoch_is_chosen_by_the_validation_posts(trained):
+    run = latest_run(trained, "demo")
+    predictions = pq.read_table(run.folder / "predictions.parquet").to_pandas()
+    loss = {
+        split: -np.mean([np.log(row.probabilities[row.label]) for row in rows.itertuples()])
+        for split, rows in predictions.groupby("split")
+    }
+    epochs = pq.read_table(run.folder / "history.parquet").to_pylist()
+    lowest = min(epoch["validation_loss"] for epoch in epochs)
+    assert (
+        epochs[run.about["best_epoch"] - 1]["validation_loss"] == lowest == pytest.approx(loss["validation"], rel=1e-4)
+    )
+    assert lowest != pytest.approx(loss["test"], rel=1e-4)
+
+
 def test_an_unchanged_run_is_reused_and_another_seed_is_another_run(trained):
     assert build_train_mrlf(trained, CITY, TRAINING).is_reused
     first = latest_run(trained, "demo").folder
     build_train_mrlf(trained, CITY, TRAINING.model_copy(update={"seed": 1}))
     assert latest_run(trained, "demo").folder != first
     assert first.is_dir()
+
+
+@pytest.mark.fault("T6")
+def test_a_damaged_model_is_made_again_from_its_checkpoint(trained, tmp_path, caplog):
+    store = Store(shutil.copytree(trained.root, tmp_path / "store"))
+    build_train_mrlf(store, CITY, TRAINING)
+    weights = latest_run(store, "demo").folder / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    report = build_train_mrlf(store, CITY, TRAINING)
+    assert not report.is_reused and "the model of this run is made again" in caplog.text
+    assert_same_run(store, trained)
+
+
+@pytest.mark.fault("T5")
+def test_a_disk_that_is_full_at_the_end_names_the_folder_and_costs_no_epoch(trained, tmp_path):
+    store = Store(shutil.copytree(trained.root, tmp_path / "store"))
+    build_train_mrlf(store, CITY, TRAINING)
+    folder = latest_run(store, "demo").folder
+    (folder / "manifest.json").unlink()
+    (folder / "predictions.parquet").unlink()
+    (folder / "predictions.parquet").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=f"{folder}.*No space left"):
+        build_train_mrlf(store, CITY, TRAINING)
+    (folder / "predictions.parquet").unlink(missing_ok=True)
+    epochs = []
+    build_train_mrlf(store, CITY, TRAINING, on_epoch=lambda city, epoch: epochs.append(epoch))
+    assert not epochs
+    assert_same_run(store, trained)
 
 
 CHILD = """

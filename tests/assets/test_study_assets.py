@@ -1,0 +1,48 @@
+"""The assets study_data and study, as Dagster runs them on a small town: what their metadata and checks tell."""
+
+import dagster as dg
+import pytest
+
+from assets.report.study import study
+from assets.report.study_data import study_data
+from pipeline.store import Store
+from tests.assets.helpers import checks, failures, materialize, metadata, write_cities
+from tests.pipeline.study.study_town import CITY, build_town
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+SMALL = {"num_seeds": 1, "max_epochs": 1, "num_resamples": 100, "hashtag_thresholds": [2], "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory) -> Store:
+    """A town as far as its picture features."""
+    return build_town(Store(tmp_path_factory.mktemp("town") / "data"))
+
+
+@pytest.fixture
+def told_of_town(monkeypatch, tmp_path) -> None:
+    """The file of cities names the town as it was built."""
+    monkeypatch.setenv("MRLF_CITIES", str(tmp_path / "cities.yaml"))
+    place = {name: getattr(CITY, name) for name in ("name", "latitude", "longitude", "radius_km", "is_synthetic")}
+    write_cities({"demo": {**place, **CITY.stages, "study_data": {"backbones": []}}})
+
+
+def run(store: Store, asset: dg.AssetsDefinition, **config: object) -> dg.ExecuteInProcessResult:
+    result = materialize(store, asset, **config)
+    assert result.success, failures(result)
+    return result
+
+
+def test_study_data_and_study_are_materialized_with_what_they_count(town, told_of_town):
+    data = run(town, study_data)
+    told = metadata(data, "study_data")
+    assert told["dagster/row_count"] == told["pictures"] == 63 + 4, "as taken, and made clean outside the release"
+    assert checks(data) == {"every_picture": True}
+    made = run(town, study, **SMALL)
+    told = metadata(made, "study")
+    assert told["rows"] == told["dagster/row_count"] > 30
+    assert told["rows_without_figures"] > 0 and checks(made) == {"every_row": False}, "no other networks' features"
+    assert (town.report_folder("demo") / "study.html").is_file()
+    again = metadata(run(town, study, **SMALL), "study")
+    assert again["reused"] and again["rows"] == told["rows"]

@@ -1,0 +1,58 @@
+"""Whose pages may ask: a local server hears neither a foreign page nor a foreign name; a program is not held up."""
+
+import pytest
+from starlette.testclient import TestClient
+
+from pipeline.serve.app import create_app
+from pipeline.serve.run import LOCAL_HOSTS
+from tests.fakes.predictor import town_predictor
+
+
+@pytest.fixture(scope="module")
+def local() -> TestClient:
+    """The application as a local server has it; what is let through to /predict holds nothing and gets 422."""
+    return TestClient(create_app(town_predictor(), hosts=LOCAL_HOSTS), base_url="http://127.0.0.1:8000")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8000", "localhost:9", "LocalHost", "[::1]:8000", "[::1]"])
+def test_its_own_names_are_heard(local, host):
+    assert local.get("/health", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "evil@x", "[::1", ""],
+)
+@pytest.mark.parametrize("path", ["/models", "/predict", "/"])
+def test_another_name_is_refused_whatever_it_asks_for(local, host, path):
+    method = "POST" if path == "/predict" else "GET"
+    told = local.request(method, path, headers={"host": host}, json={} if method == "POST" else None)
+    assert told.status_code == 421
+    assert told.json()["error"] == "other_host" and "127.0.0.1" in told.json()["message"]
+    assert told.headers["cache-control"] == "no-store"
+    assert "evil" not in told.text
+
+
+@pytest.mark.parametrize(
+    ("site", "status", "error"),
+    [
+        ("cross-site", 403, "foreign_page"),
+        ("same-site", 403, "foreign_page"),
+        ("same-origin", 422, "nothing_given"),
+        ("none", 422, "nothing_given"),
+        (None, 422, "nothing_given"),
+    ],
+)
+def test_a_form_is_taken_from_the_own_page_and_from_programs(local, site, status, error):
+    headers = {} if site is None else {"sec-fetch-site": site}
+    told = local.post("/predict", json={}, headers=headers)
+    assert (told.status_code, told.json()["error"]) == (status, error)
+
+
+def test_a_link_on_another_site_opens_the_page(local):
+    assert local.get("/", headers={"sec-fetch-site": "cross-site"}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/models"])
+def test_a_head_is_answered_like_a_get(local, path):
+    assert local.head(path).status_code == 200
