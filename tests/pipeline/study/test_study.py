@@ -28,7 +28,7 @@ pytestmark = [
 ]  # a town is built first: three networks are loaded, each in a process
 
 NO_OTHERS = {"backbones": []}
-SMALL = StudySettings(num_seeds=1, max_epochs=1, num_resamples=100, num_processes=2, device="cpu")
+SMALL = StudySettings(num_seeds=1, max_epochs=1, num_resamples=100, num_processes=1, device="cpu")
 
 
 def cells(store: Store) -> dict[str, int]:

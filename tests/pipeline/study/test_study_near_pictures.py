@@ -1,6 +1,7 @@
 """Near-duplicates of released pictures: found as the release finds them, once, and on one side of every split."""
 
 import io
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.timeout(300)  # a town is built first
 @pytest.fixture
 def copied(bare) -> tuple[Store, list[str]]:
     """A town in which posts of three users and places show one photograph, once each in another size and quality."""
+    shutil.rmtree(bare.study_folder("demo"), ignore_errors=True)  # a test before may have looked already
     rows = latest_release(bare, "demo").posts.to_pylist()
     chosen = sorted({row["user_key"]: row for row in rows}.values(), key=lambda row: row["post_key"])[:3]
     first = bare.blobs.get("clean", chosen[0]["clean_digest"])
