@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader, get_worker_info
+from torch.utils.data._utils import signal_handling
 
 from models.backbones import preprocess, resized_side
 from pipeline.images.decode import UnreadablePicture, decode_picture, encode_clean
@@ -36,6 +37,15 @@ def clean_row(store, number, digest):
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_handler_stays():
+    """DataLoader leaves a handler of SIGCHLD in the process for good; every child of a later test would call it."""
+    before = signal.getsignal(signal.SIGCHLD)
+    yield
+    signal.signal(signal.SIGCHLD, before)
+    signal_handling._SIGCHLD_handler_set = False
 
 
 @pytest.fixture(scope="module")
