@@ -21,8 +21,8 @@ from models.baselines.finetuned import FinetunedConfig, initial_weights
 from models.baselines.forest import ForestBaseline
 from models.baselines.loctwi import LocTwiConfig
 from models.baselines.picture_head import PictureHeadConfig
-from models.config import MODALITIES, MrlfConfig
-from models.presets import is_small
+from models.config import MrlfConfig
+from models.presets import check_best, is_small
 from models.samples import Samples, check_split
 from models.text import TextConfig
 from models.train_config import Epoch, TrainConfig
@@ -187,11 +187,7 @@ def _network(task: _Task) -> Classifier:
     if preset == "best":
         from models.best import fit_best
 
-        if set(network.modalities) != set(MODALITIES):
-            raise ValueError(
-                "preset best reads text, hashtags and image, and its linear part cannot leave one out: leave "
-                "modalities away, or take preset small or paper"
-            )
+        check_best(network.modalities)
         of_network = {field.name for field in dataclasses.fields(network)}
         chosen = network if of_network & set(settings) else None
         return fit_best(task.train, task.validation, network_config=chosen, **how)

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from pipeline.cities import Settings
+from pipeline.training.settings import DEVICE
 
 FEWEST_SEEDS = 3
 """With fewer a study says that it is a trial."""
@@ -34,4 +35,4 @@ class StudySettings(Settings):
     num_processes: int | None = Field(
         None, ge=1, description="Cells computed side by side, one thread each; by default one for each core."
     )
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")
+    device: str = Field("auto", pattern=DEVICE, description="auto, cpu, cuda or cuda:N.")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from models.presets import SMALL_BELOW_POSTS, Preset, is_small
+from models.presets import SMALL_BELOW_POSTS, Preset, check_best, is_small
 from pipeline.cities import Settings
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from models.train_config import TrainConfig
 
 
-ALL_MODALITIES = {"text", "hashtags", "image"}
+DEVICE = r"^(auto|cpu|cuda(:\d+)?)$"
 
 
 class TrainMrlfSettings(Settings):
@@ -68,17 +68,14 @@ class TrainMrlfSettings(Settings):
     early_stop_patience: int | None = Field(None, description="Epochs without gain before training ends.")
     seed: int | None = Field(None, le=2**63 - 1, description="Seed of weights, order and dropout.")
     num_threads: int | None = Field(None, le=1024, description="CPU threads.")
-    device: str | None = Field(None, pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")
+    device: str | None = Field(None, pattern=DEVICE, description="auto, cpu, cuda or cuda:N.")
     precision: Literal["auto", "fp32", "bf16"] | None = Field(None, description="auto: bf16 on a GPU, else fp32.")
     compile: bool | None = Field(None, description="False: plain steps on a GPU; true: torch.compile as well.")
 
     @model_validator(mode="after")
     def _best_reads_all(self) -> Self:
-        if self.preset == "best" and set(self.modalities or ALL_MODALITIES) != ALL_MODALITIES:
-            raise ValueError(
-                "preset best reads text, hashtags and image, and its linear part cannot leave one out: leave "
-                "modalities away, or take preset small or paper"
-            )
+        if self.preset == "best" and self.modalities:
+            check_best(self.modalities)
         return self
 
     def configs(self, num_train_posts: int) -> "tuple[MrlfConfig, TrainConfig]":
