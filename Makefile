@@ -45,6 +45,9 @@ CITY ?= demo
 study: setup  ## the paper's tables and figures on a city's data set: make study CITY=demo
 	@$(ACTIVATE) && PYTHONWARNINGS=ignore mrlf study $(CITY)
 
+# several workers share the cores: threads of one that wait for work spin beside the others
+test: export OMP_NUM_THREADS := 1
+test: export OPENBLAS_NUM_THREADS := 1
 test: setup  ## run the tests: no network, no GPU, no weights needed
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 

@@ -65,7 +65,8 @@ def main() -> None:
     told.add_argument("--runtime", default="auto", choices=["auto", "openvino", "torch"])
     asked = told.parse_args()
     settings = ImageFeaturesSettings(device="cpu", precision=asked.precision, runtime=asked.runtime)
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}  # ours, not theirs
+    ours = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # the peer's threads wait as its own libraries say
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pictures = folder / "pictures"

@@ -167,11 +167,12 @@ def main() -> None:
         process(bare_loop, wish.city, posts) as (loop, told_by_loop),
         process(clients, port, bodies, wish.clients) as (asking, told_by_server),
     ):
-        for _ in range(wish.rounds):
+        for number in range(1, wish.rounds + 1):
             loop_s.append(float(asked(loop)))  # type: ignore[arg-type]
             seconds, late = asked(asking)  # type: ignore[misc]
             serve_s.append(seconds)
             latencies += late
+            print(f"round {number} of {wish.rounds}: loop {loop_s[-1]:.1f} s, server {seconds:.1f} s", flush=True)
     alike = float(np.mean([one == other for one, other in zip(told_by_loop, told_by_server, strict=True)]))
     show(wish.posts / statistics.median(serve_s), wish.posts / statistics.median(loop_s), latencies, wish, alike)
 

@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SCORES_AT_A_TURN = 2**19
-"""two MiB of them"""
+SCORES_AT_A_TURN = 2**18
+"""one MiB of them"""
 SMALLEST_MEMORY = 16
 """a softmax over fewer than a vector register holds is taken one number at a time, ten times slower"""
 

@@ -73,6 +73,13 @@ def gpu_problem() -> str | None:
     return None
 
 
+def device_for(wish: str) -> str:
+    """The device that a wish means: for "auto" cuda where a GPU answers and else cpu, any other as it is."""
+    if wish != "auto":
+        return wish
+    return "cpu" if gpu_problem() else "cuda"
+
+
 def has_bf16_instructions(library: str = "torch") -> bool:
     """Whether the processor multiplies bf16 by itself; no, where that cannot be read (outside Linux)."""
     flags = _processor_flags()

@@ -11,9 +11,16 @@ SMALL_BELOW_POSTS = 5000
 """training posts; "auto" is "small" below and "paper" from here on"""
 
 
+def meant(preset: str, num_train_posts: int) -> str:
+    """The preset that "auto" stands for with so many training posts; any other is itself."""
+    if preset != "auto":
+        return preset
+    return "small" if num_train_posts < SMALL_BELOW_POSTS else "paper"
+
+
 def is_small(preset: str, num_train_posts: int) -> bool:
     """Whether the small sizes are meant; "best" begins with the sizes that fit the number of posts."""
-    return preset == "small" or (preset in ("auto", "best") and num_train_posts < SMALL_BELOW_POSTS)
+    return meant("auto" if preset == "best" else preset, num_train_posts) == "small"
 
 
 def check_best(modalities: Collection[str]) -> None:

@@ -27,7 +27,7 @@ from models.encoded_split import EncodedSplit
 from models.epochs import Epochs, StopAsked
 from models.finite import NonFiniteError
 from models.fitted import Fitted
-from models.machine import gpu_problem
+from models.machine import device_for, gpu_problem
 from models.network import start_from
 from models.networks import build_network, network_name
 from models.run import Run
@@ -157,12 +157,9 @@ def _train(run: Run, epochs: Epochs, kept: _Kept | None, on_epoch: Callable[[Epo
 
 
 def _device(name: str) -> torch.device:
-    problem = None if name == "cpu" else gpu_problem()
-    if name == "auto":
-        return torch.device("cpu" if problem else "cuda")
-    if problem and name.startswith("cuda"):
+    if name.startswith("cuda") and (problem := gpu_problem()):
         raise ValueError(f"device={name} was asked for, but {problem}; take device=auto or device=cpu")
-    return torch.device(name)
+    return torch.device(device_for(name))
 
 
 @contextmanager

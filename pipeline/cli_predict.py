@@ -88,8 +88,9 @@ def serve(
             )
         limits = Limits()
         hosts = LOCAL_HOSTS if host in LOCAL_HOSTS else None
-        app = create_app(load_predictor(Store.open(), city, device=device), limits=limits, coarse=coarse, hosts=hosts)
         with listen(host, port) as listening, suppress(KeyboardInterrupt):
+            predictor = load_predictor(Store.open(), city, device=device)
+            app = create_app(predictor, limits=limits, coarse=coarse, hosts=hosts)
             name = f"[{host}]" if ":" in host else host
             typer.echo(f"serving {city} on http://{name}:{listening.getsockname()[1]} (Ctrl-C ends it)", err=True)
             make_server(app, limits).run(sockets=[listening])

@@ -22,6 +22,7 @@ from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.store.folders import Manifest
 from pipeline.training.image_features import ImageFeaturesSettings, called, features_weights, make_backbone
+from pipeline.training.run_files import read_model
 from pipeline.training.train_mrlf import latest_run
 
 if TYPE_CHECKING:
@@ -43,11 +44,10 @@ def load_predictor(store: Store, city_key: str, *, device: str = "auto") -> Pred
         ValueError: there is no such city or model, or its parts are of different versions.
     """
     from models.calibration import fit_temperature
-    from models.trained import load_model
 
     city = load_city(city_key)
     run = latest_run(store, city.key)
-    model = load_model(run.folder)
+    model = read_model(run)
     release, posts = _release(store, city.key, run)
     labels = _labels(run, release, model.num_classes)
     backbone = make_backbone(*picture_network(store, city, run, device))

@@ -17,6 +17,7 @@ from pipeline.predict.answer import (
     Answer,
     CoarseAnswer,
     Places,
+    Record,
     Why,
     ranked_kinds,
     ranked_places,
@@ -41,8 +42,7 @@ class Wish:
     why: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelFacts:
+class ModelFacts(Record):
     """What a person may know of the model: no path, no key, no post."""
 
     city: str

@@ -24,7 +24,7 @@ from pipeline.store.folders import Manifest
 from pipeline.training.train_mrlf import latest_run
 
 STAGE = "evaluate_mrlf"
-CODE_VERSION = "3"
+CODE_VERSION = "4"
 
 
 class EvaluateMrlfSettings(Settings):

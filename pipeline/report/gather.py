@@ -34,7 +34,8 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
     bootstrap = Bootstrap(groups=samples.users["test"], num_resamples=num_resamples, seed=seed)
     masked = without_label_words(release, test)
     num_users = len(set(bootstrap.groups))
-    title = title_of(OURS) + (", preset best" if run.preset == "best" else "")
+    preset = run.preset(len(samples.splits["train"]))
+    title = title_of(OURS) + (", preset best" if preset == "best" else "")
     answers = [answers_of(OURS, title, proba, model, test, masked), *baseline_answers(city, samples, masked)]
     models = results(answers, samples, bootstrap)
     places, confusion = place_results(release, test.labels_N, proba.argmax(axis=1))
@@ -42,10 +43,10 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
         city=city,
         city_name=plain(release.city_name, 80),
         is_synthetic=release.is_synthetic,
-        preset=run.preset,
+        preset=preset,
         headline=headline(models[0], num_places=len(places), num_posts=len(proba)),
         warnings=warnings(models, num_places=len(places), num_users=num_users),
-        verdict=verdict(models, preset=run.preset, num_users=num_users),
+        verdict=verdict(models, preset=preset, num_users=num_users),
         num_resamples=num_resamples,
         num_test_posts=len(proba),
         num_test_users=num_users,

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from models.presets import meant
 from pipeline.report.content import Epoch, Fact
 from pipeline.report.wording import plain
 from pipeline.stage import StageError
 from pipeline.store.folders import Manifest
+from pipeline.training.run_files import read_model
 
 if TYPE_CHECKING:
     from models.samples import Samples
@@ -46,10 +48,9 @@ class TrainedRun:
         """The name of its folder."""
         return self.manifest.folder.name
 
-    @property
-    def preset(self) -> str:
-        """The preset of its settings."""
-        return str(self.manifest.about["settings"]["preset"])
+    def preset(self, num_train_posts: int) -> str:
+        """The preset of its settings, "auto" as what it stood for."""
+        return meant(self.manifest.about["settings"]["preset"], num_train_posts)
 
     def model(self, samples: "Samples", proba: "np.ndarray[Any, Any]") -> "TrainedModel":
         """The trained model, once it gives the probabilities that the run told of these samples.
@@ -57,9 +58,7 @@ class TrainedRun:
         Raises:
             StageError: it gives others, so its files are not of the run that was measured.
         """
-        from models.trained import load_model
-
-        model = load_model(self.manifest.folder)
+        model = read_model(self.manifest)
         apart = float(np.abs(model.predict_proba(samples) - proba).max())
         if apart > MAX_APART:
             raise StageError(

@@ -1,12 +1,11 @@
 """What the server tells of itself: its model with the places it knows, and whether there is room."""
 
-from dataclasses import asdict
 from typing import Literal
 
 from pydantic import Field
 
 from pipeline.predict.answer import NOTICE, Record
-from pipeline.predict.predictor import Predictor
+from pipeline.predict.predictor import ModelFacts, Predictor
 
 
 class KnownPlace(Record):
@@ -18,19 +17,9 @@ class KnownPlace(Record):
     longitude: float
 
 
-class Model(Record):
+class Model(ModelFacts):
     """The model that answers; its figures are of the test posts of its city."""
 
-    city: str
-    city_name: str
-    model: str
-    run: str
-    release: str
-    is_synthetic: bool
-    backbone: str
-    backbone_weights_sha256: str
-    test_accuracy: float
-    mean_error_km: float
     num_places: int
     places: list[KnownPlace] | None = Field(description="null where the server answers coarsely")
 
@@ -55,5 +44,5 @@ def models_of(predictor: Predictor, *, coarse: bool) -> Models:
     known = [
         KnownPlace(**{name: label[name] for name in KnownPlace.model_fields}) for label in predictor.places.labels
     ]  # fmt: skip
-    about = asdict(predictor.facts)
+    about = predictor.facts.model_dump()
     return Models(models=[Model(**about, num_places=len(known), places=None if coarse else known)])

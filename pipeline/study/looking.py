@@ -16,7 +16,7 @@ from pipeline.engine import PictureJob, PictureWorker, blob_addresses, run_pictu
 from pipeline.records import TABLES
 from pipeline.store import Store
 from pipeline.store.blobs import Kind
-from pipeline.training.image_features import FeatureWorker, ImageFeaturesSettings, called
+from pipeline.training.image_features import FeatureWorker, ImageFeaturesSettings, called, features_recipe
 from pipeline.weights import Builtin, WeightsFile
 
 TABLE = "study_features"
@@ -38,6 +38,11 @@ class Look:
     def weights_sha256(self) -> str:
         """The digest of its weights."""
         return called(self.weights, self.settings.backbone)[1]
+
+    @property
+    def recipe(self) -> str:
+        """What the rows of `image_features` by it carry."""
+        return features_recipe(self.settings, self.weights)
 
     def told(self) -> list[object]:
         """All that its features depend on beside the picture."""

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from pipeline.cities import City
 from pipeline.curate.curated_posts import CuratedPostsSettings
 from pipeline.release.read import latest_release
@@ -38,7 +40,7 @@ from pipeline.study.work import Machine, Workshop
 __all__ = ["CODE_VERSION", "STAGE", "StudySettings", "build_study"]
 
 STAGE = "study"
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 NO_GPU = "not run: it learns from the pixels themselves, which takes a GPU and none is here; ask for it (--fine-tuned)"
 SWITCHED_OFF = "not run: fine_tuned is never in the settings of the study"
 
@@ -53,6 +55,8 @@ def build_study(
     Raises:
         StageError: there is no release or no features, or there is no such section.
     """
+    from models.machine import device_for
+
     chosen = list(only) or list(SECTIONS)
     unknown = sorted(set(chosen) - set(SECTIONS))
     if unknown:
@@ -61,7 +65,7 @@ def build_study(
         _check_features(store, city)
         common = city.settings("curated_posts", CuratedPostsSettings).min_hashtag_count
         sections = plan_study(settings, min_hashtag_count=common)
-        device = _device(settings.device)
+        device = device_for(settings.device)
         wanted = cells_of(sections, chosen)
         data_reason = _build_data(store, city, wanted)
         machine = Machine(device=device, num_threads=None if device.startswith("cuda") else 1)
@@ -73,21 +77,19 @@ def build_study(
 
 
 def _check_features(store: Store, city: City) -> None:
-    """The release's features are by the network that the settings name."""
+    """The release's features are by the network that the settings name, shown pictures of the size that they name."""
     latest_release(store, city.key)
     record, look = store.stage_record(city.key, "image_features"), look_of(store, city)
     told = {} if record is None else {name: record.about[name] for name in ("backbone", "weights_sha256")}
-    if told != {"backbone": look.name, "weights_sha256": look.weights_sha256}:
+    by_look = pc.field("backbone") == look.name
+    batches = store.tables.batches(city.key, "image_features", ["recipe"], by_look)
+    recipes = {recipe for batch in batches for recipe in batch["recipe"].unique().to_pylist()}
+    if told != {"backbone": look.name, "weights_sha256": look.weights_sha256} or recipes != {look.recipe}:
         raise StageError(
-            f"the pictures of {city.key} have no features by {look.name} of these weights yet: "
+            f"the pictures of {city.key} have no features by {look.name} of these weights, at "
+            f"{look.settings.image_size} pixels and precision {look.settings.precision}, yet: "
             f"`mrlf run {city.key} --only image_features`"
         )
-
-
-def _device(wish: str) -> str:
-    from models.machine import gpu_problem
-
-    return ("cpu" if gpu_problem() else "cuda") if wish == "auto" else wish
 
 
 def _build_data(store: Store, city: City, wanted: list[Cell]) -> str:

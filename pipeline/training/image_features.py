@@ -82,6 +82,13 @@ def called(weights: WeightsFile | Builtin, backbone: str) -> tuple[str, str]:
     return fixed_seed_name(backbone), fixed_seed_sha256(backbone)
 
 
+def features_recipe(settings: ImageFeaturesSettings, weights: WeightsFile | Builtin) -> str:
+    """The digest of all that the features depend on beside the picture; every row carries it."""
+    return json_digest(
+        [STAGE, CODE_VERSION, *called(weights, settings.backbone), settings.image_size, settings.precision]
+    )
+
+
 def make_backbone(settings: ImageFeaturesSettings, weights: WeightsFile | Builtin) -> "ImageFeatures":
     """The network with these weights, running as the settings say on the machine where it is made."""
     from safetensors.torch import load_file
@@ -157,8 +164,7 @@ def _work(
     store: Store, city: str, settings: ImageFeaturesSettings, release: Release, weights: WeightsFile | Builtin,
     about: dict[str, str],
 ) -> Outcome:  # fmt: skip
-    backbone, made_by = about["backbone"], [STAGE, CODE_VERSION, about["backbone"], about["weights_sha256"]]
-    recipe = json_digest([*made_by, settings.image_size, settings.precision])
+    backbone, recipe = about["backbone"], features_recipe(settings, weights)
     store.tables.delete(city, STAGE, f"backbone = '{backbone}' and recipe <> '{recipe}'")
     wanted = sorted(set(release.posts["clean_digest"].to_pylist()))
     job = PictureJob(

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.release.read import Release
-from pipeline.store.folders import MANIFEST, IncompleteFolderError, seal, unseal
+from pipeline.stage import StageError
+from pipeline.store.folders import MANIFEST, IncompleteFolderError, Manifest, seal, unseal
 from pipeline.training.samples import CitySamples
 
 if TYPE_CHECKING:
@@ -35,6 +36,20 @@ def is_whole(folder: Path) -> bool:
         (folder / MANIFEST).unlink()
         return False
     return True
+
+
+def read_model(run: Manifest) -> "TrainedModel":
+    """The model of a run, on the CPU.
+
+    Raises:
+        StageError: its files are of another version of this code, or do not belong together.
+    """
+    from models.trained import load_model
+
+    try:
+        return load_model(run.folder)
+    except ValueError as error:
+        raise StageError(f"{error}: `mrlf run {run.about['city']} --to train_mrlf`") from error
 
 
 def write_run(

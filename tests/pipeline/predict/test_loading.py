@@ -112,6 +112,12 @@ def model_of_another_seed(store: Store) -> None:
     reseal(other.folder)
 
 
+def model_of_an_older_format(store: Store) -> None:
+    path = latest_run(store, "demo").folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
+    reseal(path.parent)
+
+
 @pytest.mark.fault("N4")
 @pytest.mark.parametrize(
     ("spoil", "match"),
@@ -125,6 +131,7 @@ def model_of_another_seed(store: Store) -> None:
         pytest.param(other_weights, "ffffffffffff", id="a picture network of other weights"),
         pytest.param(published_weights, "learnt from pictures as vgg19", id="a picture network of another name"),
         pytest.param(predictions_of_another_model, "not of this model", id="predictions of other classes"),
+        pytest.param(model_of_an_older_format, "again: `mrlf run demo --to train_mrlf`", id="an older format"),
         pytest.param(model_of_another_seed, "answers otherwise", id="predictions of another model"),
     ],
 )
@@ -147,6 +154,12 @@ def test_pictures_shown_at_another_size_than_in_training_are_noticed(copied, tmp
     write_cities(tmp_path, monkeypatch, size=128)
     with pytest.raises(StageError, match="answers otherwise than when it was trained"):
         load_predictor(copied, "demo")
+
+
+def model_of_an_older_format(store: Store) -> None:
+    path = latest_run(store, "demo").folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
+    reseal(path.parent)
 
 
 @pytest.mark.fault("N4")

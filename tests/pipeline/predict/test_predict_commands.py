@@ -47,7 +47,7 @@ def test_json_is_the_answer_and_nothing_else(mrlf):
         pytest.param(("predict", "demo", "--image", __file__), "no picture", id="not a picture"),
         pytest.param(("predict", "rome", "--caption", "x"), "there is no city 'rome'", id="an unknown city"),
         pytest.param(("predict", "bare", "--caption", "x"), "no model of bare", id="a city without a model"),
-        pytest.param(("serve", "rome"), "there is no city 'rome'", id="serving an unknown city"),
+        pytest.param(("serve", "rome", "--port", "0"), "there is no city 'rome'", id="serving an unknown city"),
         pytest.param(("export", "bare", "-o", "x"), "no model of bare", id="exporting nothing"),
     ],
 )
@@ -101,11 +101,11 @@ def test_of_an_endless_file_no_more_is_read_than_a_picture_has(mrlf, tmp_path, m
     assert told.exit_code == 1 and "more than 1 MiB" in told.output
 
 
-def test_a_port_that_is_taken_is_told(mrlf):
+def test_a_port_that_is_taken_is_told_before_a_model_is_looked_for(mrlf):
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        told = mrlf("serve", "demo", "--port", str(taken.getsockname()[1]))
+        told = mrlf("serve", "bare", "--port", str(taken.getsockname()[1]))
     assert told.exit_code == 1 and "name another --port" in told.output
 
 

@@ -54,6 +54,10 @@ def test_a_hostile_name_of_a_city_stays_a_value_of_the_header(reported_record):
     assert set(loaded) == {"language", "license", "library_name", "tags", "metrics", "model-index"}
 
 
+def test_the_card_names_the_preset_that_auto_stood_for(reported):
+    assert "preset `small`" in reported.file("model_card.md").read_text()
+
+
 @pytest.mark.fault("D10")
 def test_hostile_names_of_places_are_text_in_the_card(reported):
     text = reported.file("model_card.md").read_text()

@@ -1,6 +1,5 @@
 """The page as text: it loads nothing from anywhere, nothing else may run in it, and what it shows is escaped."""
 
-import dataclasses
 import re
 
 import pytest
@@ -13,7 +12,7 @@ from tests.fakes.predictor import town_predictor
 
 def rendered(**facts: object) -> tuple[str, str]:
     """Page and policy for the town, with these facts."""
-    return render_page(dataclasses.replace(town_predictor().facts, **facts), coarse=False, limits=Limits())
+    return render_page(town_predictor().facts.model_copy(update=facts), coarse=False, limits=Limits())
 
 
 def test_the_page_names_no_other_host_and_no_other_file():

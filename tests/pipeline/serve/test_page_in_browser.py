@@ -3,7 +3,6 @@
 Needs /usr/bin/chromium (apt install chromium) and Playwright from the extra `dev`; without them it is skipped.
 """
 
-import dataclasses
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -218,7 +217,7 @@ def test_hostile_names_and_words_are_shown_as_text(browser, tmp_path):
     hostile = "<img src=x onerror=document.title='owned'>"
     town = town_predictor()
     named = [{**label, "name": hostile + label["name"], "category": "<script>1</script>"} for label in labels()]
-    facts = dataclasses.replace(town.facts, city_name=hostile)
+    facts = town.facts.model_copy(update={"city_name": hostile})
     predictor = Predictor(
         town.model, town.backbone, Places(named), facts, temperature=1.0, known_hashtags=town.known_hashtags
     )  # fmt: skip

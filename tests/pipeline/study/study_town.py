@@ -16,7 +16,7 @@ from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release
 from pipeline.store import Store
 from pipeline.store.store import StageRecord
-from pipeline.study.study_data import StudyDataSettings, build_study_data
+from pipeline.study.study_data import StudyDataSettings, build_study_data, look_of
 from tests.fakes.city import CITY as PLAIN
 from tests.fakes.city import curated_post, fill_city, post_of
 from tests.fakes.pictures import encoded, pixels, portrait
@@ -105,9 +105,10 @@ def _put_features(store: Store) -> None:
         post["clean_digest"]: (rng.normal(size=WIDTH) + 1.5 * np.eye(WIDTH)[post["label"]]).astype("<f2").tobytes()
         for post in posts
     }
+    recipe = look_of(store, CITY).recipe
     store.tables.replace("demo", "image_features", [
         {"clean_digest": digest, "backbone": BACKBONE, "outcome": "ok", "vector": vector, "weights_sha256": "c",
-         "recipe": "r"}
+         "recipe": recipe}
         for digest, vector in vectors.items()
     ])  # fmt: skip
     about = {"backbone": BACKBONE, "weights_sha256": fixed_seed_sha256("vgg19"), "running": "torch fp32 on cpu"}

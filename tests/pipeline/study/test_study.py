@@ -180,6 +180,14 @@ def test_without_features_it_says_what_to_do(bare):
         study(bare, "table2")
 
 
+@pytest.mark.parametrize("change", [{"image_size": 48}, {"precision": "auto"}])
+def test_features_made_in_another_way_than_the_settings_say_are_refused(bare, change):
+    features = {**CITY.stages["image_features"], **change}
+    city = CITY.model_copy(update={"stages": {**CITY.stages, "image_features": features}})
+    with pytest.raises(StageError, match=r"no features by .* pixels and precision .*, yet: `mrlf run demo"):
+        study(bare, "table2", city=city)
+
+
 RUN = textwrap.dedent("""
     import sys
     from pathlib import Path
