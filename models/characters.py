@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.attention import AttentionBlock, Pooling, drop_channels, pool_positions
+from models.attention import AttentionBlock, Pooling, drop_channels_, pool_positions
 from models.batches import Padded
 from models.config import MrlfConfig, PoolRule
 from models.cpu_attention import is_eager_cpu
@@ -105,10 +105,10 @@ class CharacterMaps(nn.Module):
         if missing > 0:
             convolved_BLE = F.pad(convolved_BLE, (0, 0, 0, missing), value=PADDED)
         image_BE1L = convolved_BLE.transpose(1, 2)[:, :, None]  # a max-pool of images is quick where channels are last
-        slots_BSE = F.max_pool2d(image_BE1L, (1, size), (1, stride))[:, :, 0].transpose(1, 2).relu()
+        slots_BSE = F.max_pool2d(image_BE1L, (1, size), (1, stride))[:, :, 0].transpose(1, 2)
         slots_B = num_slots(lengths_B, size, stride)
         valid_BS = torch.arange(longest, device=slots_B.device) < slots_B[:, None]
-        return PooledMap(norm(drop_channels(slots_BSE, self.dropout, self.training)), valid_BS)
+        return PooledMap(norm(drop_channels_(slots_BSE, self.dropout, self.training).relu_()), valid_BS)
 
 
 class CharacterBranch(nn.Module):

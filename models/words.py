@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.attention import drop_channels
+from models.attention import drop_channels_
 from models.batches import Padded
 from models.config import MrlfConfig
 from models.filters import side_by_side
@@ -30,7 +30,7 @@ class WordBranch(nn.Module):
     def forward(self, words: Padded) -> Tensor:
         """Padded positions are 0 before the convolutions and never the maximum after them."""
         valid_BL1 = words.valid_BL()[:, :, None]
-        words_BLD = drop_channels(self.embedding(words.ids_BL), self.dropout, self.training) * valid_BL1
+        words_BLD = drop_channels_(self.embedding(words.ids_BL), self.dropout, self.training) * valid_BL1
         weight_ADK, bias_A, left = side_by_side(self.convolutions)
         words_BDL = F.pad(words_BLD.transpose(1, 2), (left, weight_ADK.shape[2] - 1 - left))
         convolved_BAL = F.conv1d(words_BDL, weight_ADK, bias_A)

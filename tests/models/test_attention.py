@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from models.attention import AttentionBlock, MultiHeadAttention, drop_channels, pool_positions
+from models.attention import AttentionBlock, MultiHeadAttention, drop_channels_, pool_positions
 
 DIM, HEADS = 8, 2
 
@@ -93,9 +93,9 @@ def test_the_weights_are_those_that_forward_mixes_by(inputs):
 
 def test_dropped_channels_are_the_same_at_every_position_and_the_rest_makes_up_for_them():
     torch.manual_seed(0)
-    dropped = drop_channels(torch.ones(50, 7, 200), 0.3, True)
+    dropped = drop_channels_(torch.ones(50, 7, 200), 0.3, True)
     assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
     torch.testing.assert_close(dropped.unique(), torch.tensor([0.0, 1 / 0.7]))
     assert abs(float(dropped.mean()) - 1) < 0.02
     assert not torch.equal(dropped[0], dropped[1])
-    assert torch.equal(drop_channels(dropped, 0.3, False), dropped)
+    assert torch.equal(drop_channels_(dropped, 0.3, False), dropped)
