@@ -69,6 +69,7 @@ $(PEERS_READY): requirements-bench.lock
 	@$(PEERS)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r requirements-bench.lock
 	@touch $(PEERS_READY)
 
+faults: export MRLF_LONG_TESTS := 1
 faults: setup  ## run the fault suite and print a table of its cases
 	@$(BIN)/python -m tests.faults
 
