@@ -16,7 +16,13 @@ from pipeline.engine import PictureJob, PictureWorker, blob_addresses, run_pictu
 from pipeline.records import TABLES
 from pipeline.store import Store
 from pipeline.store.blobs import Kind
-from pipeline.training.image_features import FeatureWorker, ImageFeaturesSettings, called, features_recipe
+from pipeline.training.image_features import (
+    FeatureWorker,
+    ImageFeaturesSettings,
+    called,
+    features_recipe,
+    way_of_looking,
+)
 from pipeline.weights import Builtin, WeightsFile
 
 TABLE = "study_features"
@@ -46,7 +52,7 @@ class Look:
 
     def told(self) -> list[object]:
         """All that its features depend on beside the picture."""
-        return [self.name, self.weights_sha256, self.settings.image_size, self.settings.precision]
+        return way_of_looking(self.settings, self.weights)
 
 
 @dataclass(frozen=True, kw_only=True)

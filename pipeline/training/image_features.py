@@ -82,11 +82,14 @@ def called(weights: WeightsFile | Builtin, backbone: str) -> tuple[str, str]:
     return fixed_seed_name(backbone), fixed_seed_sha256(backbone)
 
 
+def way_of_looking(settings: ImageFeaturesSettings, weights: WeightsFile | Builtin) -> list[object]:
+    """All that features depend on beside the picture and the code."""
+    return [*called(weights, settings.backbone), settings.image_size, settings.precision]
+
+
 def features_recipe(settings: ImageFeaturesSettings, weights: WeightsFile | Builtin) -> str:
-    """The digest of all that the features depend on beside the picture; every row carries it."""
-    return json_digest(
-        [STAGE, CODE_VERSION, *called(weights, settings.backbone), settings.image_size, settings.precision]
-    )
+    """The digest that every row of this stage carries: another one, and the row is computed anew."""
+    return json_digest([STAGE, CODE_VERSION, *way_of_looking(settings, weights)])
 
 
 def make_backbone(settings: ImageFeaturesSettings, weights: WeightsFile | Builtin) -> "ImageFeatures":

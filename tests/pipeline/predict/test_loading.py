@@ -156,12 +156,6 @@ def test_pictures_shown_at_another_size_than_in_training_are_noticed(copied, tmp
         load_predictor(copied, "demo")
 
 
-def model_of_an_older_format(store: Store) -> None:
-    path = latest_run(store, "demo").folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
-    reseal(path.parent)
-
-
 @pytest.mark.fault("N4")
 @pytest.mark.parametrize(
     ("city", "error", "match"),
