@@ -16,8 +16,9 @@ from pipeline.cli_images import images
 from pipeline.cli_predict import export, predict, serve
 from pipeline.cli_study import study
 from pipeline.cli_weights import weights
-from pipeline.cli_words import status_lines
+from pipeline.cli_words import status_lines, waiting_lines
 from pipeline.collect.instagram.status import live_status
+from pipeline.collect.waiting import what_waits
 from pipeline.stage import StageError
 from pipeline.stages import STAGES, run_stage_of
 from pipeline.store import Store
@@ -83,6 +84,8 @@ def status(city: CityArgument) -> None:
         if known.live is not None or live.has_journal:
             for line in status_lines(live):
                 typer.echo(line)
+        for line in waiting_lines(known.key, what_waits(store, known, datetime.now(UTC))):
+            typer.echo(line)
         report = store.report_folder(known.key) / "report.html"
         if report.is_file():
             typer.echo(f"report: {report}")

@@ -7,7 +7,7 @@ import typer
 
 from pipeline.cities import City, load_city
 from pipeline.cli_errors import EX_TEMPFAIL, plain_errors
-from pipeline.cli_words import check_lines, is_complete, plan_lines, pois_lines, run_lines
+from pipeline.cli_words import check_lines, plan_lines, pois_lines, run_lines
 from pipeline.collect.doctor import foursquare_check, wants_foursquare
 from pipeline.collect.instagram.cookie_files import cookies_path
 from pipeline.collect.instagram.dry_run import plan_run
@@ -19,6 +19,7 @@ from pipeline.collect.instagram.walk import WalkLimits
 from pipeline.collect.places import PlacesSettings
 from pipeline.collect.pois import PoisSettings
 from pipeline.collect.posts import PostsSettings
+from pipeline.collect.waiting import what_waits
 from pipeline.stage import StageReport
 from pipeline.stages import run_stage_of
 from pipeline.store import Store
@@ -75,8 +76,9 @@ def collect(
             _plan(store, known)
             return
         reports, num_searches = _collect(store, known, max_requests)
-        _tell(run_lines(known.key, reports, num_searches))
-        if not is_complete(reports):
+        waiting = what_waits(store, known, datetime.now(UTC))
+        _tell(run_lines(known.key, reports, num_searches, waiting))
+        if not waiting.is_nothing or "posts" not in reports:
             raise typer.Exit(EX_TEMPFAIL)
 
 

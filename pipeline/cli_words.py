@@ -7,7 +7,9 @@ from datetime import datetime
 from pipeline.collect.instagram.dry_run import Plan
 from pipeline.collect.instagram.readiness import Check
 from pipeline.collect.instagram.status import NOT_ASKED, LiveStatus, PaceStatus, PlaceStatus
-from pipeline.stage import INCOMPLETE, StageReport
+from pipeline.collect.waiting import Waiting
+from pipeline.ledger import counted
+from pipeline.stage import StageReport
 
 MOST_PLACES = 12
 """So many places of a kind are named; of more, the number."""
@@ -60,17 +62,17 @@ def plan_lines(city: str, plan: Plan, budgets: Mapping[str, int | None]) -> list
     ]
 
 
-def run_lines(city: str, reports: Mapping[str, StageReport], num_searches: int) -> list[str]:
+def run_lines(city: str, reports: Mapping[str, StageReport], num_searches: int, waiting: Waiting) -> list[str]:
     """What a run came to: complete, or how far it is and when it may go on; `num_searches` requests found places."""
     if "posts" not in reports:
         return [f"{city}: incomplete: all requests of this run are spent; run `mrlf collect {city}` again, it goes on"]
     about, counts = reports["posts"].record.about, reports["posts"].counts
-    is_whole = is_complete(reports)
-    lines = [f"{city}: {'complete' if is_whole else 'incomplete'}"]
+    lines = [f"{city}: {'complete' if waiting.is_nothing else 'incomplete'}"]
     if "places" in about:
-        waiting = f"; waiting: {about['places_waiting']}" if about.get("places_waiting") else ""
-        lines.append(f"  places    {about['places']} done{waiting}")
-        new = f", {int(about['new_posts']):,} new in this run, {int(about['gone_posts']):,} found gone"
+        waits = f"; waiting: {counted(waiting.places)}" if waiting.places else ""
+        lines.append(f"  places    {about['places']} done{waits}")
+        new = f", {int(about['new_posts']):,} new in this run, {int(about['updated_posts']):,} updated, "
+        new += f"{int(about['gone_posts']):,} found gone"
     else:
         new = ""
     lines.append(f"  posts     {counts['seen']:,} found{new}; {counts['kept']:,} kept, {counts['dropped']:,} dropped")
@@ -80,15 +82,18 @@ def run_lines(city: str, reports: Mapping[str, StageReport], num_searches: int) 
     if "requests" in about:
         asked = f"{int(about['requests']):,} for posts, {num_searches:,} for places"
         lines.append(f"  requests  {asked}, and {int(about['pictures_fetched']):,} for pictures")
-    if not is_whole:
-        lines.append(f"  goes on   {about.get('go_on') or 'at once'}: run `mrlf collect {city}` again")
-    return lines
+    return lines + waiting_lines(city, waiting)
 
 
-def is_complete(reports: Mapping[str, StageReport]) -> bool:
-    """Whether nothing waits for another run."""
-    notes = (note for report in reports.values() for note in report.record.notes)
-    return "posts" in reports and not any(note.startswith(INCOMPLETE) for note in notes)
+def waiting_lines(city: str, waiting: Waiting) -> list[str]:
+    """What waits and when to come back; nothing where a collection is complete."""
+    if waiting.is_nothing:
+        return []
+    lines = [f"  waits     {reason}" for reason in waiting.reasons]
+    if waiting.is_for_files:
+        return [*lines, f"  goes on   {waiting.when}"]
+    return [*lines, f"  goes on   {moment(waiting.not_before) if waiting.not_before else 'at once'}: run "
+            f"`mrlf collect {city}` again"]  # fmt: skip
 
 
 def pois_lines(report: StageReport) -> list[str]:
@@ -107,11 +112,6 @@ def check_lines(checks: list[Check]) -> list[str]:
     """A line per check."""
     width = max(len(check.topic) for check in checks)
     return [f"{check.state:<8} {check.topic:<{width}}  {check.told}" for check in checks]
-
-
-def counted(counts: Mapping[str, int]) -> str:
-    """Names and numbers."""
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
 def duration(hours: float) -> str:

@@ -21,6 +21,11 @@ def by_reason(outcome: str, counted: Mapping[str, int]) -> dict[str, int]:
     return {f"{outcome}/{reason}": count for reason, count in sorted(counted.items(), key=lambda of: (-of[1], of[0]))}
 
 
+def counted(counts: Mapping[str, int]) -> str:
+    """Names and numbers in one line."""
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
 def write_ledger(
     store: Store, city: str, stage: str, drops: Mapping[str, str], deferred: Mapping[str, str] | None = None
 ) -> None:

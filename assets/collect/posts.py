@@ -28,7 +28,7 @@ FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=30), warn_wind
         STAGE,
         some_posts="At least one post was made at a POI.",
         ledger_closes="Every post that was seen is kept, deleted, dropped or deferred, and counted once.",
-    ) + warning_checks(STAGE, nothing_waits="No place waits for another run."),
+    ) + warning_checks(STAGE, nothing_waits="Nothing waits: no place, no picture, no post that may be gone."),
 )  # fmt: skip
 def posts(context: dg.AssetExecutionContext, config: PostsConfig, store: StoreResource) -> Results:
     """Posts with caption, hashtags, time and pictures; ids of people, posts and media are keyed pseudonyms."""

@@ -31,6 +31,9 @@ MAX_CAROUSEL = 20
 EARLIEST_UTC = datetime(2010, 10, 6, tzinfo=UTC)
 """Instagram's first day."""
 
+NEVER_UTC = datetime(2100, 1, 1, tzinfo=UTC)
+"""A time from here on is no clock's mistake but no time at all."""
+
 ValueT = TypeVar("ValueT")
 
 
@@ -51,7 +54,8 @@ class PostFields:
     owner_names: every way in which the account is named, ids first, then `@` and its name in lower case; only for
         asking whether the account is forgotten or wants to be left out, never stored.
     is_private: the file says that only followers may see the account.
-    taken_utc: None where the file's time cannot be one.
+    taken_utc: None where the file's time cannot be one. ahead_utc: then the time that it tells, if only this machine's
+        clock stands against it: it is still to come.
     is_videos: one entry per photo or video in carousel order; None where the file does not tell.
     coordinates: of the post itself, else of its location.
     """
@@ -61,6 +65,7 @@ class PostFields:
     owner_names: tuple[str, ...]
     is_private: bool
     taken_utc: datetime | None
+    ahead_utc: datetime | None = None
     caption: str
     is_videos: tuple[bool, ...] | None
     location: LocationStub | None
@@ -106,6 +111,7 @@ def fields_of(post: "Post", now: datetime) -> PostFields:
         owner_names=owner_names,
         is_private=any(_part(account, "is_private") is True for account in accounts),
         taken_utc=_taken_utc(node, now),
+        ahead_utc=_ahead_utc(node, now),
         caption=_caption(post, node),
         is_videos=_is_videos(post),
         location=location,
@@ -175,14 +181,30 @@ def _owner_names(accounts: list[Any]) -> tuple[str, ...]:
     return names
 
 
-def _taken_utc(node: dict[str, Any], now: datetime) -> datetime | None:
+def latest_utc(now: datetime) -> datetime:
+    """The latest time that a post can have been made at: clocks differ."""
+    return now + timedelta(days=1)
+
+
+def _told_time(node: dict[str, Any]) -> int | float | None:
     told = node.get("date", node.get("taken_at_timestamp"))
     if isinstance(told, str) and re.fullmatch(r"[0-9]{1,15}", told):
         told = int(told)
     if isinstance(told, bool) or not isinstance(told, int | float) or not math.isfinite(told):
         return None
-    latest = now + timedelta(days=1)  # clocks differ
-    if not EARLIEST_UTC.timestamp() <= told <= latest.timestamp():  # 0, negative, milliseconds, the future
+    return told
+
+
+def _taken_utc(node: dict[str, Any], now: datetime) -> datetime | None:
+    told = _told_time(node)
+    if told is None or not EARLIEST_UTC.timestamp() <= told <= latest_utc(now).timestamp():
+        return None  # 0, negative, milliseconds, the future
+    return datetime.fromtimestamp(int(told), UTC)
+
+
+def _ahead_utc(node: dict[str, Any], now: datetime) -> datetime | None:
+    told = _told_time(node)
+    if told is None or not latest_utc(now).timestamp() < told < NEVER_UTC.timestamp():
         return None
     return datetime.fromtimestamp(int(told), UTC)
 

@@ -9,13 +9,13 @@ dropped + deferred. A post has one row by its key, whichever source it came from
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from pydantic import Field
 
 from pipeline.cities import City
 from pipeline.collect.archive import Archive
 from pipeline.collect.archive_posts import ArchivePosts, read_archive
-from pipeline.collect.instagram.crawl import CrawlReport
 from pipeline.collect.instagram.emptying import empty_journal
 from pipeline.collect.instagram.journal import Journal
 from pipeline.collect.instagram.live import LIVE, Tools, crawl, journal_path, open_journal, rematch
@@ -27,6 +27,7 @@ from pipeline.collect.posts_tables import ArchiveCounts, counts_of, posts_outcom
 from pipeline.collect.pseudonyms import load_pseudonyms
 from pipeline.collect.sources import ArchiveSettings, archive_or_live
 from pipeline.collect.taking import Taking
+from pipeline.collect.waiting import what_waits
 from pipeline.stage import Outcome, StageError, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
@@ -65,9 +66,10 @@ def build_posts(store: Store, city: City, settings: PostsSettings, tools: Tools 
             names = {location_id: name for location_id, _, name in matches}
             return _build_live(store, city, settings, archive, taking, names, tools or Tools())
         assert archive is not None, "a city that is not live has an archive"
-        return _run(
+        done = _run(
             store, city, settings, archive, taking, lambda: _read_alone(store, city, settings, archive, taking)
         )
+        return told_of_run(done, None, what_waits(store, city, datetime.now(UTC)))
 
 
 def _build_live(
@@ -80,10 +82,8 @@ def _build_live(
         store, city, taking, names, limits=_walk_limits(settings),
         pictures=_picture_limits(settings), max_requests=settings.max_requests, tools=tools,
     )  # fmt: skip
-    done = _run(
-        store, city, settings, archive, taking, lambda: _finish_live(store, city, settings, archive, taking, report)
-    )
-    return told_of_run(done, report)
+    done = _run(store, city, settings, archive, taking, lambda: _finish_live(store, city, settings, archive, taking))
+    return told_of_run(done, report, what_waits(store, city, tools.clock.now()))
 
 
 def _run(
@@ -138,7 +138,7 @@ def _read_alone(store: Store, city: City, settings: PostsSettings, archive: Arch
     """The posts of a city that has an archive and nothing else."""
     found = _read(store, city, settings, archive, taking, lambda key: False)
     put_archive(store, city.key, found)
-    return posts_outcome(store, city.key, counts_of(found), {}, None)
+    return posts_outcome(store, city.key, counts_of(found), {})
 
 
 def _bring_archive(
@@ -162,15 +162,14 @@ def _bring_archive(
 
 
 def _finish_live(
-    store: Store, city: City, settings: PostsSettings, archive: Archive | None, taking: Taking,
-    report: CrawlReport | None,
-) -> Outcome:  # fmt: skip
+    store: Store, city: City, settings: PostsSettings, archive: Archive | None, taking: Taking
+) -> Outcome:
     with open_journal(store, city.key) as journal:
         journal.unmatch(rematch(store, city.key, taking.poi_of_location))
         _let_leave(store, city.key, journal, taking.opt_out)
     counts = _bring_archive(store, city, settings, archive, taking)
     with open_journal(store, city.key) as journal:
-        return posts_outcome(store, city.key, counts, journal.counts(), report)
+        return posts_outcome(store, city.key, counts, journal.counts())
 
 
 def _let_leave(store: Store, city: str, journal: Journal, opt_out: OptOut) -> None:

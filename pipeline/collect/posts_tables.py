@@ -17,12 +17,12 @@ from pipeline.collect.instagram.emptying import STAGE, deferred_row, ledger_row
 from pipeline.collect.instagram.journal import Journal
 from pipeline.collect.pictures import OK
 from pipeline.collect.private_ids import PrivateIds
-from pipeline.ledger import by_reason, write_ledger
+from pipeline.collect.waiting import Waiting
+from pipeline.ledger import by_reason, counted, write_ledger
 from pipeline.stage import INCOMPLETE, Outcome, StageReport
 from pipeline.store import Store
 
 OF_ARCHIVE = "source <> 'live'"
-"""How a note begins that tells of a run which another one is to go on with."""
 
 LOOKS = "a visitor sees the first posts of a place only"
 SIGN_IN = "with the cookies of an account (MRLF_INSTAGRAM_COOKIES) all are collected"
@@ -88,9 +88,7 @@ def _has_archive_rows(store: Store, city: str) -> bool:
     return any(batch.num_rows for batch in store.tables.batches(city, "posts", ["source"], where=of_archive))
 
 
-def posts_outcome(
-    store: Store, city: str, found: ArchiveCounts, live: Mapping[str, int], report: CrawlReport | None
-) -> Outcome:
+def posts_outcome(store: Store, city: str, found: ArchiveCounts, live: Mapping[str, int]) -> Outcome:
     """What the stage tells of both sources together; `live` are the journal's posts by state and reason."""
     drops, deferred = found.drops.copy(), found.deferred.copy()
     for told, count in live.items():
@@ -106,42 +104,42 @@ def posts_outcome(
         "deferred": deferred.total(), "dropped": drops.total(), "users": num_users,
         "images": _count_images(store, city), **by_reason("deferred", deferred), **by_reason("dropped", drops),
     }  # fmt: skip
-    notes = [*_notes(num_posts, drops, deferred, is_live=bool(live)), *(crawl_notes(report) if report else [])]
-    return Outcome(counts=counts, notes=notes, about=_about(report))
+    return Outcome(counts=counts, notes=_notes(num_posts, drops, deferred, is_live=bool(live)))
 
 
-def told_of_run(done: StageReport, report: CrawlReport | None) -> StageReport:
-    """The same with what this very run came to at Instagram, also where the tables are `reused`."""
+def told_of_run(done: StageReport, report: CrawlReport | None, waiting: Waiting) -> StageReport:
+    """The same with what this very run came to and what waits for another one, also where the tables are `reused`."""
+    about = {**done.record.about, **_about(report, waiting)}
+    return replace(done, record=replace(done.record, notes=[*done.record.notes, *_run_notes(report, waiting)],
+                                        about=about))  # fmt: skip
+
+
+def _run_notes(report: CrawlReport | None, waiting: Waiting) -> list[str]:
+    """What a person should know of a run: what it could not see, which host is ill, what waits and until when."""
+    notes = []
+    if report is not None and report.num_first_looks:
+        notes.append(f"{LOOKS}, here of {report.num_first_looks} places: {SIGN_IN}")
+    if report is not None and report.is_media_ill:
+        notes.append(
+            f"most pictures of this run could not be had ({counted(report.pictures_failed)}): the host of pictures is "
+            "ill or out of reach, not the posts; they wait, and are asked for again"
+        )
+    if waiting.reasons_of_posts:
+        places = f"{report.num_done} of {report.num_places} places are done; " if report is not None else ""
+        notes.append(f"{INCOMPLETE}{places}waiting: {'; '.join(waiting.reasons_of_posts)}; {waiting.when}")
+    return notes
+
+
+def _about(report: CrawlReport | None, waiting: Waiting) -> dict[str, str]:
+    go_on = f"{waiting.not_before:%Y-%m-%d %H:%M} UTC" if waiting.not_before else ""
+    waits = {"waiting": "; ".join(waiting.reasons_of_posts), "go_on": go_on}
     if report is None:
-        return done
-    notes = [note for note in done.record.notes if not note.startswith((INCOMPLETE, LOOKS))] + crawl_notes(report)
-    return replace(done, record=replace(done.record, notes=notes, about={**done.record.about, **_about(report)}))
-
-
-def crawl_notes(report: CrawlReport) -> list[str]:
-    """What a person should know of a run that did not come to its end."""
-    first = f"{LOOKS}, here of {report.num_first_looks} places: {SIGN_IN}"
-    looks = [first] if report.num_first_looks else []
-    if report.is_complete:
-        return looks
-    reasons = ", ".join(f"{reason} {count}" for reason, count in report.deferred.items())
-    when = f"{report.not_before:%Y-%m-%d %H:%M} UTC" if report.not_before else "at once"
-    return [
-        *looks,
-        f"{INCOMPLETE}{report.num_done} of {report.num_places} places are done, the others wait ({reasons}); "
-        f"run it again, it goes on from there ({when})",
-    ]
-
-
-def _about(report: CrawlReport | None) -> dict[str, str]:
-    if report is None:
-        return {}
+        return waits
     return {
         "places": f"{report.num_done} of {report.num_places}", "new_posts": str(report.num_new),
-        "gone_posts": str(report.num_gone), "requests": str(report.num_requests),
-        "pictures_fetched": str(report.num_pictures), "stopped": report.stopped,
-        "places_waiting": ", ".join(f"{reason} {count}" for reason, count in report.deferred.items()),
-        "go_on": f"{report.not_before:%Y-%m-%d %H:%M} UTC" if report.not_before else "",
+        "updated_posts": str(report.num_updated), "gone_posts": str(report.num_gone),
+        "requests": str(report.num_requests), "pictures_fetched": str(report.num_pictures),
+        "stopped": report.stopped, **waits,
     }  # fmt: skip
 
 

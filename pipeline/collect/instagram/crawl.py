@@ -8,19 +8,17 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
-from pipeline.collect.api_media import api_post
-from pipeline.collect.fields import PostFields
 from pipeline.collect.instagram.door import InstagramDoor
-from pipeline.collect.instagram.journal import Journal, Walk, is_due
+from pipeline.collect.instagram.journal import Journal, Walk, is_due, is_said_again
+from pipeline.collect.instagram.journal.records import DAY_S, FIRST_LOOK, PLACE_GONE, PLACE_MISSING
+from pipeline.collect.instagram.media_hosts import ILL, RESTS
 from pipeline.collect.instagram.photos import Photos
-from pipeline.collect.instagram.verdicts import MEDIA_PATH
-from pipeline.collect.instagram.walk import FIRST_LOOK, Walker
-from pipeline.collect.json_files import UnreadableFile
+from pipeline.collect.instagram.recheck import Recheck
+from pipeline.collect.instagram.walk import NOT_THERE, Walker
 from pipeline.collect.web.errors import (
     BudgetSpentError,
-    FinalError,
+    MissingError,
     RetryError,
     SourceChangedError,
     WaitError,
@@ -37,27 +35,24 @@ log = logging.getLogger("mrlf")
 
 @dataclass(frozen=True, kw_only=True)
 class CrawlReport:
-    """How far a run came. deferred: places by the reason why they wait. stopped: why the run ended early, "" if not.
+    """What a run came to. stopped: why it ended early, "" if it did not; pictures_failed: pictures by reason.
 
-    num_first_looks: places of which a visitor sees the first posts only; they count as done.
-    not_before: when it may go on (UTC), None for at once.
+    num_updated: posts whose row follows what the source tells now. num_first_looks: places of which a visitor sees the
+    first posts only; they count as done. is_media_ill: most pictures of the run could not be had.
+    What waits for another run is not here, it stands in the journal: see `pipeline.collect.instagram.status`.
     """
 
     num_places: int
     num_done: int
     num_new: int
+    num_updated: int
     num_gone: int
     num_first_looks: int
     num_requests: int
     num_pictures: int
-    deferred: Mapping[str, int]
+    pictures_failed: Mapping[str, int]
+    is_media_ill: bool
     stopped: str
-    not_before: datetime | None
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether nothing waits for another run."""
-        return not self.stopped and not self.deferred
 
 
 @dataclass(kw_only=True)
@@ -68,15 +63,16 @@ class Crawl:
     journal: Journal
     walker: Walker
     photos: Photos
+    recheck: Recheck
     names: Mapping[str, str]
     door: InstagramDoor
     empty: Callable[[], object]
     num_done: int = 0
-    num_gone: int = 0
     num_first_looks: int = 0
     stopped: str = ""
-    deferred: Counter[str] = field(default_factory=Counter)
     changed: list[str] = field(default_factory=list)
+    missing: list[Walk] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
     title: str = ""
     told_at: float = 0.0
 
@@ -88,44 +84,44 @@ class Crawl:
             StageError: no place at all answered in a shape that is known.
         """
         walks = self.journal.walks()
+        self.left = [walk.location_id for walk in walks]
+        self.stopped = "interrupted"
         try:
             self._go(walks)
+            self.stopped = ""
         except (WaitError, BudgetSpentError) as error:
             self.stopped = error.reason
         finally:
             self.photos.close()
             self.journal.defer_waiting("not_fetched_yet")
+            self.journal.note_left(self.left, self.stopped, self._rest_of_media())
             self.empty()
         if walks and not self.num_done and len(self.changed) == len(walks):
             raise StageError(_all_changed(self.city, self.changed))
         return self._report(len(walks))
 
-    def fresh_addresses(self, post_key: str) -> tuple[str, ...]:
-        """The addresses of a post's pictures, asked for anew; none where they cannot be had now.
-
-        Raises:
-            FinalError: the post is gone or private.
-        """
-        try:
-            told = self._ask_post(post_key)
-        except (RetryError, SourceChangedError):
-            return ()
-        return told[1] if told else ()
+    def _rest_of_media(self) -> float:
+        """Until when nothing is to be walked because pictures could not be had; 0 where that is not the reason."""
+        if self.stopped not in (RESTS, ILL):
+            return 0.0
+        return self.journal.next_due(RESTS) or self._now() + HOUR_S
 
     def _go(self, walks: list[Walk]) -> None:
         self.door.check_rest()
         self.photos.fetch_waiting()
         num_unreachable = 0
         for number, walk in enumerate(walks, start=1):
-            if not is_due(walk.not_before, self._now()):
-                self.deferred[walk.reason] += 1
-                continue
-            reason = self._walk(walk, f"{self.city}: place {number} of {len(walks)}")
-            num_unreachable = num_unreachable + 1 if reason.startswith("unreachable") else 0
+            if is_due(walk.not_before, self._now()):
+                reason = self._walk(walk, f"{self.city}: place {number} of {len(walks)}")
+                num_unreachable = num_unreachable + 1 if reason.startswith("unreachable") else 0
+            self.left.remove(walk.location_id)
             if num_unreachable >= GIVE_UP_AFTER:
                 raise BudgetSpentError("unreachable")
+        self._settle_missing()
         if self.door.is_signed_in:
-            self._check_unseen(walks)
+            self.recheck.check_unseen(walks)
+            self.photos.fetch_waiting()
+        self.photos.fetch_rested()
 
     def _walk(self, walk: Walk, title: str) -> str:
         """Walk over one place and tell what came of it; the reason why it waits, "" where it is done."""
@@ -137,24 +133,50 @@ class Crawl:
         log.info("%s, %s: begins", title, self.names.get(walk.location_id, walk.location_id))
         try:
             reason = self.walker.walk(walk)
+        except MissingError as error:
+            reason = error.reason
+            self.missing.append(walk)
         except SourceChangedError as error:
-            reason = f"source_changed/{error.reason}"
-            self.changed.append(error.reason)
-            self.journal.defer_walk(walk.location_id, reason, self._now() + HOUR_S)
+            reason = self._has_changed(walk.location_id, error.reason)
         except RetryError as error:
             reason = f"unreachable/{error.reason}"
             self.journal.defer_walk(walk.location_id, reason, 0)
         except (WaitError, BudgetSpentError) as error:
             log.info("%s: stops here (%s), %d new posts so far", title, error.reason, self.walker.num_new - num_before)
             raise
-        if reason == FIRST_LOOK and not self.door.is_signed_in:
-            self.num_first_looks += 1  # all that a visitor can see
-        elif reason:
-            self.deferred[reason] += 1
+        is_first_look = reason == FIRST_LOOK and not self.door.is_signed_in
+        self.num_first_looks += is_first_look  # all that a visitor can see
+        self.num_done += not reason or is_first_look
         waits = f", the rest waits ({reason})" if reason else ""
-        self.num_done += not reason or (reason == FIRST_LOOK and not self.door.is_signed_in)
         log.info("%s: %d new posts%s", title, self.walker.num_new - num_before, waits)
         return reason
+
+    def _has_changed(self, location_id: str, why: str) -> str:
+        reason = f"source_changed/{why}"
+        self.changed.append(why)
+        self.journal.defer_walk(location_id, reason, self._now() + HOUR_S)
+        return reason
+
+    def _settle_missing(self) -> None:
+        """What becomes of places that Instagram does not know: gone when it says so twice, a day apart.
+
+        Where no place at all was found, and there are several, it is not the places that are missing.
+        """
+        if not self.walker.has_answered and len(self.missing) >= GIVE_UP_AFTER:
+            for walk in self.missing:
+                self._has_changed(walk.location_id, NOT_THERE[0])
+            return
+        for walk in self.missing:
+            now = self._now()
+            if walk.reason == PLACE_GONE or is_said_again(walk.said_at, now):
+                kind = self.journal.walk(walk.location_id).kind
+                has_all = kind != "refresh" or walk.reason != PLACE_GONE  # then each of its posts is asked for
+                self.journal.end_walk(walk.location_id, PLACE_GONE, now, has_all=has_all)
+                self.num_done += 1
+                log.info("%s: a place is gone: its posts are asked for one by one", self.city)
+            else:
+                said_at = walk.said_at if 0 < walk.said_at <= now else now
+                self.journal.defer_walk(walk.location_id, PLACE_MISSING, said_at + DAY_S, said_at=said_at)
 
     def tell_page(self) -> None:
         """A line now and then while a place takes long."""
@@ -164,61 +186,13 @@ class Crawl:
             told = (self.title, self.walker.num_pages, self.walker.num_new, self.door.num_requests)
             log.info("%s goes on: %d pages, %d new posts and %d requests in this run", *told)
 
-    def _check_unseen(self, walks: list[Walk]) -> None:
-        """Ask for each post that a whole walk did not meet again."""
-        numbers = {walk.location_id: self.journal.walk(walk.location_id).number_all for walk in walks}
-        unseen = [key for location_id, number in numbers.items() for key in self.journal.unseen(location_id, number)]
-        for num_asked, post_key in enumerate(unseen):
-            try:
-                self._check(post_key)
-            except (WaitError, BudgetSpentError) as error:
-                self.deferred[f"recheck/{error.reason}"] += len(unseen) - num_asked
-                raise
-
-    def _check(self, post_key: str) -> None:
-        try:
-            told = self._ask_post(post_key)
-        except FinalError as error:
-            self.num_gone += 1
-            with self.journal.transaction():
-                self.journal.settle(post_key, "gone", error.reason)
-            return
-        except (RetryError, SourceChangedError) as error:
-            self.deferred[f"recheck/{error.reason}"] += 1
-            return
-        if told:
-            self.journal.see(post_key)
-
-    def _ask_post(self, post_key: str) -> tuple[PostFields, tuple[str, ...]] | None:
-        """A post asked for by its id; None where that cannot be asked: no login, or no id."""
-        media_id = self.walker.ids.media_id(post_key)
-        if media_id is None or not self.door.is_signed_in:
-            return None
-        answer = self.door.get_json(f"{MEDIA_PATH}{media_id}/info/")
-        items = answer.get("items")
-        if not isinstance(items, list) or not items:
-            raise SourceChangedError("no_items")
-        try:
-            post = api_post(items[0], datetime.fromtimestamp(self._now(), UTC))
-        except UnreadableFile as error:
-            raise SourceChangedError(error.reason) from None
-        if post.is_private:
-            raise FinalError("private")
-        return post.fields, post.pictures
-
     def _report(self, num_places: int) -> CrawlReport:
-        left = self.door.pace.rest_left_s()
-        if self.stopped:
-            of_places = sum(count for reason, count in self.deferred.items() if not reason.startswith("recheck/"))
-            self.deferred[self.stopped] += num_places - self.num_done - of_places
-        waiting = [walk.not_before for walk in self.journal.walks() if not is_due(walk.not_before, self._now())]
-        moments = [self._now() + left] if left else waiting
         return CrawlReport(
-            num_places=num_places, num_done=self.num_done, num_new=self.walker.num_new, num_gone=self.num_gone,
-            num_first_looks=self.num_first_looks,
-            num_requests=self.door.num_requests, num_pictures=self.photos.num_fetched,
-            deferred=+self.deferred, stopped=self.stopped,
-            not_before=datetime.fromtimestamp(min(moments), UTC) if moments else None,
+            num_places=num_places, num_done=self.num_done, num_new=self.walker.num_new,
+            num_updated=self.walker.num_updated + self.recheck.num_updated, num_gone=self.recheck.num_gone,
+            num_first_looks=self.num_first_looks, num_requests=self.door.num_requests,
+            num_pictures=self.photos.num_fetched, pictures_failed=self.photos.failed,
+            is_media_ill=self.photos.are_mostly_failing, stopped=self.stopped,
         )  # fmt: skip
 
     def _now(self) -> float:

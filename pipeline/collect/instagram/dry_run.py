@@ -92,7 +92,11 @@ def _kind(walk: sqlite3.Row | None, limits: WalkLimits, now: datetime) -> str:
         return "first"
     if not is_due(walk["not_before"], now.timestamp()):
         return "waiting"
-    return kind_of_walk(has_all=walk["has_all"], walked_all=walk["walked_all"], limits=limits, now=now.timestamp())
+    capped_at = walk["capped_at"] if "capped_at" in walk.keys() else None
+    return kind_of_walk(
+        has_all=walk["has_all"], walked_all=walk["walked_all"], capped_at=capped_at, limits=limits,
+        now=now.timestamp(),
+    )  # fmt: skip
 
 
 def _num_pages(kind: str, walk: sqlite3.Row | None, known: int, limits: WalkLimits) -> int:

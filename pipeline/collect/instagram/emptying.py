@@ -61,7 +61,8 @@ def _change(store: Store, city: str, posts: Sequence[Row]) -> None:
         return
     keys = _sql([post["post_key"] for post in posts])
     ours = f"stage = '{STAGE}' AND post_key IN ({keys})"
-    store.tables.merge(city, "posts", [_posts_row(post) for post in posts if post["state"] in ("kept", "deferred")])
+    here = [_posts_row(post) for post in posts if post["state"] in ("kept", "deferred")]
+    store.tables.merge(city, "posts", _with_pictures(store, city, here))
     bury(store, city, [post["post_key"] for post in posts if post["state"] == "gone"])
     dropped = [post for post in posts if post["state"] == "dropped"]
     if dropped:
@@ -69,6 +70,17 @@ def _change(store: Store, city: str, posts: Sequence[Row]) -> None:
     store.tables.replace(city, "drops", [ledger_row(post) for post in dropped], where=ours)
     waiting = [deferred_row(post) for post in posts if post["state"] == "deferred"]
     store.tables.replace(city, "deferred", waiting, where=ours)
+
+
+def _with_pictures(store: Store, city: str, rows: list[Row]) -> list[Row]:
+    """The rows with the pictures that the table has, where only the words of a post have changed."""
+    bare = [row["post_key"] for row in rows if not row["image_digests"]]
+    if not bare:
+        return rows
+    where = pc.field("post_key").isin(bare)
+    batches = store.tables.batches(city, "posts", ["post_key", "image_digests"], where=where)
+    digests = {row["post_key"]: row["image_digests"] for batch in batches for row in batch.to_pylist()}
+    return [{**row, "image_digests": row["image_digests"] or digests.get(row["post_key"], [])} for row in rows]
 
 
 def bury(store: Store, city: str, post_keys: Sequence[str]) -> None:

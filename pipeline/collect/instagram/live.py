@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from pipeline.cities import City
+from pipeline.collect.fields import latest_utc
 from pipeline.collect.instagram.addresses import AllowedHosts, instagram_url
 from pipeline.collect.instagram.cookie_files import cookies_path, read_cookies
 from pipeline.collect.instagram.crawl import Crawl, CrawlReport
@@ -20,13 +21,16 @@ from pipeline.collect.instagram.door import InstagramDoor
 from pipeline.collect.instagram.emptying import BATCH, STAGE, empty_journal
 from pipeline.collect.instagram.journal import Journal, State, StoredPost
 from pipeline.collect.instagram.media import MediaFetcher
+from pipeline.collect.instagram.media_hosts import MediaHosts
 from pipeline.collect.instagram.pace import Pace, PaceLimits, rate_controller
 from pipeline.collect.instagram.photos import Photos
+from pipeline.collect.instagram.picture_verdicts import cause_of
+from pipeline.collect.instagram.recheck import Recheck
 from pipeline.collect.instagram.searching import SearchReport, search_city
 from pipeline.collect.instagram.session import open_context
 from pipeline.collect.instagram.settings import LiveSettings, live_settings
 from pipeline.collect.instagram.terms import check_terms
-from pipeline.collect.instagram.walk import Walker, WalkLimits
+from pipeline.collect.instagram.walk import AHEAD, Walker, WalkLimits
 from pipeline.collect.matching import Matcher, NamedPoint
 from pipeline.collect.pictures import PictureLimits
 from pipeline.collect.private_ids import PrivateIds
@@ -62,6 +66,11 @@ def journal_path(store: Store, city: str) -> Path:
 def pace_path(store: Store) -> Path:
     """Where the window of requests lies; one for all cities."""
     return store.root / "crawl" / "instagram.sqlite"
+
+
+def media_hosts_path(store: Store) -> Path:
+    """Where the rests of the hosts of pictures lie; one for all cities."""
+    return store.root / "crawl" / "media_hosts.sqlite"
 
 
 def pace_limits(live: LiveSettings) -> PaceLimits:
@@ -152,32 +161,48 @@ def crawl(
     live = live_settings(city)
     if live is None:
         return None
-    with open_journal(store, city.key) as journal, PrivateIds.open(store, city.key) as ids:
+    with (
+        open_journal(store, city.key) as journal,
+        PrivateIds.open(store, city.key) as ids,
+        open_door(store, live, tools, max_requests=max_requests) as door,
+        closing(MediaHosts(media_hosts_path(store), tools.clock)) as hosts,
+        closing(_fetcher(tools, pictures, hosts)) as fetcher,
+    ):
         wanted = [(location_id, taking.poi_of_location[location_id], rank) for rank, location_id in enumerate(names)]
         journal.want(wanted)
-        with (
-            open_door(store, live, tools, max_requests=max_requests) as door,
-            closing(_fetcher(tools, pictures)) as fetcher,
-        ):
-            empty_journal(store, city.key, journal)
-            _note_elsewhere(store, city.key, journal)
-            walker = Walker(
-                journal=journal, door=door, taking=taking, ids=ids, limits=limits, clock=tools.clock,
-                after_page=lambda: _after_page(store, city.key, journal, photos, run),
-            )  # fmt: skip
-            photos = Photos(
-                journal=journal, fetcher=fetcher, limits=pictures, blobs=store.blobs, clock=tools.clock,
-                addresses_anew=lambda key: run.fresh_addresses(key),
-                has_opted_out=lambda post: _has_opted_out(city.key, taking, post),
-            )  # fmt: skip
-            run = Crawl(
-                city=city.key, journal=journal, walker=walker, photos=photos, names=names, door=door,
-                empty=lambda: empty_journal(store, city.key, journal),
-            )  # fmt: skip
-            try:
-                return run.run()
-            finally:
-                journal.set_note("tables", _tables_now(store, city.key))
+        empty_journal(store, city.key, journal)
+        _note_elsewhere(store, city.key, journal)
+        journal.pass_again(_judged_again(journal, pictures, tools.clock))
+        walker = Walker(
+            journal=journal, door=door, taking=taking, ids=ids, limits=limits, clock=tools.clock,
+            after_page=lambda: _after_page(store, city.key, journal, photos, run),
+            cause_of=lambda reason: cause_of(reason, pictures),
+        )  # fmt: skip
+        recheck = Recheck(journal=journal, door=door, walker=walker)
+        photos = Photos(
+            journal=journal, fetcher=fetcher, hosts=hosts, limits=pictures, blobs=store.blobs, clock=tools.clock,
+            num_connections=live.media_connections, addresses_anew=recheck.fresh_addresses,
+            has_opted_out=lambda post: _has_opted_out(city.key, taking, post),
+        )  # fmt: skip
+        run = Crawl(
+            city=city.key, journal=journal, walker=walker, photos=photos, recheck=recheck, names=names, door=door,
+            empty=lambda: empty_journal(store, city.key, journal),
+        )  # fmt: skip
+        try:
+            return run.run()
+        finally:
+            journal.set_note("tables", _tables_now(store, city.key))
+
+
+def _judged_again(journal: Journal, pictures: PictureLimits, clock: Clock) -> set[str]:
+    """Places of posts that were dropped for a setting that is another one now, or for a clock that was behind."""
+    latest = latest_utc(clock.now()).timestamp()
+    again = set[str]()
+    for location_id, reason, cause in journal.causes():
+        name, _, value = cause.partition("=")
+        has_gone = float(value) <= latest if name == AHEAD else cause != cause_of(reason, pictures)
+        again.update([location_id] if has_gone else [])
+    return again
 
 
 def _after_page(store: Store, city: str, journal: Journal, photos: Photos, run: Crawl) -> None:
@@ -191,10 +216,10 @@ def _has_opted_out(city: str, taking: Taking, post: StoredPost) -> bool:
     return post.row is not None and taking.opt_out.covers_row(city, post.post_key, post.row["user_key"])
 
 
-def _fetcher(tools: Tools, pictures: PictureLimits) -> MediaFetcher:
+def _fetcher(tools: Tools, pictures: PictureLimits, hosts: MediaHosts) -> MediaFetcher:
     retries = Retries(max_tries=PICTURE_TRIES, first_s=tools.retries.first_s, longest_s=tools.retries.longest_s)
     return MediaFetcher(
-        tools.clock, AllowedHosts.from_environment(), pictures.max_image_bytes, PICTURE_DEADLINE_S, retries
+        tools.clock, AllowedHosts.from_environment(), hosts, pictures.max_image_bytes, PICTURE_DEADLINE_S, retries
     )
 
 

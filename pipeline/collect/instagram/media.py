@@ -2,6 +2,7 @@
 
 Law: every address, also of each redirect, is on the list of hosts and leads to a public IP before anything is sent
 there; a picture has a largest size and a longest time; no cookie, key or name of ours goes along.
+A host that rests is not asked, whichever thread comes.
 Covered: redirects to private places, endless and slow bodies, bodies cut short, compressed bodies, an answer that asks
 robots to stay away. Proxies and .netrc of the environment are not used, they would break the first law.
 Not covered: a host of the list that drips its headers, each byte within the timeout.
@@ -18,6 +19,8 @@ from urllib3.exceptions import HTTPError
 
 from pipeline.collect.instagram.addresses import AllowedHosts
 from pipeline.collect.instagram.guarded import Dial, GuardedAdapter, Resolve, follow_nothing
+from pipeline.collect.instagram.media_hosts import MediaHosts
+from pipeline.collect.instagram.picture_verdicts import is_failure, is_passing
 from pipeline.collect.pictures import CheckedPicture, PictureLimits, check_bytes
 from pipeline.collect.web.answers import read_body, retry_after_s
 from pipeline.collect.web.clock import Clock
@@ -25,8 +28,10 @@ from pipeline.collect.web.errors import (
     BadResponseError,
     ExpiredError,
     FinalError,
+    MissingError,
     RefusedError,
     RetryError,
+    SourceChangedError,
     WaitError,
 )
 from pipeline.collect.web.retries import Retries, with_retries
@@ -44,14 +49,17 @@ REFUSALS_TO_ROBOTS = frozenset({"noai", "noimageai", "noindex", "noimageindex", 
 class MediaFetcher:
     """Fetches pictures by their addresses; may be shared by threads, each has connections of its own.
 
+    hosts: which of them rest; each answer is noted there.
     deadline_s: for one try with all its redirects; what is under way at that moment may take its own timeout yet.
     """
 
     def __init__(
-        self, clock: Clock, allowed: AllowedHosts, max_bytes: int, deadline_s: float, retries: Retries,
+        self, clock: Clock, allowed: AllowedHosts, hosts: MediaHosts, max_bytes: int, deadline_s: float,
+        retries: Retries,
         resolve: Resolve = socket.getaddrinfo, dial: Dial = socket.create_connection,
     ) -> None:  # fmt: skip
-        self._clock, self._allowed, self._max_bytes, self._retries = clock, allowed, max_bytes, retries
+        self._clock, self._allowed, self._hosts = clock, allowed, hosts
+        self._max_bytes, self._retries = max_bytes, retries
         self._deadline_s, self._timeout_s = deadline_s, min(MAX_TIMEOUT_S, deadline_s)
         self._resolve, self._dial = resolve, dial
         self._of_thread = threading.local()
@@ -74,31 +82,67 @@ class MediaFetcher:
         """The bytes at an address.
 
         Raises:
-            FinalError: `media_gone`
+            FinalError: `media_gone`, the host says that it has been removed.
+            MissingError: `media_not_found`, there is nothing at the address.
             ExpiredError: `media_expired`, the signature of the address is too old.
             RefusedError: `refused_address`, `too_many_redirects`, or `robots`: the answer asks robots to stay away.
             RetryError: the last try failed too.
-            WaitError: `media_throttled`, the host wants to be left alone for a while.
+            WaitError: `media_throttled`, the host wants to be left alone for a while; `media_host_rests`, it was
+                not asked.
             BadResponseError: `too_many_bytes`, `encoded_body`, or `status_<n>`.
         """
         return with_retries(lambda: self._fetch_once(url), self._clock, self._retries)
 
     def fetch_picture(self, url: str, limits: PictureLimits) -> CheckedPicture:
-        """The picture at an address with its outcome; one that comes cut is fetched once more. Raises as `fetch`."""
+        """The picture at an address with its outcome. Raises as `fetch`.
+
+        What may be another thing at once (nothing there, an odd status, no picture or a cut one) is asked once more.
+        """
+        try:
+            picture = self._fetch_noted(url, limits)
+        except (MissingError, BadResponseError) as error:
+            if not is_passing(error.reason):
+                raise
+        else:
+            if not is_passing(picture.outcome):
+                return picture
+        self._clock.sleep(self._retries.pause_s(1))
+        return self._fetch_noted(url, limits)
+
+    def _fetch_noted(self, url: str, limits: PictureLimits) -> CheckedPicture:
         picture = check_bytes(self.fetch(url), limits)
-        return check_bytes(self.fetch(url), limits) if picture.outcome == "truncated" else picture
+        self._hosts.note(url, is_good=not is_failure(picture.outcome))
+        return picture
 
     def _fetch_once(self, url: str) -> bytes:
         end = self._clock.monotonic() + self._deadline_s
+        self._allowed.check(url)
         for _ in range(1 + MAX_REDIRECTS):
-            self._allowed.check(url)
-            with self._ask(url) as response:
-                if not response.is_redirect:
-                    return self._body(response, end)
-                url = _next_address(url, response.headers["Location"])
-            if self._clock.monotonic() > end:
-                raise RetryError("timeout")
+            self._hosts.check(url)
+            try:
+                found = self._hop(url, end)
+            except WaitError as error:
+                self._hosts.throttled(url, error.retry_after_s)
+                raise
+            except (RetryError, FinalError, RefusedError, SourceChangedError) as error:
+                if is_failure(error.reason):
+                    self._hosts.note(url, is_good=False)
+                raise
+            if isinstance(found, bytes):
+                return found
+            url = found
         raise RefusedError("too_many_redirects")
+
+    def _hop(self, url: str, end: float) -> bytes | str:
+        """The body at an address, or the address that it leads to, which may be asked."""
+        with self._ask(url) as response:
+            if not response.is_redirect:
+                return self._body(response, end)
+            to = _next_address(url, response.headers["Location"])
+        self._allowed.check(to)
+        if self._clock.monotonic() > end:
+            raise RetryError("timeout")
+        return to
 
     def _ask(self, url: str) -> requests.Response:
         """The answer, its body unread; an error without the address, which is signed, in its text or chain."""
@@ -131,9 +175,11 @@ class MediaFetcher:
                 pass
             case 403:
                 raise ExpiredError("media_expired")
-            case 404 | 410:
+            case 404:
+                raise MissingError("media_not_found")
+            case 410:
                 raise FinalError("media_gone")
-            case 429:
+            case status if status == 429 or (status == 503 and "Retry-After" in response.headers):
                 raise WaitError("media_throttled", retry_after_s=retry_after_s(response, self._clock))
             case status if status >= 500 or status in (408, 425):
                 raise RetryError(f"status_{status}")

@@ -1,120 +1,198 @@
-"""Fetching the photos of posts that wait for them, and what each post comes to.
+"""Fetching the photos of posts that wait for them.
 
 Reads  the addresses in the journal
 Writes blobs/original; the outcome of each post and picture into the journal, a group in one transaction
-Law: a post whose pictures all have an answer is kept or dropped; while one of them may still come it is deferred. An
-address that has lapsed is asked for once.
+Law: what a post comes to stands in `picture_verdicts`. An address that has lapsed or leads nowhere is asked for anew,
+once in a run and only while its host is well. A run in which most pictures fail ends early: the host is ill, not the
+posts.
 """
 
 import logging
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import asdict, dataclass, field, replace
 
 from pipeline.collect.instagram.journal import Journal, StoredPost
+from pipeline.collect.instagram.journal.revising import OPTED_OUT
 from pipeline.collect.instagram.media import MediaFetcher
-from pipeline.collect.pictures import OK, CheckedPicture, PictureLimits
+from pipeline.collect.instagram.media_hosts import ENOUGH, ILL, MOST_OF, RESTS, MediaHosts
+from pipeline.collect.instagram.picture_verdicts import (
+    EXPIRED,
+    GONE,
+    MISSING,
+    NOT_FOUND,
+    TWICE,
+    UNREACHABLE,
+    Picture,
+    Settlement,
+    is_failure,
+    settlement,
+)
+from pipeline.collect.pictures import CheckedPicture, PictureLimits
 from pipeline.collect.taking import image_row
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.errors import (
-    BadResponseError,
     ExpiredError,
     FinalError,
     RefusedError,
     RetryError,
+    SourceChangedError,
     WaitError,
 )
 from pipeline.store.blobs import Blobs
 
-NUM_THREADS = 4
 GROUP = 48
-LATER_S = {"media_expired": 86_400.0, "media_unreachable": 3_600.0}
-"""When a deferred picture is asked for again."""
-
-Picture: TypeAlias = CheckedPicture | str
-"""A picture that came, or the reason why it did not."""
+LEAST_REST_S, SHORT_REST_S = 1.0, 300.0
+MAX_SHORT_RESTS = 3
+ASKED_ANEW = frozenset({EXPIRED, NOT_FOUND, MISSING})
 
 log = logging.getLogger("mrlf")
 
 
 @dataclass(kw_only=True)
 class Photos:
-    """Fetches pictures with a few connections side by side: the hosts of media are made for that.
+    """Fetches pictures with a few connections side by side.
 
     addresses_anew: asks Instagram once for the addresses of a post whose old ones have lapsed.
     has_opted_out: whether a post may not be fetched any more, though it was told before its account left.
+    failed: pictures that could not be had in this run, by reason.
     """
 
     journal: Journal
     fetcher: MediaFetcher
+    hosts: MediaHosts
     limits: PictureLimits
     blobs: Blobs
     clock: Clock
+    num_connections: int
     addresses_anew: Callable[[str], tuple[str, ...]]
     has_opted_out: Callable[[StoredPost], bool]
     num_fetched: int = 0
-    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(NUM_THREADS))
+    num_settled: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    _last: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_OF))
+    _pool: ThreadPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pool = ThreadPoolExecutor(self.num_connections)
 
     def close(self) -> None:
         """Let the connections go."""
         self._pool.shutdown()
 
+    @property
+    def are_mostly_failing(self) -> bool:
+        """Whether more than half of the pictures of this run could not be had."""
+        return 2 * self.failed.total() > max(self.num_settled, ENOUGH // 2)
+
     def fetch_waiting(self) -> None:
-        """Fetch for every post that waits, and for deferred ones whose time has come."""
-        while posts := self.journal.waiting(self.clock.now().timestamp(), GROUP):
-            pictures = list(self._pool.map(self._all_of, posts))
-            found = [self._again(post, got) for post, got in zip(posts, pictures, strict=True)]
+        """Fetch for every post that waits, and for deferred ones whose time has come.
+
+        Raises:
+            WaitError: `media_host_ill`: most of the last pictures could not be had; or `media_host_rests`: their
+                hosts want to be left alone for longer than a run would wait.
+        """
+        while posts := self.journal.waiting(self._now(), GROUP):
+            found = list(zip(posts, self._pool.map(self._all_of, posts), strict=True))
             with self.journal.transaction():
-                for post, got in zip(posts, found, strict=True):
-                    self._settle(post, got)
+                for post, got in found:
+                    if not ASKED_ANEW & set(_reasons(got)):
+                        self._settle(post, got)
+            for post, got in found:
+                if ASKED_ANEW & set(_reasons(got)):
+                    again = self._again(post, got)  # a request of its own, so each is kept when it came
+                    with self.journal.transaction():
+                        self._settle(*again)
+            self._check_hosts()
+
+    def fetch_rested(self) -> None:
+        """Fetch what waits for a host's short rest, after it; raises as `fetch_waiting`."""
+        for _ in range(MAX_SHORT_RESTS):
+            due = self.journal.next_due(RESTS)
+            if due is None or due - self._now() > SHORT_REST_S:
+                return
+            self.clock.sleep(due - self._now() + 1)
+            self.fetch_waiting()
 
     def _all_of(self, post: StoredPost) -> list[Picture]:
         if self.has_opted_out(post):
-            return ["opted_out"]
+            return [OPTED_OUT]
         return [self._one(address) for address in post.pictures]
 
     def _one(self, address: str) -> Picture:
-        self.num_fetched += 1
         try:
+            self.hosts.check(address)
+            self.num_fetched += 1
             picture = self.fetcher.fetch_picture(address, self.limits)
         except ExpiredError:
-            return "media_expired"
-        except (RetryError, WaitError):
-            return "media_unreachable"
-        except (FinalError, RefusedError, BadResponseError) as error:
+            return EXPIRED
+        except RetryError:
+            return UNREACHABLE
+        except WaitError:
+            return RESTS
+        except (FinalError, RefusedError, SourceChangedError) as error:
             return error.reason
         if picture.data is not None:
             self.blobs.put("original", picture.data)
-        return picture
+        return replace(picture, data=None)
 
-    def _again(self, post: StoredPost, got: list[Picture]) -> list[Picture]:
-        """The same with addresses that are asked for anew, where one has lapsed."""
-        if "media_expired" not in got:
-            return got
+    def _again(self, post: StoredPost, got: list[Picture]) -> tuple[StoredPost, list[Picture]]:
+        """The post with addresses that are asked for anew, and what came of them; as it was where there are none."""
+        if any(self.hosts.rest_left_s(address) for address in post.pictures):
+            return post, got
         try:
             addresses = self.addresses_anew(post.post_key)
-        except FinalError:
-            return ["media_gone"]
-        return [self._one(address) for address in addresses] if addresses else got
+        except FinalError as error:
+            return post, [GONE if error.reason == "gone" else error.reason]
+        if not addresses:
+            return post, got
+        again = [self._one(address) for address in addresses]
+        for address, picture in zip(addresses, again, strict=True):
+            if picture == EXPIRED:  # a new address cannot be too old: something is wrong with its host
+                self.hosts.note(address, is_good=False)
+        return replace(post, pictures=addresses), again
 
     def _settle(self, post: StoredPost, got: Sequence[Picture]) -> None:
-        later = [one for one in got if isinstance(one, str) and one in LATER_S]
         checked = [one for one in got if isinstance(one, CheckedPicture)]
         for picture in checked:
             self.journal.note_image(image_row(picture))
-        if later:
-            not_before = self.clock.now().timestamp() + LATER_S[later[0]]
-            self.journal.settle(post.post_key, "deferred", later[0], pictures=post.pictures, not_before=not_before)
-        elif any(picture.outcome == OK for picture in checked):
-            self.journal.settle(post.post_key, "kept", row=_with(post, checked))
-        elif "media_gone" in got:
-            self.journal.settle(post.post_key, "gone", "media_gone")
-        else:
-            first = got[0] if got else "image_missing"
-            self.journal.settle(post.post_key, "dropped", first if isinstance(first, str) else first.outcome)
+        end = self._resting(post, got) or settlement(post, got, self.limits, self._now())
+        told = asdict(end)
+        state, reason = told.pop("state"), told.pop("reason")
+        row = {**(post.row or {}), "image_digests": [picture.digest for picture in checked]}
+        self.journal.settle(
+            post.post_key, state, reason, row=row if state == "kept" else None,
+            pictures=post.pictures if state == "deferred" else (), **told,
+        )  # fmt: skip
+        self.failed.update(one for one in _reasons(got) if is_failure(one))
+        self.num_settled += len(_reasons(got))
+        self._last.extend(_reasons(got))
+
+    def _resting(self, post: StoredPost, got: Sequence[Picture]) -> Settlement | None:
+        """Where a host rests, its pictures wait for just that, and what it said of a post before is not believed."""
+        left_s = max((self.hosts.rest_left_s(address) for address in post.pictures), default=0.0)
+        if RESTS not in got and not (left_s and TWICE & set(_reasons(got))):
+            return None
+        return Settlement(
+            state="deferred", reason=RESTS, not_before=self._now() + max(left_s, LEAST_REST_S), said_at=post.said_at,
+            num_tries=post.num_tries,
+        )  # fmt: skip
+
+    def _check_hosts(self) -> None:
+        """End the run where most of the last pictures failed, and not for a short rest alone."""
+        bad = [reason for reason in self._last if is_failure(reason)]
+        if len(self._last) < ENOUGH or 2 * len(bad) <= len(self._last):
+            return
+        due = self.journal.next_due(RESTS)
+        if set(bad) == {RESTS} and due is not None and due - self._now() <= SHORT_REST_S:
+            return
+        raise WaitError(RESTS if set(bad) == {RESTS} else ILL)
+
+    def _now(self) -> float:
+        return self.clock.now().timestamp()
 
 
-def _with(post: StoredPost, checked: Sequence[CheckedPicture]) -> dict[str, Any]:
-    assert post.row is not None, "a post waits with its row"
-    return {**post.row, "image_digests": [picture.digest for picture in checked]}
+def _reasons(got: Sequence[Picture]) -> list[str]:
+    """What each picture came to; a post without any is one that misses its picture."""
+    return [one if isinstance(one, str) else one.outcome for one in got] or [MISSING]

@@ -18,6 +18,9 @@ class LiveSettings(Settings):
         (300, 900),
         description="rests after being throttled once, twice, ...; after the last the run ends politely",
     )
+    media_connections: int = Field(
+        4, ge=1, le=16, description="connections to the hosts of pictures side by side; a host that throttles rests"
+    )
     request_timeout_s: float = Field(30, gt=0, description="for one answer to begin")
 
     @property

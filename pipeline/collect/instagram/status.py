@@ -145,7 +145,7 @@ def _status(disk: sqlite3.Connection, pois: Mapping[str, str], pace: PaceStatus,
     posts, deferred_posts = _posts(disk)
     return LiveStatus(
         has_journal=True, num_places=len(walks), num_done=num_done, num_pois=len(pois),
-        unanswered=_unanswered(disk, pois), posts=posts, deferred_posts=deferred_posts,
+        unanswered=unanswered(disk, pois), posts=posts, deferred_posts=deferred_posts,
         deferred_places=tuple(_place(walk, pois, now) for walk in walks if walk["reason"]),
         open_walks=tuple(_place(walk, pois, now) for walk in open_walks), pace=pace,
     )  # fmt: skip
@@ -171,7 +171,8 @@ def _posts(disk: sqlite3.Connection) -> tuple[dict[str, int], dict[str, int]]:
     return posts, deferred
 
 
-def _unanswered(disk: sqlite3.Connection, pois: Mapping[str, str]) -> dict[str, int]:
+def unanswered(disk: sqlite3.Connection, pois: Mapping[str, str]) -> dict[str, int]:
+    """The POIs whose search was not answered, by reason."""
     outcomes = dict(disk.execute("SELECT poi_id, outcome FROM searches WHERE outcome <> 'answered'"))
     reasons: dict[str, int] = {}
     for poi_id in pois.keys() - answered_pois(disk, pois):

@@ -1,7 +1,8 @@
 """The walk over one location's posts, page by page, along the first road that answers.
 
-Law: a page is in the journal before the next one is asked for. The walk ends where the posts end, at known posts when
-it only refreshes, at the limit of posts, or at the first sign of a loop; what was found until then is kept.
+Law: a page is in the journal before the next one is asked for. The walk ends where the posts end, at the limit of
+posts, at the first sign of a loop, or, when it only refreshes, on known ground: at a page whose last post was met by a
+walk that left no gap. What a broken walk has met is no ground, so the next one passes it again and goes on.
 """
 
 import json
@@ -15,21 +16,24 @@ from pipeline.collect.api_media import api_post
 from pipeline.collect.fields import LocationStub, PostFields
 from pipeline.collect.instagram.door import Door
 from pipeline.collect.instagram.journal import Journal, NewPost, Walk
+from pipeline.collect.instagram.journal.records import DAY_S, FIRST_LOOK, PLACE_MISSING
 from pipeline.collect.instagram.roads import ROADS, Page, Road
 from pipeline.collect.json_files import UnreadableFile
 from pipeline.collect.private_ids import PrivateIds
 from pipeline.collect.taking import Taking
 from pipeline.collect.web.clock import Clock
-from pipeline.collect.web.errors import SourceChangedError
+from pipeline.collect.web.errors import MissingError, SourceChangedError
 
-DAY_S = 86_400.0
 GIVE_UP_ROAD_AFTER = 3
 """A road that no location of a run could be walked on, after so many tries, is not tried again in that run."""
 
 UNREADABLE_PAGE = 3
 """A page of so many posts of which none can be read is a change of the source."""
 
-FIRST_LOOK = "first_look_only"
+AHEAD = "ahead"
+"""Of a post that was dropped for its time: the name of its cause, before the time that it told."""
+
+NOT_THERE = ("status_404", "status_410")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +46,10 @@ class WalkLimits:
 
 @dataclass(kw_only=True)
 class Walker:
-    """Walks over locations; `after_page` is called when a page is in the journal."""
+    """Walks over locations; `after_page` is called when a page is in the journal.
+
+    cause_of: the cause that a reason to drop a post has with the settings of today, "" for one without.
+    """
 
     journal: Journal
     door: Door
@@ -51,8 +58,10 @@ class Walker:
     limits: WalkLimits
     clock: Clock
     after_page: Callable[[], None]
+    cause_of: Callable[[str], str] = lambda reason: ""
     roads: Sequence[Road] = ROADS
     num_new: int = 0
+    num_updated: int = 0
     num_pages: int = 0
     has_answered: set[str] = field(default_factory=set)
     has_failed: Counter[str] = field(default_factory=Counter)
@@ -62,6 +71,7 @@ class Walker:
 
         Raises:
             HumanError, WaitError, RetryError, SourceChangedError, BudgetSpentError: the walk stays where it is.
+            MissingError: the best road says that there is no such place, and no other one answers.
         """
         if not walk.is_open or _is_stuck(walk):
             self.journal.begin_walk(walk.location_id, self.kind(walk))
@@ -70,14 +80,23 @@ class Walker:
             if walk.num_pages and walk.cursor is None:  # the last run was killed just here
                 return self._end(walk, FIRST_LOOK if walk.road == "page" else "")
             if walk.num_pages and self._is_enough(walk):  # or here
-                return self._end(walk, "")
+                return self._end(walk, "", capped_at=self.limits.max_posts)
             reason = self._step(walk)
             if reason is not None:
-                return self._end(self.journal.walk(walk.location_id), reason)
+                walk = self.journal.walk(walk.location_id)
+                is_capped = not reason and walk.cursor is not None and self._is_enough(walk)
+                return self._end(walk, reason, capped_at=self.limits.max_posts if is_capped else None)
 
     def kind(self, walk: Walk) -> str:
         """What the next walk over a location is for."""
-        return kind_of_walk(has_all=walk.has_all, walked_all=walk.walked_all, limits=self.limits, now=self._now())
+        return kind_of_walk(
+            has_all=walk.has_all, walked_all=walk.walked_all, capped_at=walk.capped_at, limits=self.limits,
+            now=self._now(),
+        )  # fmt: skip
+
+    def judged(self, media: dict[str, Any], location_id: str) -> NewPost:
+        """A media that was asked for by itself, as the journal takes it."""
+        return self._judged(media, self._here(location_id, None))[0]
 
     def _step(self, walk: Walk) -> str | None:
         """Take one page; the reason of the end, None where the walk goes on."""
@@ -88,19 +107,20 @@ class Walker:
             raise SourceChangedError("unreadable_posts")
         ids = {post.post_key: media_id for post, media_id in found if media_id is not None and post.state == "waiting"}
         self.ids.add(ids, "live")
-        num_new, num_known, is_loop = self.journal.take_page(
-            walk, [post for post, _ in found], road=road.name, cursor=page.cursor
+        taken = self.journal.take_page(
+            walk, [post for post, _ in found], road=road.name, cursor=page.cursor, cause_of=self.cause_of
         )
-        self.num_new, self.num_pages = self.num_new + num_new, self.num_pages + 1
+        self.num_new, self.num_pages = self.num_new + taken.num_new, self.num_pages + 1
+        self.num_updated += taken.num_updated
         self.after_page()
         if page.cursor is None:
             return FIRST_LOOK if road.name == "page" else ""
-        if is_loop:
+        if walk.kind == "refresh" and taken.is_on_ground:
+            return ""
+        if taken.is_loop:
             return "cursor_loop"
         if walk.num_empty and not page.medias:
             return "empty_pages"
-        if walk.kind == "refresh" and num_known:
-            return ""
         return "" if self._is_enough(walk) else None
 
     def _is_enough(self, walk: Walk) -> bool:
@@ -113,19 +133,26 @@ class Walker:
         if walk.cursor is not None:
             road = next(road for road in self.roads if road.name == walk.road)
             return road, road.after(self.door, walk.location_id, walk.cursor)
-        last: SourceChangedError | None = None
+        failed: dict[str, SourceChangedError] = {}
         for road in self.roads:
             if (road.needs_login and not self.door.is_signed_in) or self._is_given_up(road):
                 continue
             try:
                 page = road.first(self.door, walk.location_id)
             except SourceChangedError as error:
-                self.has_failed[road.name] += 1
-                last = error
+                failed[road.name] = error
             else:
                 self.has_answered.add(road.name)
                 return road, page
-        raise last or SourceChangedError("no_road")
+        raise self._failure(failed)
+
+    def _failure(self, failed: dict[str, SourceChangedError]) -> SourceChangedError:
+        """What it means that no road to a place answered; a road that says `not there` is not out of order."""
+        reasons = [error.reason for error in failed.values()]
+        self.has_failed.update(name for name, error in failed.items() if error.reason not in NOT_THERE)
+        if reasons and reasons[0] in NOT_THERE:  # the best road that there is
+            return MissingError(PLACE_MISSING)
+        return next(reversed(failed.values()), SourceChangedError("no_road"))
 
     def _is_given_up(self, road: Road) -> bool:
         return road.name not in self.has_answered and self.has_failed[road.name] >= GIVE_UP_ROAD_AFTER
@@ -150,7 +177,8 @@ class Walker:
         key = self.taking.pseudonyms.post_key(fields.media_id)
         reason = self.taking.reason(fields, num_pictures=len(post.pictures), has_video=not post.pictures)
         if reason:
-            return NewPost(post_key=key, state="dropped", reason=reason), fields.media_id
+            cause = f"{AHEAD}={fields.ahead_utc.timestamp():.0f}" if reason == "bad_time" and fields.ahead_utc else ""
+            return NewPost(post_key=key, state="dropped", reason=reason, cause=cause), fields.media_id
         row = self.taking.row(fields, [], now)
         told = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
         return NewPost(post_key=key, state="waiting", row=told, pictures=post.pictures), fields.media_id
@@ -160,19 +188,28 @@ class Walker:
         told = next((str(media[name]) for name in ("pk", "id", "code", "shortcode") if media.get(name)), "")
         return self.taking.pseudonyms.file_key(f"{here.place.location_id}/{told}")
 
-    def _end(self, walk: Walk, reason: str) -> str:
+    def _end(self, walk: Walk, reason: str, *, capped_at: int | None = None) -> str:
+        """Close a walk; one that came to its end has passed all, or has reached known ground."""
         not_before = 0.0 if reason in ("", FIRST_LOOK) else self._now() + DAY_S
-        has_all = not reason and walk.kind != "refresh"
-        self.journal.end_walk(walk.location_id, reason, self._now(), has_all=has_all, not_before=not_before)
+        self.journal.end_walk(
+            walk.location_id, reason, self._now(), has_all=not reason and walk.kind != "refresh",
+            is_ground=not reason, capped_at=capped_at, not_before=not_before,
+        )  # fmt: skip
         return reason
 
     def _now(self) -> float:
         return self.clock.now().timestamp()
 
 
-def kind_of_walk(*, has_all: bool, walked_all: float, limits: WalkLimits, now: float) -> str:
-    """What a walk is for: `first`, `refresh`, or `again` where all was passed `refresh_days` ago; UTC seconds."""
-    if not has_all:
+def kind_of_walk(
+    *, has_all: bool, walked_all: float, capped_at: int | None, limits: WalkLimits, now: float
+) -> str:  # fmt: skip
+    """What a walk is for: `first`, `refresh`, or `again` where all was passed `refresh_days` ago; UTC seconds.
+
+    One that a smaller limit of posts has ended is begun again as a first one.
+    """
+    is_short = capped_at is not None and (limits.max_posts is None or limits.max_posts > capped_at)
+    if not has_all or is_short:
         return "first"
     age_s = now - walked_all  # negative where the clock was set back
     return "refresh" if 0 <= age_s < limits.refresh_days * DAY_S else "again"

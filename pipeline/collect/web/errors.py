@@ -52,6 +52,10 @@ class SourceChangedError(SourceError):
     """The source answers in a shape that this version does not know."""
 
 
+class MissingError(SourceChangedError):
+    """There is no such thing, says the source; said once it may be a bad day of the source."""
+
+
 class BadResponseError(SourceChangedError):
     """The body is not the JSON it should be; the message holds its first 200 characters."""
 

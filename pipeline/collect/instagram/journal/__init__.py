@@ -8,11 +8,20 @@ or given up, and the cursor of a walk until it ends.
 """
 
 from pipeline.collect.instagram.journal.batches import Batches
-from pipeline.collect.instagram.journal.records import NewPost, State, StoredPost, Walk, is_due
+from pipeline.collect.instagram.journal.records import (
+    NewPost,
+    State,
+    StoredPost,
+    Taken,
+    Unseen,
+    Walk,
+    is_due,
+    is_said_again,
+)
 from pipeline.collect.instagram.journal.searches import Searches
 from pipeline.collect.instagram.journal.walks import Walks
 
-__all__ = ["Journal", "NewPost", "State", "StoredPost", "Walk", "is_due"]
+__all__ = ["Journal", "NewPost", "State", "StoredPost", "Taken", "Unseen", "Walk", "is_due", "is_said_again"]
 
 
 class Journal(Searches, Walks, Batches):

@@ -1,4 +1,7 @@
-"""The journal's file: its tables, transactions, notes, and the count of changes."""
+"""The journal's file: its tables, transactions, notes, and the count of changes.
+
+A file of an earlier version gets the columns that it lacks, with what is known of them.
+"""
 
 import sqlite3
 import uuid
@@ -44,6 +47,24 @@ CREATE TABLE IF NOT EXISTS images (digest TEXT PRIMARY KEY, row TEXT, batch INTE
 CREATE INDEX IF NOT EXISTS images_new ON images (batch) WHERE batch IS NULL;
 """
 
+_ADDED = {
+    "posts": {
+        "cause": "TEXT NOT NULL DEFAULT ''", "said_at": "REAL NOT NULL DEFAULT 0",
+        "num_tries": "INTEGER NOT NULL DEFAULT 0", "told": "TEXT NOT NULL DEFAULT ''",
+    },
+    "walks": {
+        "ground": "INTEGER NOT NULL DEFAULT 0", "said_at": "REAL NOT NULL DEFAULT 0", "capped_at": "INTEGER",
+        "left_by": "TEXT NOT NULL DEFAULT ''",
+    },
+}  # fmt: skip
+"""Columns that came after the first version: table -> column -> what it is."""
+
+_GROUND = (
+    "UPDATE walks SET ground = CASE WHEN is_open OR reason NOT IN ('', 'first_look_only') THEN number_all "
+    "ELSE number END"
+)
+"""What is known of a walk of the first version: one that broke has left no ground."""
+
 
 class Disk:
     """One city's file, open; used by one process at a time, which holds the lock of the stage."""
@@ -55,10 +76,21 @@ class Disk:
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "secure_delete = ON"):
             self._disk.execute(f"PRAGMA {pragma}")
         self._disk.executescript(_SCHEMA)
+        self._add_columns()
         if self._meta("version", VERSION) != VERSION:
             raise ValueError(f"{path} was written by another version of the pipeline: move it away, then collect anew")
         self._meta("changes", "0")
         self.writer = f"crawl-{self._meta('writer', uuid.uuid4().hex)}"
+
+    def _add_columns(self) -> None:
+        """Give a file of an earlier version the columns that it lacks, all or none."""
+        with self.transaction():
+            for table, columns in _ADDED.items():
+                there = {row["name"] for row in self._disk.execute(f"PRAGMA table_info({table})")}
+                for name, kind in columns.items():
+                    if name not in there:
+                        self._disk.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
+                        self._disk.execute(_GROUND if name == "ground" else "SELECT 1")
 
     def close(self) -> None:
         """Fold the log into the file, so that nothing overwritten stays in it."""

@@ -2,19 +2,21 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal
 
 from pipeline.collect.instagram.journal.disk import Disk
 from pipeline.collect.instagram.journal.records import (
+    DAY_S,
     LONGEST_WAIT_S,
     NewPost,
     State,
     StoredPost,
-    Walk,
+    Unseen,
     stored_of,
     text_of,
 )
+from pipeline.collect.instagram.journal.revising import Revision, revision
 
 
 class Posts(Disk):
@@ -44,20 +46,39 @@ class Posts(Disk):
         )  # fmt: skip
         return [stored_of(row) for row in rows]
 
+    def next_due(self, reason: str) -> float | None:
+        """When the first of the posts that are deferred for this reason is due; None where there is none."""
+        asked = "SELECT MIN(not_before) FROM posts WHERE state = 'deferred' AND reason = ?"
+        found = self._disk.execute(asked, (reason,)).fetchone()[0]
+        return None if found is None else float(found)
+
     def settle(
         self, post_key: str, state: State, reason: str = "", *, row: Mapping[str, Any] | None = None,
-        pictures: tuple[str, ...] = (), not_before: float = 0,
+        pictures: tuple[str, ...] = (), not_before: float = 0, cause: str = "", said_at: float = 0, num_tries: int = 0,
     ) -> None:  # fmt: skip
         """The outcome of a post, to be carried to the tables; addresses stay only for a deferred one.
 
-        One that is gone before any table had it is dropped: there is nothing to put a tombstone on.
+        One that is gone before any table had it is dropped: there is nothing to put a tombstone on. Of what is
+        dropped or gone not even the digest of its words stays.
         """
         self._disk.execute(
-            "UPDATE posts SET state = CASE WHEN ? = 'gone' AND NOT is_in_tables THEN 'dropped' ELSE ? END, "
-            "reason = ?, row = COALESCE(?, row), pictures = ?, not_before = ?, is_changed = 1 WHERE post_key = ?",
-            (state, state, reason, text_of(row), json.dumps(pictures) if pictures else None, not_before, post_key),
+            "UPDATE posts SET state = CASE WHEN :state = 'gone' AND NOT is_in_tables THEN 'dropped' ELSE :state END, "
+            "reason = :reason, row = COALESCE(:row, row), pictures = :pictures, not_before = :not_before, "
+            "cause = :cause, said_at = :said_at, num_tries = :num_tries, is_changed = 1, "
+            "told = CASE WHEN :state IN ('gone', 'dropped') THEN '' ELSE told END WHERE post_key = :post_key",
+            {
+                "state": state, "reason": reason, "row": text_of(row), "not_before": not_before, "cause": cause,
+                "pictures": json.dumps(pictures) if pictures else None, "said_at": said_at, "num_tries": num_tries,
+                "post_key": post_key,
+            },
         )  # fmt: skip
         self._change()
+
+    def note_said(self, post_key: str, said_at: float) -> None:
+        """The source says that a post which the tables have is gone: it is asked once more a day later."""
+        self._disk.execute(
+            "UPDATE posts SET said_at = ?, not_before = ? WHERE post_key = ?", (said_at, said_at + DAY_S, post_key)
+        )
 
     def defer_waiting(self, reason: str) -> None:
         """At the end of a run: what is still without pictures waits for the next one."""
@@ -75,18 +96,35 @@ class Posts(Disk):
         """A picture that was fetched, whatever its outcome."""
         self._disk.execute("INSERT OR IGNORE INTO images VALUES (?, ?, NULL)", (row["digest"], json.dumps(dict(row))))
 
-    def see(self, post_key: str) -> None:
-        """The post is still there."""
-        self._disk.execute("UPDATE posts SET walk = ? WHERE post_key = ?", (int(self._meta("walks", "0")), post_key))
+    def see(self, post_key: str, number: int | None = None) -> None:
+        """The post is still there; `number` is that of the walk that met it, by default the last one's."""
+        number = int(self._meta("walks", "0")) if number is None else number
+        self._disk.execute(
+            "UPDATE posts SET walk = ?, said_at = CASE WHEN state = 'kept' THEN 0 ELSE said_at END, "
+            "not_before = CASE WHEN state = 'kept' THEN 0 ELSE not_before END WHERE post_key = ?", (number, post_key),
+        )  # fmt: skip
 
-    def unseen(self, location_id: str, number: int) -> list[str]:
+    def unseen(self, location_id: str, number: int) -> list[Unseen]:
         """Kept and deferred posts of a location that the walk of this number did not meet: perhaps gone."""
         rows = self._disk.execute(
-            "SELECT post_key FROM posts WHERE location_id = ? AND walk < ? AND state IN ('kept', 'deferred') "
-            "ORDER BY walk, post_key",
+            "SELECT post_key, said_at, not_before FROM posts WHERE location_id = ? AND walk < ? "
+            "AND state IN ('kept', 'deferred') ORDER BY walk, post_key",
             (location_id, number),
         )
-        return [key for (key,) in rows]
+        return [Unseen(post_key=key, said_at=said_at, not_before=not_before) for key, said_at, not_before in rows]
+
+    def causes(self) -> Iterator[tuple[str, str, str]]:
+        """What dropped posts stand against that can change by itself: (location_id, reason, cause), each once."""
+        asked = "SELECT DISTINCT location_id, reason, cause FROM posts WHERE state = 'dropped' AND cause <> ''"
+        return iter([tuple(row) for row in self._disk.execute(asked).fetchall()])
+
+    def pass_again(self, location_ids: Iterable[str]) -> None:
+        """Let the next walk over these locations pass all their posts."""
+        with self.transaction():
+            self._disk.executemany(
+                "UPDATE walks SET has_all = 0, is_open = is_open AND kind <> 'refresh' WHERE location_id = ?",
+                [(location_id,) for location_id in location_ids],
+            )
 
     def unmatch(self, post_keys: Iterable[str]) -> None:
         """Posts whose location is no POI's any more; they are taken again when it is one's, all of them."""
@@ -160,33 +198,63 @@ class Posts(Disk):
             self._disk.execute("DELETE FROM images WHERE row IS NULL")
             self._disk.executemany("INSERT OR IGNORE INTO images VALUES (?, NULL, 0)", ((one,) for one in digests))
 
-    def _take(self, walk: Walk, post: NewPost) -> bool:
-        """Whether the post is new; a known one was seen again, perhaps at a second location."""
+    def meet(
+        self, post: NewPost, location_id: str, *, number: int, is_whole_walk: bool, cause_of: Callable[[str], str]
+    ) -> Revision | Literal["new"]:
+        """Take a post that the source tells, or let the one that is known follow it; which of these it was.
+
+        number: of the walk that met it. The others as in `revision`.
+        """  # fmt: skip
         told = self._disk.execute("SELECT * FROM posts WHERE post_key = ?", (post.post_key,)).fetchone()
-        if told is not None and not self._is_taken_anew(told, post):
-            self._disk.execute("UPDATE posts SET walk = ? WHERE post_key = ?", (walk.number, post.post_key))
-            if told["location_id"] not in ("", walk.location_id):
-                self._disk.execute("INSERT OR IGNORE INTO sightings VALUES (?, ?)", (post.post_key, walk.location_id))
-            return False
-        if told is not None and told["state"] == "bare":
-            self._count("bare_taken")
+        if told is None:
+            self._take(post, location_id, number, is_in_tables=False)
+            return "new"
+        what = revision(told, post, is_whole_walk=is_whole_walk, cause_of=cause_of)
+        if what == "taken":
+            self._count("bare_taken" if told["state"] == "bare" else "taken_again")
+            self._take(post, location_id, number, is_in_tables=bool(told["is_in_tables"]))
+            return what
+        if what in ("gone", "moved_away"):
+            self.settle(post.post_key, "gone" if what == "gone" else "dropped", post.reason)
+        elif what == "changed":
+            self._follow(post, told)
+            what = what if told["told"] else "same"  # of a journal that did not note yet what it was told
+        self.see(post.post_key, number)
+        if told["location_id"] not in ("", location_id):
+            self._disk.execute("INSERT OR IGNORE INTO sightings VALUES (?, ?)", (post.post_key, location_id))
+        return what
+
+    def _take(self, post: NewPost, location_id: str, number: int, *, is_in_tables: bool) -> None:
         self._disk.execute(
             "INSERT OR REPLACE INTO posts (post_key, location_id, state, reason, walk, row, pictures, is_changed, "
-            "is_in_tables) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (post.post_key, walk.location_id, post.state, post.reason, walk.number, text_of(post.row),
-             json.dumps(post.pictures) if post.pictures else None, post.state != "waiting", told is not None),
+            "is_in_tables, cause, told) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (post.post_key, location_id, post.state, post.reason, number, text_of(post.row),
+             json.dumps(post.pictures) if post.pictures else None, post.state != "waiting", is_in_tables, post.cause,
+             post.told),
         )  # fmt: skip
         self._change()
-        return True
 
-    def _is_taken_anew(self, told: sqlite3.Row, post: NewPost) -> bool:
-        """Whether a post is taken though it is known: it had no picture, or its place was nobody's."""
-        if post.state == "dropped":
-            return False
-        is_nobodys = told["state"] == "dropped" and told["reason"] == "unmatched_place"
-        return is_nobodys or bool(told["state"] == "bare")
+    def _follow(self, post: NewPost, told: sqlite3.Row) -> None:
+        """The row as the source tells it now; the pictures that are there stay its pictures."""
+        is_fetched = told["state"] == "kept"
+        row = {**(post.row or {}), "image_digests": _digests(told["row"])} if told["row"] else post.row
+        self._disk.execute(
+            "UPDATE posts SET row = ?, told = ?, pictures = CASE WHEN ? THEN pictures ELSE ? END, "
+            "is_changed = CASE WHEN state = 'waiting' THEN is_changed ELSE 1 END WHERE post_key = ?",
+            (text_of(row), post.told, is_fetched, json.dumps(post.pictures) if post.pictures else None, post.post_key),
+        )  # fmt: skip
+        self._change()
 
-    def _is_known(self, post_key: str, number: int) -> bool:
-        """Whether the collector itself has met the post before the walk of this number."""
-        row = self._disk.execute("SELECT walk, state FROM posts WHERE post_key = ?", (post_key,)).fetchone()
-        return row is not None and row["walk"] < number and row["state"] not in ("known", "bare")
+    def is_on_ground(self, post_key: str, location_id: str, ground: int) -> bool:
+        """Whether the walks up to the number `ground` have met the post at this location."""
+        row = self._disk.execute(
+            "SELECT 1 FROM posts WHERE post_key = ? AND walk <= ? AND state NOT IN ('known', 'bare') AND "
+            "(location_id = ? OR EXISTS (SELECT 1 FROM sightings s WHERE s.post_key = posts.post_key AND "
+            "s.location_id = ?))",
+            (post_key, ground, location_id, location_id),
+        ).fetchone()
+        return row is not None
+
+
+def _digests(row: str) -> list[str]:
+    return list(json.loads(row)["image_digests"])

@@ -1,11 +1,12 @@
 """Walks over the posts of locations, page by page."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pipeline.collect.instagram.journal.posts import Posts
-from pipeline.collect.instagram.journal.records import NewPost, Walk, walk_of
+from pipeline.collect.instagram.journal.records import NewPost, Taken, Walk, walk_of
 from pipeline.store.digests import json_digest
 
 
@@ -44,48 +45,80 @@ class Walks(Posts):
             self._disk.execute("DELETE FROM cursors WHERE location_id = ?", (location_id,))
 
     def end_walk(
-        self, location_id: str, reason: str, at_utc: float, *, has_all: bool = False, not_before: float = 0
-    ) -> None:
-        """Close a walk: with reason "" it came to its end, else it is deferred until `not_before`."""
+        self, location_id: str, reason: str, at_utc: float, *, has_all: bool = False, is_ground: bool = False,
+        capped_at: int | None = None, not_before: float = 0,
+    ) -> None:  # fmt: skip
+        """Close a walk: with reason "" it came to its end, else it is deferred until `not_before`.
+
+        has_all: all posts were passed. is_ground: it left no gap to what earlier walks have met. capped_at: the limit
+        of posts that ended it.
+        """
         with self.transaction():
             self._disk.execute(
-                "UPDATE walks SET is_open = 0, cursor = NULL, reason = ?, not_before = ?, ended = ? "
-                "WHERE location_id = ?",
-                (reason, not_before, at_utc, location_id),
+                "UPDATE walks SET is_open = 0, cursor = NULL, reason = ?, not_before = ?, ended = ?, "
+                "ground = CASE WHEN ? THEN number ELSE ground END, said_at = 0 WHERE location_id = ?",
+                (reason, not_before, at_utc, is_ground or has_all, location_id),
             )
+            if has_all or capped_at is not None:
+                self._disk.execute("UPDATE walks SET capped_at = ? WHERE location_id = ?", (capped_at, location_id))
             if has_all:
                 self._disk.execute(
                     "UPDATE walks SET has_all = 1, walked_all = ended, number_all = number WHERE location_id = ?",
                     (location_id,),
                 )
+                self._disk.execute(  # what was not met is not looked for again for its cause
+                    "UPDATE posts SET cause = '' WHERE state = 'dropped' AND location_id = ? AND walk < "
+                    "(SELECT number FROM walks w WHERE w.location_id = posts.location_id)", (location_id,),
+                )  # fmt: skip
             self._disk.execute("DELETE FROM cursors WHERE location_id = ?", (location_id,))
 
-    def defer_walk(self, location_id: str, reason: str, not_before: float) -> None:
-        """Leave a walk where it is, to go on from there."""
+    def defer_walk(self, location_id: str, reason: str, not_before: float, *, said_at: float | None = None) -> None:
+        """Leave a walk where it is, to go on from there.
+
+        said_at: when the source first said that there is no such place; by default that stays as it is.
+        """
         with self.transaction():
             self._disk.execute(
-                "UPDATE walks SET reason = ?, not_before = ? WHERE location_id = ?", (reason, not_before, location_id)
+                "UPDATE walks SET reason = ?, not_before = ?, said_at = COALESCE(?, said_at) WHERE location_id = ?",
+                (reason, not_before, said_at, location_id),
+            )
+
+    def note_left(self, location_ids: Iterable[str], reason: str, not_before: float) -> None:
+        """The wanted locations that a run did not come to the end of, what stopped it, and until when."""
+        with self.transaction():
+            self._disk.execute("UPDATE walks SET left_by = ''")
+            self._disk.executemany(
+                "UPDATE walks SET left_by = ?, not_before = MAX(not_before, ?) WHERE location_id = ?",
+                [(reason, not_before, location_id) for location_id in location_ids],
             )
 
     def take_page(
-        self, walk: Walk, posts: Sequence[NewPost], *, road: str, cursor: dict[str, Any] | None
-    ) -> tuple[int, int, bool]:
-        """Take a page's posts and cursor in one transaction: how many are new, how many an earlier walk had seen,
-        and whether the cursor was seen before in this walk.
-        """
-        location_id, num_new, num_known = walk.location_id, 0, 0
+        self, walk: Walk, posts: Sequence[NewPost], *, road: str, cursor: dict[str, Any] | None,
+        cause_of: Callable[[str], str] = lambda reason: "",
+    ) -> Taken:  # fmt: skip
+        """Take a page's posts and cursor in one transaction."""
+        location_id, met = walk.location_id, list[str]()
         with self.transaction():
+            is_on_ground = bool(posts) and self.is_on_ground(posts[-1].post_key, location_id, walk.ground)
             for post in posts:
-                num_known += self._is_known(post.post_key, walk.number)
-                num_new += self._take(walk, post)
+                met.append(
+                    self.meet(
+                        post, location_id, number=walk.number, is_whole_walk=walk.kind != "refresh", cause_of=cause_of
+                    )
+                )
             is_loop = cursor is not None and not self._note_cursor(location_id, cursor)
-            is_empty = not posts
             self._disk.execute(
-                "UPDATE walks SET road = ?, cursor = ?, num_pages = num_pages + 1, reason = '', "
-                "num_empty = CASE WHEN ? THEN num_empty + 1 ELSE 0 END WHERE location_id = ?",
-                (road, json.dumps(cursor) if cursor is not None else None, is_empty, location_id),
+                "UPDATE walks SET road = ?, cursor = ?, num_pages = num_pages + 1, reason = '', not_before = 0, "
+                "said_at = 0, num_empty = CASE WHEN ? THEN num_empty + 1 ELSE 0 END WHERE location_id = ?",
+                (road, json.dumps(cursor) if cursor is not None else None, not posts, location_id),
             )
-        return num_new, num_known, is_loop
+        counts = Counter(met)
+        return Taken(
+            num_new=counts["new"] + counts["taken"],
+            num_updated=counts["changed"] + counts["gone"] + counts["moved_away"],
+            is_on_ground=is_on_ground,
+            is_loop=is_loop,
+        )
 
     def _note_cursor(self, location_id: str, cursor: dict[str, Any]) -> bool:
         """Whether this walk has not seen the cursor yet; kept as a digest, since a cursor can hold ids of posts."""

@@ -88,7 +88,7 @@ def test_places_whose_time_has_not_come_take_nothing(town, instagram):
 
 def test_pictures_that_wait_are_counted_one_by_one(town, instagram):
     town.find()
-    instagram.fail("/media/", Answer(status=503), times=None)
+    instagram.fail("/media/[0-9]+[02]_", Answer(status=503), times=None)
     town.collect()
     assert plan(town).num_pictures == 0
     town.clock.pass_by(2 * 3600)

@@ -107,10 +107,9 @@ def _noted_context(function: Callable[..., Any], kind: str, note: Callable[[str]
 
 
 def in_small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many pages, groups and batches out of few posts; pictures one by one."""
+    """Many pages, groups and batches out of few posts."""
     monkeypatch.setattr(live, "BATCH", 5)
     monkeypatch.setattr(photos, "GROUP", 3)
-    monkeypatch.setattr(photos, "NUM_THREADS", 1)
     monkeypatch.setattr(os, "fsync", lambda handle: None)  # a kill is no power cut
 
 
@@ -147,7 +146,7 @@ def found_town(folder: Path, num_places: int = 2) -> Iterator[LiveTown]:
         instagram.world.page_size = PAGE_SIZE
         town = LiveTown(
             Store(folder / "found"), folder, instagram, monkeypatch, num_places=num_places, num_posts=NUM_POSTS,
-            place={"carousel": 0.0, "video": 0.0},
+            place={"carousel": 0.0, "video": 0.0}, media_connections=1,
         )  # fmt: skip
         first = instagram.world.places["1000"].pks
         instagram.world.change(first[2], is_videos=(True,))

@@ -1,0 +1,59 @@
+"""Posts that are met again: what becomes of a post that the journal knows when the source tells it once more.
+
+Law: the row follows what the source tells: a caption that was edited, a place that moved, a post that is private now.
+A post that was dropped or found gone is taken when nothing stands against it any more, but for a person's wish to be
+left out.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from pipeline.collect.instagram.journal.records import NewPost
+
+Revision = Literal["same", "taken", "changed", "gone", "moved_away"]
+"""same: nothing to do · taken: as a new one, with its pictures · changed: its row follows, its pictures stay ·
+gone: a tombstone · moved_away: dropped with the reason that it has now."""
+
+OPTED_OUT = "opted_out"
+LEAVES = frozenset({"private", OPTED_OUT})
+"""Of a post that was taken: it is gone. What else a page can say against it, a bad answer can say too."""
+
+MOVES = frozenset({"unmatched_place", "no_place"})
+OF_THE_PAGE = frozenset({"private", "bad_time", "video", "image_missing", OPTED_OUT, *MOVES})
+"""Reasons that the page alone decides: they are judged anew whenever the post is met."""
+
+
+def revision(
+    told: Mapping[str, Any], post: NewPost, *, is_whole_walk: bool, cause_of: Callable[[str], str]
+) -> Revision:
+    """What a post comes to that the journal has as `told` and a page tells again.
+
+    is_whole_walk: whether all posts of its place are passed. cause_of: the cause that a reason has today, "" for none.
+    """
+    is_ours = told["state"] in ("waiting", "kept", "deferred")
+    if post.state == "dropped":
+        if is_ours and post.reason in LEAVES:
+            return "gone"
+        return "moved_away" if is_ours and post.reason in MOVES else "same"
+    if is_ours:
+        return _of_ours(told, post)
+    if told["state"] == "bare":
+        return "taken"
+    if told["state"] == "gone":
+        return "taken" if is_whole_walk and told["reason"] != OPTED_OUT else "same"
+    return "taken" if told["state"] == "dropped" and _is_judged_again(told, is_whole_walk, cause_of) else "same"
+
+
+def _of_ours(told: Mapping[str, Any], post: NewPost) -> Revision:
+    if told["told"] == post.told:
+        return "same"
+    has_other_pictures = told["told"].partition("/")[0] not in ("", post.told.partition("/")[0])
+    return "taken" if has_other_pictures else "changed"
+
+
+def _is_judged_again(told: Mapping[str, Any], is_whole_walk: bool, cause_of: Callable[[str], str]) -> bool:
+    """Whether a dropped post is taken: its reason was the page's, or its cause went, or all is passed once more."""
+    if told["reason"] in OF_THE_PAGE:
+        return True
+    cause = cause_of(told["reason"])
+    return told["cause"] != cause if cause else is_whole_walk
