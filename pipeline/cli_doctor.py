@@ -104,16 +104,16 @@ def _try(store: Store, city: City, location_id: str) -> None:
         raise StageError("--try wants the id of a place, the number in instagram.com/explore/locations/<number>/")
     with store.lock("instagram", "session"):
         pass  # else the door would wait for hours
-    once = live.model_copy(update={"cool_downs_s": ()})
-    with open_door(store, once, Tools(retries=Retries(max_tries=1)), max_requests=len(ROADS)) as door:
+    with open_door(store, live, Tools(retries=Retries(max_tries=1)), max_requests=len(ROADS)) as door:
+        door.may_rest = False
         if left_s := door.pace.rest_left_s():
-            raise StageError(f"Instagram is not asked: everything rests for {left_s / 60:.0f} more minutes")
+            raise StageError(
+                f"Instagram is not asked: everything rests for {left_s / 60:.0f} more minutes, "
+                f"until {door.pace.rest_end()}"
+            )
         typer.echo(f"{datetime.now(UTC):%Y-%m-%d}, place {location_id}, signed in: {_yes(door.is_signed_in)}")
-        outcomes = try_roads(door, location_id)
-        for road, outcome in outcomes:
+        for road, outcome in try_roads(door, location_id):
             typer.echo(f"  {road:<12} {outcome}")
-        if live.cool_downs_s and any(outcome.startswith("not now") for _, outcome in outcomes):
-            door.pace.rest(max(live.cool_downs_s[0], door.pace.rest_left_s()))
 
 
 def _only_live_city() -> City:

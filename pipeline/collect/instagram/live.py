@@ -109,7 +109,8 @@ def open_door(
         with closing(context):
             yield InstagramDoor(
                 context=context, base=base, pace=pace, clock=tools.clock, cool_downs_s=live.cool_downs_s,
-                max_requests=max_requests, timeout_s=live.request_timeout_s, retries=tools.retries,
+                throttled_within_s=live.cool_down_window_s, max_requests=max_requests,
+                timeout_s=live.request_timeout_s, retries=tools.retries,
             )  # fmt: skip
 
 

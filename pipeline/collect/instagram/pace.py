@@ -1,8 +1,9 @@
 """The pace of requests to Instagram: sliding windows and rests that outlive the process.
 
 Reads and writes crawl/instagram.sqlite: one window for the one account, whatever the city.
-Law: never more than the limits in any minute or hour, also over a restart; a rest that was begun is kept. Waits go by
-the monotonic clock, and what the disk tells is clamped, so a jump of the wall clock makes no endless or negative wait.
+Law: never more than the limits in any minute or hour, also over a restart; a rest that was begun is kept, and a later
+one never shortens it. Waits go by the monotonic clock, and what the disk tells is clamped, so a jump of the wall clock
+makes no endless or negative wait.
 """
 
 import logging
@@ -10,11 +11,13 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.collect.instagram.pressure import Pressure, no_future
 from pipeline.collect.web.clock import Clock
+from pipeline.collect.web.words import span, until
 from pipeline.store.sqlite_files import open_file
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ class PaceLimits:
     """Requests in any minute and in any hour."""
 
     per_minute: int = 8
-    per_hour: int = 400
+    per_hour: int = 200
 
     def hours(self, num_requests: int) -> float:
         """How long so many requests take."""
@@ -49,6 +52,7 @@ class Pace:
         self._disk.execute("PRAGMA journal_mode = WAL")
         self._disk.execute("PRAGMA synchronous = OFF")  # a killed process loses nothing; a power cut, one window
         self._disk.execute("CREATE TABLE IF NOT EXISTS requests (at_utc REAL NOT NULL)")
+        self.pressure = Pressure(self._disk, clock)
         self._disk.execute("CREATE TABLE IF NOT EXISTS rest (begun_utc REAL NOT NULL, seconds REAL NOT NULL)")
         self._times = deque(self._loaded_times())
         self._rested_at = self._loaded_rest()
@@ -61,7 +65,7 @@ class Pace:
         """Wait until a request may be sent, and note that it was."""
         wait_s = self.wait_s()
         if wait_s > MINUTE_S:
-            log.info("the pace of %d requests an hour is reached: going on in %.0f s", self._limits.per_hour, wait_s)
+            self._tell(wait_s)
         if wait_s > NO_PAUSE_S:
             self._clock.sleep(wait_s)
         self._note()
@@ -76,17 +80,31 @@ class Pace:
                self._window(MINUTE_S, self._limits.per_minute)]  # fmt: skip
         return max(0.0, max(due) - now)
 
-    def rest(self, seconds: float) -> datetime:
-        """Begin a rest of everybody, kept over restarts; when it ends (UTC)."""
-        seconds = min(seconds, LONGEST_REST_S)
+    def rest(self, seconds: float) -> None:
+        """Begin a rest of everybody, kept over restarts. One that takes longer already stays as it is."""
+        seconds = max(min(seconds, LONGEST_REST_S), self.rest_left_s())
         self._rested_at = self._clock.monotonic() + seconds
         self._disk.execute("DELETE FROM rest")
         self._disk.execute("INSERT INTO rest VALUES (?, ?)", (self._clock.now().timestamp(), seconds))
-        return self._clock.now() + timedelta(seconds=seconds)
 
     def rest_left_s(self) -> float:
         """Seconds that the current rest still takes, 0 where there is none."""
         return max(0.0, self._rested_at - self._clock.monotonic())
+
+    def rest_end(self) -> str:
+        """When the current rest ends, in words."""
+        return self._moment_in(self.rest_left_s())
+
+    def _moment_in(self, seconds: float) -> str:
+        now = self._clock.now()
+        return until(now + timedelta(seconds=seconds), now)
+
+    def _tell(self, wait_s: float) -> None:
+        """Why nothing is asked for a while."""
+        is_rest = self.rest_left_s() >= wait_s
+        pace = f"the pace of {self._limits.per_hour} requests an hour is reached"
+        why = "the rest after throttling is not over" if is_rest else pace
+        log.info("%s: going on in %s, at %s", why, span(wait_s), self._moment_in(wait_s))
 
     def _window(self, window_s: float, limit: int) -> float:
         """When the window has room again: `window_s` after the request that is `limit` back."""
@@ -103,16 +121,19 @@ class Pace:
     def _loaded_times(self) -> list[float]:
         """The requests of the last hour on the monotonic clock; one from the future counts as just now."""
         now, wall = self._clock.monotonic(), self._clock.now().timestamp()
+        no_future(self._disk, "requests", "at_utc", wall)
         self._disk.execute("DELETE FROM requests WHERE at_utc < ?", (wall - HOUR_S,))
         ages = [max(0.0, wall - at) for (at,) in self._disk.execute("SELECT at_utc FROM requests")]
         return [now - age for age in sorted(ages, reverse=True)]
 
     def _loaded_rest(self) -> float:
+        wall = self._clock.now().timestamp()
+        no_future(self._disk, "rest", "begun_utc", wall)
         row = self._disk.execute("SELECT begun_utc, seconds FROM rest").fetchone()
         if row is None:
             return 0.0
         begun, seconds = float(row[0]), float(row[1])
-        passed = self._clock.now().timestamp() - begun
+        passed = wall - begun
         return self._clock.monotonic() + seconds - min(max(passed, 0.0), seconds)
 
 

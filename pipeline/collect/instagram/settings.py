@@ -1,9 +1,15 @@
 """The section `live:` of a city: who collects its posts from Instagram, why, and how fast."""
 
+from typing import Annotated
+
 from pydantic import Field, ValidationError
 
 from pipeline.cities import City, CityError, Settings, told_errors
+from pipeline.collect.instagram.pace import LONGEST_REST_S
+from pipeline.collect.instagram.pressure import LONGEST_WINDOW_S
 from pipeline.collect.instagram.terms import Terms
+
+Rest = Annotated[float, Field(ge=0, le=LONGEST_REST_S)]
 
 
 class LiveSettings(Settings):
@@ -13,14 +19,18 @@ class LiveSettings(Settings):
     legal_basis: str = Field("", description="on which legal ground, for example of Article 6 GDPR")
     contact: str = Field("", description="whom people can write to who do not want to be in it")
     reads_per_minute: int = Field(8, ge=1, description="requests to Instagram in any minute")
-    reads_per_hour: int = Field(400, ge=1, description="requests to Instagram in any hour")
-    cool_downs_s: tuple[float, ...] = Field(
+    reads_per_hour: int = Field(200, ge=1, description="requests to Instagram in any hour")
+    cool_downs_s: tuple[Rest, ...] = Field(
         (300, 900),
-        description="rests after being throttled once, twice, ...; after the last the run ends politely",
+        description="rests after being throttled once, twice, ... within the window; after the last the run ends",
     )
     media_connections: int = Field(
         4, ge=1, le=16, description="connections to the hosts of pictures side by side; a host that throttles rests"
     )
+    cool_down_window_s: float = Field(
+        21_600, gt=0, le=LONGEST_WINDOW_S,
+        description="so long, rests left out, a throttling counts for which rest is the next one",
+    )  # fmt: skip
     request_timeout_s: float = Field(30, gt=0, description="for one answer to begin")
 
     @property

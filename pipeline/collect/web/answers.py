@@ -5,6 +5,8 @@ surrogates. Not covered: a body without a stated length that was cut on a border
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
@@ -26,22 +28,24 @@ def read_body(response: requests.Response, *, max_bytes: int, deadline_s: float,
         BadResponseError: `too_many_bytes`; the rest is not read.
         RetryError: `timeout` (it took longer than `deadline_s` in all) or `short_body`.
     """
-    started, pieces, num_bytes = clock.monotonic(), [], 0
-    try:
-        while piece := response.raw.read1(PIECE_BYTES, decode_content=True):  # what is there: a drip is noticed
-            pieces.append(piece)
-            num_bytes += len(piece)
-            if num_bytes > max_bytes:
-                raise BadResponseError("too_many_bytes", excerpt(b"".join(pieces)))
-            if clock.monotonic() - started > deadline_s:
-                raise RetryError("timeout")
-    except (requests.exceptions.Timeout, ReadTimeoutError):
-        raise RetryError("timeout") from None
-    except (requests.exceptions.RequestException, HTTPError, OSError):
-        raise RetryError("short_body") from None
-    finally:
-        response.close()
+    pieces, num_bytes = [], 0
+    for piece in _pieces(response, deadline_s, clock):
+        pieces.append(piece)
+        num_bytes += len(piece)
+        if num_bytes > max_bytes:
+            raise BadResponseError("too_many_bytes", excerpt(b"".join(pieces)))
     return b"".join(pieces)
+
+
+def read_beginning(response: requests.Response, *, max_bytes: int, deadline_s: float, clock: Clock) -> bytes:
+    """What comes of a body that tells of an error, up to some `max_bytes`; what does not come is left out."""
+    beginning = b""
+    with suppress(RetryError):
+        for piece in _pieces(response, deadline_s, clock):
+            beginning += piece
+            if len(beginning) >= max_bytes:
+                break
+    return beginning[:max_bytes]
 
 
 def json_object(body: bytes, *, is_strict: bool = True) -> dict[str, Any]:
@@ -88,6 +92,26 @@ def excerpt(body: bytes) -> str:
     """The first 200 characters of a body, in one line of printable ones."""
     text = body[: 4 * EXCERPT_CHARACTERS].decode("utf-8", "replace")
     return "".join(character if character.isprintable() else " " for character in text)[:EXCERPT_CHARACTERS]
+
+
+def _pieces(response: requests.Response, deadline_s: float, clock: Clock) -> Iterator[bytes]:
+    """What is there of a body, piece by piece, so that a drip is noticed.
+
+    Raises:
+        RetryError: `timeout` or `short_body`.
+    """
+    started = clock.monotonic()
+    try:
+        while piece := response.raw.read1(PIECE_BYTES, decode_content=True):
+            yield piece
+            if clock.monotonic() - started > deadline_s:
+                raise RetryError("timeout")
+    except (requests.exceptions.Timeout, ReadTimeoutError):
+        raise RetryError("timeout") from None
+    except (requests.exceptions.RequestException, HTTPError, OSError):
+        raise RetryError("short_body") from None
+    finally:
+        response.close()
 
 
 def _utc(clock: Clock) -> datetime:

@@ -9,11 +9,10 @@ from typing import Any
 
 from pipeline.collect.instagram.door import Door
 from pipeline.collect.instagram.locations import told_location
+from pipeline.collect.instagram.pages import GRID, OLDER, PLACE, scripts
 from pipeline.collect.instagram.roads.road import Page, place_path, section_medias
 from pipeline.collect.web.answers import json_object
 from pipeline.collect.web.errors import SourceChangedError
-
-PLACE, GRID, OLDER = "xdt_location_get_web_info", "xdt_location_get_web_info_tab", "xdt_api__v1__locations__web_info"
 
 
 class PageRoad:
@@ -56,18 +55,11 @@ def _nodes(grid: object) -> tuple[dict[str, Any], ...]:
 def _embedded(page: str) -> dict[str, Any]:
     """The values of the known keys, wherever they stand in the page's data; the first of each."""
     found: dict[str, Any] = {}
-    for attributes, text in _scripts(page):
+    for attributes, text in scripts(page):
         if "application/json" in attributes and "data-sjs" in attributes and (PLACE in text or OLDER in text):
             for key, value in _values(json_object(text.encode("utf-8", "replace"), is_strict=False)):
                 found.setdefault(key, value)
     return found
-
-
-def _scripts(page: str) -> Iterator[tuple[str, str]]:
-    """Attributes and text of each script; in JSON a `<` is written as \\u003C."""
-    for until_end in page.split("</script>")[:-1]:
-        attributes, _, text = until_end.partition("<script")[2].partition(">")
-        yield attributes, text
 
 
 def _values(data: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -221,13 +221,24 @@ class TestPressure:
             pytest.param(Answer.json({"message": "bad_password", "status": "fail"}, 400), id="wrong password"),
             pytest.param(Answer.json({"message": "login_required", "status": "fail"}, 403), id="login required"),
             pytest.param(Answer.json({}, 401), id="401 without a word"),
+            pytest.param(Answer.html("<title>Login • Instagram</title>"), id="a login page with status 200"),
+            pytest.param(Answer.html("<div class='g-recaptcha'></div>"), id="a captcha"),
         ],
     )
     def test_what_only_a_person_can_mend_ends_the_run_at_the_first_request(self, town, instagram, answer):
+        town.clock.pass_by(13 * 3600)  # a session that answered lately may be throttled by the login page
         instagram.fail(PAGES, answer, times=None)
         with pytest.raises(HumanError, match=r"MRLF_INSTAGRAM_COOKIES|cookies anew"):
             town.collect()
         assert instagram.count() == 1
+
+    @pytest.mark.fault("I31")
+    def test_a_login_redirect_at_the_beginning_is_throttling_where_the_search_was_answered_before(
+        self, town, instagram
+    ):
+        instagram.fail(PAGES, Answer.redirect("https://www.instagram.com/accounts/login/"))
+        assert town.collect().record.notes == []
+        assert seen_keys(town) == all_keys(town)
 
     @pytest.mark.fault("I2")
     def test_a_login_redirect_of_a_session_that_answered_is_throttling_once(self, town, instagram):
