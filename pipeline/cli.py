@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cities import load_cities, load_city
+from pipeline.cities import cities_path, load_cities, load_city
 from pipeline.cli_collect import CityArgument, collect, pois
 from pipeline.cli_doctor import doctor, opt_out
 from pipeline.cli_errors import plain_errors
@@ -17,11 +17,14 @@ from pipeline.cli_predict import export, predict, serve
 from pipeline.cli_study import study
 from pipeline.cli_weights import weights
 from pipeline.cli_words import status_lines, waiting_lines
+from pipeline.collect.instagram.cookie_files import cookies_path
+from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.instagram.status import live_status
 from pipeline.collect.waiting import what_waits
 from pipeline.stage import StageError
 from pipeline.stages import STAGES, run_stage_of
 from pipeline.store import Store
+from pipeline.store.store import data_folder
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -93,14 +96,23 @@ def status(city: CityArgument) -> None:
 
 @app.command()
 def settings(city: CityArgument) -> None:
-    """All settings of a city's stages, as cities.yaml and the defaults give them, in JSON.
+    """All settings of a city, as cities.yaml and the defaults give them, in JSON.
+
+    First those of its stages by their names; then `live`, the paces of live collection (null where it is off), and
+    where the files lie that MRLF_CITIES, MRLF_DATA and MRLF_INSTAGRAM_COOKIES name.
 
     Example: mrlf settings melbourne
     """
     with plain_errors():
         known = load_city(city)
-        told = {name: known.settings(name, stage.settings).model_dump(mode="json") for name, stage in STAGES.items()}
-        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        stages = {name: known.settings(name, stage.settings).model_dump(mode="json") for name, stage in STAGES.items()}
+        live, cookies = live_settings(known), cookies_path()
+        beside = {
+            "live": None if live is None else live.model_dump(mode="json"),
+            "cities_file": str(cities_path().absolute()), "data_folder": str(data_folder()),
+            "cookie_file": None if cookies is None else str(cookies.absolute()),
+        }  # fmt: skip
+        typer.echo(json.dumps({**stages, **beside}, indent=2, ensure_ascii=False))
 
 
 @app.command()

@@ -1,5 +1,7 @@
 """The commands of `mrlf` that collect: `pois`, and `collect` with its dry run."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -14,7 +16,6 @@ from pipeline.collect.instagram.dry_run import plan_run
 from pipeline.collect.instagram.live import pace_limits
 from pipeline.collect.instagram.readiness import live_checks
 from pipeline.collect.instagram.settings import live_settings
-from pipeline.collect.instagram.status import requests_since
 from pipeline.collect.instagram.walk import WalkLimits
 from pipeline.collect.places import PlacesSettings
 from pipeline.collect.pois import PoisSettings
@@ -23,6 +24,8 @@ from pipeline.collect.waiting import what_waits
 from pipeline.stage import StageReport
 from pipeline.stages import run_stage_of
 from pipeline.store import Store
+
+COLLECTING = ("pois", "places", "posts")
 
 CityArgument = Annotated[str, typer.Argument(help="A city of cities.yaml, for example: demo")]
 
@@ -59,8 +62,8 @@ def collect(
     docs/PRIVACY.md before the first live run, and `mrlf doctor CITY` tells what is missing.
 
     The exit status is 0 when nothing waits; 75 (EX_TEMPFAIL) when the run ended incomplete, because it was throttled
-    or its requests are spent: run it again, it goes on; 130 after Ctrl-C: the same; 1 when a person has to do
-    something first.
+    or its requests are spent: run it again, it goes on; 75 too when another process collects this city; 130 after
+    Ctrl-C: the same; 1 when a person has to do something first.
 
     Examples:
 
@@ -75,21 +78,35 @@ def collect(
         if dry_run:
             _plan(store, known)
             return
-        reports, num_searches = _collect(store, known, max_requests)
+        with _alone(store, known):
+            reports, num_searches = _collect(store, known, max_requests)
         waiting = what_waits(store, known, datetime.now(UTC))
         _tell(run_lines(known.key, reports, num_searches, waiting))
         if not waiting.is_nothing or "posts" not in reports:
             raise typer.Exit(EX_TEMPFAIL)
 
 
+@contextmanager
+def _alone(store: Store, city: City) -> Iterator[None]:
+    """Be the one who collects a city: two would wait for each other at Instagram's door and ask for the same.
+
+    Raises:
+        StageBusyError: another process collects it, or builds one of the stages that collect.
+    """
+    with store.lock(city.key, "collect", what=f"{city.key} is being collected"):
+        for stage in COLLECTING:
+            with store.lock(city.key, stage):
+                pass  # nobody else is at it
+        yield
+
+
 def _collect(store: Store, city: City, max_requests: int | None) -> tuple[dict[str, StageReport], int]:
     """The reports of the stages, and the requests that the searches took; where these were all, posts is missing."""
-    begun = datetime.now(UTC)
     reports = {"pois": run_stage_of(store, city, "pois")}
     _tell_notes(reports["pois"])
     reports["places"] = run_stage_of(store, city, "places", {"max_requests": max_requests})
     _tell_notes(reports["places"])
-    num_searches = requests_since(store, begun)
+    num_searches = int(reports["places"].record.about.get("requests", 0))
     left = None if max_requests is None else max_requests - num_searches
     if left is None or left > 0:
         reports["posts"] = run_stage_of(store, city, "posts", {"max_requests": left})

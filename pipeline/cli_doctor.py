@@ -12,7 +12,7 @@ from pipeline.cli_errors import plain_errors
 from pipeline.cli_words import check_lines
 from pipeline.collect.doctor import examine
 from pipeline.collect.fields import LOCATION_ID
-from pipeline.collect.instagram.live import Tools, open_door
+from pipeline.collect.instagram.live import ASKED, SESSION, Tools, open_door
 from pipeline.collect.instagram.roads import ROADS, try_roads
 from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.leaving import leave
@@ -102,7 +102,7 @@ def _try(store: Store, city: City, location_id: str) -> None:
         raise StageError(f"city {city.key} has no section live: in cities.yaml, so Instagram is not asked for it")
     if not LOCATION_ID.fullmatch(location_id):
         raise StageError("--try wants the id of a place, the number in instagram.com/explore/locations/<number>/")
-    with store.lock("instagram", "session"):
+    with store.lock(*SESSION, what=ASKED):
         pass  # else the door would wait for hours
     with open_door(store, live, Tools(retries=Retries(max_tries=1)), max_requests=len(ROADS)) as door:
         door.may_rest = False

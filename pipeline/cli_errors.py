@@ -9,7 +9,7 @@ from pipeline.stage import IncompleteError
 from pipeline.store.store import StageBusyError
 
 EX_TEMPFAIL = 75
-"""The exit status of a run that another one is to go on with (sysexits.h)."""
+"""The exit status of a run that another one is to go on with, or that another one is in the way of (sysexits.h)."""
 
 INTERRUPTED = 130
 STOPPED = "stopped; what was collected is kept; run it again and it goes on"
@@ -17,7 +17,7 @@ STOPPED = "stopped; what was collected is kept; run it again and it goes on"
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Ends a command with status 1 for what the user can mend, 75 for a run to go on with, 130 for Ctrl-C."""
+    """Ends a command with status 1 for what the user can mend, 75 for what is to be run again, 130 for Ctrl-C."""
     try:
         yield
     except KeyboardInterrupt:
@@ -26,6 +26,9 @@ def plain_errors() -> Iterator[None]:
     except IncompleteError as error:
         typer.echo(f"mrlf: incomplete: {error}", err=True)
         raise typer.Exit(EX_TEMPFAIL) from None
-    except (ValueError, StageBusyError, OSError) as error:  # by the house's rule a ValueError is for the user
+    except StageBusyError as error:
+        typer.echo(f"mrlf: {error}", err=True)
+        raise typer.Exit(EX_TEMPFAIL) from None
+    except (ValueError, OSError) as error:  # by the house's rule a ValueError is for the user
         typer.echo(f"mrlf: {error}", err=True)
         raise typer.Exit(1) from None

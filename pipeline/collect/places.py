@@ -6,6 +6,7 @@ Writes places: every pair within reach, matched or not
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import Field
@@ -73,10 +74,20 @@ def build_places(store: Store, city: City, settings: PlacesSettings, tools: Tool
             "city_name": city.name,
             **table_inputs(store, city.key, [("pois", "pois")]),
         }
-        return run_stage(
+        done = run_stage(
             store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs, outputs=("places",),
             work=lambda: _work(store, city, archive, found, matcher, overrules, report),
         )  # fmt: skip
+        return _told_of_search(done, report)
+
+
+def _told_of_search(done: StageReport, report: SearchReport | None) -> StageReport:
+    """The same with what this very run came to at Instagram, also where the table is `reused`."""
+    if report is None:
+        return done
+    notes = search_notes(report) + [note for note in done.record.notes if not note.startswith(INCOMPLETE)]
+    about = {**done.record.about, "requests": str(report.num_requests)}
+    return replace(done, record=replace(done.record, notes=notes, about=about))
 
 
 def _pois(store: Store, city: str) -> list[NamedPoint]:
@@ -177,16 +188,10 @@ def scan_locations(entries: Iterable[Entry]) -> tuple[list[LocationStub], int]:
 def _row(pair: Pair, stub: LocationStub) -> dict[str, object]:
     latitude, longitude = stub.coordinates or (None, None)
     return {
-        "poi_id": pair.poi_id,
-        "location_id": pair.location_id,
-        "location_name": stub.name,
-        "latitude": latitude,
-        "longitude": longitude,
-        "distance_m": pair.distance_m,
-        "name_similarity": pair.similarity,
-        "is_match": pair.is_match,
-        "decided_by": pair.decided_by,
-    }
+        "poi_id": pair.poi_id, "location_id": pair.location_id, "location_name": stub.name,
+        "latitude": latitude, "longitude": longitude, "distance_m": pair.distance_m,
+        "name_similarity": pair.similarity, "is_match": pair.is_match, "decided_by": pair.decided_by,
+    }  # fmt: skip
 
 
 def _no_locations(

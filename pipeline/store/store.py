@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.weights import Shelf
 
 DATA_VARIABLE = "MRLF_DATA"
+_SIGNED = re.compile(r"number \d+, since [\d :-]+ UTC, ")
 
 
 class StageBusyError(RuntimeError):
@@ -40,6 +43,18 @@ class StageRecord:
     finished_utc: str = ""
 
 
+def data_folder() -> Path:
+    """The folder that `MRLF_DATA` names, by default `./data`; it need not be there yet.
+
+    Raises:
+        ValueError: it is no folder of this machine.
+    """
+    root = os.environ.get(DATA_VARIABLE) or "data"
+    if "://" in root:
+        raise ValueError(f"{DATA_VARIABLE}={root}: only a folder of this machine can hold the data so far")
+    return Path(root).absolute()
+
+
 class Store:
     """Tables, pictures, releases, model runs and the records of stages of all cities."""
 
@@ -57,10 +72,7 @@ class Store:
         Raises:
             ValueError: it is no folder of this machine.
         """
-        root = os.environ.get(DATA_VARIABLE) or "data"
-        if "://" in root:
-            raise ValueError(f"{DATA_VARIABLE}={root}: only a folder of this machine can hold the data so far")
-        return cls(Path(root))
+        return cls(data_folder())
 
     @property
     def private(self) -> Path:
@@ -126,11 +138,13 @@ class Store:
         return self.tables.digest(city, name, stage=stage if name in LEDGER_TABLES else None)
 
     @contextmanager
-    def lock(self, city: str, stage: str, timeout_s: float = 0) -> Iterator[None]:
+    def lock(self, city: str, stage: str, timeout_s: float = 0, *, what: str = "") -> Iterator[None]:
         """Hold the one lock of (city, stage); the system frees it when the holder dies.
 
+        what: what the other process is at, where that is not the building of a stage.
+
         Raises:
-            StageBusyError: another process holds it for longer than `timeout_s` seconds.
+            StageBusyError: another process holds it for longer than `timeout_s` seconds; the message says which.
         """
         path = self.root / "locks" / f"{city}.{stage}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,13 +155,29 @@ class Store:
         except Timeout:
             waited = time.monotonic() - started
             raise StageBusyError(
-                f"stage {stage} of {city} is being built by another process (waited {waited:.0f} s): "
-                "let it finish, or stop it, and run this again"
+                f"{what or f'stage {stage} of {city} is being built'} by another process ({_holder(path)}waited "
+                f"{waited:.0f} s): let it finish, or stop it, and run this again"
             ) from None
         try:
+            _sign(path)
             yield
         finally:
             lock.release()
 
     def _record_path(self, city: str, stage: str) -> Path:
         return self.root / "stages" / city / f"{stage}.json"
+
+
+def _sign(path: Path) -> None:
+    """Write into a lock that is held by whom and since when; on a full disk it stays unsigned."""
+    with suppress(OSError):
+        path.write_text(f"number {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, ")
+
+
+def _holder(path: Path) -> str:
+    """What the holder has written into its lock; "" before it did."""
+    try:
+        told = path.read_text()
+    except OSError:
+        return ""
+    return told if _SIGNED.fullmatch(told) else ""

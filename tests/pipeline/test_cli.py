@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from pipeline.cities import load_city
 from pipeline.cli import app
 from pipeline.stages import STAGES
+from pipeline.store import Store
 
 
 @pytest.fixture
@@ -36,9 +37,38 @@ def test_a_users_mistake_is_one_line(mrlf, words, message):
 
 def test_the_settings_of_a_city_are_printed_whole(mrlf):
     told = json.loads(mrlf("settings", "demo").stdout)
-    assert list(told) == list(STAGES)
+    assert list(told)[: len(STAGES)] == list(STAGES)
     assert told["curated_posts"]["min_hashtag_count"] == load_city("demo").stages["curated_posts"]["min_hashtag_count"]
     assert json.loads(mrlf("settings", "melbourne").stdout)["curated_posts"]["min_hashtag_count"] == 50
+
+
+@pytest.mark.fault("I34")
+def test_settings_tell_the_paces_of_live_collection_and_where_the_files_lie(mrlf, tmp_path, monkeypatch):
+    cities, cookies = tmp_path / "my cities.yaml", tmp_path / "cookies.json"
+    cities.write_text("cities: {a: {name: A, latitude: 0, longitude: 0, radius_km: 1, live: {reads_per_minute: 3}}}")
+    monkeypatch.setenv("MRLF_CITIES", str(cities))
+    monkeypatch.setenv("MRLF_INSTAGRAM_COOKIES", str(cookies))
+    told = json.loads(mrlf("settings", "a").stdout)
+    paces = {name: told["live"][name] for name in ("reads_per_minute", "reads_per_hour", "cool_downs_s")}
+    assert paces == {"reads_per_minute": 3, "reads_per_hour": 200, "cool_downs_s": [300, 900]}
+    files = (told["cities_file"], told["data_folder"], told["cookie_file"])
+    assert files == (str(cities), str(tmp_path / "data"), str(cookies))
+    assert not (tmp_path / "data").exists(), "to ask makes nothing"
+    monkeypatch.delenv("MRLF_CITIES")
+    monkeypatch.delenv("MRLF_INSTAGRAM_COOKIES")
+    told = json.loads(mrlf("settings", "demo").stdout)
+    assert (told["live"], told["cookie_file"]) == (None, None)
+    assert told["cities_file"].endswith("/cities.yaml")
+
+
+@pytest.mark.fault("I36")
+def test_a_stage_that_another_process_builds_ends_with_status_75(mrlf, tmp_path):
+    with Store(tmp_path / "data").lock("demo", "pois"):
+        for command in (("pois", "demo"), ("run", "demo", "--to", "dataset"), ("collect", "demo")):
+            told = mrlf(*command)
+            assert told.exit_code == 75
+            assert "stage pois of demo is being built by another process (number " in told.output
+            assert "let it finish, or stop it, and run this again" in told.output
 
 
 def test_an_unknown_stage_in_cities_yaml_is_told(mrlf, tmp_path, monkeypatch):

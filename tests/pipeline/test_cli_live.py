@@ -1,9 +1,11 @@
 """The command line collects Fakeville: the real commands against fake servers, and how they end."""
 
+import contextlib
 import io
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.collect.instagram.terms import READ_VARIABLE
+from pipeline.store import Store
 from tests.fakes.fakeville import CITY, fakeville_pois, fakeville_world, write_fakeville
 from tests.fakes.foursquare_server import KEY, FakeFoursquare
 from tests.fakes.http_server import Answer
@@ -99,6 +102,44 @@ def test_max_requests_holds_for_searches_and_posts_together_and_the_next_run_goe
         assert f"run `mrlf collect {CITY}` again" in told.stdout
     assert codes[0] == 75
     assert codes[-1] == 0
+
+
+@pytest.mark.fault("I35")
+@pytest.mark.parametrize("limit", ["14", None])
+def test_requests_of_another_city_in_the_same_hour_are_not_counted(fakeville, limit):
+    def of_another_city(answer: Answer) -> Answer:
+        """Five requests in the window that both share, as a run of another city leaves them between two of ours."""
+        with contextlib.closing(sqlite3.connect(fakeville.data / "crawl" / "instagram.sqlite")) as disk:
+            disk.executemany("INSERT INTO requests VALUES (?)", [(time.time(),)] * 5)
+            disk.commit()
+        return answer
+
+    fakeville.instagram.fail("search", change=of_another_city, times=None)
+    told = fakeville.mrlf("collect", CITY, *(["--max-requests", limit] if limit else []))
+    num_searches = fakeville.instagram.count("search")
+    num_posts = fakeville.num_api_requests() - num_searches
+    assert num_searches and num_posts
+    assert f"{num_posts} for posts, {num_searches} for places" in told.stdout
+    assert limit is None or num_posts == int(limit) - num_searches, "all that was left was for the posts"
+
+
+@pytest.mark.fault("I35")
+def test_a_search_that_is_done_counts_as_no_request_of_the_run_after_it(fakeville):
+    assert fakeville.mrlf("collect", CITY).exit_code == 0
+    assert re.search(r"requests  3 for posts, 0 for places", fakeville.mrlf("collect", CITY).stdout)
+
+
+@pytest.mark.fault("I36")
+@pytest.mark.parametrize("stage", ["collect", "posts"])
+def test_a_second_collector_of_one_city_ends_with_status_75_and_says_who_is_at_work(fakeville, stage):
+    with Store(fakeville.data).lock(CITY, stage):
+        told = fakeville.mrlf("collect", CITY)
+    assert told.exit_code == 75
+    what = f"{CITY} is being collected" if stage == "collect" else f"stage posts of {CITY} is being built"
+    assert f"{what} by another process (number {os.getpid()}, since 20" in told.output
+    assert "let it finish, or stop it, and run this again" in told.output
+    assert fakeville.instagram.requests == fakeville.foursquare.requests == []
+    assert fakeville.mrlf("collect", CITY, "--max-requests", "1").exit_code == 75, "its lock is free again"
 
 
 def test_a_run_that_reuses_its_tables_still_tells_what_it_came_to_itself(fakeville):

@@ -42,6 +42,7 @@ from pipeline.store.store import StageBusyError
 
 LIVE = "live"
 SESSION = ("instagram", "session")
+ASKED = "Instagram is being asked"
 BARE: State = "bare"
 LOCK_PATIENCE_S = 6 * 3600.0
 PICTURE_DEADLINE_S = 60.0
@@ -119,10 +120,10 @@ def _session_lock(store: Store) -> Iterator[None]:
     """Hold the account; say so where another process has it and this one waits."""
     with ExitStack() as held:
         try:
-            held.enter_context(store.lock(*SESSION))
+            held.enter_context(store.lock(*SESSION, what=ASKED))
         except StageBusyError:
             log.info("another run is collecting from Instagram: waiting until it is done")
-            held.enter_context(store.lock(*SESSION, timeout_s=LOCK_PATIENCE_S))
+            held.enter_context(store.lock(*SESSION, LOCK_PATIENCE_S, what=ASKED))
         yield
 
 

@@ -31,7 +31,7 @@ class LiveSettings(Settings):
         21_600, gt=0, le=LONGEST_WINDOW_S,
         description="so long, rests left out, a throttling counts for which rest is the next one",
     )  # fmt: skip
-    request_timeout_s: float = Field(30, gt=0, description="for one answer to begin")
+    request_timeout_s: float = Field(30, gt=0, allow_inf_nan=False, description="for one answer to begin")
 
     @property
     def terms(self) -> Terms:

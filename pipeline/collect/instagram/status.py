@@ -85,16 +85,6 @@ def pace_status(store: Store, now: datetime) -> PaceStatus:
     return _look(pace_path(store), read, last_table="rest") or PaceStatus()
 
 
-def requests_since(store: Store, moment: datetime) -> int:
-    """How many requests went to Instagram since a moment, which is less than an hour ago."""
-
-    def read(disk: sqlite3.Connection) -> int:
-        sent = disk.execute("SELECT COUNT(*) FROM requests WHERE at_utc >= ?", (moment.timestamp(),))
-        return int(sent.fetchone()[0])
-
-    return _look(pace_path(store), read, last_table="rest") or 0
-
-
 def poi_names(store: Store, city: str) -> dict[str, str]:
     """The POIs of a city: poi_id -> name, the most popular first."""
     rows = sorted(store.tables.read(city, "pois").to_pylist(), key=lambda poi: poi["rank"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.collect.instagram.live import journal_path, open_journal, pace_path
-from pipeline.collect.instagram.status import live_status, pace_status, requests_since
+from pipeline.collect.instagram.status import live_status, pace_status
 from pipeline.stage import StageError
 from pipeline.store import Store
 from tests.fakes.http_server import Answer
@@ -113,15 +113,6 @@ def test_a_rest_is_told_until_it_is_over(store, tmp_path, instagram, monkeypatch
     assert status(town).pace.rest_until is None
     town.clock.pass_by(3600)
     assert pace_status(store, town.clock.now()).num_requests == 0
-
-
-def test_requests_are_counted_from_a_moment_on(town):
-    assert requests_since(town.store, town.clock.now()) == 0
-    town.find()
-    town.clock.pass_by(10)
-    begun = town.clock.now()
-    town.collect()
-    assert requests_since(town.store, begun) == town.api_requests() - 2
 
 
 def test_reading_changes_no_file_and_leaves_none_behind(town):
