@@ -1,5 +1,8 @@
-"""Resources: the store. Setting it up also says that this run is alive, and sweeps away those that are not."""
+"""Resources: the store. Setting it up also says that this run is alive, and sweeps away those that are not, and what
+may be kept no longer.
+"""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -7,6 +10,7 @@ from pydantic import Field
 
 from assets.failures import user_errors
 from assets.sweep import say_alive, sweep
+from pipeline.collect.poi_keeping import expire_answers
 from pipeline.store import Store
 
 
@@ -20,6 +24,8 @@ class StoreResource(dg.ConfigurableResource):
         if context.instance is not None and context.run is not None:
             say_alive(context.instance, context.run.run_id)
             sweep(context.instance)
+            with user_errors():
+                expire_answers(self.open(), datetime.now(UTC))
 
     def open(self) -> Store:
         """The store, looked up when it is used and not when the definitions are loaded."""

@@ -13,6 +13,7 @@ from pipeline.cli_collect import CityArgument, collect, pois
 from pipeline.cli_doctor import doctor, opt_out
 from pipeline.cli_errors import plain_errors
 from pipeline.cli_images import images
+from pipeline.cli_keeping import keeping_lines
 from pipeline.cli_predict import export, predict, serve
 from pipeline.cli_study import study
 from pipeline.cli_weights import weights
@@ -20,6 +21,7 @@ from pipeline.cli_words import status_lines, waiting_lines
 from pipeline.collect.instagram.cookie_files import cookies_path
 from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.instagram.status import live_status
+from pipeline.collect.poi_keeping import expire_answers
 from pipeline.collect.waiting import what_waits
 from pipeline.stage import StageError
 from pipeline.stages import STAGES, run_stage_of
@@ -59,6 +61,7 @@ def run(
         chosen = _chosen(to, only)
         for name in chosen:
             known.settings(name, STAGES[name].settings)  # before any work: a wrong one is told now
+        expire_answers(store, datetime.now(UTC))
         for name in chosen:
             report = run_stage_of(store, known, name)
             for note in report.record.notes:
@@ -75,7 +78,8 @@ def status(city: CityArgument) -> None:
     Example: mrlf status demo
     """
     with plain_errors():
-        store, known = Store.open(), load_city(city)
+        store, known, now = Store.open(), load_city(city), datetime.now(UTC)
+        expire_answers(store, now)
         for name in STAGES:
             record = store.stage_record(known.key, name)
             if record is None:
@@ -83,7 +87,9 @@ def status(city: CityArgument) -> None:
                 continue
             counts = ", ".join(f"{key} {value:,}" for key, value in record.counts.items())
             typer.echo(f"{name:<16} {record.finished_utc}  {counts}")
-        live = live_status(store, known.key, datetime.now(UTC))
+        for line in keeping_lines(store, known, now):
+            typer.echo(line)
+        live = live_status(store, known.key, now)
         if known.live is not None or live.has_journal:
             for line in status_lines(live):
                 typer.echo(line)

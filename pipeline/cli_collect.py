@@ -9,6 +9,7 @@ import typer
 
 from pipeline.cities import City, load_city
 from pipeline.cli_errors import EX_TEMPFAIL, plain_errors
+from pipeline.cli_keeping import keeping_lines
 from pipeline.cli_words import check_lines, plan_lines, pois_lines, run_lines
 from pipeline.collect.doctor import foursquare_check, wants_foursquare
 from pipeline.collect.instagram.cookie_files import cookies_path
@@ -18,6 +19,7 @@ from pipeline.collect.instagram.readiness import live_checks
 from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.instagram.walk import WalkLimits
 from pipeline.collect.places import PlacesSettings
+from pipeline.collect.poi_keeping import expire_answers
 from pipeline.collect.pois import PoisSettings
 from pipeline.collect.posts import PostsSettings
 from pipeline.collect.waiting import what_waits
@@ -33,8 +35,10 @@ CityArgument = Annotated[str, typer.Argument(help="A city of cities.yaml, for ex
 def pois(city: CityArgument) -> None:
     """Take a city's POIs from its source: a file, an extract of OS Places, or Foursquare's Places API.
 
-    What Foursquare answered is kept and not asked again. The exit status is 0, or 75 (EX_TEMPFAIL) where Foursquare
-    wants the rest to be asked for later: run it again then.
+    What Foursquare answered is kept for a time (foursquare_keep_hours, 24) and not asked again in it; then all but the
+    ids is deleted. Told are when it was asked, until when it is kept, and what holds its names besides.
+
+    The exit status is 0, or 75 (EX_TEMPFAIL) where Foursquare wants the rest to be asked for later: run it again then.
 
     Examples:
 
@@ -43,9 +47,12 @@ def pois(city: CityArgument) -> None:
         FOURSQUARE_API_KEY=... mrlf pois melbourne
     """
     with plain_errors():
-        report = run_stage_of(Store.open(), load_city(city), "pois")
+        store, known, now = Store.open(), load_city(city), datetime.now(UTC)
+        expire_answers(store, now)
+        report = run_stage_of(store, known, "pois")
         _tell_notes(report)
         _tell(pois_lines(report))
+        _tell(keeping_lines(store, known, now))
 
 
 def collect(
@@ -75,6 +82,7 @@ def collect(
     """
     with plain_errors():
         store, known = Store.open(), load_city(city)
+        expire_answers(store, datetime.now(UTC))
         if dry_run:
             _plan(store, known)
             return

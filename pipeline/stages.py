@@ -16,6 +16,9 @@ from pipeline.study import study, study_data
 from pipeline.training import image_features, train_mrlf
 from pipeline.training.settings import TrainMrlfSettings
 
+READ_POIS = frozenset({places.STAGE, posts.STAGE, curated_posts.STAGE, dataset.STAGE})
+"""Stages that read names and places of POIs, which are kept for a time only where Foursquare told them."""
+
 Build: TypeAlias = Callable[..., StageReport]
 """(store, city, settings, and what the stage can be watched with)"""
 
@@ -59,10 +62,14 @@ def run_stage_of(
 ) -> StageReport:
     """Build one stage of a city with its settings from cities.yaml and `overrides` that are not None.
 
+    A stage that reads POIs whose time is over begins with building these again.
+
     watch: what this very stage tells while it is at work (`on_epoch` of train_mrlf).
     """
     stage = STAGES[name]
     unknown = sorted(set(city.stages) - set(STAGES))
     if unknown:
         raise CityError(f"city {city.key} has settings of {', '.join(unknown)}: the stages are {', '.join(STAGES)}")
+    if name in READ_POIS:
+        pois.renew_pois(store, city, city.settings(pois.STAGE, pois.PoisSettings))
     return stage.build(store, city, city.settings(name, stage.settings, overrides), **watch)

@@ -18,6 +18,7 @@ from pipeline.collect.instagram.live import Tools, journal_path, open_journal, s
 from pipeline.collect.instagram.searching import SearchReport
 from pipeline.collect.matching import AMBIGUOUS, Matcher, MatchRules, NamedPoint, Pair
 from pipeline.collect.overrules import make_overrules, read_overrules
+from pipeline.collect.poi_keeping import read_pois
 from pipeline.collect.progress import progress
 from pipeline.collect.sources import ArchiveSettings, archive_or_live
 from pipeline.stage import INCOMPLETE, IncompleteError, Outcome, StageError, StageReport, run_stage, table_inputs
@@ -92,7 +93,7 @@ def _told_of_search(done: StageReport, report: SearchReport | None) -> StageRepo
 
 def _pois(store: Store, city: str) -> list[NamedPoint]:
     """The POIs in the order of their rank."""
-    rows = sorted(store.tables.read(city, "pois").to_pylist(), key=lambda poi: poi["rank"])
+    rows = sorted(read_pois(store, city).to_pylist(), key=lambda poi: poi["rank"])
     return [
         NamedPoint(poi_id=poi["poi_id"], name=poi["name"], latitude=poi["latitude"], longitude=poi["longitude"])
         for poi in rows

@@ -2,13 +2,14 @@
 
 import os
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from pipeline.cities import City, Settings
-from pipeline.collect.foursquare.answers import AnswerFolder
+from pipeline.collect.foursquare.answers import AnswerFolder, State
 from pipeline.collect.foursquare.client import KEY_VARIABLE, PlacesClient, base_url, key_from_environment
 from pipeline.collect.foursquare.fetch import Fetch, Patience, Places
 from pipeline.collect.foursquare.os_places import extract_files, listing_digest, read_os_places
@@ -30,7 +31,7 @@ Source = Literal["file", "demo", "os_places", "foursquare"]
 class PoisSettings(Settings):
     """Which POIs a city has."""
 
-    PER_RUN: ClassVar[frozenset[str]] = frozenset({"max_requests", "max_wait_s"})
+    PER_RUN: ClassVar[frozenset[str]] = frozenset({"foursquare_keep_hours", "max_requests", "max_wait_s"})
 
     source: Literal["auto", "file", "os_places", "foursquare"] = Field(
         "auto",
@@ -54,8 +55,12 @@ class PoisSettings(Settings):
         [], description="areas of sensitive places (medical, religious, ...) that are let in; needs sensitive_reason"
     )
     sensitive_reason: str = Field("", description="why sensitive places are let in; it is written into the cards")
-    max_answer_age_days: float | None = Field(
-        None, gt=0, description="Foursquare is asked anew when its kept answers are older; by default never"
+    foursquare_keep_hours: float | None = Field(
+        24,
+        gt=0,
+        le=87_600,
+        description="hours after which all but the ids of what Foursquare told is deleted, and asked for again; null "
+        "keeps it for ever, which takes a contract that allows it (docs/PRIVACY.md)",
     )
     max_requests: int = Field(100, ge=1, le=10_000, description="requests that one run may send to Foursquare")
     max_wait_s: float = Field(
@@ -67,13 +72,15 @@ class PoisSettings(Settings):
 class FoundPois:
     """The rows of a source, and what to tell of it.
 
-    origin: the source in words, for messages. inputs: what the rows depend on, by name.
+    origin: the source in words, for messages. inputs: what the rows depend on, by name. asked: when a source was asked
+    whose answers are kept for a time, None where they stay.
     """
 
     source: Source
     origin: str
     rows: list[PoiRow]
     inputs: dict[str, str]
+    asked: datetime | None = None
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     about: dict[str, str] = field(default_factory=dict)
@@ -119,7 +126,8 @@ class PoiSearch:
             return "os_places"
         if self.city.demo is not None:
             return "demo"
-        if os.environ.get(KEY_VARIABLE, "").strip() or self._answers().state().is_started:
+        state = self._answers().state()
+        if _has_key() or state.is_started or state.asked_before_utc:
             return "foursquare"
         raise StageError(
             f"city {self.city.key} has no source of POIs. There are three: a CSV, Parquet or JSON file with the "
@@ -147,13 +155,13 @@ class PoiSearch:
 
     def _of_foursquare(self) -> FoundPois:
         folder, settings = self._answers(), self.settings
+        self._check_key(folder.state())
         fetch = Fetch(
             folder=folder,
             params=self._query().params(),
             open_client=lambda: PlacesClient(key_from_environment(), self.clock, base_url()),
             num_good=lambda places: len(select_pois(_rows(places), self.city, self.sensitivity)[0]),
             max_pois=settings.max_pois,
-            max_age_days=settings.max_answer_age_days,
             title=f"{self.city.key} pois",
             patience=Patience(
                 clock=self.clock, retries=self.retries, max_requests=settings.max_requests,
@@ -174,9 +182,22 @@ class PoiSearch:
             origin="Foursquare's answer",
             rows=_rows(places),
             inputs={"answers": state.digest()},
+            asked=state.started,
             counts={f"deferred/{state.stopped}": 1} if state.stopped else {},
             notes=notes,
             about={"rank": f"Foursquare's order {settings.sort}", "answers_since_utc": state.started_utc},
+        )
+
+    def _check_key(self, state: State) -> None:
+        """Say why Foursquare is to be asked again, where it was asked before and there is no key now."""
+        if state.is_started or not state.asked_before_utc or _has_key():
+            return
+        asked = datetime.fromisoformat(state.asked_before_utc)
+        raise StageError(
+            f"what Foursquare told of the POIs of {self.city.key} at {asked:%Y-%m-%d %H:%M} UTC is deleted but for "
+            "the ids: the time was over for which it may be kept (foursquare_keep_hours of pois). Put your key into "
+            f"{KEY_VARIABLE} and run this again to ask anew; without one, name a file of POIs as `pois: {{file: ...}}`"
+            " or an extract of OS Places as `pois: {os_places: ...}` in cities.yaml"
         )
 
     def _query(self) -> PlacesQuery:
@@ -187,6 +208,10 @@ class PoiSearch:
 
     def _answers(self) -> AnswerFolder:
         return AnswerFolder(self.store.root / "crawl" / "foursquare" / self.city.key / self._query().digest())
+
+
+def _has_key() -> bool:
+    return bool(os.environ.get(KEY_VARIABLE, "").strip())
 
 
 def _rows(places: Places) -> list[PoiRow]:

@@ -1,15 +1,19 @@
 """POIs: the places of a city that a post can be located at.
 
 Reads  a CSV, Parquet or JSON file, an extract of OS Places, or Foursquare's Places API (its kept answers first)
-Writes pois
+Writes pois; what Foursquare told of POIs goes at the end of its time (pipeline.collect.poi_keeping)
 Law: every row of the source is a POI, or counted with the first reason against it, or beyond `max_pois`. Places of
 sensitive categories are left out unless the city lets their area in and says why.
 """
+
+import logging
+from dataclasses import replace
 
 from pipeline.cities import City
 from pipeline.collect.foursquare.categories import read_taxonomy
 from pipeline.collect.foursquare.sensitive import Sensitivity, sensitivity
 from pipeline.collect.poi_files import PoiRow
+from pipeline.collect.poi_keeping import expire_pois, forget_content, is_to_be_asked
 from pipeline.collect.poi_selection import select_pois, table_rows, top_level
 from pipeline.collect.poi_sources import FoundPois, PoiSearch, PoisSettings
 from pipeline.collect.web.clock import Clock, SystemClock
@@ -22,14 +26,20 @@ from pipeline.store.digests import file_digest
 STAGE = "pois"
 CODE_VERSION = "2"
 NUM_TOLD_IDS = 5
+FOR_EVER = (
+    "what Foursquare tells is kept for ever (foursquare_keep_hours of pois is null): only a contract of yours with "
+    "Foursquare can allow that, its usage guidelines do not (docs/PRIVACY.md)"
+)
 
-__all__ = ["CODE_VERSION", "STAGE", "PoisSettings", "build_pois"]
+log = logging.getLogger("mrlf")
+
+__all__ = ["CODE_VERSION", "STAGE", "PoisSettings", "build_pois", "renew_pois"]
 
 
 def build_pois(
     store: Store, city: City, settings: PoisSettings, *, clock: Clock | None = None, retries: Retries | None = None
 ) -> StageReport:
-    """Take a city's POIs from its source; Foursquare is asked only for what is not kept yet.
+    """Take a city's POIs from its source; Foursquare is asked only for what is not kept, or no longer.
 
     Raises:
         StageError: no source was named, it cannot be read, or no POI in it lies in the city. Of its kinds,
@@ -38,6 +48,7 @@ def build_pois(
     with store.lock(city.key, STAGE):
         rules = sensitivity(read_taxonomy(settings.taxonomy), settings.include_sensitive, settings.sensitive_reason)
         clock = clock or SystemClock()
+        expire_pois(store, city.key, settings.foursquare_keep_hours, clock.now())
         found = PoiSearch(
             store=store, city=city, settings=settings, sensitivity=rules, clock=clock, retries=retries or Retries()
         ).find()
@@ -46,10 +57,30 @@ def build_pois(
             "sensitive_list": rules.known.version,
             "taxonomy": file_digest(settings.taxonomy.expanduser()) if settings.taxonomy else "",
         }  # fmt: skip
-        return run_stage(
+        report = run_stage(
             store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs, outputs=("pois",),
             work=lambda: _work(store, city, settings, found, rules, clock),
         )  # fmt: skip
+    return _told_for_ever(report) if found.asked and settings.foursquare_keep_hours is None else report
+
+
+def renew_pois(
+    store: Store, city: City, settings: PoisSettings, *, clock: Clock | None = None, retries: Retries | None = None
+) -> None:
+    """Build the POIs again where the time of what Foursquare told is over; a stage that reads them begins with this.
+
+    Raises:
+        StageError: as `build_pois`; then nothing is built of what may no longer be used.
+    """
+    clock = clock or SystemClock()
+    if is_to_be_asked(store, city.key, settings.foursquare_keep_hours, clock.now()):
+        log.info("%s: the time of what Foursquare told of the POIs is over: they are built again", city.key)
+        build_pois(store, city, settings, clock=clock, retries=retries)
+
+
+def _told_for_ever(report: StageReport) -> StageReport:
+    """The same with a remark, in every run."""
+    return replace(report, record=replace(report.record, notes=[*report.record.notes, FOR_EVER]))
 
 
 def _work(
@@ -59,7 +90,9 @@ def _work(
     if not pois:
         raise _no_pois(city, found, drops)
     taken = pois[: settings.max_pois]
-    store.tables.replace(city.key, "pois", table_rows(taken, found.source, rules.taxonomy, clock.now()))
+    forget_content(store, city.key)  # older versions of a table are not swept by their age
+    rows = table_rows(taken, found.source, rules.taxonomy, found.asked or clock.now())
+    store.tables.replace(city.key, "pois", rows)
     counts = {
         "rows": len(found.rows), "pois": len(taken), "beyond_max_pois": len(pois) - len(taken), "dropped": len(drops),
         **reason_counts(drops), **found.counts,

@@ -23,6 +23,7 @@ from pipeline.collect.instagram.walk import WalkLimits
 from pipeline.collect.leaving import opted_out_posts
 from pipeline.collect.opt_out import OptOut
 from pipeline.collect.pictures import PictureLimits
+from pipeline.collect.poi_keeping import read_pois
 from pipeline.collect.posts_tables import ArchiveCounts, counts_of, posts_outcome, put_archive, told_of_run
 from pipeline.collect.pseudonyms import load_pseudonyms
 from pipeline.collect.sources import ArchiveSettings, archive_or_live
@@ -105,7 +106,7 @@ def _run(
 
 def _matches(store: Store, city: str) -> list[tuple[str, str, str]]:
     """The matched locations in the order of their POIs' rank: location_id, poi_id, the POI's name."""
-    pois = {poi["poi_id"]: poi for poi in store.tables.read(city, "pois").to_pylist()}
+    pois = {poi["poi_id"]: poi for poi in read_pois(store, city).to_pylist()}
     places = [place for place in store.tables.read(city, "places").to_pylist() if place["is_match"]]
     places.sort(key=lambda place: (pois[place["poi_id"]]["rank"], place["location_id"]))
     return [(place["location_id"], place["poi_id"], pois[place["poi_id"]]["name"]) for place in places]

@@ -14,6 +14,7 @@ from pipeline.cities import City, Settings
 from pipeline.collect.geo import distance_km
 from pipeline.collect.gone import forget_pictures
 from pipeline.collect.pictures import OK
+from pipeline.collect.poi_keeping import read_pois
 from pipeline.curate.language import are_in_language
 from pipeline.curate.rules import SETTING_OF_RULE, Candidate, Limits, apply_rules, frequent_hashtags
 from pipeline.ledger import reason_counts, write_ledger
@@ -75,7 +76,7 @@ def _posts(store: Store, city: str) -> pd.DataFrame:
     posts: pd.DataFrame = store.tables.read(city, "posts").to_pandas()
     images = store.tables.read(city, "images").to_pandas()
     readable = set(images.loc[images["outcome"] == OK, "digest"])
-    pois = store.tables.read(city, "pois").to_pandas().set_index("poi_id")[["latitude", "longitude"]]
+    pois = read_pois(store, city).to_pandas().set_index("poi_id")[["latitude", "longitude"]]
     of_poi = pois.reindex(posts["poi_id"])  # NaN where the POI is gone from the list
     return posts.assign(
         image_digests=posts["image_digests"].map(lambda digests: [digest for digest in digests if digest in readable]),

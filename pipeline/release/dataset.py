@@ -23,6 +23,7 @@ from pipeline.cities import City, Settings
 from pipeline.collect.gone import gone_posts
 from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.instagram.terms import terms_told
+from pipeline.collect.poi_keeping import read_pois
 from pipeline.curate.curated_posts import CuratedPostsSettings
 from pipeline.images.clean_images import KEPT
 from pipeline.ledger import reason_counts, write_ledger
@@ -101,7 +102,10 @@ def _work(store: Store, city: City, settings: DatasetSettings, inputs: dict[str,
     ledger = _close_ledger(store, city.key, num_released=len(posts))
     samples, labels = _samples(store, city.key, posts, settings.seed)
     version = json_digest([STAGE, CODE_VERSION, settings.model_dump(mode="json"), inputs])[:16]
-    told = {"sensitive_places": _sensitive(store, city.key), "face_gate": _face_gate(store, city.key)}
+    told = {
+        "sensitive_places": _sensitive(store, city.key), "face_gate": _face_gate(store, city.key),
+        "pois_source": _pois_source(store, city.key),
+    }  # fmt: skip
     about = {**_about(city, version, settings, inputs, ledger, samples, labels), **told}
     _write(store, city.key, version, settings, samples, labels, about)
     return Outcome(
@@ -155,7 +159,7 @@ def _close_ledger(store: Store, city: str, *, num_released: int) -> dict[str, in
 def _samples(store: Store, city: str, posts: pd.DataFrame, seed: int) -> tuple[list[Sample], list[dict[str, Any]]]:
     """Samples sorted by key, and the classes: POIs sorted by id."""
     poi_ids = sorted(set(posts["poi_id"]))
-    pois = store.tables.read(city, "pois").to_pandas().set_index("poi_id")
+    pois = read_pois(store, city).to_pandas().set_index("poi_id")
     labels = [
         {
             "label": label, "poi_id": poi_id, "name": pois.at[poi_id, "name"],
@@ -201,6 +205,12 @@ def _sensitive(store: Store, city: str) -> dict[str, str]:
     record = store.stage_record(city, "pois")
     about = record.about if record is not None else {}
     return {name: fact for name, fact in about.items() if name.startswith("sensitive")}
+
+
+def _pois_source(store: Store, city: str) -> str:
+    """Who told the names and places of the classes: their terms bind whoever keeps the release."""
+    record = store.stage_record(city, "pois")
+    return record.about.get("source", "") if record is not None else ""
 
 
 def _face_gate(store: Store, city: str) -> dict[str, str]:

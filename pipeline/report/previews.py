@@ -17,8 +17,9 @@ from pipeline.training.train_mrlf import latest_run
 
 
 def poi_map_png(store: Store, city: str) -> bytes:
-    """The city's POIs; a ring's area is its number of posts."""
-    pois = sorted(store.tables.read(city, "pois").to_pylist(), key=lambda poi: (poi["rank"], poi["poi_id"]))
+    """The city's POIs, but those of which only the id is kept; a ring's area is its number of posts."""
+    known = [poi for poi in store.tables.read(city, "pois").to_pylist() if poi["rank"]]
+    pois = sorted(known, key=lambda poi: (poi["rank"], poi["poi_id"]))
     posts = Counter(store.tables.read(city, "posts")["poi_id"].to_pylist())
     points = [
         MapPoint(

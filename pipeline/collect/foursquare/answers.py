@@ -1,13 +1,13 @@
-"""Foursquare's answers as they came, kept so that nothing is asked twice: a folder per question.
+"""Foursquare's answers as they came, kept for a time so that nothing is asked twice in it: a folder per question.
 
 Writes crawl/foursquare/<city>/<digest of the query>/page-0000.json ... and state.json
 Law: a page is on the disk before the state names it, both written beside and renamed; a killed fetch leaves what was
-complete. The state says how to go on; no file holds the key.
+complete. The state says how to go on; no file holds the key. How long they may lie here: pipeline.collect.poi_keeping.
 """
 
 import json
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.collect.foursquare.client import Page
@@ -28,7 +28,8 @@ class State:
 
     links: where each page came from, "" for the first. digests: sha256 of each page. next_link: where the next page
     lies, "" where there is none. stopped: why paging ended before its end (`cursor_loop`, `refused_link`), else "".
-    not_before_utc: the source said to stay away until then, else "".
+    not_before_utc: the source said to stay away until then, else "". asked_before_utc: when the answers were asked for
+    that lay here until their time was over, else "".
     """
 
     links: tuple[str, ...] = ()
@@ -37,12 +38,18 @@ class State:
     stopped: str = ""
     not_before_utc: str = ""
     started_utc: str = ""
+    asked_before_utc: str = ""
     format: int = FORMAT
 
     @property
     def is_started(self) -> bool:
         """Whether there is a page."""
         return bool(self.digests)
+
+    @property
+    def started(self) -> datetime | None:
+        """When the first page was asked for, None where there is none."""
+        return datetime.fromisoformat(self.started_utc).astimezone(UTC) if self.started_utc else None
 
     def without_last(self) -> "State":
         """The state before its last page, which is to be asked for once more."""
@@ -72,22 +79,30 @@ class AnswerFolder:
         try:
             told = json.loads(path.read_text())
             state = State(**{**told, "links": tuple(told["links"]), "digests": tuple(told["digests"])})
-        except (ValueError, TypeError, KeyError):
+            _ = state.started
+        except (ValueError, TypeError, KeyError, OverflowError):
             raise StageError(
                 f"{path} cannot be read: remove the folder {self.folder} to ask Foursquare anew"
             ) from None
         return state if state.format == FORMAT else State()
 
-    def is_older(self, state: State, max_age_days: float | None, now: datetime) -> bool:
-        """Whether the answers were begun more than `max_age_days` ago; None: they are good for ever."""
-        if max_age_days is None or not state.started_utc:
-            return False
-        return now - datetime.fromisoformat(state.started_utc) > timedelta(days=max_age_days)
+    def asked(self, now: datetime) -> datetime | None:
+        """When the oldest answer that lies here was asked for, None where none lies here.
 
-    def begin_anew(self) -> State:
+        As the state tells; of pages that no readable state names, as old as their files, and never of the future.
+        """
+        written = [datetime.fromtimestamp(path.stat().st_mtime, UTC) for path in self._beside_state()]
+        return self._readable_state().started or min([*written, now]) if written else None
+
+    def expire(self, asked: datetime) -> State:
+        """Remove the answers at the end of their time; when they were asked for stays, and until when to stay away."""
+        stay_away = self._readable_state().not_before_utc
+        return self.begin_anew(State(not_before_utc=stay_away, asked_before_utc=asked.isoformat(timespec="seconds")))
+
+    def begin_anew(self, state: State | None = None) -> State:
         """Forget all pages."""
-        state = self.write(State())
-        for path in self.folder.glob("page-*.json"):
+        state = self.write(state or State())
+        for path in self._beside_state():
             path.unlink()
         return state
 
@@ -97,6 +112,7 @@ class AnswerFolder:
         return self.write(replace(
             state, links=(*state.links, link), digests=(*state.digests, bytes_digest(page.body)),
             next_link=page.next_link, stopped="refused_link" if page.refused else "", not_before_utc="",
+            asked_before_utc="",
             started_utc=state.started_utc or now.astimezone(UTC).isoformat(timespec="seconds"),
         ))  # fmt: skip
 
@@ -123,6 +139,16 @@ class AnswerFolder:
             return read_places(json_object(body), body)
         except (FileNotFoundError, RetryError, SourceChangedError) as error:
             raise StageError(f"{path} cannot be read ({type(error).__name__}): {advice}") from None
+
+    def _readable_state(self) -> State:
+        try:
+            return self.state()
+        except StageError:  # told by the fetch that meets it
+            return State()
+
+    def _beside_state(self) -> list[Path]:
+        """The pages, those that no state names yet, and what a killed write left of one."""
+        return [path for path in self.folder.glob("*") if path.name != STATE]
 
     def _page(self, index: int) -> Path:
         return self.folder / f"page-{index:04d}.json"

@@ -113,7 +113,6 @@ class Fetch:
     max_pois: int
     patience: Patience
     title: str
-    max_age_days: float | None = None
 
     def run(self) -> tuple[State, Places]:
         """Ask until there are `max_pois` good POIs or no other page; the state, and all places in their order.
@@ -125,11 +124,9 @@ class Fetch:
             HumanError: the key is not taken.
             StageError: Foursquare refuses the question, or answers in a shape that is not known here.
         """
-        clock = self.patience.clock
         state = self.folder.state()
         pages = [list(page) for page in self.folder.places(state)]
-        is_empty = state.is_finished and not any(pages)
-        if is_empty or self.folder.is_older(state, self.max_age_days, clock.now()):
+        if state.is_finished and not any(pages):
             state, pages = self.folder.begin_anew(), []
         if self._is_done(state, pages):
             return state, _joined(pages)

@@ -1,16 +1,32 @@
-"""Searches for a city's POIs and the places they found."""
+"""Searches for a city's POIs and the places they found.
+
+Law: what was asked, the name of a POI, stands here as a digest alone: where Foursquare told it, it is kept for a time.
+"""
 
 import sqlite3
 from collections.abc import Iterable, Mapping
 
 from pipeline.collect.fields import LocationStub
 from pipeline.collect.instagram.journal.disk import Disk
+from pipeline.store.digests import bytes_digest
+
+DIGEST = "sha256:"
 
 
 def answered_pois(disk: sqlite3.Connection, asked: Mapping[str, str]) -> set[str]:
-    """The POIs whose search was answered, in a journal that is open or only looked at; as `Searches.searched`."""
+    """The POIs whose search was answered, in a journal that is open or only looked at; as `Searches.searched`.
+
+    A POI that is asked for by its id has no name that is known now: then any name that was asked counts.
+    """
     rows = disk.execute("SELECT poi_id, asked FROM searches WHERE outcome = 'answered'")
-    return {poi_id for poi_id, question in rows if asked.get(poi_id) == question}
+    return {
+        poi_id for poi_id, told in rows if asked.get(poi_id) == poi_id or _asked(asked.get(poi_id)) == _asked(told)
+    }
+
+
+def _asked(name: str | None) -> str | None:
+    """How a question stands in the journal; the older journals hold names."""
+    return name if name is None or name.startswith(DIGEST) else DIGEST + bytes_digest(name.encode("utf-8", "replace"))
 
 
 class Searches(Disk):
@@ -18,6 +34,7 @@ class Searches(Disk):
 
     def searched(self, asked: Mapping[str, str]) -> set[str]:
         """The POIs whose search was answered; `asked` maps poi_id to what is asked, another question counts anew."""
+        self._take_names_out()
         return answered_pois(self._disk, asked)
 
     def note_search(self, poi_id: str, asked: str, outcome: str, stubs: Iterable[LocationStub], at_utc: float) -> None:
@@ -25,7 +42,8 @@ class Searches(Disk):
         found = list(stubs)
         with self.transaction():
             self._disk.execute(
-                "INSERT OR REPLACE INTO searches VALUES (?, ?, ?, ?, ?)", (poi_id, asked, outcome, len(found), at_utc)
+                "INSERT OR REPLACE INTO searches VALUES (?, ?, ?, ?, ?)",
+                (poi_id, _asked(asked), outcome, len(found), at_utc),
             )
             for stub in found:
                 self._note_stub(stub)
@@ -41,6 +59,13 @@ class Searches(Disk):
             )
             for row in rows
         ]  # fmt: skip
+
+    def _take_names_out(self) -> None:
+        """Of the names that an older version wrote leave their digests."""
+        named = "SELECT poi_id, asked FROM searches WHERE asked NOT LIKE 'sha256:%'"
+        with self.transaction():
+            for poi_id, name in self._disk.execute(named).fetchall():
+                self._disk.execute("UPDATE searches SET asked = ? WHERE poi_id = ?", (_asked(name), poi_id))
 
     def _note_stub(self, stub: LocationStub) -> None:
         latitude, longitude = stub.coordinates or (None, None)

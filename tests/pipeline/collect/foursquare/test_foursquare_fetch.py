@@ -85,18 +85,6 @@ def test_pages_are_read_until_there_are_enough_good_pois(build, server):
     assert server.num_searches == 3
 
 
-def test_old_answers_are_asked_for_anew_only_by_setting(build, server, clock):
-    build(max_pois=40)
-    clock.pass_by(40 * 86_400)
-    build(max_pois=40)
-    assert server.num_searches == 1
-    server.places = server.places[1:]
-    assert build(max_pois=40, max_answer_age_days=30).counts["pois"] == 40
-    assert server.num_searches == 2
-    build(max_pois=40, max_answer_age_days=30)
-    assert server.num_searches == 2
-
-
 def test_what_one_run_may_spend_is_no_part_of_the_result(build, server):
     build(max_pois=1)
     assert build(max_pois=1, max_requests=7, max_wait_s=1).is_reused

@@ -44,7 +44,7 @@ def test_no_name_is_a_path(build, server, store, clock, tmp_path):
     before = {path.name for path in tmp_path.rglob("*") if not path.is_file()}
     server.places = [fake_place(number, name=name) for number, name in enumerate(NAMES)]
     clock.pass_by(2 * 86_400)
-    counts = build(max_answer_age_days=1).counts
+    counts = build().counts
     assert counts["pois"] + counts["dropped"] == len(NAMES)
     assert {row["poi_id"] for row in pois(store)} <= {f"{number:024x}" for number in range(len(NAMES))}
     assert {path.name for path in tmp_path.rglob("*") if not path.is_file()} == before

@@ -1,0 +1,45 @@
+"""What the command line says of how long Foursquare's answers are kept, and of what holds their names besides."""
+
+from datetime import datetime
+
+from pipeline.cities import City
+from pipeline.cli_words import moment
+from pipeline.collect.foursquare.client import KEY_VARIABLE
+from pipeline.collect.poi_keeping import FOURSQUARE, KeptPois, is_to_be_asked, keep_hours, kept_pois, kept_until
+from pipeline.store import Store
+
+SETTING = "foursquare_keep_hours"
+
+
+def keeping_lines(store: Store, city: City, now: datetime) -> list[str]:
+    """Since when and until when the POIs of a city are kept; nothing where Foursquare's API did not tell them."""
+    kept = kept_pois(store, city.key)
+    if kept is None:
+        return []
+    lines = [f"  asked            {moment(kept.asked)}, of Foursquare", _until(store, city, kept, now)]
+    releases = _releases(store, city.key)
+    if releases:
+        told = f"data sets {', '.join(releases)}, and the models and reports made of them"
+        lines.append(f"  names also in    {told}: nothing there is deleted by age (docs/PRIVACY.md)")
+    return lines
+
+
+def _until(store: Store, city: City, kept: KeptPois, now: datetime) -> str:
+    """Until when, and what then."""
+    hours = keep_hours(city)
+    if is_to_be_asked(store, city.key, hours, now):
+        what = "all but the ids is deleted" if not kept.has_content else "all but the ids is to be deleted"
+        return f"  time is over     {what}; what is built next asks again ({KEY_VARIABLE})"
+    if hours is None:
+        return f"  kept             for ever ({SETTING}: null): only a contract with Foursquare can allow that"
+    then = "then all but the ids is deleted, and what is built next asks again"
+    return f"  kept until       {moment(kept_until(kept.asked, hours))} ({SETTING}: {hours:g}): {then}"
+
+
+def _releases(store: Store, city: str) -> list[str]:
+    """The data sets whose classes Foursquare named; an older one does not say who did."""
+    folders = sorted((store.root / "datasets" / city).glob("*/"))
+    manifests = [manifest for manifest in map(store.manifest, folders) if manifest is not None]
+    return [
+        manifest.folder.name for manifest in manifests if manifest.about.get("pois_source", FOURSQUARE) == FOURSQUARE
+    ]
