@@ -209,8 +209,7 @@ def _sensitive(store: Store, city: str) -> dict[str, str]:
 
 def _pois_source(store: Store, city: str) -> str:
     """Who told the names and places of the classes: their terms bind whoever keeps the release."""
-    record = store.stage_record(city, "pois")
-    return record.about.get("source", "") if record is not None else ""
+    return ", ".join(sorted(set(store.tables.read(city, "pois")["source"].to_pylist())))
 
 
 def _face_gate(store: Store, city: str) -> dict[str, str]:

@@ -349,3 +349,36 @@ def _of_parquet(path: Path) -> bytes:
     for row in pq.read_table(path).to_pylist():
         text.write(f"{row}\n")
     return text.getvalue().encode()
+
+
+@pytest.mark.fault("P12")
+def test_what_foursquare_told_goes_at_the_end_of_its_time_and_the_next_run_asks_for_that_alone(fakeville):
+    def kept_for(hours: float | None) -> None:
+        path = fakeville.folder / "cities.yaml"
+        content = yaml.safe_load(path.read_text())
+        content["cities"][CITY]["pois"] = {"foursquare_keep_hours": hours}
+        path.write_text(yaml.safe_dump(content))
+
+    def is_told() -> bool:  # a POI that Instagram does not know, so that its name is Foursquare's alone
+        return any(b"Forgotten Archive" in path.read_bytes() for path in fakeville.data.rglob("*") if path.is_file())
+
+    assert fakeville.mrlf("collect", CITY).exit_code == 0
+    told = fakeville.mrlf("pois", CITY).stdout
+    assert re.search(
+        r"  asked +20\d\d-\S+ \d\d:\d\d UTC, of Foursquare\n  kept until +20\S+ .*UTC \(\S+ 24\): then", told
+    )
+    assert is_told()
+    num_before, places = fakeville.num_api_requests(), Store(fakeville.data).stage_record(CITY, "places")
+    kept_for(1e-6)
+    told = fakeville.mrlf("status", CITY).stdout
+    assert "time is over     all but the ids is deleted" in told
+    assert f"live             {NUM_PLACES} of {NUM_PLACES} places done" in told
+    assert "searches" not in told
+    assert not is_told()
+    kept_for(None)
+    again = fakeville.mrlf("collect", CITY)
+    assert (again.exit_code, fakeville.foursquare.num_searches) == (0, 2), again.output
+    assert "kept for ever" in again.stderr
+    assert fakeville.num_api_requests() == num_before + NUM_PLACES, "a page of each place, and no search"
+    assert Store(fakeville.data).stage_record(CITY, "places") == places, "reused: the POIs are what they were"
+    assert "kept             for ever" in fakeville.mrlf("status", CITY).stdout

@@ -53,6 +53,11 @@ def test_the_ledger_closes(released):
     assert ledger["dropped/clean_images/mostly_person"] == 1
 
 
+def test_a_release_says_who_told_the_names_of_its_classes(released):
+    (source,) = set(released.tables.read("demo", "pois")["source"].to_pylist())
+    assert latest_release(released, "demo").manifest.about["pois_source"] == source
+
+
 def test_a_post_that_nobody_accounts_for_stops_the_release(tmp_path):
     store = clean_city(tmp_path)
     nobodys = {**store.tables.read("demo", "posts").to_pylist()[0], "post_key": "e" * 32}

@@ -164,3 +164,22 @@ def test_a_file_that_is_no_journal_is_told_in_one_line(store, town, make_path):
     with pytest.raises(StageError, match="cannot be read"):
         status(town)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.fault("P12")
+def test_the_journal_holds_no_name_of_a_poi_and_still_knows_what_was_searched_when_the_names_are_gone(town):
+    town.find()
+    with open_journal(town.store, "town") as journal:
+        (first, second) = journal._disk.execute("SELECT poi_id, asked FROM searches ORDER BY poi_id").fetchall()
+        assert {row["asked"][:7] for row in (first, second)} == {"sha256:"}
+        journal._disk.execute("UPDATE searches SET asked = ? WHERE poi_id = 'p0'", (town.pois[0]["name"],))
+    assert status(town).unanswered == {}, "an older journal holds names"
+    town.find()
+    with open_journal(town.store, "town") as journal:
+        assert list(journal._disk.execute("SELECT asked FROM searches WHERE poi_id = 'p0'").fetchone()) == [first[1]]
+    rows = [row | {"name": row["poi_id"], "rank": 0} for row in town.rows("pois")]
+    town.store.tables.replace("town", "pois", rows)
+    assert status(town).unanswered == {}, "whose name is not known now"
+    town.pois[1]["name"] = "Another Name"
+    town.find()
+    assert town.server.count("fbsearch") == 3, "another name is searched for anew"
