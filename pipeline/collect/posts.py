@@ -105,11 +105,16 @@ def _run(
 
 
 def _matches(store: Store, city: str) -> list[tuple[str, str, str]]:
-    """The matched locations in the order of their POIs' rank: location_id, poi_id, the POI's name."""
+    """The matched locations in the order of their POIs' rank: location_id, poi_id, Instagram's name of it.
+
+    Names land in logs, where nothing is deleted; that of a POI may be kept for a time only.
+    """
     pois = {poi["poi_id"]: poi for poi in read_pois(store, city).to_pylist()}
     places = [place for place in store.tables.read(city, "places").to_pylist() if place["is_match"]]
     places.sort(key=lambda place: (pois[place["poi_id"]]["rank"], place["location_id"]))
-    return [(place["location_id"], place["poi_id"], pois[place["poi_id"]]["name"]) for place in places]
+    return [
+        (place["location_id"], place["poi_id"], place["location_name"] or place["location_id"]) for place in places
+    ]
 
 
 def _taking(store: Store, city: City, poi_of_location: dict[str, str]) -> Taking:

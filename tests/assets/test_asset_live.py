@@ -71,6 +71,28 @@ def test_what_only_a_person_can_mend_is_told_without_a_second_try(run, town, ins
     assert instagram.count() == 1
 
 
+@pytest.mark.fault("P12")
+def test_every_run_lets_go_of_what_foursquare_told_of_any_city_when_its_time_is_over(store, town):
+    poi = {
+        **town.pois[0],
+        "category_ids": [],
+        "category_name": "",
+        "semantic_label": "",
+        "rank": 1,
+        "popularity": None,
+    }
+    old = {**poi, "source": "foursquare", "retrieved_utc": town.clock.now()}
+    for city in ("left-behind", "from-a-file"):
+        (store.root / "crawl" / "foursquare" / city).mkdir(parents=True)
+    store.tables.replace("left-behind", "pois", [old])
+    store.tables.replace("from-a-file", "pois", [old | {"source": "file"}])
+    (store.root.parent / "town" / "pois.json").write_text(json.dumps(town.pois))
+    result = materialize(store, pois, city="melbourne")
+    assert result.success, failures(result)
+    told = [store.tables.read(city, "pois")["name"].to_pylist() for city in ("left-behind", "from-a-file")]
+    assert told == [["p0"], [poi["name"]]]
+
+
 CANARIES = ("canarykey", "canarysession", "canarytoken", "4242424242")
 
 

@@ -49,7 +49,7 @@ def search_city(
             journal.note_search(poi.poi_id, poi.name, outcome, stubs, clock.now().timestamp())
             num_searched += outcome == "answered"
             deferred.update([outcome] if outcome != "answered" else [])
-            log.info("%s: searched POI %d of %d, %s: %d places", city, number, len(pois), poi.name, len(stubs))
+            log.info("%s: searched POI %d of %d: %d places", city, number, len(pois), len(stubs))
     except (WaitError, BudgetSpentError) as error:
         stopped = error.reason
         deferred[stopped] += len(pois) - num_searched - deferred.total()
