@@ -1,11 +1,14 @@
 # The pipeline and Dagster in one image: docker-compose.yml starts it as code server, webserver and daemon.
 FROM python:3.11-slim-bookworm
 
+# the user that all of it runs as: your own `id -u` where files that only you may read are mounted
+ARG MRLF_UID=10001
+
 # OpenCV asks for these two and the slim image lacks them
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin mrlf \
+    && useradd --uid "$MRLF_UID" --no-create-home --shell /usr/sbin/nologin mrlf \
     && install -d -o mrlf -g mrlf -m 0700 /data /dagster
 
 WORKDIR /app
@@ -13,7 +16,7 @@ COPY requirements.lock ./
 RUN pip install --no-cache-dir --disable-pip-version-check --no-deps -r requirements.lock
 
 COPY . .
-RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -e .
+RUN chmod -R a+rX . && pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -e .
 
 # the root of the file system is read-only when it runs: what wants a home writes to /tmp
 ENV HOME=/tmp \

@@ -1,19 +1,21 @@
 """The containers: nothing is reachable from outside, nothing runs with more rights than it needs.
 
-Read from the file alone: no container engine is at hand in the tests.
+What only an engine does is read from the file alone: rights, networks, ports, limits. What can be run is run, in
+`test_compose_starts.py` and `test_image.py`.
 """
-
-from pathlib import Path
 
 import pytest
 import yaml
 from dagster._config import validate_config
 from dagster._core.instance.config import dagster_instance_config_schema
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.deploy.compose_file import ComposeError, services
+from tests.deploy.helpers import ROOT
+
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 OURS = ("init", "code", "webserver", "daemon")
+PASSWORD = {"MRLF_POSTGRES_PASSWORD": "choose-one"}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 pytestmark = pytest.mark.fault("D2")
 
@@ -32,9 +34,8 @@ def test_no_service_sees_the_docker_socket_or_the_host(name):
     service = SERVICES[name]
     assert "docker.sock" not in str(service)
     assert not {"network_mode", "pid", "ipc"} & set(service)
-    for volume in service["volumes"]:
-        source, _, rest = volume.partition(":")
-        assert source in COMPOSE["volumes"] or rest.endswith(":ro"), f"{volume} can be written by {name}"
+    for mount in services(ROOT, PASSWORD)[name].mounts:
+        assert mount.is_read_only or not mount.is_of_the_host, f"{mount.source} can be written by {name}"
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -64,6 +65,58 @@ def test_the_database_has_no_default_password_and_no_way_out():
 def test_a_service_that_stays_says_how_it_is(name):
     assert SERVICES[name]["healthcheck"]["test"]
     assert SERVICES[name]["restart"] == "unless-stopped"
+
+
+@pytest.mark.fault("D12")
+def test_one_service_builds_the_image_and_no_other_is_pulled_instead():
+    builders = [name for name in OURS if "build" in SERVICES[name]]
+    assert builders == ["init"], "several builds of one name at once fail"
+    assert all(SERVICES[name]["pull_policy"] == "never" for name in OURS if name not in builders)
+    assert {SERVICES[name]["image"] for name in OURS} == {"mrlf-pipeline"}
+
+
+def test_without_a_password_nothing_starts():
+    with pytest.raises(ComposeError, match="choose a password for the database"):
+        services(ROOT, {})
+
+
+def a_checkout(tmp_path):
+    """A checkout as it is cloned: no `.env`, nothing beside what is committed."""
+    for name in ("docker-compose.yml", "deploy", "cities.yaml", "archives"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    return tmp_path
+
+
+@pytest.mark.fault("D14")
+def test_an_empty_checkout_has_all_that_is_mounted_and_needs_no_env_file(tmp_path):
+    mounts = {mount.target: mount.source for mount in services(a_checkout(tmp_path), PASSWORD)["code"].mounts}
+    assert mounts["/app/cities.yaml"] == str(tmp_path / "cities.yaml")
+    assert mounts["/archives"] == str(tmp_path / "archives")
+
+
+@pytest.mark.fault("D14")
+@pytest.mark.parametrize("variable", ["MRLF_CITIES", "MRLF_ARCHIVES"])
+def test_a_path_of_the_host_that_is_not_there_is_told_and_no_empty_folder_made_in_its_place(tmp_path, variable):
+    with pytest.raises(ComposeError, match="does not exist"):
+        services(a_checkout(tmp_path), {**PASSWORD, variable: "gone"})
+    mounts = [mount for mount in SERVICES["code"]["volumes"] if variable in str(mount)]
+    assert [mount["bind"] for mount in mounts] == [{"create_host_path": False}]
+
+
+@pytest.mark.fault("D14")
+def test_keys_of_the_env_file_reach_the_code_server_alone_and_change_no_path_of_the_container(tmp_path):
+    checkout = a_checkout(tmp_path)
+    keys = {"FOURSQUARE_API_KEY": "fsq", "MRLF_PSEUDONYM_KEY": "ab" * 32, "I_HAVE_READ_PRIVACY_MD": "2026-11-21"}
+    paths = {"MRLF_DATA": "data", "DAGSTER_HOME": ".dagster", "MRLF_POSTGRES_HOST": "elsewhere"}
+    (checkout / ".env").write_text(
+        "".join(f"{name}={value}\n" for name, value in {**PASSWORD, **keys, **paths}.items())
+    )
+    read = services(checkout, {})
+    assert keys.items() <= read["code"].environment.items()
+    for name in ("postgres", "init", "webserver", "daemon"):
+        assert not keys.keys() & read[name].environment.keys()
+    told = read["code"].environment
+    assert (told["MRLF_DATA"], told["DAGSTER_HOME"], told["MRLF_POSTGRES_HOST"]) == ("/data", "/dagster", "postgres")
 
 
 def test_things_start_in_order():

@@ -1,34 +1,22 @@
 """`make ui`: three processes that start, answer, run something and stop."""
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.deploy.helpers import ROOT, free_port, is_answered, launch
+
 TINY = {
     "name": "Tiny", "latitude": 12.0, "longitude": -30.0, "radius_km": 12.0, "is_synthetic": True,
     "demo": {"num_pois": 4, "num_posts": 48, "num_users": 8, "image_side": 64},
 }  # fmt: skip
-LAUNCH = """mutation($run: ExecutionParams!) { launchPipelineExecution(executionParams: $run) {
-    __typename ... on LaunchRunSuccess { run { runId } } } }"""
-STATUS = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -75,33 +63,12 @@ def ui(environment) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.wait(30)
 
 
-def ask(address: str, query: str, **variables: object) -> dict:
-    """The answer to a GraphQL query."""
-    body = json.dumps({"query": query, "variables": variables}).encode()
-    request = urllib.request.Request(f"{address}/graphql", body, {"Content-Type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-        return json.load(answer)["data"]
-
-
 @pytest.mark.slow
 def test_a_run_started_from_the_page_succeeds_and_ctrl_c_stops_everything(ui, environment):
     process, address = ui
-    run = {
-        "selector": {
-            "repositoryLocationName": "mrlf", "repositoryName": "__repository__", "pipelineName": "__ASSET_JOB",
-            "assetSelection": [{"path": ["pois"]}],
-        },
-        "executionMetadata": {"tags": [{"key": "dagster/partition", "value": "demo"}]},
-    }  # fmt: skip
-    run_id = ask(address, LAUNCH, run=run)["launchPipelineExecution"]["run"]["runId"]
-    deadline = time.monotonic() + 80
-    while (status := ask(address, STATUS, id=run_id)["runOrError"]["status"]) not in ("SUCCESS", "FAILURE"):
-        assert time.monotonic() < deadline, status
-        time.sleep(0.5)
-    assert status == "SUCCESS"
+    assert launch(address, ["pois"], "demo", patience_s=80)[1] == "SUCCESS"
 
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
     for variable in ("MRLF_UI_PORT", "MRLF_CODE_PORT"):
-        with socket.socket() as probe:
-            assert probe.connect_ex(("127.0.0.1", int(environment[variable]))) != 0
+        assert not is_answered(int(environment[variable]))
