@@ -30,7 +30,8 @@ def status_lines(status: LiveStatus) -> list[str]:
         return ["live             nothing was collected yet", *_pace_lines(status.pace)]
     posts = {STATES.get(state, state): count for state, count in status.posts.items()}
     lines = [
-        f"live             {status.num_done} of {status.num_places} places done",
+        f"live             {status.num_done} of {status.num_places} places done"
+        + (f", {status.num_gone} of them gone from Instagram" if status.num_gone else ""),
         f"  posts          {counted(posts) or 'none yet'}",
     ]
     if status.deferred_posts:

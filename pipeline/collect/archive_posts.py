@@ -8,6 +8,7 @@ Law: entries = kept + dropped + deferred. A post without a picture is kept as a 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from pipeline.store.blobs import Blobs
 class ArchivePosts:
     """What an archive came to: rows of `posts` and `images`, post_key -> media id, and post_key -> reason.
 
-    A file that is no post is dropped under a key of its path.
+    A file that is no post is dropped under a key of its path. ahead_utc: the first time that a post tells and that was
+    still to come: from then on the archive is to be read anew, since it was the clock that was wrong.
     """
 
     num_entries: int = 0
@@ -34,21 +36,23 @@ class ArchivePosts:
     media_ids: dict[str, str] = field(default_factory=dict)
     drops: dict[str, str] = field(default_factory=dict)
     deferred: dict[str, str] = field(default_factory=dict)
+    ahead_utc: datetime | None = None
 
 
 def read_archive(
     archive: Archive, taking: Taking, limits: PictureLimits, blobs: Blobs, *,
-    is_elsewhere: Callable[[str], bool] = lambda key: False,
+    is_elsewhere: Callable[[str], bool] = lambda key: False, now: datetime | None = None,
 ) -> ArchivePosts:  # fmt: skip
     """Read an archive into posts and pictures.
 
+    now: no post was made later than a day after it; by default what this machine's clock tells.
     is_elsewhere: whether another source holds the post of this key already; such a one is a duplicate here.
 
     Raises:
         StageError: there is no post in it.
     """
     collector = _Collector(taking=taking, limits=limits, blobs=blobs, is_elsewhere=is_elsewhere)
-    chosen = collector.one_of_each(progress(archive.entries(), "posts of the archive", total=len(archive)))
+    chosen = collector.one_of_each(progress(archive.entries(now), "posts of the archive", total=len(archive)))
     if not chosen:
         raise StageError(_no_posts(archive, collector.found.drops))
     for entry, fields in progress(chosen, "pictures of the archive"):
@@ -95,6 +99,8 @@ class _Collector:
         reason = self.taking.reason(fields, num_pictures=len(media.pictures), has_video=media.has_video)
         if reason:
             self.found.drops[key] = reason
+            if reason == "bad_time" and fields.ahead_utc is not None:
+                self.found.ahead_utc = min(self.found.ahead_utc or fields.ahead_utc, fields.ahead_utc)
             return
         pictures = [picture for path in media.pictures if (picture := self._picture(path))]
         if pictures and all(picture.outcome != OK for picture in pictures):

@@ -9,7 +9,7 @@ dropped + deferred. A post has one row by its key, whichever source it came from
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pydantic import Field
 
@@ -24,7 +24,14 @@ from pipeline.collect.leaving import opted_out_posts
 from pipeline.collect.opt_out import OptOut
 from pipeline.collect.pictures import PictureLimits
 from pipeline.collect.poi_keeping import read_pois
-from pipeline.collect.posts_tables import ArchiveCounts, counts_of, posts_outcome, put_archive, told_of_run
+from pipeline.collect.posts_tables import (
+    ArchiveCounts,
+    counts_of,
+    is_early_reading,
+    posts_outcome,
+    put_archive,
+    told_of_run,
+)
 from pipeline.collect.pseudonyms import load_pseudonyms
 from pipeline.collect.sources import ArchiveSettings, archive_or_live
 from pipeline.collect.taking import Taking
@@ -57,20 +64,29 @@ def build_posts(store: Store, city: City, settings: PostsSettings, tools: Tools 
         StageError: there is no source, no post in it, or the places were not built.
         HumanError: Instagram wants something of a person.
     """
+    tools = tools or Tools()
     with store.lock(city.key, STAGE):
         if store.stage_record(city.key, "places") is None:
             raise StageError(f"the places of {city.key} were not built: build the stages pois and places first")
         archive = archive_or_live(store, city, settings)
+        now = tools.clock.now()
+        if is_early_reading(store, city.key, now):
+            _forget_reading(store, city.key)
         matches = _matches(store, city.key)
         taking = _taking(store, city, {location_id: poi_id for location_id, poi_id, _ in matches})
         if city.live is not None or journal_path(store, city.key).exists():  # what was collected stays
             names = {location_id: name for location_id, _, name in matches}
-            return _build_live(store, city, settings, archive, taking, names, tools or Tools())
+            return _build_live(store, city, settings, archive, taking, names, tools)
         assert archive is not None, "a city that is not live has an archive"
         done = _run(
-            store, city, settings, archive, taking, lambda: _read_alone(store, city, settings, archive, taking)
+            store,
+            city,
+            settings,
+            archive,
+            taking,
+            lambda: _read_alone(store, city, settings, archive, taking, now),
         )
-        return told_of_run(done, None, what_waits(store, city, datetime.now(UTC)))
+        return told_of_run(done, None, what_waits(store, city, now))
 
 
 def _build_live(
@@ -78,12 +94,20 @@ def _build_live(
     names: dict[str, str], tools: Tools,
 ) -> StageReport:  # fmt: skip
     """The archive goes first, so that nothing of it is asked for again."""
-    _bring_archive(store, city, settings, archive, taking)
+    now = tools.clock.now()
+    _bring_archive(store, city, settings, archive, taking, now)
     report = crawl(
         store, city, taking, names, limits=_walk_limits(settings),
         pictures=_picture_limits(settings), max_requests=settings.max_requests, tools=tools,
     )  # fmt: skip
-    done = _run(store, city, settings, archive, taking, lambda: _finish_live(store, city, settings, archive, taking))
+    done = _run(
+        store,
+        city,
+        settings,
+        archive,
+        taking,
+        lambda: _finish_live(store, city, settings, archive, taking, now),
+    )
     return told_of_run(done, report, what_waits(store, city, tools.clock.now()))
 
 
@@ -140,15 +164,17 @@ def _journal_state(store: Store, city: str) -> str:
         return f"{journal.writer}: {journal.num_changes} changes"
 
 
-def _read_alone(store: Store, city: City, settings: PostsSettings, archive: Archive, taking: Taking) -> Outcome:
+def _read_alone(
+    store: Store, city: City, settings: PostsSettings, archive: Archive, taking: Taking, now: datetime
+) -> Outcome:
     """The posts of a city that has an archive and nothing else."""
-    found = _read(store, city, settings, archive, taking, lambda key: False)
+    found = _read(store, city, settings, archive, taking, lambda key: False, now)
     put_archive(store, city.key, found)
     return posts_outcome(store, city.key, counts_of(found), {})
 
 
 def _bring_archive(
-    store: Store, city: City, settings: PostsSettings, archive: Archive | None, taking: Taking
+    store: Store, city: City, settings: PostsSettings, archive: Archive | None, taking: Taking, now: datetime
 ) -> ArchiveCounts:
     """Read the archive beside the journal, unless it was read as it stands."""
     with open_journal(store, city.key) as journal:
@@ -160,20 +186,28 @@ def _bring_archive(
         if journal.note("archive") != state:
             found = ArchivePosts()
             if archive is not None:
-                found = _read(store, city, settings, archive, taking, journal.holds)
+                found = _read(store, city, settings, archive, taking, journal.holds, now)
             put_archive(store, city.key, found, beside=journal)
             journal.set_note("archive_counts", counts_of(found).to_json())
             journal.set_note("archive", state)
         return ArchiveCounts.from_json(journal.note("archive_counts"))
 
 
+def _forget_reading(store: Store, city: str) -> None:
+    """Let the archive be read anew as it stands."""
+    store.forget_stage_record(city, STAGE)
+    if journal_path(store, city).exists():
+        with open_journal(store, city) as journal:
+            journal.set_note("archive", "")
+
+
 def _finish_live(
-    store: Store, city: City, settings: PostsSettings, archive: Archive | None, taking: Taking
+    store: Store, city: City, settings: PostsSettings, archive: Archive | None, taking: Taking, now: datetime
 ) -> Outcome:
     with open_journal(store, city.key) as journal:
         journal.unmatch(rematch(store, city.key, taking.poi_of_location))
         _let_leave(store, city.key, journal, taking.opt_out)
-    counts = _bring_archive(store, city, settings, archive, taking)
+    counts = _bring_archive(store, city, settings, archive, taking, now)
     with open_journal(store, city.key) as journal:
         return posts_outcome(store, city.key, counts, journal.counts())
 
@@ -190,7 +224,9 @@ def _let_leave(store: Store, city: str, journal: Journal, opt_out: OptOut) -> No
 
 def _read(
     store: Store, city: City, settings: PostsSettings, archive: Archive, taking: Taking,
-    is_elsewhere: Callable[[str], bool],
+    is_elsewhere: Callable[[str], bool], now: datetime,
 ) -> ArchivePosts:  # fmt: skip
     of_archive = replace(taking, source="demo" if city.is_synthetic else "archive")
-    return read_archive(archive, of_archive, _picture_limits(settings), store.blobs, is_elsewhere=is_elsewhere)
+    return read_archive(
+        archive, of_archive, _picture_limits(settings), store.blobs, is_elsewhere=is_elsewhere, now=now
+    )

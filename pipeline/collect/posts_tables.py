@@ -7,11 +7,13 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Self
 
 import pyarrow.compute as pc
 
 from pipeline.collect.archive_posts import ArchivePosts
+from pipeline.collect.fields import latest_utc
 from pipeline.collect.instagram.crawl import CrawlReport
 from pipeline.collect.instagram.emptying import STAGE, deferred_row, ledger_row
 from pipeline.collect.instagram.journal import Journal
@@ -24,6 +26,9 @@ from pipeline.store import Store
 
 OF_ARCHIVE = "source <> 'live'"
 
+AHEAD = "times_ahead_utc"
+"""Where a record tells the first time of a post that lay ahead of the clock."""
+
 LOOKS = "a visitor sees the first posts of a place only"
 SIGN_IN = "with the cookies of an account (MRLF_INSTAGRAM_COOKIES) all are collected"
 WHAT_TO_DO = {
@@ -35,28 +40,35 @@ WHAT_TO_DO = {
 
 @dataclass(frozen=True, kw_only=True)
 class ArchiveCounts:
-    """What an archive came to, in numbers: its entries, and those dropped and deferred by reason."""
+    """What an archive came to, in numbers: its entries, and those dropped and deferred by reason.
+
+    ahead_utc: as of `ArchivePosts`, in ISO form; "" where no time lay ahead of the clock.
+    """
 
     num_entries: int
     drops: Counter[str]
     deferred: Counter[str]
+    ahead_utc: str = ""
 
     def to_json(self) -> str:
         """As the journal notes it."""
-        return json.dumps([self.num_entries, self.drops, self.deferred])
+        return json.dumps([self.num_entries, self.drops, self.deferred, self.ahead_utc])
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """From the journal's note."""
-        num_entries, drops, deferred = json.loads(text)
-        return cls(num_entries=num_entries, drops=Counter(drops), deferred=Counter(deferred))
+        num_entries, drops, deferred, *ahead_utc = json.loads(text)
+        return cls(
+            num_entries=num_entries, drops=Counter(drops), deferred=Counter(deferred), ahead_utc="".join(ahead_utc)
+        )
 
 
 def counts_of(found: ArchivePosts) -> ArchiveCounts:
     """The numbers of an archive."""
     return ArchiveCounts(
-        num_entries=found.num_entries, drops=Counter(found.drops.values()), deferred=Counter(found.deferred.values())
-    )
+        num_entries=found.num_entries, drops=Counter(found.drops.values()), deferred=Counter(found.deferred.values()),
+        ahead_utc=found.ahead_utc.isoformat() if found.ahead_utc else "",
+    )  # fmt: skip
 
 
 def put_archive(store: Store, city: str, found: ArchivePosts, *, beside: Journal | None = None) -> None:
@@ -104,7 +116,15 @@ def posts_outcome(store: Store, city: str, found: ArchiveCounts, live: Mapping[s
         "deferred": deferred.total(), "dropped": drops.total(), "users": num_users,
         "images": _count_images(store, city), **by_reason("deferred", deferred), **by_reason("dropped", drops),
     }  # fmt: skip
-    return Outcome(counts=counts, notes=_notes(num_posts, drops, deferred, is_live=bool(live)))
+    about = {AHEAD: found.ahead_utc} if found.ahead_utc else {}
+    return Outcome(counts=counts, notes=_notes(num_posts, drops, deferred, is_live=bool(live)), about=about)
+
+
+def is_early_reading(store: Store, city: str, now: datetime) -> bool:
+    """Whether the archive was read by a clock that was behind: a time that lay ahead then has come since."""
+    record = store.stage_record(city, STAGE)
+    ahead = record.about.get(AHEAD) if record else None
+    return ahead is not None and datetime.fromisoformat(ahead) <= latest_utc(now)
 
 
 def told_of_run(done: StageReport, report: CrawlReport | None, waiting: Waiting) -> StageReport:
@@ -120,9 +140,10 @@ def _run_notes(report: CrawlReport | None, waiting: Waiting) -> list[str]:
     if report is not None and report.num_first_looks:
         notes.append(f"{LOOKS}, here of {report.num_first_looks} places: {SIGN_IN}")
     if report is not None and report.is_media_ill:
+        failed = counted(report.pictures_failed) or "not asked for"
         notes.append(
-            f"most pictures of this run could not be had ({counted(report.pictures_failed)}): the host of pictures is "
-            "ill or out of reach, not the posts; they wait, and are asked for again"
+            f"most pictures of this run could not be had ({failed}): the host of pictures is ill, out of reach or "
+            "wants to be left alone, it is not the posts; they wait, and are asked for again"
         )
     if waiting.reasons_of_posts:
         places = f"{report.num_done} of {report.num_places} places are done; " if report is not None else ""

@@ -80,6 +80,30 @@ def test_collecting_ends_complete_and_a_second_run_asks_for_news_only(fakeville)
     assert fakeville.foursquare.num_searches == num_searches
 
 
+@pytest.mark.fault("I25")
+def test_a_picture_that_waits_ends_with_75_and_every_command_says_until_when(fakeville):
+    pk = fakeville.instagram.world.shown("5000")[3]
+    fault = fakeville.instagram.fail(f"^/media/{pk}", Answer(status=404), times=None)
+    told = fakeville.mrlf("collect", CITY)
+    assert told.exit_code == 75, told.output
+    assert f"{CITY}: incomplete" in told.stdout
+    until = re.search(r"goes on   (20\d\d-\d\d-\d\d \d\d:\d\d UTC): run `mrlf collect", told.stdout)[1]
+    status = fakeville.mrlf("status", CITY).stdout
+    assert "posts (media_not_found 1)" in told.stdout and "posts (media_not_found 1)" in status
+    assert f"goes on   {until}" in status
+    fault.times = 0
+    assert fakeville.mrlf("collect", CITY).exit_code == 75, "its time has not come"
+
+
+@pytest.mark.fault("I21")
+def test_an_ill_host_of_pictures_is_told_and_no_post_is_dropped(fakeville):
+    fakeville.instagram.fail("^/media/", Answer.html("<html>Sorry</html>"), times=None)
+    told = fakeville.mrlf("collect", CITY)
+    assert told.exit_code == 75
+    assert "the host of pictures is ill" in told.stderr
+    assert "0 kept, 1 dropped" in told.stdout, "a video"
+
+
 def test_a_sensitive_place_is_never_asked_for(fakeville):
     assert fakeville.mrlf("collect", CITY).exit_code == 0
     chapel = next(place for place in fakeville.instagram.world.places.values() if "Chapel" in place.name)

@@ -38,7 +38,8 @@ class CrawlReport:
     """What a run came to. stopped: why it ended early, "" if it did not; pictures_failed: pictures by reason.
 
     num_updated: posts whose row follows what the source tells now. num_first_looks: places of which a visitor sees the
-    first posts only; they count as done. is_media_ill: most pictures of the run could not be had.
+    first posts only; they count as done. is_media_ill: most pictures of the run could not be had, or may not be asked
+    for now.
     What waits for another run is not here, it stands in the journal: see `pipeline.collect.instagram.status`.
     """
 
@@ -192,7 +193,7 @@ class Crawl:
             num_updated=self.walker.num_updated + self.recheck.num_updated, num_gone=self.recheck.num_gone,
             num_first_looks=self.num_first_looks, num_requests=self.door.num_requests,
             num_pictures=self.photos.num_fetched, pictures_failed=self.photos.failed,
-            is_media_ill=self.photos.are_mostly_failing, stopped=self.stopped,
+            is_media_ill=self.photos.are_mostly_failing or self.stopped in (RESTS, ILL), stopped=self.stopped,
         )  # fmt: skip
 
     def _now(self) -> float:

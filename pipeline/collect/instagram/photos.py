@@ -165,7 +165,7 @@ class Photos:
             post.post_key, state, reason, row=row if state == "kept" else None,
             pictures=post.pictures if state == "deferred" else (), **told,
         )  # fmt: skip
-        self.failed.update(one for one in _reasons(got) if is_failure(one))
+        self.failed.update(one for one in _reasons(got) if is_failure(one) and one != RESTS)
         self.num_settled += len(_reasons(got))
         self._last.extend(_reasons(got))
 

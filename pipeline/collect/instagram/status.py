@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from pipeline.collect.instagram.journal.records import PLACE_GONE
 from pipeline.collect.instagram.journal.searches import answered_pois
 from pipeline.collect.instagram.live import journal_path, pace_path
 from pipeline.collect.instagram.pace import HOUR_S
@@ -47,12 +48,14 @@ class PaceStatus:
 class LiveStatus:
     """How far the collection is. posts: by state; deferred_posts, unanswered (POIs not searched): by reason.
 
-    num_done: places whose posts were passed to the end and where nothing waits.
+    num_done: places whose posts were passed to the end and where nothing waits; num_gone: of these, places that
+    Instagram does not know any more.
     """
 
     has_journal: bool = False
     num_places: int = 0
     num_done: int = 0
+    num_gone: int = 0
     num_pois: int = 0
     unanswered: Mapping[str, int] = field(default_factory=dict)
     posts: Mapping[str, int] = field(default_factory=dict)
@@ -131,12 +134,13 @@ def _moment(address: str, read: Callable[[sqlite3.Connection], FoundT], last_tab
 def _status(disk: sqlite3.Connection, pois: Mapping[str, str], pace: PaceStatus, now: datetime) -> LiveStatus:
     walks = disk.execute("SELECT * FROM walks WHERE is_wanted ORDER BY is_open DESC, rank, location_id").fetchall()
     open_walks = [walk for walk in walks if walk["is_open"] and not walk["reason"]]
-    num_done = sum(walk["has_all"] and not walk["is_open"] and not walk["reason"] for walk in walks)
+    num_gone = sum(walk["reason"] == PLACE_GONE for walk in walks)
+    num_done = sum(walk["has_all"] and not walk["is_open"] and walk["reason"] in ("", PLACE_GONE) for walk in walks)
     posts, deferred_posts = _posts(disk)
     return LiveStatus(
-        has_journal=True, num_places=len(walks), num_done=num_done, num_pois=len(pois),
+        has_journal=True, num_places=len(walks), num_done=num_done, num_gone=num_gone, num_pois=len(pois),
         unanswered=unanswered(disk, pois), posts=posts, deferred_posts=deferred_posts,
-        deferred_places=tuple(_place(walk, pois, now) for walk in walks if walk["reason"]),
+        deferred_places=tuple(_place(walk, pois, now) for walk in walks if walk["reason"] not in ("", PLACE_GONE)),
         open_walks=tuple(_place(walk, pois, now) for walk in open_walks), pace=pace,
     )  # fmt: skip
 

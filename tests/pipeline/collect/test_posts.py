@@ -7,11 +7,14 @@ from datetime import UTC, datetime
 import pytest
 
 from pipeline.cities import City
+from pipeline.collect.instagram.live import Tools
 from pipeline.collect.posts import PostsSettings, build_posts
 from pipeline.collect.private_ids import read_private_ids
 from pipeline.collect.pseudonyms import load_pseudonyms
+from pipeline.collect.waiting import what_waits
 from pipeline.stage import StageError
 from tests.fakes.archive import TAKEN_UTC, graphql_node, instaloader_json, iphone_node, media_id
+from tests.fakes.clock import FakeClock
 from tests.fakes.pictures import encoded, pixels
 from tests.fakes.town import CITY, Town
 
@@ -246,6 +249,29 @@ class TestRerun:
         monkeypatch.setenv("MRLF_PSEUDONYM_KEY", "ab" * 32)
         assert not town.build().is_reused
         assert list(town.posts()) == [town.key(1)]
+
+
+@pytest.mark.fault("I22")
+def test_posts_that_lay_in_the_future_are_read_again_when_the_clock_is_right(town):
+    clock = FakeClock(datetime(2019, 1, 1, tzinfo=UTC))
+    town.tools = Tools(clock=clock)
+    town.archive.post(2)
+    assert town.build().counts["dropped/bad_time"] == 2
+    assert town.build().is_reused
+    clock.jump((datetime(2026, 3, 1, tzinfo=UTC) - clock.now()).total_seconds())
+    assert town.build().counts["kept"] == 2
+    assert town.build().is_reused
+
+
+@pytest.mark.fault("I25")
+def test_an_archive_whose_pictures_are_missing_waits_for_them(town):
+    assert what_waits(town.store, town.city, datetime.now(UTC)).is_nothing
+    town.archive.post(2, pictures=0)
+    notes = town.build().record.notes
+    told = what_waits(town.store, town.city, datetime.now(UTC))
+    assert (told.files, told.is_for_files) == ({"image_missing": 1}, True)
+    assert notes[-1].startswith("incomplete: ") and "put the pictures beside their metadata" in notes[-1]
+    assert town.build().record.notes == notes, "of a run that reuses its tables, too"
 
 
 def test_the_ledger_closes_over_every_kind_of_file(town):
