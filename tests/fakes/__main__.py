@@ -1,22 +1,36 @@
 """A fake Foursquare and a fake Instagram to try the pipeline by hand: `make fakes`, or `python -m tests.fakes`.
 
 Prints what to paste into another terminal, then a line per 100 requests; Ctrl-C ends it and tells what was asked.
-Nothing leaves this machine, and nothing of it is real.
+Lines typed here change the world meanwhile: see WORLD. Nothing leaves this machine, and nothing of it is real.
 """
 
 import argparse
 import re
+import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 from tests.fakes.fakeville import CITY, fail_sometimes, fakeville_pois, fakeville_world, write_fakeville
 from tests.fakes.foursquare_server import FakeFoursquare
-from tests.fakes.http_server import FakeServer
+from tests.fakes.http_server import Answer, FakeServer
 from tests.fakes.instagram_server import FakeInstagram
 
 TELL_EVERY = 100
+SORRY = Answer.html("<html><title>Sorry, something went wrong</title></html>")
+BUSY = Answer(status=429, headers={"Retry-After": "120"})
+WORLD: dict[str, tuple[str, Callable[[FakeInstagram], object]]] = {
+    "ill": ("the host of pictures answers a page", lambda server: server.fail("^/media/", SORRY, times=None)),
+    "busy": ("the host of pictures wants two minutes", lambda server: server.fail("^/media/", BUSY, times=None)),
+    "break": ("the next second page is of no known shape", lambda server: server.fail("/sections/", SORRY)),
+    "new": ("each place has 60 new posts", lambda server: [
+        server.world.add_post(place) for place in server.world.places for _ in range(60)]),
+    "well": ("all is well again", lambda server: server.faults.clear()),
+}  # fmt: skip
+"""A word to type -> what it does."""
 
 
 def options() -> argparse.Namespace:
@@ -46,7 +60,10 @@ def main() -> None:
         variables |= {"MRLF_INSTAGRAM_URL": instagram.url, "MRLF_FOURSQUARE_URL": foursquare.url}
         print(f"# {told.places} places with {told.posts} posts each; paste this into another terminal:")
         print("\n".join(f"export {name}={value}" for name, value in variables.items()))
-        print(f"mrlf collect {CITY}\n# Ctrl-C here ends the servers", flush=True)
+        words = [f"#   {word:<6} {meaning}" for word, (meaning, _) in WORLD.items()]
+        print(f"mrlf collect {CITY}", "# words to type here:", *words, sep="\n")
+        print("# Ctrl-C here ends the servers", flush=True)
+        Thread(target=_change, args=(instagram,), daemon=True).start()
         try:
             _watch(instagram, foursquare)
         except KeyboardInterrupt:
@@ -55,6 +72,14 @@ def main() -> None:
                 for what, count in _asked(server).most_common():
                     print(f"#   {title:<11} {what:<40} {count:,}")
     print(f"# {folder} stays: remove it by hand")
+
+
+def _change(instagram: FakeInstagram) -> None:
+    """Change the world as the lines of the terminal say."""
+    for line in sys.stdin:
+        meaning, change = WORLD.get(line.strip(), ("no such word: " + ", ".join(WORLD), lambda server: None))
+        change(instagram)
+        print(f"# {meaning}", flush=True)
 
 
 def _watch(*servers: FakeServer) -> None:

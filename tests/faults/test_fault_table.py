@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 CASES = """
 import pytest
@@ -35,3 +37,14 @@ def test_verdicts_are_the_last_line(tmp_path):
     assert last == {"P1": "passed", "P2": "failed", "P3": "skipped", "P10": "passed"}
     assert list(last) == ["P1", "P2", "P3", "P10"]
     assert told.returncode == 1
+
+
+def test_every_case_stands_in_the_list_and_every_promise_has_its_tests_or_says_that_it_has_none():
+    root = Path(__file__).parent.parent
+    marks = {
+        found for path in root.rglob("test_*.py") for found in re.findall(r'fault\("([A-Z]\d+)"\)', path.read_text())
+    }
+    rows = re.findall(r"^\| ([A-Z]\d+) \|(.*)$", (root.parent / "docs/FAULTS.md").read_text(), flags=re.MULTILINE)
+    shown = {fault_id for fault_id, told in rows if "*(no test yet)*" not in told}
+    assert len(rows) == len({fault_id for fault_id, _ in rows}), "an id stands twice"
+    assert shown == marks

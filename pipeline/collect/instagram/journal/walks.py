@@ -55,7 +55,7 @@ class Walks(Posts):
         """
         with self.transaction():
             self._disk.execute(
-                "UPDATE walks SET is_open = 0, cursor = NULL, reason = ?, not_before = ?, ended = ?, "
+                "UPDATE walks SET is_open = 0, cursor = NULL, reason = ?, left_by = '', not_before = ?, ended = ?, "
                 "ground = CASE WHEN ? THEN number ELSE ground END, said_at = 0 WHERE location_id = ?",
                 (reason, not_before, at_utc, is_ground or has_all, location_id),
             )
@@ -79,14 +79,14 @@ class Walks(Posts):
         """
         with self.transaction():
             self._disk.execute(
-                "UPDATE walks SET reason = ?, not_before = ?, said_at = COALESCE(?, said_at) WHERE location_id = ?",
+                "UPDATE walks SET reason = ?, left_by = '', not_before = ?, said_at = COALESCE(?, said_at) "
+                "WHERE location_id = ?",
                 (reason, not_before, said_at, location_id),
             )
 
     def note_left(self, location_ids: Iterable[str], reason: str, not_before: float) -> None:
-        """The wanted locations that a run did not come to the end of, what stopped it, and until when."""
+        """The locations that a run did not come to the end of, what stopped it, and until when they wait."""
         with self.transaction():
-            self._disk.execute("UPDATE walks SET left_by = ''")
             self._disk.executemany(
                 "UPDATE walks SET left_by = ?, not_before = MAX(not_before, ?) WHERE location_id = ?",
                 [(reason, not_before, location_id) for location_id in location_ids],
@@ -108,7 +108,8 @@ class Walks(Posts):
                 )
             is_loop = cursor is not None and not self._note_cursor(location_id, cursor)
             self._disk.execute(
-                "UPDATE walks SET road = ?, cursor = ?, num_pages = num_pages + 1, reason = '', not_before = 0, "
+                "UPDATE walks SET road = ?, cursor = ?, num_pages = num_pages + 1, reason = '', left_by = '', "
+                "not_before = 0, "
                 "said_at = 0, num_empty = CASE WHEN ? THEN num_empty + 1 ELSE 0 END WHERE location_id = ?",
                 (road, json.dumps(cursor) if cursor is not None else None, not posts, location_id),
             )

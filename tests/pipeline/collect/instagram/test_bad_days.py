@@ -365,8 +365,10 @@ class TestTheHostsOfMediaHaveAPace:
             town.clock.now() + timedelta(hours=1), abs=timedelta(minutes=1)
         )
         town.clock.pass_by(1800)
+        before = waiting(town)
         town.collect()
         assert fault.num_used <= 4
+        assert waiting(town) == before, "what stopped the run before is still why"
         fault.times = 0
         town.clock.pass_by(1801)
         assert_whole(town, town.collect())
