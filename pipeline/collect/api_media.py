@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
+from pipeline.collect.authors import is_of_coauthors, named_accounts
 from pipeline.collect.fields import MAX_CAROUSEL, OfflineContext, PostFields, fields_of
 from pipeline.collect.json_files import UnreadableFile
 
@@ -111,6 +112,7 @@ def _iphone_media(media: dict[str, Any]) -> dict[str, Any]:
         "has_liked": False,
         "like_count": 0,
         "user": _account(user if isinstance(user, dict) else media.get("owner")),
+        **{name: named_accounts(value) for name, value in media.items() if is_of_coauthors(name)},
     }
     if kind == CAROUSEL and isinstance(media.get("carousel_media"), list):
         parts = [part for part in media["carousel_media"] if isinstance(part, dict)][:MAX_CAROUSEL]

@@ -24,7 +24,7 @@ from pipeline.store.blobs import Blobs
 
 @dataclass(kw_only=True)
 class ArchivePosts:
-    """What an archive came to: rows of `posts` and `images`, post_key -> media id, and post_key -> reason.
+    """What an archive came to: rows of `posts` and `images`; by post_key: media ids, keys of authors, and reasons.
 
     A file that is no post is dropped under a key of its path. ahead_utc: the first time that a post tells and that was
     still to come: from then on the archive is to be read anew, since it was the clock that was wrong.
@@ -34,6 +34,7 @@ class ArchivePosts:
     posts: list[dict[str, Any]] = field(default_factory=list)
     images: dict[str, dict[str, Any]] = field(default_factory=dict)
     media_ids: dict[str, str] = field(default_factory=dict)
+    authors: dict[str, list[str]] = field(default_factory=dict)
     drops: dict[str, str] = field(default_factory=dict)
     deferred: dict[str, str] = field(default_factory=dict)
     ahead_utc: datetime | None = None
@@ -109,7 +110,7 @@ class _Collector:
         if not pictures:
             self.found.deferred[key] = "image_missing"
         self.found.posts.append(self.taking.row(fields, [picture.digest for picture in pictures], entry.retrieved_utc))
-        self.found.media_ids[key] = fields.media_id
+        self.found.media_ids[key], self.found.authors[key] = fields.media_id, self.taking.author_keys(fields)
 
     def _drop_file(self, entry: Entry, reason: str) -> None:
         self.found.drops[self.taking.pseudonyms.file_key(entry.path)] = reason

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
+from pipeline.collect.authors import account_names, author_accounts, coauthor_accounts, told_ids
 from pipeline.collect.captions import clean_caption, clean_name
 from pipeline.collect.geo import valid_coordinates
 from pipeline.collect.json_files import UnreadableFile
@@ -53,7 +54,8 @@ class PostFields:
     owner: the account's id, else `@` and its name; only for making the pseudonym.
     owner_names: every way in which the account is named, ids first, then `@` and its name in lower case; only for
         asking whether the account is forgotten or wants to be left out, never stored.
-    is_private: the file says that only followers may see the account.
+    coauthor_names: the same of the accounts that made the post together with the owner.
+    is_private: the file says that only followers may see one of these accounts.
     taken_utc: None where the file's time cannot be one. ahead_utc: then the time that it tells, if only this machine's
         clock stands against it: it is still to come.
     is_videos: one entry per photo or video in carousel order; None where the file does not tell.
@@ -70,6 +72,12 @@ class PostFields:
     is_videos: tuple[bool, ...] | None
     location: LocationStub | None
     coordinates: tuple[float, float] | None
+    coauthor_names: tuple[str, ...] = ()
+
+    @property
+    def author_names(self) -> tuple[str, ...]:
+        """Every way in which any of its authors is named."""
+        return *self.owner_names, *self.coauthor_names
 
 
 class OfflineContext:
@@ -102,14 +110,17 @@ def post_fields(structure: object, now: datetime) -> PostFields:
 def fields_of(post: "Post", now: datetime) -> PostFields:
     """The allowed fields of a post of Instaloader's; raises UnreadableFile: `bad_media_id` or `no_owner`."""
     node = post._node
-    accounts = [node.get("owner"), _part(node, "iphone_struct", "user"), node.get("user")]
-    owner_names = _owner_names(accounts)
+    owners, coauthors = author_accounts(node), coauthor_accounts(node)
+    owner_names = account_names(owners)
+    if not owner_names:
+        raise UnreadableFile("no_owner")
     location = _location(node)
     return PostFields(
         media_id=_media_id(node),
         owner=owner_names[0],
         owner_names=owner_names,
-        is_private=any(_part(account, "is_private") is True for account in accounts),
+        coauthor_names=tuple(name for name in account_names(coauthors) if name not in owner_names),
+        is_private=any(account.get("is_private") is True for account in (*owners, *coauthors)),
         taken_utc=_taken_utc(node, now),
         ahead_utc=_ahead_utc(node, now),
         caption=_caption(post, node),
@@ -149,13 +160,6 @@ def _part(value: object, *keys: str) -> Any:
     return value
 
 
-def _ids(value: object) -> list[str]:
-    """The ids of an account or location, which are numbers in some files and text in others."""
-    told = [_part(value, key) for key in ("id", "pk")]
-    texts = [str(one).strip() for one in told if isinstance(one, str | int) and not isinstance(one, bool)]
-    return [text for text in texts if text]
-
-
 def _caption(post: "Post", node: dict[str, Any]) -> str:
     told = _told(lambda: post.caption)
     told = told or _part(node, "caption", "text") or _part(node, "iphone_struct", "caption", "text")
@@ -170,15 +174,6 @@ def _media_id(node: dict[str, Any]) -> str:
     if not MEDIA_ID.fullmatch(text):
         raise UnreadableFile("bad_media_id")
     return text
-
-
-def _owner_names(accounts: list[Any]) -> tuple[str, ...]:
-    ids = [owner_id for account in accounts for owner_id in _ids(account)]
-    told = [name.strip().lower() for account in accounts if isinstance(name := _part(account, "username"), str)]
-    names = tuple(dict.fromkeys([*ids, *("@" + name for name in told if name)]))
-    if not names:
-        raise UnreadableFile("no_owner")
-    return names
 
 
 def latest_utc(now: datetime) -> datetime:
@@ -218,7 +213,7 @@ def _is_videos(post: "Post") -> tuple[bool, ...] | None:
 
 def _location(node: dict[str, Any]) -> LocationStub | None:
     for told in (node.get("location"), _part(node, "iphone_struct", "location")):
-        location_id = next(iter(_ids(told)), "")
+        location_id = next(iter(told_ids(told)), "")
         if LOCATION_ID.fullmatch(location_id):
             return LocationStub(
                 location_id=location_id,

@@ -14,15 +14,13 @@ from typing import TypeAlias
 
 import pyarrow.compute as pc
 
+from pipeline.collect.taking import OPTED_OUT
 from pipeline.store import Store
 from pipeline.store.blobs import Kind, write_atomically
 from pipeline.store.digests import json_digest
 
 DELETED = "deleted"
 """The state of a tombstone in `posts`."""
-
-OPTED_OUT = "opted_out"
-"""The reason of a post whose author wants to be left out; it has no row in `posts`."""
 
 PICTURE_TABLES = {
     "images": "posts", "portrait_masks": "portrait_masks", "clean_images": "clean_images",

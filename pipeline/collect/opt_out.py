@@ -3,9 +3,10 @@
 Reads and writes private/opt_out.txt, mode 0600: a line that names the key it was made with, then a hash per entry
 Law: nobody on the list can be read from it, and the list holds in all cities. A list that cannot be read whole, or was
 made with another pseudonym key, stops the work: it would cover nobody in silence.
-Covered: an account by its id or @name, a post by its media id, shortcode or address, as far as a post tells these; and
-what the store's cities hold of them when they are added. Not covered: an account listed by a name that it has changed
-since; rows under an account's id where only its name was added; copies of a post by somebody else.
+Covered: an account by its id or @name, be it the owner of a post or one of its co-authors, a post by its media id,
+shortcode or address, as far as a post tells these; and what the store's cities hold of them when they are added. Not
+covered: an account listed by a name that it has changed since; copies of a post by somebody else; co-authors of live
+posts that a version of the pipeline collected which did not read them, until their place is passed again.
 """
 
 import hashlib
@@ -65,20 +66,23 @@ class OptOut:
         """Changes with what is on the list and tells nothing of it."""
         return hashlib.sha256("\n".join(sorted(self.hashes)).encode()).hexdigest()
 
-    def covers(self, owner_names: Iterable[str], media_id: str) -> bool:
-        """Whether a post or its account is on the list, by any of the account's names: its id, `@` and its name."""
+    def covers(self, author_names: Iterable[str], media_id: str) -> bool:
+        """Whether a post or one of its authors is on the list, by any of their names: an id, `@` and a name."""
         if self.pseudonyms is None or not self.hashes:
             return False
-        names = [name.strip().lower() for name in owner_names]
+        names = [name.strip().lower() for name in author_names]
         names += [_NUMBER.sub(r"\1", media_id)] if _NUMBER.fullmatch(media_id) else _post(media_id)
         return any(self.pseudonyms.opt_out_key(name) in self.hashes for name in names)
 
-    def covers_row(self, city: str, post_key: str, user_key: str) -> bool:
-        """Whether a post that `city` held when the entries were added is of an account or a post on the list."""
+    def covers_row(self, city: str, post_key: str, *author_keys: str) -> bool:
+        """Whether a post that `city` held when the entries were added is of an account or a post on the list.
+
+        author_keys: the pseudonyms of all names of its authors that are known.
+        """
         if self.pseudonyms is None or not self.hashes:
             return False
         return any(
-            self.pseudonyms.opt_out_key(_row_name(city, key)) in self.hashes for key in (post_key, user_key)
+            self.pseudonyms.opt_out_key(_row_name(city, key)) in self.hashes for key in (post_key, *author_keys)
         )  # fmt: skip
 
 

@@ -17,10 +17,9 @@ from pipeline.cities import City
 from pipeline.collect.archive import Archive
 from pipeline.collect.archive_posts import ArchivePosts, read_archive
 from pipeline.collect.instagram.emptying import empty_journal
-from pipeline.collect.instagram.journal import Journal
 from pipeline.collect.instagram.live import LIVE, Tools, crawl, journal_path, open_journal, rematch
 from pipeline.collect.instagram.walk import WalkLimits
-from pipeline.collect.leaving import opted_out_posts
+from pipeline.collect.leaving import opted_out_posts, opted_out_since
 from pipeline.collect.opt_out import OptOut
 from pipeline.collect.pictures import PictureLimits
 from pipeline.collect.poi_keeping import read_pois
@@ -32,9 +31,10 @@ from pipeline.collect.posts_tables import (
     put_archive,
     told_of_run,
 )
+from pipeline.collect.private_ids import read_authors
 from pipeline.collect.pseudonyms import load_pseudonyms
 from pipeline.collect.sources import ArchiveSettings, archive_or_live
-from pipeline.collect.taking import Taking
+from pipeline.collect.taking import OPTED_OUT, Taking
 from pipeline.collect.waiting import what_waits
 from pipeline.stage import Outcome, StageError, StageReport, run_stage, table_inputs
 from pipeline.store import Store
@@ -93,13 +93,15 @@ def _build_live(
     store: Store, city: City, settings: PostsSettings, archive: Archive | None, taking: Taking,
     names: dict[str, str], tools: Tools,
 ) -> StageReport:  # fmt: skip
-    """The archive goes first, so that nothing of it is asked for again."""
+    """Who wants to leave goes first, whatever becomes of the rest; then the archive, of which nothing is asked for."""
+    _let_leave(store, city.key, taking.opt_out)
     now = tools.clock.now()
     _bring_archive(store, city, settings, archive, taking, now)
     report = crawl(
         store, city, taking, names, limits=_walk_limits(settings),
         pictures=_picture_limits(settings), max_requests=settings.max_requests, tools=tools,
     )  # fmt: skip
+    _let_leave(store, city.key, taking.opt_out)
     done = _run(
         store,
         city,
@@ -206,20 +208,28 @@ def _finish_live(
 ) -> Outcome:
     with open_journal(store, city.key) as journal:
         journal.unmatch(rematch(store, city.key, taking.poi_of_location))
-        _let_leave(store, city.key, journal, taking.opt_out)
     counts = _bring_archive(store, city, settings, archive, taking, now)
     with open_journal(store, city.key) as journal:
         return posts_outcome(store, city.key, counts, journal.counts())
 
 
-def _let_leave(store: Store, city: str, journal: Journal, opt_out: OptOut) -> None:
-    """Tombstones for what was collected before its account or post came on the list; looked for once per list."""
-    if journal.note("opt_out") == opt_out.fingerprint:
-        return
-    with journal.transaction():
-        for post_key in opted_out_posts(store, city, opt_out):
-            journal.settle(post_key, "gone", "opted_out")
-        journal.set_note("opt_out", opt_out.fingerprint)
+def _let_leave(store: Store, city: str, opt_out: OptOut) -> None:
+    """Tombstones for what was collected before an author of it, or itself, came on the list; of what has left the
+    tables meanwhile, the reason. Looked for once per list and authors.
+    """
+    with open_journal(store, city) as journal:
+        state = f"{opt_out.fingerprint}, {sum(map(len, read_authors(store, city).values()))} authors"
+        if journal.note("opt_out") == state:
+            return
+        empty_journal(store, city, journal)
+        there = set(opted_out_posts(store, city, opt_out))
+        left = {key for key in opted_out_since(store, city, opt_out) - there if journal.state(key) == "dropped"}
+        with journal.transaction():
+            for post_key in there | left:
+                is_bare = journal.state(post_key) in ("deferred", "dropped")
+                journal.settle(post_key, "dropped" if is_bare else "gone", OPTED_OUT)
+            journal.set_note("opt_out", state)
+        empty_journal(store, city, journal)
 
 
 def _read(

@@ -74,7 +74,7 @@ def counts_of(found: ArchivePosts) -> ArchiveCounts:
 def put_archive(store: Store, city: str, found: ArchivePosts, *, beside: Journal | None = None) -> None:
     """Write what an archive came to; `beside` a journal only what is not the journal's."""
     with PrivateIds.open(store, city) as ids:
-        ids.replace(found.media_ids, "archive")
+        ids.replace(found.media_ids, "archive", found.authors)
     if beside is None:
         store.tables.replace(city, "images", list(found.images.values()))
         store.tables.replace(city, "posts", found.posts)

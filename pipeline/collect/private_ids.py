@@ -1,19 +1,24 @@
-"""The private map from a post's key to its media id: for deletions, and for asking whether a post is still there.
+"""The private map from a post's key to its media id and the pseudonyms of its authors: for deletions, for opt-outs
+that come later, and for asking whether a post is still there.
 
 Reads and writes private/<city>.ids.sqlite, mode 0600; never read by an export.
+Law: a post has a pseudonym for each name of each of its authors here; its row in `posts` has one of its owner alone.
 """
 
 import os
-import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeAlias
 
 from pipeline.store import Store
 from pipeline.store.sqlite_files import open_file, transaction
 
 Source = Literal["archive", "live"]
+Authors: TypeAlias = Mapping[str, Collection[str]]
+"""post_key -> the pseudonyms of all names of its authors"""
+
+TABLES = ("ids", "authors")
 
 
 class PrivateIds:
@@ -27,6 +32,10 @@ class PrivateIds:
         self._disk.execute(
             "CREATE TABLE IF NOT EXISTS ids (post_key TEXT PRIMARY KEY, media_id TEXT NOT NULL, "
             "source TEXT NOT NULL DEFAULT 'archive')"
+        )
+        self._disk.execute(
+            "CREATE TABLE IF NOT EXISTS authors (post_key TEXT, user_key TEXT, source TEXT NOT NULL, "
+            "PRIMARY KEY (post_key, user_key)) WITHOUT ROWID"
         )
         if "source" not in {row[1] for row in self._disk.execute("PRAGMA table_info(ids)")}:
             self._disk.execute("ALTER TABLE ids ADD COLUMN source TEXT NOT NULL DEFAULT 'archive'")
@@ -42,16 +51,17 @@ class PrivateIds:
     def __exit__(self, *_: object) -> None:
         self._disk.close()
 
-    def add(self, media_ids: Mapping[str, str], source: Source) -> None:
-        """Keep post_key -> media id, all or nothing."""
+    def add(self, media_ids: Mapping[str, str], source: Source, authors: Authors | None = None) -> None:
+        """Keep post_key -> media id, and post_key -> pseudonyms of its authors, all or nothing."""
         with transaction(self._disk):
-            self._insert(media_ids, source)
+            self._insert(media_ids, source, authors or {})
 
-    def replace(self, media_ids: Mapping[str, str], source: Source) -> None:
+    def replace(self, media_ids: Mapping[str, str], source: Source, authors: Authors | None = None) -> None:
         """Keep these in place of all that this source gave before."""
         with transaction(self._disk):
-            self._disk.execute("DELETE FROM ids WHERE source = ?", (source,))
-            self._insert(media_ids, source)
+            for table in TABLES:
+                self._disk.execute(f"DELETE FROM {table} WHERE source = ?", (source,))  # noqa: S608
+            self._insert(media_ids, source, authors or {})
 
     def media_id(self, post_key: str) -> str | None:
         """The media id of a post, None where it is not known."""
@@ -60,17 +70,36 @@ class PrivateIds:
 
     def remove(self, post_keys: Iterable[str]) -> None:
         """Forget posts."""
-        self._disk.executemany("DELETE FROM ids WHERE post_key = ?", [(key,) for key in post_keys])
+        keys = [(key,) for key in post_keys]
+        with transaction(self._disk):
+            for table in TABLES:
+                self._disk.executemany(f"DELETE FROM {table} WHERE post_key = ?", keys)  # noqa: S608
 
-    def _insert(self, media_ids: Mapping[str, str], source: Source) -> None:
+    def _insert(self, media_ids: Mapping[str, str], source: Source, authors: Authors) -> None:
         rows = [(*pair, source) for pair in sorted(media_ids.items())]
         self._disk.executemany("INSERT OR REPLACE INTO ids VALUES (?, ?, ?)", rows)
+        pairs = [(post_key, user_key, source) for post_key in sorted(authors) for user_key in authors[post_key]]
+        self._disk.executemany("INSERT OR REPLACE INTO authors VALUES (?, ?, ?)", pairs)
 
 
 def read_private_ids(store: Store, city: str) -> dict[str, str]:
     """post_key -> media id of a city; empty where no post was collected yet."""
+    return dict(_rows(store, city, "ids", "media_id"))
+
+
+def read_authors(store: Store, city: str) -> dict[str, list[str]]:
+    """post_key -> the pseudonyms of its authors; not of posts that an earlier version of the pipeline collected."""
+    authors: dict[str, list[str]] = {}
+    for post_key, user_key in _rows(store, city, "authors", "user_key"):
+        authors.setdefault(post_key, []).append(user_key)
+    return authors
+
+
+def _rows(store: Store, city: str, table: str, column: str) -> list[tuple[str, str]]:
     path = store.private / f"{city}.ids.sqlite"
     if not path.exists():
-        return {}
-    with closing(sqlite3.connect(path)) as connection:
-        return dict(connection.execute("SELECT post_key, media_id FROM ids"))
+        return []
+    with closing(open_file(path)) as disk:
+        if not disk.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
+            return []
+        return list(disk.execute(f"SELECT post_key, {column} FROM {table}").fetchall())  # noqa: S608

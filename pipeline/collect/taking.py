@@ -15,6 +15,9 @@ from pipeline.collect.opt_out import OptOut
 from pipeline.collect.pictures import CheckedPicture
 from pipeline.collect.pseudonyms import Pseudonyms
 
+OPTED_OUT = "opted_out"
+"""The reason of a post one of whose authors wants to be left out; it has no row in `posts`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Taking:
@@ -30,8 +33,8 @@ class Taking:
 
     def reason(self, fields: PostFields, *, num_pictures: int, has_video: bool) -> str:
         """The first rule against a post, "" where there is none."""
-        if self.opt_out.covers(fields.owner_names, fields.media_id):
-            return "opted_out"
+        if self.opt_out.covers(fields.author_names, fields.media_id):
+            return OPTED_OUT
         if fields.is_private:
             return "private"
         if fields.location is None:
@@ -43,6 +46,10 @@ class Taking:
         if not num_pictures and has_video and all(fields.is_videos or (True,)):
             return "video"
         return ""
+
+    def author_keys(self, fields: PostFields) -> list[str]:
+        """The pseudonyms of all names of a post's authors, by which it is found when one of them opts out later."""
+        return [self.pseudonyms.user_key(name) for name in fields.author_names]
 
     def row(self, fields: PostFields, digests: list[str], retrieved_utc: datetime) -> dict[str, Any]:
         """The row of a post against which there is no rule."""

@@ -20,7 +20,7 @@ from pipeline.collect.instagram.journal.records import DAY_S, FIRST_LOOK, PLACE_
 from pipeline.collect.instagram.roads import ROADS, Page, Road
 from pipeline.collect.json_files import UnreadableFile
 from pipeline.collect.private_ids import PrivateIds
-from pipeline.collect.taking import Taking
+from pipeline.collect.taking import OPTED_OUT, Taking
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.errors import MissingError, SourceChangedError
 
@@ -96,17 +96,19 @@ class Walker:
 
     def judged(self, media: dict[str, Any], location_id: str) -> NewPost:
         """A media that was asked for by itself, as the journal takes it."""
-        return self._judged(media, self._here(location_id, None))[0]
+        post, fields = self._judged(media, self._here(location_id, None))
+        if fields is not None and self._is_ours(post):
+            self._note_private({post.post_key: fields})
+        return post
 
     def _step(self, walk: Walk) -> str | None:
         """Take one page; the reason of the end, None where the walk goes on."""
         road, page = self._page(walk)
         here = self._here(walk.location_id, page.location)
         found = [self._judged(media, here) for media in page.medias]
-        if len(found) >= UNREADABLE_PAGE and all(media_id is None for _, media_id in found):
+        if len(found) >= UNREADABLE_PAGE and all(fields is None for _, fields in found):
             raise SourceChangedError("unreadable_posts")
-        ids = {post.post_key: media_id for post, media_id in found if media_id is not None and post.state == "waiting"}
-        self.ids.add(ids, "live")
+        self._note_private({post.post_key: fields for post, fields in found if fields and self._is_ours(post)})
         taken = self.journal.take_page(
             walk, [post for post, _ in found], road=road.name, cursor=page.cursor, cause_of=self.cause_of
         )
@@ -122,6 +124,14 @@ class Walker:
         if walk.num_empty and not page.medias:
             return "empty_pages"
         return "" if self._is_enough(walk) else None
+
+    def _is_ours(self, post: NewPost) -> bool:
+        """Whether the post is taken, or was before one of its authors came on the opt-out list."""
+        return post.state == "waiting" or (post.reason == OPTED_OUT and self.ids.media_id(post.post_key) is not None)
+
+    def _note_private(self, told: dict[str, PostFields]) -> None:
+        authors = {key: self.taking.author_keys(fields) for key, fields in told.items()}
+        self.ids.add({key: fields.media_id for key, fields in told.items()}, "live", authors)
 
     def _is_enough(self, walk: Walk) -> bool:
         return self.limits.max_posts is not None and (
@@ -166,8 +176,8 @@ class Walker:
         point = (coordinates[0], coordinates[1]) if coordinates else None
         return _Here(LocationStub(location_id=location_id, name=name, coordinates=point), other_id)
 
-    def _judged(self, media: dict[str, Any], here: "_Here") -> tuple[NewPost, str | None]:
-        """A media as the journal takes it, with its id; without one where it cannot be read as a post."""
+    def _judged(self, media: dict[str, Any], here: "_Here") -> tuple[NewPost, PostFields | None]:
+        """A media as the journal takes it, with its fields; without them where it cannot be read as a post."""
         now = datetime.fromtimestamp(self._now(), UTC)
         try:
             post = api_post(media, now)
@@ -178,10 +188,10 @@ class Walker:
         reason = self.taking.reason(fields, num_pictures=len(post.pictures), has_video=not post.pictures)
         if reason:
             cause = f"{AHEAD}={fields.ahead_utc.timestamp():.0f}" if reason == "bad_time" and fields.ahead_utc else ""
-            return NewPost(post_key=key, state="dropped", reason=reason, cause=cause), fields.media_id
+            return NewPost(post_key=key, state="dropped", reason=reason, cause=cause), fields
         row = self.taking.row(fields, [], now)
         told = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
-        return NewPost(post_key=key, state="waiting", row=told, pictures=post.pictures), fields.media_id
+        return NewPost(post_key=key, state="waiting", row=told, pictures=post.pictures), fields
 
     def _unreadable_key(self, media: dict[str, Any], here: "_Here") -> str:
         """The key of what is no post: of the id that it tells, however odd, so that it is counted once."""

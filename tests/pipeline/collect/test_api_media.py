@@ -277,7 +277,8 @@ def test_only_the_allowed_fields_leave_a_media_of_sixty():
     user = {"pk": 7, "username": "anna", "full_name": "canary_name", "biography": "canary_bio", "is_private": False}
     media = iphone_media(
         **foreign, user=user, accessibility_caption="canary_seen", usertags={"in": [{"user": "canary_tagged"}]},
-        preview_comments=[{"text": "canary_comment"}], title="canary_title", coauthor_producers=["canary_coauthor"],
+        preview_comments=[{"text": "canary_comment"}], title="canary_title", 
+        coauthor_producers=[{"pk": 8, "username": "ben", "full_name": "canary_coauthor"}],
         location={"pk": 5, "name": "X", "address": "canary_address", "phone": "canary_phone"},
         music_metadata={"x": "canary_music"}, video_versions=[{"url": "canary_video"}], likers=["canary_liker"],
     )  # fmt: skip
