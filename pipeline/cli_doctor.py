@@ -16,12 +16,15 @@ from pipeline.collect.instagram.live import ASKED, SESSION, Tools, open_door
 from pipeline.collect.instagram.roads import ROADS, try_roads
 from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.leaving import leave
+from pipeline.collect.leftovers import Swept, sweep_leftovers
 from pipeline.collect.opt_out import OptOut
 from pipeline.collect.web.retries import Retries
 from pipeline.stage import StageError
 from pipeline.store import Store
 
 FROM_STDIN = "-"
+PATIENCE_S = 10.0
+"""How long `opt-out` waits for a stage that writes pictures."""
 
 
 def doctor(
@@ -91,8 +94,19 @@ def opt_out(
         typer.echo("nothing more of theirs is taken, in any city but synthetic ones")
         for city, num_posts in still_there.items():
             typer.echo(f"{city}: {num_posts} posts of theirs go with the next build: mrlf run {city}")
-        if not still_there:
-            typer.echo("no post of theirs was found in the store")
+        for line in _swept_lines(sweep_leftovers(store, patience_s=PATIENCE_S, is_anew=True), bool(still_there)):
+            typer.echo(line)
+
+
+def _swept_lines(swept: Swept, has_posts: bool) -> list[str]:
+    """What belonged to no post: a run that was killed may have left pictures of theirs that nothing names."""
+    removed = {
+        "pictures that belonged to no post": swept.pictures, "half data sets": swept.releases,
+        "unfinished files of killed runs": swept.temporaries,
+    }  # fmt: skip
+    lines = [f"removed {count:,} {what}" for what, count in removed.items() if count]
+    lines += [f"not all of the store was looked at ({why}): the next run looks again" for why in swept.waiting]
+    return lines if lines or has_posts else ["no post of theirs was found in the store"]
 
 
 def _try(store: Store, city: City, location_id: str) -> None:

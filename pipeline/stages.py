@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from pipeline.cities import City, CityError, Settings
 from pipeline.collect import places, pois, posts
+from pipeline.collect.gone import tidy
 from pipeline.curate import curated_posts
 from pipeline.images import clean_images, portrait_masks
 from pipeline.release import dataset
@@ -60,12 +61,14 @@ STAGES: dict[str, Stage] = {
 def run_stage_of(
     store: Store, city: City, name: str, overrides: dict[str, Any] | None = None, **watch: Any
 ) -> StageReport:
-    """Build one stage of a city with its settings from cities.yaml and `overrides` that are not None.
+    """Build one stage of a city with its settings from cities.yaml and `overrides` that are not None; what killed runs
+    and posts that left have left behind goes first.
 
     A stage that reads POIs whose time is over begins with building these again.
 
     watch: what this very stage tells while it is at work (`on_epoch` of train_mrlf).
     """
+    tidy(store, city.key)
     stage = STAGES[name]
     unknown = sorted(set(city.stages) - set(STAGES))
     if unknown:

@@ -1,23 +1,28 @@
 """Gone posts: deleted, set private, or opted out; what is kept of their pictures is removed with them.
 
 Reads  posts, drops of the stage posts; of all cities the digests that posts and clean pictures refer to
-Writes images, portrait_masks, clean_images, image_features: rows of pictures that no post of the city refers to any
-       more are removed, and their blobs where no post of any city does
-Law: blobs go before the rows that name them, so a killed run is finished by the next; nothing is read where nothing
-went since the last time.
+Writes images, portrait_masks, clean_images, image_features, the journal: rows of pictures that no post of the city
+       refers to any more are removed, and their blobs where no post of any city does; the ids of the posts
+Law: blobs go before the rows that name them, so a killed run is finished by the next; nothing is read where no table
+has changed since the last time. What no row names any more is the matter of `pipeline.collect.leftovers`.
 """
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TypeAlias
 
 import pyarrow.compute as pc
 
+from pipeline.collect.instagram.live import journal_path, open_journal
+from pipeline.collect.leftovers import HINDRANCES, pictures_of_posts, sweep_leftovers, values
+from pipeline.collect.private_ids import PrivateIds
 from pipeline.collect.taking import OPTED_OUT
 from pipeline.store import Store
 from pipeline.store.blobs import Kind, write_atomically
 from pipeline.store.digests import json_digest
+from pipeline.store.store import StageBusyError
 
 DELETED = "deleted"
 """The state of a tombstone in `posts`."""
@@ -31,6 +36,8 @@ PICTURE_TABLES = {
 LOCK_TIMEOUT_S = 10.0
 """How long a sweep waits for another process."""
 
+log = logging.getLogger("mrlf")
+
 ReadDigests: TypeAlias = Callable[[Store, str], set[str]]
 
 
@@ -38,7 +45,7 @@ def gone_posts(store: Store, city: str) -> set[str]:
     """The keys of a city's tombstones, and of the posts that were opted out."""
     deleted = pc.field("state") == DELETED
     opted_out = (pc.field("stage") == "posts") & (pc.field("reason") == OPTED_OUT)
-    return _values(store, city, "posts", "post_key", deleted) | _values(store, city, "drops", "post_key", opted_out)
+    return values(store, city, "posts", "post_key", deleted) | values(store, city, "drops", "post_key", opted_out)
 
 
 def is_swept(store: Store, city: str, what: str, gone: set[str]) -> bool:
@@ -52,25 +59,68 @@ def mark_swept(store: Store, city: str, what: str, gone: set[str]) -> None:
     write_atomically(store.root / "forgotten" / f"{city}.{what}", _mark(gone).encode())
 
 
+def tidy(store: Store, city: str) -> None:
+    """At the start of a stage: what a killed run, or a post that left, has left behind goes. What hinders that is told
+    and hinders no stage.
+    """
+    try:
+        forget_pictures(store, city)
+    except HINDRANCES as error:
+        log.info("%s: pictures that no post has are left for the next start: %s", city, error)
+    sweep_leftovers(store)
+
+
 def forget_pictures(store: Store, city: str) -> int:
-    """Remove the pictures that only gone posts had, with all that was made of them; their number.
+    """Remove the pictures that only gone posts had, with all that was made of them; their number. Of those that no
+    post has for another reason the rows in `images` go, and the pictures with the next sweep of leftovers.
 
     Raises:
-        StageBusyError: a stage that writes these tables is at work in another process.
+        StageBusyError: a stage that writes these tables is at work in another process, and posts are gone.
     """
-    gone = gone_posts(store, city)
-    if is_swept(store, city, "pictures", gone):
+    state, mark = _versions(store, city), store.root / "swept" / f"{city}.pictures"
+    if mark.is_file() and mark.read_text() == state:
         return 0
-    with holding(store, city, [*PICTURE_TABLES.values(), "image_features"]):
-        had = set[str]().union(*(_values(store, city, name, "digest") for name in PICTURE_TABLES))
-        unused = had - _pictures_of_posts(store, city)
-        _forget_clean(store, city, unused)
-        _remove_blobs(store, city, "original", unused, _pictures_of_posts)
-        for name, stage in reversed(PICTURE_TABLES.items()):
-            with kept_record(store, city, stage, name):
-                store.tables.remove(city, name, "digest", unused)
-        mark_swept(store, city, "pictures", gone)
+    gone = gone_posts(store, city)
+    if not is_swept(store, city, "pictures", gone):
+        with holding(store, city, [*PICTURE_TABLES.values(), "image_features"]):
+            num_forgotten = _forget_gone(store, city, gone)
+    elif _unused(store, city, ["images"]):
+        try:
+            with holding(store, city, ["posts"]):
+                _forget_rows(store, city, {"images": "posts"}, _unused(store, city, ["images"]))
+        except StageBusyError:
+            return 0  # it has just begun and changes them anyway
+        num_forgotten = 0
+    else:
+        num_forgotten = 0
+    write_atomically(mark, _versions(store, city).encode())
+    return num_forgotten
+
+
+def _forget_gone(store: Store, city: str, gone: set[str]) -> int:
+    unused = _unused(store, city, PICTURE_TABLES)
+    _forget_clean(store, city, unused)
+    _remove_blobs(store, city, "original", unused, pictures_of_posts)
+    _forget_rows(store, city, PICTURE_TABLES, unused)
+    with PrivateIds.open(store, city) as ids:
+        ids.remove(gone)
+    mark_swept(store, city, "pictures", gone)
     return len(unused)
+
+
+def _forget_rows(store: Store, city: str, tables: Mapping[str, str], unused: set[str]) -> None:
+    if journal_path(store, city).exists():
+        with open_journal(store, city) as journal:
+            journal.forget_images(unused)
+    for name, stage in reversed(list(tables.items())):
+        with kept_record(store, city, stage, name):
+            store.tables.remove(city, name, "digest", unused)
+
+
+def _unused(store: Store, city: str, tables: Iterable[str]) -> set[str]:
+    """The originals that these tables name and no post has."""
+    had = set[str]().union(*(values(store, city, name, "digest") for name in tables))
+    return had - pictures_of_posts(store, city) if had else set()
 
 
 def _forget_clean(store: Store, city: str, unused: set[str]) -> None:
@@ -84,7 +134,7 @@ def _forget_clean(store: Store, city: str, unused: set[str]) -> None:
 
 def _remove_blobs(store: Store, city: str, kind: Kind, digests: set[str], used_in: ReadDigests) -> None:
     """Remove the pictures that no other city uses."""
-    others = [other for other in store.cities() if other != city] if digests else []
+    others = [other for other in store.tables.cities() if other != city] if digests else []
     for digest in digests.difference(*(used_in(store, other) for other in others)):
         store.blobs.remove(kind, digest)
 
@@ -110,18 +160,13 @@ def kept_record(store: Store, city: str, stage: str, name: str) -> Iterator[None
         store.write_stage_record(city, replace(record, outputs=outputs, versions=versions))
 
 
-def _pictures_of_posts(store: Store, city: str) -> set[str]:
-    lists = (batch["image_digests"].flatten() for batch in store.tables.batches(city, "posts", ["image_digests"]))
-    return {digest for digests in lists for digest in digests.to_pylist()}
-
-
 def _clean_pictures(store: Store, city: str, where: pc.Expression | None = None) -> set[str]:
-    return _values(store, city, "clean_images", "clean_digest", where)
+    return values(store, city, "clean_images", "clean_digest", where)
 
 
-def _values(store: Store, city: str, table: str, column: str, where: pc.Expression | None = None) -> set[str]:
-    batches = store.tables.batches(city, table, [column], where)
-    return {value for batch in batches for value in batch[column].to_pylist() if value is not None}
+def _versions(store: Store, city: str) -> str:
+    names = ["posts", "drops", *PICTURE_TABLES, "image_features"]
+    return json_digest({name: store.tables.version(city, name) for name in names})
 
 
 def _mark(gone: set[str]) -> str:

@@ -223,10 +223,11 @@ def _let_leave(store: Store, city: str, opt_out: OptOut) -> None:
             return
         empty_journal(store, city, journal)
         there = set(opted_out_posts(store, city, opt_out))
-        left = {key for key in opted_out_since(store, city, opt_out) - there if journal.state(key) == "dropped"}
+        since = opted_out_since(store, city, opt_out) - there
+        left = {key for key in since if journal.state(key) in ("dropped", "waiting")}
         with journal.transaction():
             for post_key in there | left:
-                is_bare = journal.state(post_key) in ("deferred", "dropped")
+                is_bare = journal.state(post_key) in ("deferred", "dropped", "waiting")
                 journal.settle(post_key, "dropped" if is_bare else "gone", OPTED_OUT)
             journal.set_note("opt_out", state)
         empty_journal(store, city, journal)

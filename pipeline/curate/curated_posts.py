@@ -13,6 +13,7 @@ from pydantic import Field
 from pipeline.cities import City, Settings
 from pipeline.collect.geo import distance_km
 from pipeline.collect.gone import forget_pictures
+from pipeline.collect.leftovers import sweep_leftovers
 from pipeline.collect.pictures import OK
 from pipeline.collect.poi_keeping import read_pois
 from pipeline.curate.language import are_in_language
@@ -44,6 +45,7 @@ def build_curated_posts(store: Store, city: City, settings: CuratedPostsSettings
         if store.stage_record(city.key, "posts") is None:
             raise StageError(f"the posts of {city.key} were not collected: build the stage posts first")
         forget_pictures(store, city.key)
+        sweep_leftovers(store)
         read = [("posts", "posts"), ("images", "posts"), ("deferred", "posts"), ("pois", "pois")]
         return run_stage(
             store, city, STAGE, code_version=CODE_VERSION, settings=settings,

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.collect.gone import gone_posts, holding, is_swept, kept_record, mark_swept
+from pipeline.collect.leftovers import clean_pictures, sweep_leftovers, values
 from pipeline.store import Store
 from pipeline.store.folders import MANIFEST
 
@@ -50,9 +51,11 @@ def sweep_forgotten(store: Store, city: str) -> dict[str, int]:
         for folder in (*runs, *releases):
             _withdraw(folder)
         shutil.rmtree(store.study_folder(city), ignore_errors=True)  # of its cells no one tells what they learnt from
+        _forget_features(store, city)
         for name, stage in WRITTEN_BY.items():
             with kept_record(store, city, stage, name):
                 store.tables.erase_history(city, name)
+    sweep_leftovers(store)
     counts = {"releases": len(releases), "runs": len(runs)}
     log.info("%s: of posts that are gone, withdrew releases %d, trained models %d", city, *counts.values())
     if not gone & _curated(store, city):  # else the next build of curated_posts leaves them in an older version
@@ -102,6 +105,12 @@ def _forget_records(store: Store, city: str, withdrawn: set[str]) -> None:
         shutil.rmtree(store.report_folder(city), ignore_errors=True)
 
 
+def _forget_features(store: Store, city: str) -> None:
+    """Remove the features of clean pictures that nothing names: of earlier settings, of releases that went."""
+    unnamed = values(store, city, "image_features", "clean_digest") - clean_pictures(store, city)
+    with kept_record(store, city, "image_features", "image_features"):
+        store.tables.remove(city, "image_features", "clean_digest", unnamed)
+
+
 def _curated(store: Store, city: str) -> set[str]:
-    batches = store.tables.batches(city, "curated_posts", ["post_key"])
-    return {key for batch in batches for key in batch["post_key"].to_pylist()}
+    return values(store, city, "curated_posts", "post_key")

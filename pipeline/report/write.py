@@ -6,15 +6,13 @@ the digest of every other file, so that a report that is half old, half new, cut
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.store.digests import bytes_digest, file_digest
+from pipeline.store.temporaries import PREFIX, remove_dead, temporary_folder
 
 JSON_NAME = "report.json"
-_STAGING_PREFIX = ".writing-"
 
 
 def write_report(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -26,21 +24,15 @@ def write_report(folder: Path, files: Mapping[str, bytes]) -> None:
     num_bytes = sum(map(len, files.values()))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(f"{_STAGING_PREFIX}*"):  # by a killed run
-            shutil.rmtree(left, ignore_errors=True)
-        staging = Path(tempfile.mkdtemp(dir=folder, prefix=_STAGING_PREFIX))
+        remove_dead(folder.glob(f"{PREFIX}*"))
+        with temporary_folder(folder) as staging:
+            for name, data in files.items():
+                _flush(staging / name, data)
+            for name in files:
+                (staging / name).replace(folder / name)
+            _forget_others(folder, files)
     except OSError as error:
         raise OSError(error.errno, f"cannot write {num_bytes} bytes to {folder}: {error.strerror}") from error
-    try:
-        for name, data in files.items():
-            _flush(staging / name, data)
-        for name in files:
-            (staging / name).replace(folder / name)
-        _forget_others(folder, files)
-    except OSError as error:
-        raise OSError(error.errno, f"cannot write {num_bytes} bytes to {folder}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def file_digests(files: Mapping[str, bytes]) -> dict[str, str]:

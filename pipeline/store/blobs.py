@@ -1,13 +1,15 @@
 """Picture bytes by their digest: `blobs/<kind>/<2 hex>/<sha256>`, written beside and renamed, removed by unlink."""
 
 import os
-import tempfile
+import re
 from pathlib import Path
 from typing import Literal
 
 from pipeline.store.digests import bytes_digest
+from pipeline.store.temporaries import PREFIX, temporary_file
 
 Kind = Literal["original", "clean"]
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -18,20 +20,13 @@ def write_atomically(path: Path, data: bytes) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+        with temporary_file(path.parent) as (handle, temporary):
+            with os.fdopen(handle, "wb", closefd=False) as file:  # open, and so locked, until it has its name
+                file.write(data)
+            os.fsync(handle)
+            temporary.replace(path)
     except OSError as error:
         raise OSError(error.errno, f"cannot write {len(data)} bytes to {path}: {error.strerror}") from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, f"cannot write {len(data)} bytes to {path}: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class Blobs:
@@ -55,6 +50,20 @@ class Blobs:
     def get(self, kind: Kind, digest: str) -> bytes:
         """The bytes of a picture. Raises FileNotFoundError where it was removed."""
         return self.path(kind, digest).read_bytes()
+
+    def folders(self, kind: Kind) -> list[Path]:
+        """The folders that hold the pictures of a kind."""
+        parent = self._folder / kind
+        return sorted(path for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []
+
+    def listed(self, kind: Kind) -> tuple[set[str], list[Path]]:
+        """What is on disk: the digests of the pictures, and the temporaries of writers that live or were killed."""
+        digests, temporaries = set[str](), list[Path]()
+        for folder in self.folders(kind):
+            names = os.listdir(folder)
+            digests.update(name for name in names if DIGEST.fullmatch(name))
+            temporaries.extend(folder / name for name in names if name.startswith(PREFIX))
+        return digests, temporaries
 
     def remove(self, kind: Kind, digest: str) -> None:
         """Forget a picture; nothing happens where it is gone already."""

@@ -5,7 +5,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from pipeline.records import LEDGER_TABLES
-from pipeline.store.blobs import Blobs, write_atomically
+from pipeline.store.blobs import Blobs, Kind, write_atomically
 from pipeline.store.folders import Manifest, unseal
+from pipeline.store.shared_locks import alone, shared
 from pipeline.store.tables import Tables
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 DATA_VARIABLE = "MRLF_DATA"
 _SIGNED = re.compile(r"number \d+, since [\d :-]+ UTC, ")
+WRITES_PICTURES: dict[str, Kind] = {"posts": "original", "clean_images": "clean"}
+"""Stages that write pictures before a table names them."""
 
 
 class StageBusyError(RuntimeError):
@@ -139,7 +142,8 @@ class Store:
 
     @contextmanager
     def lock(self, city: str, stage: str, timeout_s: float = 0, *, what: str = "") -> Iterator[None]:
-        """Hold the one lock of (city, stage); the system frees it when the holder dies.
+        """Hold the one lock of (city, stage); the system frees it when the holder dies. Who holds that of a stage
+        that writes pictures keeps `no_picture_written` out.
 
         what: what the other process is at, where that is not the building of a stage.
 
@@ -158,11 +162,30 @@ class Store:
                 f"{what or f'stage {stage} of {city} is being built'} by another process ({_holder(path)}waited "
                 f"{waited:.0f} s): let it finish, or stop it, and run this again"
             ) from None
+        kind = WRITES_PICTURES.get(stage)
         try:
             _sign(path)
-            yield
+            with shared(self._pictures_lock(kind)) if kind else nullcontext():
+                yield
         finally:
             lock.release()
+
+    @contextmanager
+    def no_picture_written(self, kind: Kind, timeout_s: float = 0) -> Iterator[None]:
+        """Keep every stage of every city from writing pictures of a kind.
+
+        Raises:
+            StageBusyError: one is at it for longer than `timeout_s` seconds.
+        """
+        with ExitStack() as held:
+            try:
+                held.enter_context(alone(self._pictures_lock(kind), timeout_s))
+            except TimeoutError:
+                raise StageBusyError(f"another process is writing {kind} pictures") from None
+            yield
+
+    def _pictures_lock(self, kind: Kind) -> Path:
+        return self.root / "locks" / f"pictures.{kind}.lock"
 
     def _record_path(self, city: str, stage: str) -> Path:
         return self.root / "stages" / city / f"{stage}.json"

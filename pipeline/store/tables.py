@@ -41,6 +41,10 @@ class Tables:
         """Where the table lies, whether it exists or not."""
         return self._folder / city / TABLES[name].name
 
+    def cities(self) -> list[str]:
+        """Every city of which there is a table, also one whose first stage was killed."""
+        return sorted(path.name for path in self._folder.iterdir()) if self._folder.is_dir() else []
+
     def version(self, city: str, name: str) -> int | None:
         """The number of the last commit, None where the table does not exist."""
         table = self._open(city, name)

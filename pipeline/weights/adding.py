@@ -1,12 +1,13 @@
 """Which weights a file is that a person brings: a known one by its digest, else one of the person's own."""
 
 import os
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline.stage import StageError
+from pipeline.store.temporaries import temporary_file
 from pipeline.weights.converting import known_architectures
 from pipeline.weights.digests import FileDigests, copy_with_digests
 from pipeline.weights.kinds import wrong_kind
@@ -17,8 +18,9 @@ from pipeline.weights.registry import WeightsEntry
 MAX_BYTES = 2 * 2**30
 
 
-def copy_in(path: Path, folder: Path) -> tuple[Path, FileDigests]:
-    """A copy of the file in `folder` and the digests of that copy.
+@contextmanager
+def copied_in(path: Path, folder: Path) -> Iterator[tuple[Path, FileDigests]]:
+    """A copy of the file in `folder` and the digests of that copy; it goes at the end unless it was renamed.
 
     Raises:
         StageError: there is no such file, it is too large, or the disk is full.
@@ -28,13 +30,13 @@ def copy_in(path: Path, folder: Path) -> tuple[Path, FileDigests]:
     if path.stat().st_size > MAX_BYTES:
         raise StageError(f"{path} has {told_bytes(path.stat().st_size)}: none of these networks has so many weights")
     folder.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=folder, prefix=".adding-")
-    try:
-        with path.open("rb") as source, os.fdopen(handle, "wb") as target:
-            return Path(name), copy_with_digests(source, target)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        raise StageError(f"{path} cannot be copied to {folder}: {error.strerror or error}") from error
+    with temporary_file(folder) as (handle, copy):
+        try:
+            with path.open("rb") as source, os.fdopen(handle, "wb", closefd=False) as target:
+                digests = copy_with_digests(source, target)
+        except OSError as error:
+            raise StageError(f"{path} cannot be copied to {folder}: {error.strerror or error}") from error
+        yield copy, digests
 
 
 def recognised(digests: FileDigests, entries: Mapping[str, WeightsEntry]) -> WeightsEntry | None:

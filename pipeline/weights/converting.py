@@ -4,12 +4,11 @@ No code of the file is run: torch's files are read with `weights_only`, TorchScr
 as a graph. The state is checked strictly before anything is written. YuNet is kept as it is, for OpenCV.
 """
 
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.stage import StageError
+from pipeline.store.temporaries import temporary_file
 from pipeline.weights.kinds import file_kind
 from pipeline.weights.registry import YUNET
 from pipeline.weights.torch_file import read_torch_file
@@ -119,12 +118,9 @@ def _save(state: "Mapping[str, Tensor]", architecture: str, target: Path) -> Non
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".writing-")
-    os.close(handle)
     try:
-        save_file({key: state[key].contiguous() for key in sorted(state)}, name, {"architecture": architecture})
-        Path(name).replace(target)
+        with temporary_file(target.parent) as (_, path):
+            save_file({key: state[key].contiguous() for key in sorted(state)}, path, {"architecture": architecture})
+            path.replace(target)
     except (OSError, SafetensorError) as error:
         raise StageError(f"{target} cannot be written: {error}") from error
-    finally:
-        Path(name).unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.stage import StageError
-from pipeline.weights.adding import copy_in, entry_of, from_file, recognised
+from pipeline.weights.adding import copied_in, entry_of, from_file, recognised
 from pipeline.weights.converting import CONVERTER_VERSION, convert
 from pipeline.weights.digests import FileDigests, digest_once, read_digests
 from pipeline.weights.fetching import fetch_part
@@ -141,18 +141,16 @@ class Shelf:
                 it, or it is of another architecture.
         """
         entries = self.entries()
-        copy, digests = copy_in(path, self.folder)
         try:
-            entry = entry_of(path, digests, entries, name, architecture)
-            with self._lock(entry):
-                found = self._keep(entry, copy, digests)
-                if entry.is_own:
-                    write_own(self.own_path, {**read_own(self.own_path), entry.name: entry})
-                return found
+            with copied_in(path, self.folder) as (copy, digests):
+                entry = entry_of(path, digests, entries, name, architecture)
+                with self._lock(entry):
+                    found = self._keep(entry, copy, digests)
+                    if entry.is_own:
+                        write_own(self.own_path, {**read_own(self.own_path), entry.name: entry})
+                    return found
         except ValueError as error:
             raise StageError(str(error) if str(path) in str(error) else f"{path} is refused: {error}") from error
-        finally:
-            copy.unlink(missing_ok=True)
 
     def verify(self, name: str) -> Record | None:
         """The record of these weights, every byte of both files compared; None where they are not here.

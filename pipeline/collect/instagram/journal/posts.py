@@ -96,6 +96,11 @@ class Posts(Disk):
         """A picture that was fetched, whatever its outcome."""
         self._disk.execute("INSERT OR IGNORE INTO images VALUES (?, ?, NULL)", (row["digest"], json.dumps(dict(row))))
 
+    def forget_images(self, digests: Iterable[str]) -> None:
+        """Pictures that are removed; they are noted anew when they come again."""
+        with self.transaction():
+            self._disk.executemany("DELETE FROM images WHERE digest = ?", ((digest,) for digest in digests))
+
     def see(self, post_key: str, number: int | None = None) -> None:
         """The post is still there; `number` is that of the walk that met it, by default the last one's."""
         number = int(self._meta("walks", "0")) if number is None else number
