@@ -67,10 +67,13 @@ def sweep_leftovers(store: Store, *, patience_s: float = 0, is_anew: bool = Fals
     patience_s: how long a stage that writes pictures is waited for. is_anew: look also where nothing has changed.
     """
     swept = Swept()
-    swept.releases += _swept(swept, partial(_remove_half_releases, store))
-    swept.temporaries += _swept(swept, lambda: remove_dead(_temporaries(store.root)))
-    for kind in NAMED_IN:
-        swept.pictures += _swept(swept, partial(_remove_pictures, store, kind, patience_s, is_anew))
+    parts = [_remove_half_releases, _remove_temporaries]
+    parts += [partial(_remove_pictures, kind=kind, patience_s=patience_s, is_anew=is_anew) for kind in NAMED_IN]
+    for remove in parts:
+        try:
+            remove(store, swept)
+        except HINDRANCES as error:  # it hinders nobody: the next sweep comes
+            swept.waiting.append(str(error))
     if swept.pictures or swept.temporaries or swept.releases:
         log.info(
             "removed what no table names: pictures %d, half releases %d, files of killed writers %d",
@@ -93,20 +96,11 @@ def values(store: Store, city: str, table: str, column: str, where: pc.Expressio
     return {value for batch in batches for value in batch[column].to_pylist() if value is not None}
 
 
-def _swept(swept: Swept, remove: Callable[[], int]) -> int:
-    """What `remove` removed; what hinders it is told and hinders nobody: the next sweep comes."""
-    try:
-        return remove()
-    except HINDRANCES as error:
-        swept.waiting.append(str(error))
-        return 0
-
-
-def _remove_pictures(store: Store, kind: Kind, patience_s: float, is_anew: bool) -> int:
+def _remove_pictures(store: Store, swept: Swept, *, kind: Kind, patience_s: float, is_anew: bool) -> None:
     mark = store.root / "swept" / kind
     if not is_anew and mark.is_file() and mark.read_text() == _state(store, kind)[0]:
-        return 0
-    remove_dead(store.blobs.listed(kind)[1])  # their own locks tell, whoever else is at work
+        return
+    swept.temporaries += remove_dead(store.blobs.listed(kind)[1])  # their own locks tell, whoever else is at work
     with store.no_picture_written(kind, patience_s):
         begun = time.time()
         state, changed = _state(store, kind)
@@ -114,9 +108,9 @@ def _remove_pictures(store: Store, kind: Kind, patience_s: float, is_anew: bool)
         unnamed = on_disk - NAMES[kind](store) if on_disk else set()
         for digest in unnamed:
             store.blobs.remove(kind, digest)
+        swept.pictures += len(unnamed)
         if not unnamed and changed < begun - SETTLED_S:
             write_atomically(mark, state.encode())
-    return len(unnamed)
 
 
 def _named_originals(store: Store) -> set[str]:
@@ -156,13 +150,12 @@ def _releases(store: Store, city: str = "*") -> list[Path]:
     return sorted(path for path in (store.root / "datasets").glob(f"{city}/[!.]*") if path.is_dir())
 
 
-def _remove_half_releases(store: Store) -> int:
+def _remove_half_releases(store: Store, swept: Swept) -> None:
     """Those whose writer was killed: they have no manifest, and nobody holds the lock of their stage."""
-    num_removed = 0
     for folder in _releases(store):
         if (folder / MANIFEST).is_file():
             continue
-        aside = folder.with_name(f"{PREFIX}{folder.name}")  # a moment under the lock: a stage does not wait for it
+        aside = folder.with_name(f"{PREFIX}{folder.name}")  # a moment under the lock: no stage has to wait
         try:
             with store.lock(folder.parent.name, "dataset"):
                 if (folder / MANIFEST).is_file():
@@ -171,8 +164,11 @@ def _remove_half_releases(store: Store) -> int:
         except StageBusyError:
             continue
         shutil.rmtree(aside)
-        num_removed += 1
-    return num_removed
+        swept.releases += 1
+
+
+def _remove_temporaries(store: Store, swept: Swept) -> None:
+    swept.temporaries += remove_dead(_temporaries(store.root))
 
 
 def _temporaries(root: Path) -> Iterator[Path]:
