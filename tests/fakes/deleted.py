@@ -1,5 +1,6 @@
 """Posts that were collected and then deleted, and a search of all that is on disk."""
 
+import os
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -45,10 +46,10 @@ def tombstone(store: Store, post_key: str, city: City = DEMO) -> None:
 
 
 def holders(root: Path, needle: bytes) -> list[str]:
-    """The files of a folder that hold these bytes, Parquet files unpacked."""
+    """The files of a folder that hold these bytes or are named so, temporary ones too, Parquet files unpacked."""
     found = []
     for path in sorted(path for path in root.rglob("*") if path.is_file()):
-        data = path.read_bytes()
+        data = path.read_bytes() + b"\0" + os.fsencode(path.relative_to(root))
         if path.suffix == ".parquet":
             data += repr(pq.read_table(path).to_pylist()).encode()
         if needle in data:

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.collect import gone
 from pipeline.collect.gone import forget_pictures, gone_posts
+from pipeline.collect.leftovers import sweep_leftovers
 from pipeline.ledger import write_ledger
 from pipeline.release.forgotten import sweep_forgotten
 from pipeline.store import Store
@@ -137,3 +138,55 @@ def test_pictures_go_with_the_last_post_of_any_city_that_has_them(store):
     assert after.versions["images"] == store.tables.version("demo", "images") != record.versions["images"]
     assert after.outputs["images"] == store.tables.digest("demo", "images")
     assert forget_pictures(store, "demo") == 0
+
+
+def clean_row(digest: str, clean_digest: str, recipe: str) -> dict:
+    return {"digest": digest, "outcome": "filled", "clean_digest": clean_digest, "inpainter": "opencv",
+            "weights_sha256": "", "recipe": recipe}  # fmt: skip
+
+
+def feature_row(clean_digest: str) -> dict:
+    return {"clean_digest": clean_digest, "backbone": "b", "outcome": "ok", "vector": b"v", "weights_sha256": "",
+            "recipe": "r"}  # fmt: skip
+
+
+def clean_on_disk(store: Store) -> set[str]:
+    return store.blobs.listed("clean")[0]
+
+
+@pytest.fixture
+def resettled(store) -> tuple[Store, list[str]]:
+    """Posts `a` and `b` whose pictures were cleaned under other settings before; a release is of that time."""
+    originals = [store.blobs.put("original", encoded(pixels(n))) for n in range(2)]
+    old, new = ([store.blobs.put("clean", encoded(pixels(n + first))) for n in range(2)] for first in (10, 20))
+    posts = [curated_post(n, 0, n, [originals[n]], post_key="ab"[n]) for n in range(2)]
+    put_posts(store, DEMO, [post_of(post) for post in posts], originals)
+    store.tables.merge("demo", "clean_images", [clean_row(originals[n], new[n], "new") for n in range(2)])
+    store.tables.merge("demo", "image_features", [feature_row(digest) for digest in (*old, *new)])
+    folder = store.root / "datasets" / "demo" / "v1"
+    folder.mkdir(parents=True)
+    pq.write_table(pa.table({"post_key": ["a", "b"], "clean_digest": old}), folder / "posts.parquet")
+    seal(folder, {}, ["posts.parquet"])
+    return store, [*old, *new]
+
+
+@pytest.mark.fault("S14")
+def test_clean_pictures_of_earlier_settings_leave_with_the_last_that_names_them(resettled):
+    store, (old_a, old_b, new_a, new_b) = resettled
+    sweep_leftovers(store)
+    assert clean_on_disk(store) == {old_a, old_b, new_a, new_b}, "a release stands that names them"
+    tombstone(store, "a")
+    forget_pictures(store, "demo")
+    sweep_forgotten(store, "demo")
+    assert clean_on_disk(store) == {new_b}
+    assert store.tables.read("demo", "image_features")["clean_digest"].to_pylist() == [new_b]
+    for digest in (old_a, new_a):
+        assert holders(store.root, digest.encode()) == []
+
+
+@pytest.mark.fault("S14")
+def test_clean_pictures_that_nothing_names_leave_with_the_next_start(resettled):
+    store, (*_, new_a, new_b) = resettled
+    (store.root / "datasets" / "demo" / "v1" / MANIFEST).unlink()
+    sweep_leftovers(store)
+    assert clean_on_disk(store) == {new_a, new_b}

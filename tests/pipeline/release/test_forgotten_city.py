@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.cities import City
+from pipeline.collect.leftovers import Swept, sweep_leftovers
 from pipeline.curate.curated_posts import CuratedPostsSettings, build_curated_posts
 from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
 from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
@@ -152,8 +153,14 @@ def test_the_build_after_that_does_nothing(town):
 
 
 @pytest.mark.slow
-def test_without_a_tombstone_a_build_sweeps_nothing(built):
+def test_without_a_tombstone_a_build_and_a_sweep_remove_nothing(built):
+    def on_disk() -> set[Path]:
+        return {path for path in built.root.rglob("*") if path.is_file() and path.parent.name != "swept"}
+
+    before = on_disk()
+    assert sweep_leftovers(built.store, is_anew=True) == Swept()
     assert all(build(built.store))
+    assert on_disk() == before
     assert not (built.root / "forgotten").exists()
 
 
