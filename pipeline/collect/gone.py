@@ -16,7 +16,9 @@ from typing import TypeAlias
 import pyarrow.compute as pc
 
 from pipeline.collect.instagram.live import journal_path, open_journal
-from pipeline.collect.leftovers import HINDRANCES, pictures_of_posts, sweep_leftovers, values
+from pipeline.collect.leftovers import HINDRANCES, sweep_leftovers
+from pipeline.collect.named_pictures import pictures_of_posts, values
+from pipeline.collect.pictures import OK
 from pipeline.collect.private_ids import PrivateIds
 from pipeline.collect.taking import OPTED_OUT
 from pipeline.store import Store
@@ -81,20 +83,28 @@ def forget_pictures(store: Store, city: str) -> int:
     if mark.is_file() and mark.read_text() == state:
         return 0
     gone = gone_posts(store, city)
+    num_forgotten = 0
     if not is_swept(store, city, "pictures", gone):
         with holding(store, city, [*PICTURE_TABLES.values(), "image_features"]):
             num_forgotten = _forget_gone(store, city, gone)
-    elif _unused(store, city, ["images"]):
-        try:
-            with holding(store, city, ["posts"]):
-                _forget_rows(store, city, {"images": "posts"}, _unused(store, city, ["images"]))
-        except StageBusyError:
-            return 0  # it has just begun and changes them anyway
-        num_forgotten = 0
-    else:
-        num_forgotten = 0
+    elif not _forget_homeless(store, city):
+        return 0
     write_atomically(mark, _versions(store, city).encode())
     return num_forgotten
+
+
+def _forget_homeless(store: Store, city: str) -> bool:
+    """Take pictures out of `images` that no post has though none is gone; whether that could be done now."""
+    is_kept = pc.field("outcome") == OK
+    if values(store, city, "images", "digest", is_kept) <= pictures_of_posts(store, city):
+        return True
+    try:
+        with holding(store, city, ["posts"]):
+            homeless = values(store, city, "images", "digest", is_kept) - pictures_of_posts(store, city)
+            _forget_rows(store, city, {"images": "posts"}, homeless)
+    except StageBusyError:  # it has just begun and changes them anyway
+        return False
+    return True
 
 
 def _forget_gone(store: Store, city: str, gone: set[str]) -> int:

@@ -20,12 +20,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
 
-from pipeline.collect.instagram.status import look_at_journal
+from pipeline.collect.named_pictures import NAMED_IN, NAMES, release_folders
 from pipeline.store import Store
 from pipeline.store.blobs import Kind, write_atomically
 from pipeline.store.digests import json_digest
@@ -33,14 +30,11 @@ from pipeline.store.folders import MANIFEST
 from pipeline.store.store import StageBusyError
 from pipeline.store.temporaries import PREFIX, remove_dead
 
-NAMED_IN: dict[Kind, tuple[str, ...]] = {"original": ("posts", "images"), "clean": ("clean_images",)}
-"""Tables that name the pictures of a kind."""
-
-IN_JOURNAL = (
-    "SELECT digest FROM images WHERE row IS NOT NULL UNION "
-    "SELECT one.value FROM posts, json_each(posts.row, '$.image_digests') AS one WHERE posts.row IS NOT NULL"
-)
-"""Pictures that a journal has not carried to the tables yet."""
+WRITTEN_BY = {
+    "posts": "posts", "images": "posts", "curated_posts": "curated_posts", "portrait_masks": "portrait_masks",
+    "clean_images": "clean_images", "image_features": "image_features", "study_features": "study_data",
+}  # fmt: skip
+"""Tables whose files hold texts, pictures or their digests, and the stages that write them."""
 
 SETTLED_S = 2.0
 """A folder that changed so short before it was listed can have changed afterwards without another time."""
@@ -67,8 +61,10 @@ def sweep_leftovers(store: Store, *, patience_s: float = 0, is_anew: bool = Fals
     patience_s: how long a stage that writes pictures is waited for. is_anew: look also where nothing has changed.
     """
     swept = Swept()
-    parts = [_remove_half_releases, _remove_temporaries]
-    parts += [partial(_remove_pictures, kind=kind, patience_s=patience_s, is_anew=is_anew) for kind in NAMED_IN]
+    of_pictures = (partial(_remove_pictures, kind=kind, patience_s=patience_s, is_anew=is_anew) for kind in NAMED_IN)
+    uncommitted = partial(_remove_uncommitted, is_anew=is_anew)
+    parts: list[Callable[[Store, Swept], None]]
+    parts = [_remove_half_releases, _remove_temporaries, uncommitted, *of_pictures]
     for remove in parts:
         try:
             remove(store, swept)
@@ -82,18 +78,6 @@ def sweep_leftovers(store: Store, *, patience_s: float = 0, is_anew: bool = Fals
     for why in swept.waiting:
         log.info("what no table names was not looked for everywhere: %s", why)
     return swept
-
-
-def pictures_of_posts(store: Store, city: str) -> set[str]:
-    """The originals that a city's posts have, in its table and in its journal."""
-    lists = (batch["image_digests"].flatten() for batch in store.tables.batches(city, "posts", ["image_digests"]))
-    return _unemptied(store, city).union(*(digests.to_pylist() for digests in lists))
-
-
-def values(store: Store, city: str, table: str, column: str, where: pc.Expression | None = None) -> set[str]:
-    """What stands in a column."""
-    batches = store.tables.batches(city, table, [column], where)
-    return {value for batch in batches for value in batch[column].to_pylist() if value is not None}
 
 
 def _remove_pictures(store: Store, swept: Swept, *, kind: Kind, patience_s: float, is_anew: bool) -> None:
@@ -113,46 +97,9 @@ def _remove_pictures(store: Store, swept: Swept, *, kind: Kind, patience_s: floa
             write_atomically(mark, state.encode())
 
 
-def _named_originals(store: Store) -> set[str]:
-    cities = {*store.tables.cities(), *(path.stem for path in (store.root / "crawl").glob("*.sqlite"))}
-    of_posts = (pictures_of_posts(store, city) for city in cities)
-    return set[str]().union(*of_posts, *(values(store, city, "images", "digest") for city in cities))
-
-
-def clean_pictures(store: Store, city: str) -> set[str]:
-    """Those that a city's table names, and those of its releases: a model is asked about them before it answers."""
-    folders = (folder for folder in _releases(store, city) if (folder / MANIFEST).is_file())
-    return values(store, city, "clean_images", "clean_digest").union(*map(_of_release, folders))
-
-
-def _named_clean(store: Store) -> set[str]:
-    cities = {*store.tables.cities(), *(folder.parent.name for folder in _releases(store))}
-    return set[str]().union(*(clean_pictures(store, city) for city in cities))
-
-
-NAMES: dict[Kind, Callable[[Store], set[str]]] = {"original": _named_originals, "clean": _named_clean}
-
-
-def _unemptied(store: Store, city: str) -> set[str]:
-    found = look_at_journal(store, city, lambda disk: {digest for (digest,) in disk.execute(IN_JOURNAL)})
-    return found or set()
-
-
-def _of_release(folder: Path) -> set[str]:
-    """The clean pictures of a release; none of a damaged one, which nobody can use."""
-    try:
-        return set(pq.read_table(folder / "posts.parquet", columns=["clean_digest"])["clean_digest"].to_pylist())
-    except (OSError, pa.ArrowException):
-        return set()
-
-
-def _releases(store: Store, city: str = "*") -> list[Path]:
-    return sorted(path for path in (store.root / "datasets").glob(f"{city}/[!.]*") if path.is_dir())
-
-
 def _remove_half_releases(store: Store, swept: Swept) -> None:
     """Those whose writer was killed: they have no manifest, and nobody holds the lock of their stage."""
-    for folder in _releases(store):
+    for folder in release_folders(store):
         if (folder / MANIFEST).is_file():
             continue
         aside = folder.with_name(f"{PREFIX}{folder.name}")  # a moment under the lock: no stage has to wait
@@ -165,6 +112,29 @@ def _remove_half_releases(store: Store, swept: Swept) -> None:
             continue
         shutil.rmtree(aside)
         swept.releases += 1
+
+
+def _remove_uncommitted(store: Store, swept: Swept, *, is_anew: bool) -> None:
+    """Rows that a killed writer had on disk and never committed."""
+    begun, (state, changed) = time.time(), _state_of_tables(store)
+    mark = store.root / "swept" / "tables"
+    if not is_anew and mark.is_file() and mark.read_text() == state:
+        return
+    has_all = True
+    for city in store.tables.cities():
+        for name in WRITTEN_BY:
+            if not store.tables.uncommitted(city, name):
+                continue
+            try:
+                with store.lock(city, WRITTEN_BY[name]):
+                    left = store.tables.uncommitted(city, name)
+                    for path in left:
+                        path.unlink(missing_ok=True)
+                    swept.temporaries += len(left)
+            except StageBusyError:  # its own, most likely
+                has_all = False
+    if has_all and changed < begun - SETTLED_S:
+        write_atomically(mark, state.encode())
 
 
 def _remove_temporaries(store: Store, swept: Swept) -> None:
@@ -185,7 +155,16 @@ def _state(store: Store, kind: Kind) -> tuple[str, float]:
     folders = [store.root / "blobs" / kind, *store.blobs.folders(kind)]
     tables = [store.tables.path(city, name) for city in store.tables.cities() for name in NAMED_IN[kind]]
     folders += [table / "_delta_log" for table in tables]
-    folders += (store.root / "crawl").glob("*.sqlite*") if kind == "original" else _releases(store)
-    times = {str(path.relative_to(store.root)): path.stat().st_mtime_ns for path in folders if path.exists()}
-    times = {name: at for name, at in times.items() if not name.endswith("-shm")}
+    folders += (store.root / "crawl").glob("*.sqlite*") if kind == "original" else release_folders(store)
+    return _times(store.root, [path for path in folders if not path.name.endswith("-shm")])
+
+
+def _state_of_tables(store: Store) -> tuple[str, float]:
+    """The same for the files of tables."""
+    tables = [store.tables.path(city, name) for city in store.tables.cities() for name in WRITTEN_BY]
+    return _times(store.root, [*tables, *(table / "_delta_log" for table in tables)])
+
+
+def _times(root: Path, paths: list[Path]) -> tuple[str, float]:
+    times = {str(path.relative_to(root)): path.stat().st_mtime_ns for path in paths if path.exists()}
     return json_digest(times), max(times.values(), default=0) / 1e9

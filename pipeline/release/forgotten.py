@@ -19,15 +19,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.collect.gone import gone_posts, holding, is_swept, kept_record, mark_swept
-from pipeline.collect.leftovers import clean_pictures, sweep_leftovers, values
+from pipeline.collect.leftovers import WRITTEN_BY, sweep_leftovers
+from pipeline.collect.named_pictures import clean_pictures, values
 from pipeline.store import Store
 from pipeline.store.folders import MANIFEST
-
-WRITTEN_BY = {
-    "posts": "posts", "images": "posts", "curated_posts": "curated_posts", "portrait_masks": "portrait_masks",
-    "clean_images": "clean_images", "image_features": "image_features", "study_features": "study_data",
-}  # fmt: skip
-"""Tables whose older versions hold texts, pictures or their digests, and the stages that write them."""
 
 log = logging.getLogger("mrlf")
 

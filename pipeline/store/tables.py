@@ -162,6 +162,20 @@ class Tables:
             if path.name[:20].isdigit() and path.name[:20] < last:
                 path.unlink()
 
+    def uncommitted(self, city: str, name: str) -> list[Path]:
+        """Files that no version of the table names: what a writer is about to commit, or was when it was killed.
+
+        No version that somebody may read is touched by removing them, once the caller holds the lock of the writer.
+        """
+        folder, table = self.path(city, name), self._open(city, name)
+        if table is None:
+            return list(folder.glob("*.parquet*"))
+        old, unnamed = (
+            set(table.vacuum(retention_hours=0, dry_run=True, enforce_retention_duration=False, full=is_full))
+            for is_full in (False, True)
+        )
+        return [*(folder / path for path in unnamed - old), *folder.glob("*#*"), *folder.glob("_delta_log/*#*")]
+
     def digest(self, city: str, name: str, stage: str | None = None) -> str:
         """The digest of the rows (of one stage) without the volatile columns; files hashed before are not read."""
         table = self._open(city, name)

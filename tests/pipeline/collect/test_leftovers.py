@@ -13,6 +13,7 @@ from pipeline.cli import app
 from pipeline.collect import leftovers
 from pipeline.collect.gone import forget_pictures
 from pipeline.collect.instagram import live as instagram_live
+from pipeline.collect.instagram import photos
 from pipeline.collect.instagram.live import journal_path
 from pipeline.collect.leaving import leave
 from pipeline.collect.leftovers import Swept, sweep_leftovers
@@ -208,6 +209,7 @@ def test_a_journal_that_cannot_be_read_keeps_the_pictures_and_hinders_nothing_el
 @pytest.fixture
 def live(store, tmp_path, monkeypatch):
     """A place of six posts with a picture each, found."""
+    monkeypatch.setattr(photos, "NUM_THREADS", 1)
     with FakeInstagram() as server:
         town = LiveTown(
             store, tmp_path / "live", server, monkeypatch, num_places=1, num_posts=6,
@@ -266,3 +268,23 @@ def test_of_a_live_post_that_is_gone_neither_digest_nor_media_id_is_left(live):
     assert live.key(pk) not in read_private_ids(live.store, "town")
     assert len(Town(live.store, live.folder).blobs()) == 5
     assert live.collect().counts["deleted"] == 1
+
+
+@pytest.mark.fault("S15")
+def test_rows_that_a_killed_writer_never_committed_go_and_older_versions_stay(store, tmp_path):
+    town = Town(store, tmp_path)
+    town.archive.post(1)
+    town.build()
+    store.tables.merge("town", "posts", town.rows("posts"))
+    folder = store.tables.path("town", "posts")
+    kept = set(folder.glob("*.parquet"))
+    assert len(kept) == 2, "a version before is there for who reads it still"
+    left = [folder / "part-dead.parquet", folder / "part-dead.parquet#1", folder / "_delta_log" / "9.json#1"]
+    for path in left:
+        path.write_bytes(b"words")
+    with store.lock("town", "posts"):
+        assert sweep_leftovers(store).temporaries == 0
+    assert sweep_leftovers(store).temporaries == 3
+    assert {path for path in left if path.exists()} == set()
+    assert set(folder.glob("*.parquet")) == kept
+    assert sweep_leftovers(store, is_anew=True) == Swept()
