@@ -2,7 +2,8 @@
 their coordinates. The only file that knows Daft.
 
 The native runner needs nothing to start; `DAFT_RUNNER=ray` (with RAY_ADDRESS) runs the same code on a cluster.
-Law: a fault of one picture is a result with a reason; a blob that is gone arrives as None.
+Law: a fault of one picture is a result with a reason; a blob that is gone arrives as None. A worker whose run was
+killed ends with the batch it is at, and leaves no result of it in the machine's memory.
 """
 
 import glob
@@ -136,6 +137,7 @@ def _stream(job: PictureJob) -> Iterator[pa.Table]:
 
     os.environ.setdefault("DAFT_PROGRESS_BAR", "0")  # one bar is enough: ours counts what is committed
     names = [name for name in job.rows.column_names if name != "address"]
+    run = os.getpid()
     kind = DataType.from_arrow_type(pa.struct(list(job.result)))
 
     # so many processes, each working on its batches one after the other: what a worker holds is its own
@@ -143,11 +145,15 @@ def _stream(job: PictureJob) -> Iterator[pa.Table]:
     class Worker:
         def __init__(self) -> None:
             self.work = job.make_worker()
+            self.is_of_run = os.getppid() == run
 
         @daft.method.batch(return_dtype=kind, batch_size=min(job.batch_size, job.commit_every))
         def run(self, data: Any, *columns: Any) -> Any:
             values = zip(data.to_pylist(), *(column.to_pylist() for column in columns), strict=True)
-            return self.work([dict(zip(["data", *names], row, strict=True)) for row in values])
+            results = self.work([dict(zip(["data", *names], row, strict=True)) for row in values])
+            if self.is_of_run and os.getppid() != run:
+                os._exit(1)  # nobody is there to take them: they would stay in the machine's shared memory
+            return results
 
     frame = daft.from_arrow(job.rows)
     frame = frame.with_column("data", col("address").download(on_error="null"))

@@ -1,5 +1,8 @@
 """Workers for the engine; in a module of their own because worker processes import them."""
 
+import os
+import time
+from pathlib import Path
 from typing import Any
 
 
@@ -18,3 +21,19 @@ class Sizes:
             {"digest": row["digest"], "size": None if row["data"] is None else self.factor * len(row["data"])}
             for row in rows
         ]
+
+
+class Slow(Sizes):
+    """Writes its process's id to a file when it is at work, and takes its time."""
+
+    def __init__(self, told_at: Path) -> None:
+        super().__init__(1)
+        self.told_at = told_at
+
+    def __call__(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The same, later."""
+        beside = self.told_at.with_suffix(".new")
+        beside.write_text(str(os.getpid()))
+        beside.replace(self.told_at)
+        time.sleep(0.7)
+        return super().__call__(rows)

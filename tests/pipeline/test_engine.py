@@ -1,7 +1,13 @@
 """The engine: what is missing is done once, results are committed in parts, a fault of one picture is a result;
 of large files only the rows asked for are read."""
 
+import os
+import secrets
+import signal
+import time
 from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -17,7 +23,7 @@ from pipeline.engine import (
     run_pictures,
 )
 from pipeline.store import Store
-from tests.fakes.workers import Sizes
+from tests.fakes.workers import Sizes, Slow
 
 RESULT = pa.schema([("digest", pa.string()), ("size", pa.int64())])
 
@@ -100,3 +106,40 @@ def test_a_broken_file_is_an_error_of_the_disk(tmp_path):
         parquet_columns([tmp_path / "a.parquet"])
     with pytest.raises(OSError):
         rows_in_boxes([tmp_path / "a.parquet"], ["id"], [Box(south=0, north=1, west=0, east=1)])
+
+
+MEMORY = Path("/dev/shm")  # noqa: S108
+
+
+def bytes_of(path: Path) -> bytes:
+    """What is in a file; nothing where it is gone or another user's."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def run_slowly(root: Path, told_at: Path) -> None:
+    """A run that can be killed while its worker is at work."""
+    work = job(Store(root), [told_at.name.encode()], make_worker=partial(Slow, told_at))
+    run_pictures(work, lambda rows: None)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("S15")
+def test_a_worker_whose_run_is_killed_leaves_no_result_in_shared_memory(store, tmp_path):
+    told_at = tmp_path / secrets.token_hex(16)
+    digest = store.blobs.put("original", told_at.name.encode())
+    run = get_context("spawn").Process(target=run_slowly, args=(store.root, told_at))
+    run.start()
+    while not told_at.exists():
+        assert run.is_alive()
+        time.sleep(0.01)
+    os.kill(run.pid, signal.SIGKILL)
+    run.join()
+    worker = Path("/proc") / told_at.read_text()
+    end = time.monotonic() + 20
+    while worker.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not worker.exists()
+    assert not [path for path in MEMORY.glob("psm_*") if digest.encode() in bytes_of(path)]
