@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from pipeline.collect.gone import gone_posts, holding, is_swept, kept_record, mark_swept
 from pipeline.collect.leftovers import WRITTEN_BY, sweep_leftovers
 from pipeline.collect.named_pictures import clean_pictures, values
+from pipeline.collect.opt_out import OptOut
 from pipeline.store import Store
 from pipeline.store.folders import MANIFEST
 
@@ -35,13 +36,14 @@ def sweep_forgotten(store: Store, city: str) -> dict[str, int]:
     Raises:
         StageBusyError: another stage of the city is at work in another process; the next build sweeps again.
     """
-    gone = gone_posts(store, city)
-    if is_swept(store, city, "traces", gone):
+    gone, left_out = gone_posts(store, city), _left_out(store, city)
+    if is_swept(store, city, "traces", gone) and not left_out:
         return {"releases": 0, "runs": 0}
+    leaving = gone | left_out
     with holding(store, city, [*dict.fromkeys(WRITTEN_BY.values()), "train_mrlf", "evaluate_mrlf", "study"]):
-        releases = [folder for folder in _folders(store.root / "datasets" / city) if _holds(folder, "posts", gone)]
+        releases = [folder for folder in _folders(store.root / "datasets" / city) if _holds(folder, "posts", leaving)]
         versions = {folder.name for folder in releases}
-        runs = [run for run in _runs(store, city) if _is_made_of(store, run, versions, gone)]
+        runs = [run for run in _runs(store, city) if _is_made_of(store, run, versions, leaving)]
         _forget_records(store, city, {folder.name for folder in (*runs, *releases)})
         for folder in (*runs, *releases):
             _withdraw(folder)
@@ -56,6 +58,18 @@ def sweep_forgotten(store: Store, city: str) -> dict[str, int]:
     if not gone & _curated(store, city):  # else the next build of curated_posts leaves them in an older version
         mark_swept(store, city, "traces", gone)
     return counts
+
+
+def _left_out(store: Store, city: str) -> set[str]:
+    """Posts of releases that are on the opt-out list, though they had left the tables before they came on it."""
+    opt_out, left_out = OptOut.load(store), set[str]()
+    for folder in _folders(store.root / "datasets" / city) if len(opt_out) else []:
+        try:
+            rows = pq.read_table(folder / "posts.parquet", columns=["post_key", "user_key"]).to_pylist()
+        except (OSError, pa.ArrowException):
+            continue  # `_holds` lets it go with whatever goes
+        left_out.update(row["post_key"] for row in rows if opt_out.covers_row(city, row["post_key"], row["user_key"]))
+    return left_out
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -288,3 +288,20 @@ def test_rows_that_a_killed_writer_never_committed_go_and_older_versions_stay(st
     assert {path for path in left if path.exists()} == set()
     assert set(folder.glob("*.parquet")) == kept
     assert sweep_leftovers(store, is_anew=True) == Swept()
+
+
+def test_pictures_of_posts_that_left_for_another_reason_go_and_come_back_with_them(live):
+    live.collect()
+    overrules = live.store.root / "overrules" / "town.csv"
+    before, template = live.digests(), overrules.read_text()
+    overrules.write_text("p0,1000,no\n")
+    live.find()
+    live.collect()
+    assert forget_pictures(live.store, "town") == 0
+    assert sweep_leftovers(live.store).pictures == 6
+    assert live.rows("images") == []
+    overrules.write_text(template)
+    live.find()
+    live.collect()
+    assert live.digests() == before
+    assert len(Town(live.store, live.folder).blobs()) == 6

@@ -8,7 +8,9 @@ import pytest
 
 from pipeline.collect import gone
 from pipeline.collect.gone import forget_pictures, gone_posts
+from pipeline.collect.leaving import leave
 from pipeline.collect.leftovers import sweep_leftovers
+from pipeline.collect.pseudonyms import load_pseudonyms
 from pipeline.ledger import write_ledger
 from pipeline.release.forgotten import sweep_forgotten
 from pipeline.store import Store
@@ -190,3 +192,17 @@ def test_clean_pictures_that_nothing_names_leave_with_the_next_start(resettled):
     (store.root / "datasets" / "demo" / "v1" / MANIFEST).unlink()
     sweep_leftovers(store)
     assert clean_on_disk(store) == {new_a, new_b}
+
+
+@pytest.mark.fault("S13")
+def test_a_release_goes_with_an_author_whose_post_had_left_the_tables_before(small, monkeypatch):
+    monkeypatch.setenv("MRLF_PSEUDONYM_KEY", "5e" * 32)
+    keys = load_pseudonyms(small, DEMO.model_copy(update={"is_synthetic": False}))
+    folder = small.root / "datasets" / "demo" / "v1"
+    rows = {"post_key": [keys.post_key("1"), "b"], "user_key": [keys.user_key("77"), "u"]}
+    pq.write_table(pa.table(rows), folder / "posts.parquet")
+    assert sweep_forgotten(small, "demo") == {"releases": 0, "runs": 0}
+    leave(small, ["77"])
+    assert sweep_forgotten(small, "demo") == {"releases": 1, "runs": 1}
+    assert standing(small) == ["r2", "v2"]
+    assert sweep_forgotten(small, "demo") == {"releases": 0, "runs": 0}
