@@ -13,7 +13,6 @@ from pipeline.cli import app
 from pipeline.collect import leftovers
 from pipeline.collect.gone import forget_pictures
 from pipeline.collect.instagram import live as instagram_live
-from pipeline.collect.instagram import photos
 from pipeline.collect.instagram.live import journal_path
 from pipeline.collect.leaving import leave
 from pipeline.collect.leftovers import Swept, sweep_leftovers
@@ -209,11 +208,10 @@ def test_a_journal_that_cannot_be_read_keeps_the_pictures_and_hinders_nothing_el
 @pytest.fixture
 def live(store, tmp_path, monkeypatch):
     """A place of six posts with a picture each, found."""
-    monkeypatch.setattr(photos, "NUM_THREADS", 1)
     with FakeInstagram() as server:
         town = LiveTown(
             store, tmp_path / "live", server, monkeypatch, num_places=1, num_posts=6,
-            place={"video": 0.0, "carousel": 0.0},
+            place={"video": 0.0, "carousel": 0.0}, media_connections=1,
         )  # fmt: skip
         town.find()
         yield town
