@@ -9,6 +9,7 @@ import yaml
 from dagster._config import validate_config
 from dagster._core.instance.config import dagster_instance_config_schema
 
+from pipeline.collect.instagram.terms import PRIVACY_VERSION
 from tests.deploy.compose_file import ComposeError, services
 from tests.deploy.helpers import ROOT
 
@@ -106,7 +107,7 @@ def test_a_path_of_the_host_that_is_not_there_is_told_and_no_empty_folder_made_i
 @pytest.mark.fault("D14")
 def test_keys_of_the_env_file_reach_the_code_server_alone_and_change_no_path_of_the_container(tmp_path):
     checkout = a_checkout(tmp_path)
-    keys = {"FOURSQUARE_API_KEY": "fsq", "MRLF_PSEUDONYM_KEY": "ab" * 32, "I_HAVE_READ_PRIVACY_MD": "2026-11-21"}
+    keys = {"FOURSQUARE_API_KEY": "fsq", "MRLF_PSEUDONYM_KEY": "ab" * 32, "I_HAVE_READ_PRIVACY_MD": PRIVACY_VERSION}
     paths = {"MRLF_DATA": "data", "DAGSTER_HOME": ".dagster", "MRLF_POSTGRES_HOST": "elsewhere"}
     (checkout / ".env").write_text(
         "".join(f"{name}={value}\n" for name, value in {**PASSWORD, **keys, **paths}.items())

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pipeline.stage import StageError
 
 READ_VARIABLE = "I_HAVE_READ_PRIVACY_MD"
-PRIVACY_VERSION = "2026-11-21"
+PRIVACY_VERSION = "2026-11-30"
 """The version at the top of docs/PRIVACY.md."""
 
 WHAT_IT_MEANS = (
