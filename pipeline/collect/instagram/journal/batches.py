@@ -36,7 +36,7 @@ class Batches(Disk):
     def batch_posts(self, number: int, *, is_in_tables: bool) -> list[dict[str, Any]]:
         """The posts of a batch that the tables hold already, or do not: state, reason, not_before, row."""
         rows = self._disk.execute(
-            "SELECT * FROM posts WHERE batch = ? AND is_changed AND is_in_tables = ? ORDER BY post_key",
+            "SELECT * FROM posts WHERE batch = ? AND is_changed AND (is_in_tables <> 0) = ? ORDER BY post_key",
             (number, is_in_tables),
         )
         return [{**dict(row), "row": json.loads(row["row"]) if row["row"] else None} for row in rows]
@@ -52,7 +52,8 @@ class Batches(Disk):
         """The batch is in the tables: its texts leave the journal, except those that wait for a picture."""
         with self.transaction():
             self._disk.execute(
-                "UPDATE posts SET is_changed = 0, is_in_tables = 1, batch = NULL, "
+                "UPDATE posts SET is_changed = 0, batch = NULL, "
+                "is_in_tables = CASE WHEN state = 'dropped' THEN 2 ELSE 1 END, "
                 "row = CASE WHEN state = 'deferred' THEN row END WHERE batch = ?", (number,),
             )  # fmt: skip
             self._disk.execute("UPDATE images SET row = NULL WHERE batch = ?", (number,))

@@ -18,6 +18,9 @@ from pipeline.collect.instagram.journal.records import (
 )
 from pipeline.collect.instagram.journal.revising import Revision, revision
 
+IN_DROPS = 2
+"""In the column `is_in_tables`: the post has a row in `drops` and none in `posts`; 1 is one in `posts`, 0 none."""
+
 
 class Posts(Disk):
     """The part of the journal on posts."""
@@ -58,11 +61,11 @@ class Posts(Disk):
     ) -> None:  # fmt: skip
         """The outcome of a post, to be carried to the tables; addresses stay only for a deferred one.
 
-        One that is gone before any table had it is dropped: there is nothing to put a tombstone on. Of what is
+        One that is gone before it had a row in `posts` is dropped: there is nothing to put a tombstone on. Of what is
         dropped or gone not even the digest of its words stays.
         """
         self._disk.execute(
-            "UPDATE posts SET state = CASE WHEN :state = 'gone' AND NOT is_in_tables THEN 'dropped' ELSE :state END, "
+            "UPDATE posts SET state = CASE WHEN :state = 'gone' AND is_in_tables <> 1 THEN 'dropped' ELSE :state END, "
             "reason = :reason, row = COALESCE(:row, row), pictures = :pictures, not_before = :not_before, "
             "cause = :cause, said_at = :said_at, num_tries = :num_tries, is_changed = 1, "
             "told = CASE WHEN :state IN ('gone', 'dropped') THEN '' ELSE told END WHERE post_key = :post_key",
@@ -212,12 +215,14 @@ class Posts(Disk):
         """  # fmt: skip
         told = self._disk.execute("SELECT * FROM posts WHERE post_key = ?", (post.post_key,)).fetchone()
         if told is None:
-            self._take(post, location_id, number, is_in_tables=False)
+            self._take(post, location_id, number, is_in_tables=0)
             return "new"
         what = revision(told, post, is_whole_walk=is_whole_walk, cause_of=cause_of)
         if what == "taken":
             self._count("bare_taken" if told["state"] == "bare" else "taken_again")
-            self._take(post, location_id, number, is_in_tables=bool(told["is_in_tables"]))
+            is_in_drops = told["state"] == "dropped" or (told["state"] == "bare" and not told["location_id"])
+            is_in_tables = IN_DROPS if told["is_in_tables"] and is_in_drops else told["is_in_tables"]
+            self._take(post, location_id, number, is_in_tables=is_in_tables)
             return what
         if what in ("gone", "moved_away"):
             self.settle(post.post_key, "gone" if what == "gone" else "dropped", post.reason)
@@ -229,7 +234,7 @@ class Posts(Disk):
             self._disk.execute("INSERT OR IGNORE INTO sightings VALUES (?, ?)", (post.post_key, location_id))
         return what
 
-    def _take(self, post: NewPost, location_id: str, number: int, *, is_in_tables: bool) -> None:
+    def _take(self, post: NewPost, location_id: str, number: int, *, is_in_tables: int) -> None:
         self._disk.execute(
             "INSERT OR REPLACE INTO posts (post_key, location_id, state, reason, walk, row, pictures, is_changed, "
             "is_in_tables, cause, told) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

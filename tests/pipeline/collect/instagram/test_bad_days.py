@@ -4,6 +4,7 @@ Covered: pictures that do not come, hosts that are ill or throttle, walks that b
 be gone, posts that change, clocks and settings that were wrong. Kills stand in test_kills.py.
 """
 
+import json
 import time
 from datetime import timedelta
 
@@ -65,6 +66,13 @@ def keys(town: LiveTown) -> set[str]:
 def kept(town: LiveTown) -> set[str]:
     """The posts that are there with their pictures."""
     return {key for key, row in town.posts().items() if row["state"] == "active" and row["image_digests"]}
+
+
+def private(answer: Answer) -> Answer:
+    """The same post, told by itself, of an account that is private now."""
+    told = json.loads(answer.body)
+    told["items"][0]["user"]["is_private"] = True
+    return Answer.json(told)
 
 
 def assert_whole(town: LiveTown, report: StageReport) -> None:
@@ -171,6 +179,15 @@ class TestDropsRememberWhy:
         town.collect(**setting)
         assert instagram.count() == 2
         assert_whole(town, town.collect())
+
+    def test_a_post_that_is_judged_again_and_is_private_now_is_counted_once(self, town, instagram):
+        pk = instagram.world.shown("1000")[3]
+        town.collect(min_image_side_px=5000)
+        instagram.fail(f"^/media/{pk}", Answer(status=403), times=None)
+        instagram.fail("api/v1/media", change=lambda answer: private(answer), times=None)
+        report = town.collect()
+        assert town.reasons() == {town.key(pk): "private"}
+        assert report.counts["seen"] == 40
 
     def test_a_post_that_is_not_found_any_more_does_not_keep_its_place_awake(self, town, instagram):
         pk = instagram.world.shown("1000")[3]
