@@ -20,8 +20,8 @@ from urllib3.exceptions import HTTPError
 from pipeline.collect.instagram.addresses import AllowedHosts
 from pipeline.collect.instagram.guarded import Dial, GuardedAdapter, Resolve, follow_nothing
 from pipeline.collect.instagram.media_hosts import MediaHosts
-from pipeline.collect.instagram.picture_verdicts import is_failure, is_passing
-from pipeline.collect.pictures import CheckedPicture, PictureLimits, check_bytes
+from pipeline.collect.instagram.picture_verdicts import is_failure
+from pipeline.collect.pictures import OK, CheckedPicture, PictureLimits, check_bytes
 from pipeline.collect.web.answers import read_body, retry_after_s
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.errors import (
@@ -96,16 +96,14 @@ class MediaFetcher:
     def fetch_picture(self, url: str, limits: PictureLimits) -> CheckedPicture:
         """The picture at an address with its outcome. Raises as `fetch`.
 
-        What may be another thing at once (nothing there, an odd status, no picture or a cut one) is asked once more.
+        Whatever is no picture that can be taken is asked for once more: the next answer may be another one.
         """
         try:
             picture = self._fetch_noted(url, limits)
-        except (MissingError, BadResponseError) as error:
-            if not is_passing(error.reason):
-                raise
-        else:
-            if not is_passing(picture.outcome):
-                return picture
+        except (MissingError, BadResponseError):
+            picture = None
+        if picture is not None and picture.outcome == OK:
+            return picture
         self._clock.sleep(self._retries.pause_s(1))
         return self._fetch_noted(url, limits)
 

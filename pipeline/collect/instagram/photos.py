@@ -8,7 +8,7 @@ posts.
 """
 
 import logging
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -22,14 +22,16 @@ from pipeline.collect.instagram.picture_verdicts import (
     GONE,
     MISSING,
     NOT_FOUND,
+    PLACEHOLDER,
     TWICE,
     UNREACHABLE,
     Picture,
     Settlement,
     is_failure,
+    is_passing,
     settlement,
 )
-from pipeline.collect.pictures import CheckedPicture, PictureLimits
+from pipeline.collect.pictures import OK, CheckedPicture, PictureLimits
 from pipeline.collect.taking import image_row
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.errors import (
@@ -45,6 +47,9 @@ from pipeline.store.blobs import Blobs
 GROUP = 48
 LEAST_REST_S, SHORT_REST_S = 1.0, 300.0
 MAX_SHORT_RESTS = 3
+TINY_PX, MANY_POSTS = 32, 3
+"""The same bytes for so many posts, none of them taken, are no picture of any."""
+
 ASKED_ANEW = frozenset({EXPIRED, NOT_FOUND, MISSING})
 
 log = logging.getLogger("mrlf")
@@ -71,6 +76,7 @@ class Photos:
     num_fetched: int = 0
     num_settled: int = 0
     failed: Counter[str] = field(default_factory=Counter)
+    _posts_of: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _last: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_OF))
     _pool: ThreadPoolExecutor = field(init=False)
 
@@ -95,6 +101,9 @@ class Photos:
         """
         while posts := self.journal.waiting(self._now(), GROUP):
             found = list(zip(posts, self._pool.map(self._all_of, posts), strict=True))
+            for post, got in found:
+                self._note_refused(post, got)
+            found = [(post, self._without_placeholders(got)) for post, got in found]
             with self.journal.transaction():
                 for post, got in found:
                     if not ASKED_ANEW & set(_reasons(got)):
@@ -168,6 +177,24 @@ class Photos:
         self.failed.update(one for one in _reasons(got) if is_failure(one) and one != RESTS)
         self.num_settled += len(_reasons(got))
         self._last.extend(_reasons(got))
+
+    def _note_refused(self, post: StoredPost, got: Sequence[Picture]) -> None:
+        for picture in got:
+            if isinstance(picture, CheckedPicture) and picture.outcome != OK and not is_passing(picture.outcome):
+                self._posts_of[picture.digest].add(post.post_key)
+
+    def _without_placeholders(self, got: list[Picture]) -> list[Picture]:
+        """The same, where a picture is none of a post's but what its host shows in place of any: one that several
+        posts got, or one that is smaller than any that Instagram has.
+        """  # fmt: skip
+        return [
+            PLACEHOLDER if isinstance(picture, CheckedPicture) and self._is_placeholder(picture) else picture
+            for picture in got
+        ]
+
+    def _is_placeholder(self, picture: CheckedPicture) -> bool:
+        is_tiny = picture.outcome == "too_small" and min(picture.width or 0, picture.height or 0) < TINY_PX
+        return is_tiny or len(self._posts_of.get(picture.digest, ())) >= MANY_POSTS
 
     def _resting(self, post: StoredPost, got: Sequence[Picture]) -> Settlement | None:
         """Where a host rests, its pictures wait for just that, and what it said of a post before is not believed."""

@@ -19,6 +19,7 @@ Picture: TypeAlias = CheckedPicture | str
 
 GONE, PRIVATE, MISSING = "media_gone", "private", "image_missing"
 EXPIRED, NOT_FOUND, UNREACHABLE = "media_expired", "media_not_found", "media_unreachable"
+PLACEHOLDER = "placeholder"
 AT_ONCE = (OPTED_OUT, PRIVATE)
 """What a person has decided counts at once."""
 

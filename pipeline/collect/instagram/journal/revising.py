@@ -55,5 +55,4 @@ def _is_judged_again(told: Mapping[str, Any], is_whole_walk: bool, cause_of: Cal
     """Whether a dropped post is taken: its reason was the page's, or its cause went, or all is passed once more."""
     if told["reason"] in OF_THE_PAGE:
         return True
-    cause = cause_of(told["reason"])
-    return told["cause"] != cause if cause else is_whole_walk
+    return is_whole_walk or told["cause"] != cause_of(told["reason"])

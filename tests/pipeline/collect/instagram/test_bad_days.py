@@ -16,6 +16,7 @@ from pipeline.stage import StageReport
 from tests.fakes.http_server import Answer, changed
 from tests.fakes.instagram_server import FakeInstagram
 from tests.fakes.live_town import LiveTown
+from tests.fakes.pictures import encoded, pixels
 
 DAY_S = 86_400.0
 PAGES = "sections|web_info"
@@ -29,6 +30,7 @@ ILL = [
     pytest.param(Answer(), id="an empty 200"),
     pytest.param(HTML, id="HTML"),
     pytest.param(Answer(body=b"GIF89a" + bytes(30)), id="another format"),
+    pytest.param(Answer(body=encoded(pixels(0, (1, 1)))), id="a placeholder of one pixel"),
     pytest.param(Answer(status=503), id="503"),
     pytest.param(Answer(ending="reset"), id="reset"),
     pytest.param(Answer.redirect("https://www.instagram.com/accounts/login/"), id="sent to the login page"),
