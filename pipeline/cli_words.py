@@ -91,7 +91,7 @@ def waiting_lines(city: str, waiting: Waiting) -> list[str]:
     if waiting.is_nothing:
         return []
     lines = [f"  waits     {reason}" for reason in waiting.reasons]
-    if waiting.is_for_files:
+    if waiting.is_for_files or waiting.for_person:
         return [*lines, f"  goes on   {waiting.when}"]
     return [*lines, f"  goes on   {moment(waiting.not_before) if waiting.not_before else 'at once'}: run "
             f"`mrlf collect {city}` again"]  # fmt: skip

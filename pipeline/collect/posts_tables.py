@@ -145,15 +145,15 @@ def _run_notes(report: CrawlReport | None, waiting: Waiting) -> list[str]:
             f"most pictures of this run could not be had ({failed}): the host of pictures is ill, out of reach or "
             "wants to be left alone, it is not the posts; they wait, and are asked for again"
         )
-    if waiting.reasons_of_posts:
+    if waiting.reasons:
         places = f"{report.num_done} of {report.num_places} places are done; " if report is not None else ""
-        notes.append(f"{INCOMPLETE}{places}waiting: {'; '.join(waiting.reasons_of_posts)}; {waiting.when}")
+        notes.append(f"{INCOMPLETE}{places}waiting: {'; '.join(waiting.reasons)}; {waiting.when}")
     return notes
 
 
 def _about(report: CrawlReport | None, waiting: Waiting) -> dict[str, str]:
     go_on = f"{waiting.not_before:%Y-%m-%d %H:%M} UTC" if waiting.not_before else ""
-    waits = {"waiting": "; ".join(waiting.reasons_of_posts), "go_on": go_on}
+    waits = {"waiting": "; ".join(waiting.reasons), "go_on": go_on}
     if report is None:
         return waits
     return {

@@ -17,6 +17,7 @@ from pipeline.collect.instagram.cookie_files import cookies_path
 from pipeline.collect.instagram.emptying import STAGE
 from pipeline.collect.instagram.journal.records import FIRST_LOOK, PLACE_GONE, is_due
 from pipeline.collect.instagram.status import look_at_journal, pace_status, poi_names, unanswered
+from pipeline.collect.instagram.verdicts import WHAT_TO_DO
 from pipeline.ledger import counted
 from pipeline.store import Store
 
@@ -28,6 +29,7 @@ INTERRUPTED, NOT_WALKED = "interrupted", "not_walked_yet"
 class Waiting:
     """What waits, by reason. searches: POIs; rechecks: posts that may be gone; files: posts of an archive.
 
+    for_person: the reason why only a person can go on, "" where a run can.
     not_before: when a run can go on with some of it (UTC), None for at once.
     """
 
@@ -36,6 +38,7 @@ class Waiting:
     posts: Mapping[str, int] = field(default_factory=dict)
     rechecks: int = 0
     files: Mapping[str, int] = field(default_factory=dict)
+    for_person: str = ""
     not_before: datetime | None = None
 
     @property
@@ -46,12 +49,14 @@ class Waiting:
     @property
     def reasons(self) -> list[str]:
         """What waits, in words."""
-        return _told("POIs to be searched", self.searches) + self.reasons_of_posts
-
-    @property
-    def reasons_of_posts(self) -> list[str]:
-        """The same without the searches for places."""
-        told = _told("places", self.places) + _told("posts", self.posts) + _told("posts of the archive", self.files)
+        told = [
+            f"{what} ({counted(counts)})"
+            for what, counts in (
+                ("POIs to be searched", self.searches), ("places", self.places), ("posts", self.posts),
+                ("posts of the archive", self.files),
+            )
+            if counts
+        ]  # fmt: skip
         return told + ([f"posts that may be gone ({self.rechecks})"] if self.rechecks else [])
 
     @property
@@ -64,16 +69,17 @@ class Waiting:
         """When to come back, and what for."""
         if self.is_for_files:
             return "put the pictures beside their metadata as <name>.jpg or <name>_<n>.jpg and run it again"
+        if self.for_person:
+            return f"first a person has to act: {WHAT_TO_DO[self.for_person]}; then run it again"
         return f"run it again after {self.not_before:%Y-%m-%d %H:%M} UTC" if self.not_before else "run it again now"
-
-
-def _told(what: str, counts: Mapping[str, int]) -> list[str]:
-    return [f"{what} ({counted(counts)})"] if counts else []
 
 
 def what_waits(store: Store, city: City, now: datetime) -> Waiting:
     """What waits of a city's collection; of one that has no journal what its archive lacks, as it was last read."""
     pois = poi_names(store, city.key)
+    if cookies_path() is None:  # who cannot search needs no more than the places named by hand
+        matched = {place["poi_id"] for place in store.tables.read(city.key, "places").to_pylist() if place["is_match"]}
+        pois = {poi_id: name for poi_id, name in pois.items() if poi_id not in matched}
     live = look_at_journal(store, city.key, lambda disk: _of_journal(disk, pois, _rest(store, now), now.timestamp()))
     if live is not None:
         return live
@@ -108,6 +114,7 @@ def _of_journal(disk: sqlite3.Connection, pois: Mapping[str, str], rest_until: f
     return Waiting(
         searches=searches, places=dict(Counter(reason for reason, _ in walks).most_common()),
         posts={reason: count for reason, count, _ in posts}, rechecks=len(rechecks), files=_of_archive(disk),
+        for_person=next((reason for reason, _ in walks if reason in WHAT_TO_DO), ""),
         not_before=datetime.fromtimestamp(first, UTC) if first > now else None,
     )  # fmt: skip
 

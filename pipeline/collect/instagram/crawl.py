@@ -18,6 +18,7 @@ from pipeline.collect.instagram.recheck import Recheck
 from pipeline.collect.instagram.walk import NOT_THERE, Walker
 from pipeline.collect.web.errors import (
     BudgetSpentError,
+    HumanError,
     MissingError,
     RetryError,
     SourceChangedError,
@@ -72,7 +73,7 @@ class Crawl:
     num_first_looks: int = 0
     stopped: str = ""
     changed: list[str] = field(default_factory=list)
-    missing: list[Walk] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     title: str = ""
     told_at: float = 0.0
@@ -92,6 +93,9 @@ class Crawl:
             self.stopped = ""
         except (WaitError, BudgetSpentError) as error:
             self.stopped = error.reason
+        except HumanError as error:
+            self.stopped = error.reason
+            raise
         finally:
             self.photos.close()
             self.journal.defer_waiting("not_fetched_yet")
@@ -118,7 +122,6 @@ class Crawl:
             self.left.remove(walk.location_id)
             if num_unreachable >= GIVE_UP_AFTER:
                 raise BudgetSpentError("unreachable")
-        self._settle_missing()
         if self.door.is_signed_in:
             self.recheck.check_unseen(walks)
             self.photos.fetch_waiting()
@@ -135,8 +138,7 @@ class Crawl:
         try:
             reason = self.walker.walk(walk)
         except MissingError as error:
-            reason = error.reason
-            self.missing.append(walk)
+            reason = self._hear_missing(walk, error)
         except SourceChangedError as error:
             reason = self._has_changed(walk.location_id, error.reason)
         except RetryError as error:
@@ -158,26 +160,26 @@ class Crawl:
         self.journal.defer_walk(location_id, reason, self._now() + HOUR_S)
         return reason
 
-    def _settle_missing(self) -> None:
-        """What becomes of places that Instagram does not know: gone when it says so twice, a day apart.
+    def _hear_missing(self, walk: Walk, error: MissingError) -> str:
+        """Instagram knows no such place: it is gone when that is said twice, a day apart; "" where it is.
 
-        Where no place at all was found, and there are several, it is not the places that are missing.
+        Where no place at all is found, and there are several, and it is said in one way only, it is not the places
+        that are missing: then the last word waits.
         """
-        if not self.walker.has_answered and len(self.missing) >= GIVE_UP_AFTER:
-            for walk in self.missing:
-                self._has_changed(walk.location_id, NOT_THERE[0])
-            return
-        for walk in self.missing:
-            now = self._now()
-            if walk.reason == PLACE_GONE or is_said_again(walk.said_at, now):
-                kind = self.journal.walk(walk.location_id).kind
-                has_all = kind != "refresh" or walk.reason != PLACE_GONE  # then each of its posts is asked for
-                self.journal.end_walk(walk.location_id, PLACE_GONE, now, has_all=has_all)
-                self.num_done += 1
-                log.info("%s: a place is gone: its posts are asked for one by one", self.city)
-            else:
-                said_at = walk.said_at if 0 < walk.said_at <= now else now
-                self.journal.defer_walk(walk.location_id, PLACE_MISSING, said_at + DAY_S, said_at=said_at)
+        now, location_id = self._now(), walk.location_id
+        self.missing.append(location_id)
+        is_believed = error.is_sure or bool(self.walker.has_answered) or len(self.missing) < GIVE_UP_AFTER
+        if not is_believed:
+            return self._has_changed(location_id, NOT_THERE[0])
+        if walk.reason == PLACE_GONE or is_said_again(walk.said_at, now):
+            kind = self.journal.walk(location_id).kind
+            has_all = kind != "refresh" or walk.reason != PLACE_GONE  # then each of its posts is asked for
+            self.journal.end_walk(location_id, PLACE_GONE, now, has_all=has_all)
+            log.info("%s: a place is gone: its posts are asked for one by one", self.city)
+            return ""
+        said_at = walk.said_at if 0 < walk.said_at <= now else now
+        self.journal.defer_walk(location_id, PLACE_MISSING, said_at + DAY_S, said_at=said_at)
+        return error.reason
 
     def tell_page(self) -> None:
         """A line now and then while a place takes long."""

@@ -78,8 +78,10 @@ class MediaFetcher:
             for session in self._sessions:
                 session.close()
 
-    def fetch(self, url: str) -> bytes:
+    def fetch(self, url: str, *, is_new: bool = True) -> bytes:
         """The bytes at an address.
+
+        is_new: whether the source has just told it; an old one that leads nowhere says nothing of its host.
 
         Raises:
             FinalError: `media_gone`, the host says that it has been removed.
@@ -91,28 +93,30 @@ class MediaFetcher:
                 not asked.
             BadResponseError: `too_many_bytes`, `encoded_body`, or `status_<n>`.
         """
-        return with_retries(lambda: self._fetch_once(url), self._clock, self._retries)
+        return with_retries(lambda: self._fetch_once(url, is_new), self._clock, self._retries)
 
-    def fetch_picture(self, url: str, limits: PictureLimits) -> CheckedPicture:
-        """The picture at an address with its outcome. Raises as `fetch`.
+    def fetch_picture(self, url: str, limits: PictureLimits, *, is_new: bool = True) -> CheckedPicture:
+        """The picture at an address with its outcome; `is_new` and errors as of `fetch`.
 
         Whatever is no picture that can be taken is asked for once more: the next answer may be another one.
         """
         try:
-            picture = self._fetch_noted(url, limits)
-        except (MissingError, BadResponseError):
+            picture = self._fetch_noted(url, limits, is_new)
+        except (MissingError, BadResponseError) as error:
+            if isinstance(error, MissingError) and not is_new:
+                raise  # its post is asked for the new address
             picture = None
         if picture is not None and picture.outcome == OK:
             return picture
         self._clock.sleep(self._retries.pause_s(1))
-        return self._fetch_noted(url, limits)
+        return self._fetch_noted(url, limits, is_new)
 
-    def _fetch_noted(self, url: str, limits: PictureLimits) -> CheckedPicture:
-        picture = check_bytes(self.fetch(url), limits)
+    def _fetch_noted(self, url: str, limits: PictureLimits, is_new: bool) -> CheckedPicture:
+        picture = check_bytes(self.fetch(url, is_new=is_new), limits)
         self._hosts.note(url, is_good=not is_failure(picture.outcome))
         return picture
 
-    def _fetch_once(self, url: str) -> bytes:
+    def _fetch_once(self, url: str, is_new: bool) -> bytes:
         end = self._clock.monotonic() + self._deadline_s
         self._allowed.check(url)
         for _ in range(1 + MAX_REDIRECTS):
@@ -123,7 +127,8 @@ class MediaFetcher:
                 self._hosts.throttled(url, error.retry_after_s)
                 raise
             except (RetryError, FinalError, RefusedError, SourceChangedError) as error:
-                if is_failure(error.reason):
+                is_of_address = isinstance(error, MissingError) and not is_new
+                if is_failure(error.reason) and not is_of_address:
                     self._hosts.note(url, is_good=False)
                 raise
             if isinstance(found, bytes):
@@ -138,6 +143,8 @@ class MediaFetcher:
                 return self._body(response, end)
             to = _next_address(url, response.headers["Location"])
         self._allowed.check(to)
+        if to == url:
+            raise RefusedError("too_many_redirects")
         if self._clock.monotonic() > end:
             raise RetryError("timeout")
         return to

@@ -8,7 +8,7 @@ posts.
 """
 
 import logging
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -77,7 +77,7 @@ class Photos:
     num_settled: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     _posts_of: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    _last: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_OF))
+    _new: dict[str, str] = field(default_factory=dict)
     _pool: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,8 +96,8 @@ class Photos:
         """Fetch for every post that waits, and for deferred ones whose time has come.
 
         Raises:
-            WaitError: `media_host_ill`: most of the last pictures could not be had; or `media_host_rests`: their
-                hosts want to be left alone for longer than a run would wait.
+            WaitError: `media_host_ill`: most of the last new posts did not get their pictures; or `media_host_rests`:
+                their hosts want to be left alone for longer than a run would wait.
         """
         while posts := self.journal.waiting(self._now(), GROUP):
             found = list(zip(posts, self._pool.map(self._all_of, posts), strict=True))
@@ -127,13 +127,13 @@ class Photos:
     def _all_of(self, post: StoredPost) -> list[Picture]:
         if self.has_opted_out(post):
             return [OPTED_OUT]
-        return [self._one(address) for address in post.pictures]
+        return [self._one(address, is_new=post.state == "waiting") for address in post.pictures]
 
-    def _one(self, address: str) -> Picture:
+    def _one(self, address: str, *, is_new: bool) -> Picture:
         try:
             self.hosts.check(address)
             self.num_fetched += 1
-            picture = self.fetcher.fetch_picture(address, self.limits)
+            picture = self.fetcher.fetch_picture(address, self.limits, is_new=is_new)
         except ExpiredError:
             return EXPIRED
         except RetryError:
@@ -156,7 +156,7 @@ class Photos:
             return post, [GONE if error.reason == "gone" else error.reason]
         if not addresses:
             return post, got
-        again = [self._one(address) for address in addresses]
+        again = [self._one(address, is_new=True) for address in addresses]
         for address, picture in zip(addresses, again, strict=True):
             if picture == EXPIRED:  # a new address cannot be too old: something is wrong with its host
                 self.hosts.note(address, is_good=False)
@@ -176,7 +176,7 @@ class Photos:
         )  # fmt: skip
         self.failed.update(one for one in _reasons(got) if is_failure(one) and one != RESTS)
         self.num_settled += len(_reasons(got))
-        self._last.extend(_reasons(got))
+        self._note_new(post, got)
 
     def _note_refused(self, post: StoredPost, got: Sequence[Picture]) -> None:
         for picture in got:
@@ -202,19 +202,29 @@ class Photos:
         if RESTS not in got and not (left_s and TWICE & set(_reasons(got))):
             return None
         return Settlement(
-            state="deferred", reason=RESTS, not_before=self._now() + max(left_s, LEAST_REST_S), said_at=post.said_at,
-            num_tries=post.num_tries,
+            state="deferred", reason=RESTS, not_before=self._now() + max(left_s, LEAST_REST_S), said=post.said,
+            said_at=post.said_at, num_tries=post.num_tries,
         )  # fmt: skip
 
+    def _note_new(self, post: StoredPost, got: Sequence[Picture]) -> None:
+        """What the posts of this run's pages came to, the last ones. Those of earlier runs do not count: the same few
+        would hold up every run.
+        """  # fmt: skip
+        if post.state == "waiting" or post.post_key in self._new:
+            self._new[post.post_key] = next(filter(is_failure, _reasons(got)), OK)
+        if len(self._new) > MOST_OF:
+            del self._new[next(iter(self._new))]
+
     def _check_hosts(self) -> None:
-        """End the run where most of the last pictures failed, and not for a short rest alone."""
-        bad = [reason for reason in self._last if is_failure(reason)]
-        if len(self._last) < ENOUGH or 2 * len(bad) <= len(self._last):
+        """End the run where most of the new posts do not get their pictures, and not for a short rest alone."""
+        bad = {reason for reason in self._new.values() if reason != OK}
+        num_bad = sum(reason != OK for reason in self._new.values())
+        if len(self._new) < ENOUGH or 2 * num_bad <= len(self._new):
             return
         due = self.journal.next_due(RESTS)
-        if set(bad) == {RESTS} and due is not None and due - self._now() <= SHORT_REST_S:
+        if bad == {RESTS} and due is not None and due - self._now() <= SHORT_REST_S:
             return
-        raise WaitError(RESTS if set(bad) == {RESTS} else ILL)
+        raise WaitError(RESTS if bad == {RESTS} else ILL)
 
     def _now(self) -> float:
         return self.clock.now().timestamp()

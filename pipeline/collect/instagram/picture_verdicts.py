@@ -45,6 +45,7 @@ class Settlement:
     reason: str = ""
     not_before: float = 0.0
     cause: str = ""
+    said: str = ""
     said_at: float = 0.0
     num_tries: int = 0
 
@@ -59,9 +60,11 @@ def settlement(post: StoredPost, got: Sequence[Picture], limits: PictureLimits, 
     if passing:
         return _deferred(post, passing[0], now)
     said = [reason for reason in reasons if reason in TWICE]
-    if said and not is_said_again(post.said_at, now):
-        said_at = post.said_at if 0 < post.said_at <= now else now
-        return Settlement(state="deferred", reason=said[0], not_before=said_at + DAY_S, said_at=said_at)
+    if said and not (post.said == said[0] and is_said_again(post.said_at, now)):
+        said_at = post.said_at if post.said == said[0] and 0 < post.said_at <= now else now
+        return Settlement(
+            state="deferred", reason=said[0], not_before=said_at + DAY_S, said=said[0], said_at=said_at
+        )  # fmt: skip
     if OK in reasons:
         return Settlement(state="kept")
     if GONE in reasons:
@@ -76,7 +79,7 @@ def is_passing(reason: str) -> bool:
 
 def is_failure(reason: str) -> bool:
     """Whether an outcome is no picture, so that many of them tell of an ill host and not of the posts."""
-    return is_passing(reason) or reason in TWICE - {"robots"}
+    return (is_passing(reason) and reason != MISSING) or reason in TWICE - {"robots"}
 
 
 def cause_of(reason: str, limits: PictureLimits) -> str:

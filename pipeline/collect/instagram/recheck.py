@@ -1,23 +1,28 @@
 """Asking for single posts: for those that a walk over all posts did not meet, and for addresses that have lapsed.
 
 Law: a post of the tables is gone when Instagram says so twice, at least a day apart; one that its account has made
-private is gone at once. A row follows what is told of its post now.
+private is gone at once. A row follows what is told of its post now. Where Instagram says so of post after post and
+gives no good answer in the whole run, it is not believed.
 """
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.collect.api_media import api_post
 from pipeline.collect.instagram.door import InstagramDoor
-from pipeline.collect.instagram.journal import Journal, Unseen, Walk, is_due, is_said_again
+from pipeline.collect.instagram.journal import Journal, NewPost, Unseen, Walk, is_due, is_said_again
+from pipeline.collect.instagram.journal.records import GONE_POST
 from pipeline.collect.instagram.picture_verdicts import PRIVATE
 from pipeline.collect.instagram.verdicts import MEDIA_PATH
 from pipeline.collect.instagram.walk import Walker
 from pipeline.collect.json_files import UnreadableFile
 from pipeline.collect.web.errors import FinalError, RetryError, SourceChangedError
+
+MOST_DOUBTED = 10
+"""So many posts that are said to be gone while nothing else answers end the questions of a run."""
 
 log = logging.getLogger("mrlf")
 
@@ -31,6 +36,8 @@ class Recheck:
     walker: Walker
     num_gone: int = 0
     num_updated: int = 0
+    has_answered: bool = False
+    doubted: list[tuple[Unseen, str]] = field(default_factory=list)
 
     def check_unseen(self, walks: Iterable[Walk]) -> None:
         """Ask for each post that the last walk over all posts of its place did not meet, and whose time has come.
@@ -38,20 +45,16 @@ class Recheck:
         Raises:
             HumanError, WaitError, BudgetSpentError: the others wait for the next run.
         """
-        num_unknown = 0
         for walk in walks:
             number = self.journal.walk(walk.location_id).number_all
             for post in self.journal.unseen(walk.location_id, number):
-                if not is_due(post.not_before, self._now()):
-                    continue
-                media_id = self.walker.ids.media_id(post.post_key)
-                if media_id is None:
-                    num_unknown += 1
-                    self.journal.see(post.post_key)
-                else:
-                    self._check(post, media_id, walk.location_id)
-        if num_unknown:
-            log.warning("%d posts cannot be asked for: their ids are not in the private map any more", num_unknown)
+                if is_due(post.not_before, self._now()):
+                    self._check(post, walk.location_id)
+                if len(self.doubted) >= MOST_DOUBTED:
+                    log.warning("Instagram says of every post that it is gone, and answers nothing else: not believed")
+                    return
+        if len(self.doubted) < MOST_DOUBTED:
+            self._believe()
 
     def fresh_addresses(self, post_key: str) -> tuple[str, ...]:
         """The addresses of a post's pictures, asked for anew; none where they cannot be had now.
@@ -70,16 +73,27 @@ class Recheck:
             raise FinalError(PRIVATE)
         return post.pictures
 
-    def _check(self, post: Unseen, media_id: str, location_id: str) -> None:
+    def _check(self, post: Unseen, location_id: str) -> None:
+        media_id = self.walker.ids.media_id(post.post_key)
+        if media_id is None:
+            log.warning("a post cannot be asked for: its id is not in the private map any more")
+            self.journal.see(post.post_key)
+            return
         try:
             media = self._ask(media_id)
         except FinalError as error:
-            self._hear_gone(post, error.reason)
-            return
+            self.doubted.append((post, error.reason))
         except (RetryError, SourceChangedError) as error:
             log.info("a post was asked for in vain (%s): it is asked for again in the next run", error.reason)
             return
-        new = self.walker.judged(media, location_id)
+        else:
+            self.has_answered = True
+            self._follow(post, self.walker.judged(media, location_id), location_id)
+        if self.has_answered or self.walker.has_answered:
+            self._believe()
+
+    def _follow(self, post: Unseen, new: NewPost, location_id: str) -> None:
+        """Let a row follow what is told of its post now."""
         with self.journal.transaction():
             if new.post_key != post.post_key:  # what came cannot be read as this post
                 self.journal.see(post.post_key)
@@ -90,14 +104,16 @@ class Recheck:
             )  # fmt: skip
             self.num_updated += met in ("changed", "gone", "moved_away")
 
-    def _hear_gone(self, post: Unseen, reason: str) -> None:
-        """The source says that a post is gone: the second time, a day after the first, it is."""
+    def _believe(self) -> None:
+        """The posts that are said to be gone: the second time, a day after the first, they are."""
         with self.journal.transaction():
-            if is_said_again(post.said_at, self._now()):
-                self.num_gone += 1
-                self.journal.settle(post.post_key, "gone", reason)
-            elif not 0 < post.said_at <= self._now():
-                self.journal.note_said(post.post_key, self._now())
+            for post, reason in self.doubted:
+                if post.said == GONE_POST and is_said_again(post.said_at, self._now()):
+                    self.num_gone += 1
+                    self.journal.settle(post.post_key, "gone", reason)
+                elif post.said != GONE_POST or not 0 < post.said_at <= self._now():
+                    self.journal.note_said(post.post_key, self._now())
+        self.doubted.clear()
 
     def _ask(self, media_id: str) -> dict[str, Any]:
         """A post as it is told by its id."""

@@ -1,8 +1,8 @@
 """The walk over one location's posts, page by page, along the first road that answers.
 
 Law: a page is in the journal before the next one is asked for. The walk ends where the posts end, at the limit of
-posts, at the first sign of a loop, or, when it only refreshes, on known ground: at a page whose last post was met by a
-walk that left no gap. What a broken walk has met is no ground, so the next one passes it again and goes on.
+posts, at the first sign of a loop, or, when it only refreshes, on known ground: at a page whose last posts were met by
+a walk that left no gap. What a broken walk has met is no ground, so the next one passes it again and goes on.
 """
 
 import json
@@ -16,7 +16,7 @@ from pipeline.collect.api_media import api_post
 from pipeline.collect.fields import LocationStub, PostFields
 from pipeline.collect.instagram.door import Door
 from pipeline.collect.instagram.journal import Journal, NewPost, Walk
-from pipeline.collect.instagram.journal.records import DAY_S, FIRST_LOOK, PLACE_MISSING
+from pipeline.collect.instagram.journal.records import DAY_S, FIRST_LOOK, PLACE_GONE, PLACE_MISSING
 from pipeline.collect.instagram.roads import ROADS, Page, Road
 from pipeline.collect.json_files import UnreadableFile
 from pipeline.collect.private_ids import PrivateIds
@@ -151,6 +151,8 @@ class Walker:
                 page = road.first(self.door, walk.location_id)
             except SourceChangedError as error:
                 failed[road.name] = error
+                if _is_clear(walk, failed):
+                    break
             else:
                 self.has_answered.add(road.name)
                 return road, page
@@ -161,7 +163,7 @@ class Walker:
         reasons = [error.reason for error in failed.values()]
         self.has_failed.update(name for name, error in failed.items() if error.reason not in NOT_THERE)
         if reasons and reasons[0] in NOT_THERE:  # the best road that there is
-            return MissingError(PLACE_MISSING)
+            return MissingError(PLACE_MISSING, is_sure=sum(reason in NOT_THERE for reason in reasons) > 1)
         return next(reversed(failed.values()), SourceChangedError("no_road"))
 
     def _is_given_up(self, road: Road) -> bool:
@@ -191,7 +193,11 @@ class Walker:
             return NewPost(post_key=key, state="dropped", reason=reason, cause=cause), fields
         row = self.taking.row(fields, [], now)
         told = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
-        return NewPost(post_key=key, state="waiting", row=told, pictures=post.pictures), fields
+        new = NewPost(
+            post_key=key, state="waiting", row=told, pictures=post.pictures,
+            has_own_place=post.fields.location is not None,
+        )  # fmt: skip
+        return new, fields
 
     def _unreadable_key(self, media: dict[str, Any], here: "_Here") -> str:
         """The key of what is no post: of the id that it tells, however odd, so that it is counted once."""
@@ -200,7 +206,8 @@ class Walker:
 
     def _end(self, walk: Walk, reason: str, *, capped_at: int | None = None) -> str:
         """Close a walk; one that came to its end has passed all, or has reached known ground."""
-        not_before = 0.0 if reason in ("", FIRST_LOOK) else self._now() + DAY_S
+        is_all_there_is = not reason or (reason == FIRST_LOOK and not self.door.is_signed_in)
+        not_before = 0.0 if is_all_there_is else self._now() + DAY_S
         self.journal.end_walk(
             walk.location_id, reason, self._now(), has_all=not reason and walk.kind != "refresh",
             is_ground=not reason, capped_at=capped_at, not_before=not_before,
@@ -223,6 +230,12 @@ def kind_of_walk(
         return "first"
     age_s = now - walked_all  # negative where the clock was set back
     return "refresh" if 0 <= age_s < limits.refresh_days * DAY_S else "again"
+
+
+def _is_clear(walk: Walk, failed: dict[str, SourceChangedError]) -> bool:
+    """Whether no other road need be asked: two say that there is no such place, or one of a place that was gone."""
+    are_clear = all(error.reason in NOT_THERE for error in failed.values())
+    return are_clear and (len(failed) > 1 or walk.reason == PLACE_GONE)
 
 
 def _is_stuck(walk: Walk) -> bool:

@@ -53,7 +53,14 @@ class SourceChangedError(SourceError):
 
 
 class MissingError(SourceChangedError):
-    """There is no such thing, says the source; said once it may be a bad day of the source."""
+    """There is no such thing, says the source; said once it may be a bad day of the source.
+
+    is_sure: it says so in more than one way.
+    """
+
+    def __init__(self, reason: str, *, is_sure: bool = False) -> None:
+        super().__init__(reason)
+        self.is_sure = is_sure
 
 
 class BadResponseError(SourceChangedError):

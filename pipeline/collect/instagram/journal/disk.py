@@ -49,7 +49,7 @@ CREATE INDEX IF NOT EXISTS images_new ON images (batch) WHERE batch IS NULL;
 
 _ADDED = {
     "posts": {
-        "cause": "TEXT NOT NULL DEFAULT ''", "said_at": "REAL NOT NULL DEFAULT 0",
+        "cause": "TEXT NOT NULL DEFAULT ''", "said": "TEXT NOT NULL DEFAULT ''", "said_at": "REAL NOT NULL DEFAULT 0",
         "num_tries": "INTEGER NOT NULL DEFAULT 0", "told": "TEXT NOT NULL DEFAULT ''",
     },
     "walks": {
@@ -58,6 +58,12 @@ _ADDED = {
     },
 }  # fmt: skip
 """Columns that came after the first version: table -> column -> what it is."""
+
+_FIRST_WORDS = (
+    "UPDATE walks SET has_all = 0 WHERE location_id IN (SELECT location_id FROM posts WHERE state = 'dropped' AND "
+    "reason NOT IN ('video', 'private', 'opted_out', 'unmatched_place', 'no_place'))"
+)
+"""In the first version one answer was enough to drop a post: such posts are judged again."""
 
 _GROUND = (
     "UPDATE walks SET ground = CASE WHEN is_open OR reason NOT IN ('', 'first_look_only') THEN number_all "
@@ -90,7 +96,7 @@ class Disk:
                 for name, kind in columns.items():
                     if name not in there:
                         self._disk.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
-                        self._disk.execute(_GROUND if name == "ground" else "SELECT 1")
+                        self._disk.execute({"ground": _GROUND, "left_by": _FIRST_WORDS}.get(name, "SELECT 1"))
 
     def close(self) -> None:
         """Fold the log into the file, so that nothing overwritten stays in it."""

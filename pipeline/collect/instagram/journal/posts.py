@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pipeline.collect.instagram.journal.disk import Disk
 from pipeline.collect.instagram.journal.records import (
     DAY_S,
+    GONE_POST,
     LONGEST_WAIT_S,
     NewPost,
     State,
@@ -57,7 +58,8 @@ class Posts(Disk):
 
     def settle(
         self, post_key: str, state: State, reason: str = "", *, row: Mapping[str, Any] | None = None,
-        pictures: tuple[str, ...] = (), not_before: float = 0, cause: str = "", said_at: float = 0, num_tries: int = 0,
+        pictures: tuple[str, ...] = (), not_before: float = 0, cause: str = "", said: str = "", said_at: float = 0,
+        num_tries: int = 0,
     ) -> None:  # fmt: skip
         """The outcome of a post, to be carried to the tables; addresses stay only for a deferred one.
 
@@ -67,12 +69,12 @@ class Posts(Disk):
         self._disk.execute(
             "UPDATE posts SET state = CASE WHEN :state = 'gone' AND is_in_tables <> 1 THEN 'dropped' ELSE :state END, "
             "reason = :reason, row = COALESCE(:row, row), pictures = :pictures, not_before = :not_before, "
-            "cause = :cause, said_at = :said_at, num_tries = :num_tries, is_changed = 1, "
+            "cause = :cause, said = :said, said_at = :said_at, num_tries = :num_tries, is_changed = 1, "
             "told = CASE WHEN :state IN ('gone', 'dropped') THEN '' ELSE told END WHERE post_key = :post_key",
             {
                 "state": state, "reason": reason, "row": text_of(row), "not_before": not_before, "cause": cause,
-                "pictures": json.dumps(pictures) if pictures else None, "said_at": said_at, "num_tries": num_tries,
-                "post_key": post_key,
+                "pictures": json.dumps(pictures) if pictures else None, "said": said, "said_at": said_at,
+                "num_tries": num_tries, "post_key": post_key,
             },
         )  # fmt: skip
         self._change()
@@ -80,7 +82,8 @@ class Posts(Disk):
     def note_said(self, post_key: str, said_at: float) -> None:
         """The source says that a post which the tables have is gone: it is asked once more a day later."""
         self._disk.execute(
-            "UPDATE posts SET said_at = ?, not_before = ? WHERE post_key = ?", (said_at, said_at + DAY_S, post_key)
+            "UPDATE posts SET said = ?, said_at = ?, not_before = MAX(not_before, ?) WHERE post_key = ?",
+            (GONE_POST, said_at, said_at + DAY_S, post_key),
         )
 
     def defer_waiting(self, reason: str) -> None:
@@ -108,18 +111,19 @@ class Posts(Disk):
         """The post is still there; `number` is that of the walk that met it, by default the last one's."""
         number = int(self._meta("walks", "0")) if number is None else number
         self._disk.execute(
-            "UPDATE posts SET walk = ?, said_at = CASE WHEN state = 'kept' THEN 0 ELSE said_at END, "
-            "not_before = CASE WHEN state = 'kept' THEN 0 ELSE not_before END WHERE post_key = ?", (number, post_key),
+            "UPDATE posts SET walk = ?, not_before = CASE WHEN state = 'kept' THEN 0 ELSE not_before END, "
+            "said_at = CASE WHEN said = ? THEN 0 ELSE said_at END, said = CASE WHEN said = ? THEN '' ELSE said END "
+            "WHERE post_key = ?", (number, GONE_POST, GONE_POST, post_key),
         )  # fmt: skip
 
     def unseen(self, location_id: str, number: int) -> list[Unseen]:
         """Kept and deferred posts of a location that the walk of this number did not meet: perhaps gone."""
         rows = self._disk.execute(
-            "SELECT post_key, said_at, not_before FROM posts WHERE location_id = ? AND walk < ? "
+            "SELECT post_key, said, said_at, not_before FROM posts WHERE location_id = ? AND walk < ? "
             "AND state IN ('kept', 'deferred') ORDER BY walk, post_key",
             (location_id, number),
         )
-        return [Unseen(post_key=key, said_at=said_at, not_before=not_before) for key, said_at, not_before in rows]
+        return [Unseen(**dict(row)) for row in rows]
 
     def causes(self) -> Iterator[tuple[str, str, str]]:
         """What dropped posts stand against that can change by itself: (location_id, reason, cause), each once."""
@@ -218,6 +222,8 @@ class Posts(Disk):
             self._take(post, location_id, number, is_in_tables=0)
             return "new"
         what = revision(told, post, is_whole_walk=is_whole_walk, cause_of=cause_of)
+        if what == "changed" and not post.has_own_place and told["location_id"] not in ("", location_id):
+            what = "same"  # it follows the place where it was met first
         if what == "taken":
             self._count("bare_taken" if told["state"] == "bare" else "taken_again")
             is_in_drops = told["state"] == "dropped" or (told["state"] == "bare" and not told["location_id"])
@@ -226,6 +232,8 @@ class Posts(Disk):
             return what
         if what in ("gone", "moved_away"):
             self.settle(post.post_key, "gone" if what == "gone" else "dropped", post.reason)
+        elif what == "same" and post.pictures:
+            self._renew_addresses(post)
         elif what == "changed":
             self._follow(post, told)
             what = what if told["told"] else "same"  # of a journal that did not note yet what it was told
@@ -254,6 +262,16 @@ class Posts(Disk):
             (text_of(row), post.told, is_fetched, json.dumps(post.pictures) if post.pictures else None, post.post_key),
         )  # fmt: skip
         self._change()
+
+    def _renew_addresses(self, post: NewPost) -> None:
+        """The addresses that a page tells now, for a post that waits for its pictures; at once where the old ones were
+        too old.
+        """  # fmt: skip
+        self._disk.execute(
+            "UPDATE posts SET pictures = ?, not_before = CASE WHEN reason IN ('media_expired', 'image_missing') "
+            "THEN 0 ELSE not_before END WHERE post_key = ? AND state IN ('waiting', 'deferred')",
+            (json.dumps(post.pictures), post.post_key),
+        )
 
     def is_on_ground(self, post_key: str, location_id: str, ground: int) -> bool:
         """Whether the walks up to the number `ground` have met the post at this location."""

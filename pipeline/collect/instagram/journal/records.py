@@ -10,6 +10,9 @@ from pipeline.store.digests import json_digest
 
 DAY_S = 86_400.0
 LONGEST_WAIT_S = 2 * DAY_S
+GONE_POST = "gone"
+"""What the source says of a post when it is asked for by its id."""
+
 FIRST_LOOK, PLACE_MISSING, PLACE_GONE = "first_look_only", "place_missing", "place_gone"
 """Reasons of walks: a visitor saw the first posts; the source said once, or twice, that there is no such place."""
 
@@ -61,7 +64,8 @@ class Walk:
 class NewPost:
     """A post as a page told it: its row of `posts` and the addresses of its pictures, or why it is not taken.
 
-    cause: what the reason goes by, where that can change by itself: see `Posts.causes`.
+    cause: what the reason goes by, where that can change by itself: see `Posts.causes`. has_own_place: else it is
+    counted to the place on whose page it stands.
     """
 
     post_key: str
@@ -70,6 +74,7 @@ class NewPost:
     row: Mapping[str, Any] | None = None
     pictures: tuple[str, ...] = ()
     cause: str = ""
+    has_own_place: bool = True
 
     @property
     def told(self) -> str:
@@ -86,7 +91,7 @@ class NewPost:
 class StoredPost:
     """A post of the journal whose pictures are not all there.
 
-    said_at: when the source first said that the post is gone, or what else takes two sayings; 0 where it did not.
+    said, said_at: what the source said of the post that takes two sayings, and when first; "" and 0 where nothing.
     num_tries: how often its pictures were asked for in vain.
     """
 
@@ -95,13 +100,14 @@ class StoredPost:
     state: str
     row: dict[str, Any] | None
     pictures: tuple[str, ...]
+    said: str
     said_at: float
     num_tries: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What a page came to: posts that are new, those whose row follows a change, whether its last post is one that
+    """What a page came to: posts that are new, those whose row follows a change, whether its last posts are ones that
     walks without a gap have met, and whether its cursor was seen before in this walk.
     """
 
@@ -113,9 +119,10 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unseen:
-    """A post that a walk over all posts did not meet. said_at, not_before: as of a post that was said to be gone."""
+    """A post that a walk over all posts did not meet. said, said_at: as of a stored post; not_before: when due."""
 
     post_key: str
+    said: str
     said_at: float
     not_before: float
 
@@ -147,5 +154,5 @@ def stored_of(row: sqlite3.Row) -> StoredPost:
     return StoredPost(
         post_key=row["post_key"], location_id=row["location_id"], state=row["state"],
         row=json.loads(row["row"]) if row["row"] else None, pictures=tuple(json.loads(row["pictures"] or "[]")),
-        said_at=row["said_at"], num_tries=row["num_tries"],
+        said=row["said"], said_at=row["said_at"], num_tries=row["num_tries"],
     )  # fmt: skip

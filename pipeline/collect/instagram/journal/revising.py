@@ -18,8 +18,10 @@ OPTED_OUT = "opted_out"
 LEAVES = frozenset({"private", OPTED_OUT})
 """Of a post that was taken: it is gone. What else a page can say against it, a bad answer can say too."""
 
-MOVES = frozenset({"unmatched_place", "no_place"})
-OF_THE_PAGE = frozenset({"private", "bad_time", "video", "image_missing", OPTED_OUT, *MOVES})
+MOVES = frozenset({"unmatched_place", "no_place", "video"})
+"""It has moved away, or has no photo any more."""
+
+OF_THE_PAGE = frozenset({"private", "bad_time", "image_missing", OPTED_OUT, *MOVES})
 """Reasons that the page alone decides: they are judged anew whenever the post is met."""
 
 

@@ -1,6 +1,7 @@
 """Walks over the posts of locations, page by page."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -8,6 +9,9 @@ from typing import Any
 from pipeline.collect.instagram.journal.posts import Posts
 from pipeline.collect.instagram.journal.records import NewPost, Taken, Walk, walk_of
 from pipeline.store.digests import json_digest
+
+LEAST_GROUND = 3
+"""So many posts at the end of a page, and a quarter of them at least, have to be known: one may have been moved up."""
 
 
 class Walks(Posts):
@@ -99,7 +103,10 @@ class Walks(Posts):
         """Take a page's posts and cursor in one transaction."""
         location_id, met = walk.location_id, list[str]()
         with self.transaction():
-            is_on_ground = bool(posts) and self.is_on_ground(posts[-1].post_key, location_id, walk.ground)
+            tail = posts[-max(LEAST_GROUND, math.ceil(len(posts) / 4)) :]
+            is_on_ground = bool(posts) and all(
+                self.is_on_ground(post.post_key, location_id, walk.ground) for post in tail
+            )
             for post in posts:
                 met.append(
                     self.meet(

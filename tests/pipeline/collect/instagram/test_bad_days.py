@@ -182,15 +182,6 @@ class TestDropsRememberWhy:
         assert instagram.count() == 2
         assert_whole(town, town.collect())
 
-    def test_a_post_that_is_judged_again_and_is_private_now_is_counted_once(self, town, instagram):
-        pk = instagram.world.shown("1000")[3]
-        town.collect(min_image_side_px=5000)
-        instagram.fail(f"^/media/{pk}", Answer(status=403), times=None)
-        instagram.fail("api/v1/media", change=lambda answer: private(answer), times=None)
-        report = town.collect()
-        assert town.reasons() == {town.key(pk): "private"}
-        assert report.counts["seen"] == 40
-
     def test_a_post_that_is_not_found_any_more_does_not_keep_its_place_awake(self, town, instagram):
         pk = instagram.world.shown("1000")[3]
         town.collect(min_image_side_px=5000)

@@ -1,0 +1,168 @@
+"""Bad weeks of the source: a few posts that never come hold nobody up, and each run brings the rest nearer to its end.
+
+What one bad day may not do stands in test_bad_days.py, whose tools are used here.
+"""
+
+import pytest
+
+from pipeline.collect.instagram.guarded import GuardedAdapter
+from pipeline.collect.web.errors import HumanError, RetryError
+from tests.fakes.http_server import Answer
+from tests.fakes.live_town import LiveTown
+from tests.pipeline.collect.instagram.test_bad_days import (
+    DAY_S,
+    instagram,
+    kept,
+    keys,
+    private,
+    town,
+    waiting,
+)
+
+__all__ = ["instagram", "town"]
+
+
+def days(town: LiveTown, number: float) -> None:
+    """Let days pass."""
+    town.clock.pass_by(number * DAY_S + 1)
+
+
+@pytest.mark.fault("I21")
+class TestAFewPostsHoldNobodyUp:
+    def test_posts_without_an_address_are_no_ill_host(self, town, instagram):
+        for _ in range(12):
+            instagram.world.add_post("1000", is_videos=(False,), image_versions2={"candidates": []})
+        report = town.collect()
+        assert len(kept(town)) == 40
+        assert report.record.about["stopped"] == ""
+        assert waiting(town).posts == {"image_missing": 12}
+
+    def test_one_ill_host_of_two_leaves_the_other_alone(self, town, instagram, monkeypatch):
+        look_up = GuardedAdapter._ips
+
+        def ips(self, host, port):
+            if "fbcdn" in host:
+                raise RetryError("dns")
+            return look_up(self, host, port)
+
+        monkeypatch.setattr(GuardedAdapter, "_ips", ips)
+        for number in range(12):
+            there = {"url": f"https://ill.fbcdn.net/{number}.jpg", "width": 96, "height": 72}
+            instagram.world.add_post("1000", is_videos=(False,), image_versions2={"candidates": [there]})
+        for _ in range(3):
+            town.collect()
+            days(town, 1)
+        assert len(kept(town)) == 40
+
+    def test_addresses_that_lapse_into_404_are_asked_for_anew(self, town, instagram):
+        fault = instagram.fail("^/media/", Answer(status=503), times=None)
+        town.collect()
+        fault.times = 0
+        for place in instagram.world.places.values():
+            for pk in place.pks:
+                instagram.world.expire_media(pk)
+        instagram.fail("^/media/.*_0_n.jpg", Answer(status=404), times=None)
+        days(town, 3)
+        town.collect()
+        assert kept(town) == keys(town)
+
+    def test_a_visitor_takes_the_address_that_the_page_tells_now(self, store, tmp_path, instagram, monkeypatch):
+        town = LiveTown(store, tmp_path / "t", instagram, monkeypatch, num_posts=5, place={"video": 0.0})
+        town.find()
+        monkeypatch.delenv("MRLF_INSTAGRAM_COOKIES")
+        pk = instagram.world.shown("1000")[1]
+        fault = instagram.fail(f"^/media/{pk}", Answer(status=503), times=None)
+        town.collect()
+        fault.times = 0
+        instagram.world.expire_media(pk)
+        for _ in range(2):
+            days(town, 2.1)
+            town.collect()
+        assert kept(town) == keys(town)
+
+    def test_another_word_about_a_post_is_no_second_one(self, town, instagram):
+        pk = instagram.world.shown("1000")[3]
+        fault = instagram.fail(f"^/media/{pk}", Answer(status=410), times=None)
+        town.collect()
+        fault.answer = Answer(body=b"GIF89a" + bytes(30))
+        days(town, 1)
+        town.collect()
+        assert town.reasons() == {} and waiting(town).posts == {"unsupported_format": 1}
+
+
+@pytest.mark.fault("I23")
+def test_an_old_post_at_the_end_of_a_page_is_no_known_ground(town, instagram):
+    town.collect()
+    old = instagram.world.shown("1000")[15]
+    for _ in range(20):
+        instagram.world.add_post("1000", is_videos=(False,))
+    pks = instagram.world.places["1000"].pks
+    pks.remove(old)
+    pks.insert(7, old)
+    town.collect()
+    assert kept(town) == keys(town)
+
+
+@pytest.mark.fault("I24")
+class TestPlacesThatVanish:
+    def test_do_not_starve_the_others_of_a_small_budget(self, store, tmp_path, instagram, monkeypatch):
+        photos = {"carousel": 0.0, "video": 0.0}
+        town = LiveTown(store, tmp_path / "t", instagram, monkeypatch, place=photos, num_places=5, num_posts=5)
+        town.build()
+        instagram.fail("location_id=100[0-2]|locations/100[0-2]", Answer.json({}, 404), times=None)
+        new = instagram.world.add_post("1004", is_videos=(False,))
+        for _ in range(6):
+            days(town, 2)
+            town.collect(max_requests=10)
+        assert waiting(town).places == {}
+        assert town.key(new) in kept(town)
+
+    def test_all_of_them_can_when_more_than_one_road_says_so(self, store, tmp_path, instagram, monkeypatch):
+        town = LiveTown(store, tmp_path / "t", instagram, monkeypatch, num_places=4, num_posts=3)
+        town.build()
+        instagram.fail("location_id=|locations/", Answer.json({}, 404), times=None)
+        for _ in range(2):
+            town.collect()
+            days(town, 1)
+        town.collect()
+        assert waiting(town).is_nothing
+
+    def test_where_nothing_else_answers_no_post_is_believed_to_be_gone(self, town, instagram):
+        town.collect()
+        instagram.fail(
+            "location_id=|locations/|api/v1/media", Answer.json({"message": "Media not found"}, 404), times=None
+        )
+        for _ in range(4):
+            days(town, 2)
+            town.collect()
+        assert len(kept(town)) == 40, "a session that is shut out looks like this"
+        assert waiting(town).rechecks == 40
+
+
+@pytest.mark.fault("I27")
+def test_a_post_without_a_place_of_its_own_stays_where_it_was_met_first(town, instagram):
+    pk = instagram.world.add_post("1000", is_videos=(False,), location=None)
+    instagram.world.also_show(pk, "1001")
+    town.collect()
+    report = town.collect()
+    assert (report.record.about["updated_posts"], report.is_reused) == ("0", True)
+
+
+@pytest.mark.fault("I25")
+def test_after_a_captcha_the_status_names_what_a_person_has_to_do(town, instagram):
+    challenge = Answer.json({"message": "challenge_required", "status": "fail"}, 400)
+    instagram.fail("web_info|sections", challenge, times=None)
+    with pytest.raises(HumanError):
+        town.collect()
+    assert waiting(town).places == {"checkpoint_required": 2}
+    assert "open it in the browser" in waiting(town).when
+
+
+@pytest.mark.fault("I22")
+def test_a_post_that_was_dropped_and_is_private_by_its_own_word_is_counted_once(town, instagram):
+    pk = instagram.world.shown("1000")[3]
+    town.collect(max_image_bytes=200)
+    instagram.fail(f"^/media/{pk}", Answer(status=403), times=None)
+    instagram.fail(f"api/v1/media/{pk}", change=private, times=None)
+    assert town.collect().counts["seen"] == 40
+    assert town.reasons() == {town.key(pk): "private"}
