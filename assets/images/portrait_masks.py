@@ -24,7 +24,7 @@ PortraitMasksConfig = run_config(PortraitMasksSettings)
     check_specs=blocking_checks(STAGE, every_picture="Every picture has a mask, or the reason why not."),
 )  # fmt: skip
 def portrait_masks(context: dg.AssetExecutionContext, config: PortraitMasksConfig, store: StoreResource) -> Results:
-    """One mask per picture (1 = person), the share of the picture that people fill, and what network found them."""
+    """One mask per picture (1 = a person was found), the share that it covers, and what network looked for them."""
     city, data = context.partition_key, store.open()
     report = build(STAGE, city, data, config)
     yield from materialized(

@@ -40,9 +40,13 @@ def demo_city(store: Store, city: City) -> "DemoCity | None":
         raise CityError(f"demo settings of city {city.key}: {told_errors(error)}") from None
     with store.lock(city.key, "demo", timeout_s=600):
         return write_demo_city(
-            store.root / "archives" / city.key, settings,
-            centre=(city.latitude, city.longitude), radius_km=city.radius_km,
-        )  # fmt: skip
+            demo_folder(store, city), settings, centre=(city.latitude, city.longitude), radius_km=city.radius_km
+        )
+
+
+def demo_folder(store: Store, city: City) -> Path:
+    """Where the files of a synthetic city lie once they are written."""
+    return store.root / "archives" / city.key
 
 
 def archive_or_live(store: Store, city: City, settings: ArchiveSettings) -> Archive | None:

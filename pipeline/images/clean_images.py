@@ -1,11 +1,11 @@
 """Stage `clean_images`: pictures without people, rebuilt from pixels.
 
-Reads  curated_posts, portrait_masks, blobs/original
+Reads  curated_posts, portrait_masks, blobs/original; of a synthetic city where its generator drew people, to measure
 Writes clean_images (a row per picture), blobs/clean, drops of posts that keep no picture, face_recall/
 
 A picture that people fill to more than `max_portrait_ratio` is dropped; in the others the people are filled, and a
-face gate looks at the result: what it finds is masked and filled once more, what it still finds is dropped. Outside
-the mask every pixel is the original's before it is encoded.
+face gate looks at the result: the person below a face that it finds is masked and filled once more, what still shows
+one is dropped. Outside the mask every pixel is the original's before it is encoded.
 Law: its cost follows the new pictures; of what is stored it reads digests and outcomes, never a mask.
 """
 
@@ -22,6 +22,7 @@ from pipeline.images.face_gate import HAAR, OFF, GateChoice
 from pipeline.images.face_recall import NOT_SHOWN, recall_of, recall_text
 from pipeline.images.fillers import CleanImagesSettings, FillerChoice, choose_filler, fill_recipe
 from pipeline.images.filling_worker import AT_ONCE, FILLED, FILLED_AGAIN, UNCHANGED, make_fill_worker
+from pipeline.images.people_left import people_left
 from pipeline.images.portrait_masks import READABLE
 from pipeline.images.stages import (
     forget_other_recipes,
@@ -38,7 +39,7 @@ from pipeline.store import Store
 __all__ = ["CODE_VERSION", "KEPT", "STAGE", "CleanImagesSettings", "build_clean_images"]
 
 STAGE = "clean_images"
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 KEPT = frozenset({UNCHANGED, FILLED, FILLED_AGAIN})
 FALLBACK_NOTE = "holes were filled by OpenCV's inpainting, not by LaMa: filled areas look smeared"
 HAAR_NOTE = (
@@ -76,38 +77,40 @@ def build_clean_images(store: Store, city: City, settings: CleanImagesSettings) 
             weights={
                 choice.network: choice.weights_sha256, choice.gate.network: choice.gate.weights_sha256,
             },
-            outputs=("clean_images", "drops"), work=partial(_work, store, city.key, settings, choice),
+            outputs=("clean_images", "drops"), work=partial(_work, store, city, settings, choice),
         )  # fmt: skip
 
 
-def _work(store: Store, city: str, settings: CleanImagesSettings, choice: FillerChoice) -> Outcome:
+def _work(store: Store, city: City, settings: CleanImagesSettings, choice: FillerChoice) -> Outcome:
     plan = _plan(settings, choice)
-    pictures = _readable(picture_lists(store, city), picture_outcomes(store, city, "portrait_masks"))
-    recipe = fill_recipe(settings, choice, STAGE, CODE_VERSION, _mask_recipes(store, city))
-    forget_other_recipes(store, city, STAGE, recipe)
-    outcomes = picture_outcomes(store, city, STAGE)
+    pictures = _readable(picture_lists(store, city.key), picture_outcomes(store, city.key, "portrait_masks"))
+    recipe = fill_recipe(settings, choice, STAGE, CODE_VERSION, _mask_recipes(store, city.key))
+    forget_other_recipes(store, city.key, STAGE, recipe)
+    outcomes = picture_outcomes(store, city.key, STAGE)
     wanted = set(chain.from_iterable(pictures.values()))
-    new = _masks(store, city, wanted - outcomes.keys())
+    new = _masks(store, city.key, wanted - outcomes.keys())
     job = PictureJob(
         rows=with_addresses(store, new, "original"), result=TABLES[STAGE].schema,
         make_worker=partial(make_fill_worker, store, settings, choice, recipe, plan.num_at_once, plan.num_processes),
         batch_size=PARTS_PER_BATCH * plan.num_at_once, num_workers=plan.num_processes, num_gpus=plan.num_gpus,
-        commit_every=settings.commit_every, title=f"{city} {STAGE}",
+        commit_every=settings.commit_every, title=f"{city.key} {STAGE}",
     )  # fmt: skip
 
     def commit(rows: pa.Table) -> None:
-        store.tables.append(city, STAGE, rows)
+        store.tables.append(city.key, STAGE, rows)
         outcomes.update(zip(rows["digest"].to_pylist(), rows["outcome"].to_pylist(), strict=True))
 
     num_new = run_pictures(job, commit)
     drops = posts_without_picture(pictures, outcomes, KEPT)
-    write_ledger(store, city, STAGE, drops, {})
+    write_ledger(store, city.key, STAGE, drops, {})
+    left = people_left(store, city, wanted)
+    counts, percents = (left.counts, left.percents) if left is not None else ({}, {})
     return Outcome(
         counts={
             "pictures": len(wanted), "new": num_new,
-            **count_values("pictures", map(outcomes.__getitem__, wanted)), **reason_counts(drops),
+            **count_values("pictures", map(outcomes.__getitem__, wanted)), **counts, **reason_counts(drops),
         },
-        notes=plan.notes, about={**plan.about, **_recall(store, choice.gate)},
+        notes=plan.notes, about={**plan.about, **_recall(store, choice.gate), **percents},
     )  # fmt: skip
 
 

@@ -11,14 +11,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.collect.demo.pictures import FACE as DRAWN_FACE
 from pipeline.images.decode import Picture
 from pipeline.images.haar_faces import Box
 
 ASPECT = 0.75
 """height of a scene over its width"""
 
-FACE = Box(90, 32, 45, 55)
-"""The face in the portrait of 256 pixels, from the fringe to the chin."""
+FACE = Box(*DRAWN_FACE)
+"""The face in the portrait of 256 pixels."""
 
 Look = Literal["person", "poster", "mirror", "screen", "statue", "back_of_head"]
 FRAMED = frozenset({"poster", "mirror", "screen"})

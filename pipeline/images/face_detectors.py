@@ -17,7 +17,7 @@ from pipeline.weights.shelf import WeightsFile
 MIN_FACE_PX = 20  # of the frontal cascade, at the search size; profiles cost two passes: only large ones
 MIN_PROFILE_PX = 48
 FRONTAL_STEP, PROFILE_STEP = 1.15, 1.25
-MIN_NEIGHBOURS = 3  # with this step as good as 4 with 1.1, in two thirds of the time (DECISIONS.md)
+MIN_NEIGHBOURS = 2  # a miss costs a person's face, a false hit a hole in a picture (DECISIONS.md)
 BORDER = 0.06  # of the longer side is put around the picture: a cascade wants the whole face inside
 DARK = 0.45  # mean brightness to which a darker picture is lifted
 

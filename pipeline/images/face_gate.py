@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pipeline.images.decode import Mask, Picture
+from pipeline.images.decode import Picture
 from pipeline.images.face_detectors import FaceDetector, HaarDetector, NoDetector, YuNetDetector
 from pipeline.images.haar_faces import FRONTAL_ALT, Box, cascades_sha256, shrunk
 from pipeline.networks import WeightsWish
@@ -24,7 +24,7 @@ from pipeline.weights.shelf import WeightsFile
 
 GateWish = Literal["auto", "yunet", "haar", "off"]
 
-HAAR, YUNET, OFF = "opencv_haar_alt2", "yunet", "off"
+HAAR, YUNET, OFF = "opencv_haar_alt", "yunet", "off"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,19 +106,3 @@ def load_gate(choice: GateChoice) -> FaceGate:
     if choice.file is None:
         return FaceGate(HaarDetector(find_profiles=choice.find_profiles), choice)
     return FaceGate(YuNetDetector(choice.file, choice.min_score), choice)
-
-
-def head(box: Box) -> Box:
-    """The whole head around a face, hair, ears and chin included."""
-    return Box(
-        round(box.x - 0.35 * box.width), round(box.y - 0.55 * box.height),
-        round(1.7 * box.width), round(1.9 * box.height),
-    )  # fmt: skip
-
-
-def with_heads(mask: Mask, boxes: Sequence[Box]) -> Mask:
-    """The mask with the heads around these faces, cut at the picture's borders."""
-    wide = mask.copy()
-    for x, y, width, height in map(head, boxes):
-        wide[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)] = True
-    return wide

@@ -12,8 +12,9 @@ from functools import lru_cache
 from typing import Any
 
 from pipeline.images.face_composites import ASPECT, Composite, Placing, compose
-from pipeline.images.face_gate import FaceGate, GateChoice, head, load_gate
+from pipeline.images.face_gate import FaceGate, GateChoice, load_gate
 from pipeline.images.haar_faces import Box
+from pipeline.images.whole_people import head
 from pipeline.store import Store
 from pipeline.store.blobs import write_atomically
 from pipeline.store.digests import json_digest

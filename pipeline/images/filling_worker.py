@@ -2,6 +2,8 @@
 
 A picture is decoded once; its pixels serve the filling, the second filling and stay in memory only. Threads decode the
 next pictures and look at the last ones, each with a face gate of its own, while the network fills those between.
+The gate looks twice: at an original that has a mask, for people whose head or chest the mask leaves open, and at the
+clean picture. A face that it finds takes the person below it into the mask, or drops the picture.
 Law: outside its mask every pixel is the original's before it is encoded; nothing reaches the store but what the gate
 saw, as bytes that were decoded again, and found no face in; a fault of one picture is a row with a reason.
 """
@@ -23,10 +25,11 @@ from pipeline.images.decode import (
     decode_picture,
     encode_clean,
 )
-from pipeline.images.face_gate import FaceGate, GateChoice, load_gate, with_heads
+from pipeline.images.face_gate import FaceGate, GateChoice, load_gate
 from pipeline.images.fillers import CleanImagesSettings, FillerChoice, load_filler
 from pipeline.images.haar_faces import Box
 from pipeline.images.stages import Inpainter
+from pipeline.images.whole_people import is_masked, with_people
 from pipeline.store import Store
 from pipeline.store.blobs import Blobs
 
@@ -42,7 +45,8 @@ UNCHANGED, FILLED, FILLED_AGAIN = "unchanged", "filled", "filled_again"
 class Work:
     """A picture on its way: its pixels and mask (None where there is no person), and what became of it so far.
 
-    clean: the pixels after filling. encoded: the bytes of these. faces: what the gate found in those bytes.
+    clean: the pixels after filling. encoded: the bytes of these. faces: what the gate found in those bytes, or before
+    in the original.
     """
 
     outcome: str
@@ -103,7 +107,10 @@ class FillWorker:
             return Work(outcome=BAD_MASK)
         if mask is not None and mask.all():
             return Work(outcome=MOSTLY_PERSON)
-        return Work(outcome=UNCHANGED, picture=picture, mask=mask if mask is not None and mask.any() else None)
+        if mask is None or not mask.any():  # the clean picture will be the original: one look is enough
+            return Work(outcome=UNCHANGED, picture=picture)
+        left = tuple(face for face in self._faces(picture) if not is_masked(mask, face))
+        return self._with_people(Work(outcome=UNCHANGED, picture=picture, mask=mask, faces=left))
 
     def _fill(self, works: Sequence[Work], outcome: str) -> list[Work]:
         """Fill those that have a mask, together; the others are clean as they are."""
@@ -120,10 +127,14 @@ class FillWorker:
         if work.clean is None:
             return work
         encoded = encode_clean(work.clean, self._jpeg_quality)
+        return replace(work, encoded=encoded, faces=self._faces(decode_picture(encoded)), clean=None)
+
+    def _faces(self, picture: Picture) -> tuple[Box, ...]:
         gate = self._gates.get()
-        faces = gate.find([decode_picture(encoded)])[0]
-        self._gates.put(gate)
-        return replace(work, encoded=encoded, faces=tuple(faces), clean=None)
+        try:
+            return tuple(gate.find([picture])[0])
+        finally:
+            self._gates.put(gate)
 
     def _again(self, works: list[Work]) -> list[Work]:
         """Mask and fill once more where faces were found, and drop what still shows one."""
@@ -131,18 +142,21 @@ class FillWorker:
         done = list(works)
         for start in range(0, len(found), self._num_at_once):
             numbers = found[start : start + self._num_at_once]
-            again = self._fill([self._with_faces(works[number]) for number in numbers], FILLED_AGAIN)
+            masked = self._threads.map(self._with_people, [works[number] for number in numbers])
+            again = self._fill(list(masked), FILLED_AGAIN)
             looked = [self._threads.submit(self._look, work) for work in again]
             for number, look in zip(numbers, looked, strict=True):
                 work = look.result()
                 done[number] = Work(outcome=FACE_LEFT) if work.faces else work
         return done
 
-    def _with_faces(self, work: Work) -> Work:
-        """The original picture with the heads of the faces masked too; a fault where little else would be left."""
+    def _with_people(self, work: Work) -> Work:
+        """The original picture, the people of the faces masked too; dropped where little else would be left."""
         assert work.picture is not None
-        mask = work.mask if work.mask is not None else _nothing(work.picture)
-        mask = with_heads(mask, work.faces)
+        if not work.faces:
+            return work
+        mask = work.mask if work.mask is not None else np.zeros(work.picture.shape[:2], dtype=np.bool_)
+        mask = with_people(mask, work.picture, work.faces)
         if mask.mean() > self._max_portrait_ratio or mask.all():
             return Work(outcome=MOSTLY_PERSON)
         return Work(outcome=UNCHANGED, picture=work.picture, mask=mask)
@@ -170,7 +184,3 @@ def make_fill_worker(
 
 def _filled(work: Work, clean: Picture | None, outcome: str) -> Work:
     return Work(outcome=NOT_FINITE) if clean is None else replace(work, outcome=outcome, clean=clean)
-
-
-def _nothing(picture: Picture) -> Mask:
-    return np.zeros(picture.shape[:2], dtype=np.bool_)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.images.decode import Picture
 
 FRONTAL = "haarcascade_frontalface_default.xml"
-FRONTAL_ALT = "haarcascade_frontalface_alt2.xml"  # slower; takes far less for a face that is none (DECISIONS.md)
+FRONTAL_ALT = "haarcascade_frontalface_alt.xml"  # slower; finds more, and less that is none (DECISIONS.md)
 PROFILE = "haarcascade_profileface.xml"
 
 

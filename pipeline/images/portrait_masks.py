@@ -33,7 +33,7 @@ from pipeline.store import Store
 __all__ = ["CODE_VERSION", "READABLE", "STAGE", "PortraitMasksSettings", "build_portrait_masks"]
 
 STAGE = "portrait_masks"
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 READABLE = frozenset({"no_person", "person"})
 FALLBACK_NOTE = (
     "portraits were found by OpenCV's built-in detectors, not by U²-Net: many people, above all those not facing the "

@@ -55,6 +55,11 @@ def picture_outcomes(
     return _columns(store, city, table, key, "outcome", where)
 
 
+def clean_digests(store: Store, city: str) -> dict[str, str | None]:
+    """The digest of the clean picture of every original, by the original's; None where none is released."""
+    return _columns(store, city, "clean_images", "digest", "clean_digest")
+
+
 def forget_other_recipes(store: Store, city: str, table: str, recipe: str) -> None:
     """Remove the rows that another network, weights or settings made, so that they are computed anew."""
     store.tables.delete(city, table, f"recipe <> '{recipe}'")

@@ -1,7 +1,8 @@
 """Contact sheets of the picture stages for the Dagster UI: what they did, by outcome, a PNG under 200 KB each.
 
-Law: an original is never shown. Of `portrait_masks` there are masks alone, white where a person is; of `clean_images`
-the mask beside the clean picture, and of what was dropped the mask alone. The numbers and words are ours, no user's.
+Law: an original is never shown. Of `portrait_masks` there are masks alone, white where a person was found; of
+`clean_images` the mask beside the clean picture, and of what was dropped the mask alone. A sheet says what a mask
+covers, never how many people there are: that nobody knows. The numbers and words are ours, no user's.
 """
 
 from collections import Counter
@@ -27,12 +28,15 @@ NUM_MASKS = 24
 NUM_TILES = {"filled": 9, "filled_again": 6, "unchanged": 6}
 """pictures of an outcome; of every reason to drop one, three"""
 NUM_DROPPED = 3
-REMARKS = {"filled_again": " (the masks are those before the face gate looked)"}
+REMARKS = {
+    "no_person": " (nobody was found, which is not to say that nobody is there)",
+    "filled_again": " (the masks are those before the face gate looked)",
+}
 _SIDES_PX = (150, 120, 96, 72, 48)
 
 
 def masks_sheet_png(store: Store, city: str) -> bytes:
-    """Masks of pictures with people, each with the share that people fill; of the others their number."""
+    """Masks of pictures in which people were found, each with the share that is masked; of the others their number."""
     outcomes = picture_outcomes(store, city, "portrait_masks")
     if not outcomes:
         return message("no masks yet")
@@ -47,7 +51,7 @@ def masks_sheet_png(store: Store, city: str) -> bytes:
 
 
 def clean_sheet_png(store: Store, city: str) -> bytes:
-    """By outcome: mask and clean picture, or the mask of what was dropped, each with the share that people fill."""
+    """By outcome: mask and clean picture, or the mask of what was dropped, each with the share that is masked."""
     outcomes = picture_outcomes(store, city, "clean_images")
     if not outcomes:
         return message("no clean pictures yet")
@@ -93,10 +97,9 @@ def _first(outcomes: dict[str, str], outcome: str, limit: int) -> list[str]:
 
 
 def _masks(store: Store, city: str, digests: list[str]) -> dict[str, dict[str, Any]]:
-    """Ratio and mask of these pictures by digest, in this order."""
-    rows = _rows(store, city, "portrait_masks", ["digest", "portrait_ratio", "mask"], digests)
-    nothing = {"portrait_ratio": None, "mask": None}
-    return {digest: rows.get(digest, nothing) for digest in digests}
+    """The masks of these pictures by digest, in this order."""
+    rows = _rows(store, city, "portrait_masks", ["digest", "mask"], digests)
+    return {digest: rows.get(digest, {"mask": None}) for digest in digests}
 
 
 def _clean_digests(store: Store, city: str, digests: list[str]) -> dict[str, str | None]:
@@ -111,7 +114,7 @@ def _rows(store: Store, city: str, table: str, columns: list[str], digests: list
 
 
 def _mask_tile(row: dict[str, Any], side_px: int) -> Tile:
-    return Tile(pictures=[_mask_picture(row["mask"], side_px)], text=_share(row))
+    return Tile(pictures=[_mask_picture(row["mask"], side_px)], text=share_text(row["mask"]))
 
 
 def _clean_tile(store: Store, row: dict[str, Any], clean_digest: str | None, side_px: int) -> Tile | None:
@@ -122,11 +125,12 @@ def _clean_tile(store: Store, row: dict[str, Any], clean_digest: str | None, sid
         if picture is None:
             return None
         pictures.append(picture)
-    return Tile(pictures=pictures, text=_share(row)) if pictures else None
+    return Tile(pictures=pictures, text=share_text(row["mask"])) if pictures else None
 
 
-def _share(row: dict[str, Any]) -> str:
-    return f"{100 * (row['portrait_ratio'] or 0.0):.0f} % people"
+def share_text(png: bytes | None) -> str:
+    """What a mask covers, its margin included."""
+    return "no mask" if png is None else f"{100 * decode_mask(png).mean():.0f} % masked"
 
 
 def _mask_picture(png: bytes, side_px: int) -> "Image.Image":

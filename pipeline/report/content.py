@@ -128,6 +128,21 @@ class FaceGateFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DrawnPeople:
+    """Pictures into which the generator of a synthetic city drew a person, and in how many of them one is left.
+
+    The percentages are of all pictures with a drawn person, those that were dropped too.
+    """
+
+    num_pictures: int
+    num_dropped: int
+    num_face_left: int
+    num_body_left: int
+    percent_face_left: float
+    percent_body_left: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class SplitSize:
     """Posts and users of one split."""
 
@@ -193,6 +208,8 @@ class Report:
     picture_stages: list[PictureStage]
     face_gate: FaceGateFacts | None
     """None where no picture went past one."""
+    drawn_people: DrawnPeople | None
+    """None where nobody knows who is in the pictures: in every city that is not drawn"""
     splits: list[SplitSize]
     remarks: list[str]
     settings: list[Fact]

@@ -12,9 +12,10 @@ from pipeline.images.builtin_fill import BuiltinFill
 from pipeline.images.builtin_portraits import BuiltinPortraits
 from pipeline.images.face_gate import OFF
 from pipeline.images.face_recall import read_recall_text
+from pipeline.images.people_left import PeopleLeft
 from pipeline.release.read import Release
 from pipeline.release.split import SPLITS
-from pipeline.report.content import FaceGateFacts, Ledger, LedgerLine, PictureStage, RecallLine, SplitSize
+from pipeline.report.content import DrawnPeople, FaceGateFacts, Ledger, LedgerLine, PictureStage, RecallLine, SplitSize
 from pipeline.report.reasons import meaning_of
 from pipeline.report.wording import plain
 from pipeline.stage import table_inputs
@@ -98,6 +99,19 @@ def face_gate(store: Store, city: str) -> FaceGateFacts | None:
         off_reason=plain(about.get("face_gate_off_reason", ""), 400) if about["face_gate"] == OFF else "",
         num_filled_again=counts.get("pictures/filled_again", 0), num_dropped=counts.get("pictures/face_left", 0),
         recall=recall, not_shown=about.get("face_recall_shows_not", ""),
+    )  # fmt: skip
+
+
+def drawn_people(store: Store, city: str) -> DrawnPeople | None:
+    """How many of the people that a generator drew are left, by the record of the stage that fills them."""
+    record = store.stage_record(city, clean_images.STAGE)
+    left = PeopleLeft.of_counts(record.counts) if record is not None else None
+    if left is None:
+        return None
+    return DrawnPeople(
+        num_pictures=left.num_pictures, num_dropped=left.num_dropped, num_face_left=left.num_face_left,
+        num_body_left=left.num_body_left, percent_face_left=left.percent(left.num_face_left),
+        percent_body_left=left.percent(left.num_body_left),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from pipeline.release.read import Release
 from pipeline.report.content import Fact, PlaceResult, Report
-from pipeline.report.data_facts import city_ledger, face_gate, picture_stages, split_sizes
+from pipeline.report.data_facts import city_ledger, drawn_people, face_gate, picture_stages, split_sizes
 from pipeline.report.drift import measure_drift
 from pipeline.report.evaluation import OURS, Bootstrap, answers_of, baseline_answers, results
 from pipeline.report.examples import city_examples
@@ -68,6 +68,7 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
         ledger=city_ledger(store, city, release),
         picture_stages=picture_stages(store, city),
         face_gate=face_gate(store, city),
+        drawn_people=drawn_people(store, city),
         splits=split_sizes(release),
         remarks=[plain(note, 400) for note in release.manifest.about["notes"]],
         settings=settings_of(model),

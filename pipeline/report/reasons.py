@@ -48,7 +48,7 @@ MEANINGS = {
     "face_left": "after people were filled twice, a face was still found in its pictures",
     "bad_mask": "the mask of its picture has another size than the picture",
     "too_narrow": "its picture is a strip, many times longer than wide",
-    "mostly_person": "people fill more of its pictures than allowed, so too little of the place is left",
+    "mostly_person": "masks of people cover more of its pictures than allowed: too little of the place is left",
     # curation
     "far_from_poi": "made too far from the POI whose location it carries",
     "no_text": "no caption is left without hashtags, names and addresses",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.images.decode import Picture, UnreadablePicture, decode_mask, decode_picture
+from pipeline.images.decode import Mask, Picture, UnreadablePicture, decode_mask, decode_picture
 from pipeline.images.stages import picture_outcomes
 from pipeline.stage import StageError
 from pipeline.store import Store
@@ -34,11 +34,14 @@ NOT_RELEASED = "not released"
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """One picture of the review: each part is the bytes of a small PNG or JPEG, or the words in its place."""
+    """One picture of the review: each part is the bytes of a small PNG or JPEG, or the words in its place.
+
+    masked: the share that the mask covers, its margin included; None without one: who is there then nobody knows.
+    """
 
     digest: str
     outcome: str
-    portrait_ratio: float | None
+    masked: float | None
     original: bytes | str
     mask: bytes | str
     clean: bytes | str
@@ -108,14 +111,15 @@ def _environment() -> "Environment":
 
 
 def _shown(store: Store, city: str, digests: list[str], outcomes: dict[str, str]) -> Iterator[Shown]:
-    masks = _rows(store, city, "portrait_masks", ["digest", "portrait_ratio", "mask"], digests)
+    masks = _rows(store, city, "portrait_masks", ["digest", "mask"], digests)
     clean = _rows(store, city, "clean_images", ["digest", "clean_digest"], digests)
     for digest in digests:
-        mask, clean_digest = masks.get(digest, {}), clean[digest]["clean_digest"]
+        png, clean_digest = masks.get(digest, {}).get("mask"), clean[digest]["clean_digest"]
+        mask = decode_mask(png) if png else None
         yield Shown(
-            digest=digest, outcome=outcomes[digest], portrait_ratio=mask.get("portrait_ratio"),
+            digest=digest, outcome=outcomes[digest], masked=float(mask.mean()) if mask is not None else None,
             original=_picture(store, "original", digest),
-            mask=_small(_white_on_black(mask["mask"]), "PNG") if mask.get("mask") else NO_MASK,
+            mask=_small(_white_on_black(mask), "PNG") if mask is not None else NO_MASK,
             clean=_picture(store, "clean", clean_digest) if clean_digest is not None else NOT_RELEASED,
         )  # fmt: skip
 
@@ -135,8 +139,7 @@ def _picture(store: Store, kind: Kind, digest: str) -> bytes | str:
         return f"cannot be read: {unreadable.reason}"
 
 
-def _white_on_black(png: bytes) -> Picture:
-    mask = decode_mask(png)
+def _white_on_black(mask: Mask) -> Picture:
     return (mask[..., None].repeat(3, axis=2) * 255).astype("uint8")
 
 

@@ -1,6 +1,6 @@
 """What the report says around its figures: notes that follow from the data, and what is always true of it."""
 
-from pipeline.report.content import FaceGateFacts, Ledger, PictureStage, Report
+from pipeline.report.content import DrawnPeople, FaceGateFacts, Ledger, PictureStage, Report
 from pipeline.report.figures import drawn_mistakes, mistakes
 from pipeline.report.wording import percent, plural
 
@@ -58,9 +58,21 @@ def gate_sentence(gate: FaceGateFacts | None) -> str:
         return f"Nobody looked for faces in the clean pictures. The reason given: {gate.off_reason}"
     return (
         f"Every clean picture was looked at again for faces, as it is released, by {gate.network}. In "
-        f"{plural(gate.num_filled_again, 'picture')} it found something, which was masked and filled, and then no "
-        f"more; {plural(gate.num_dropped, 'picture')} still showed it and went. It finds no face in any picture of "
-        "the release; that is not to say there is none."
+        f"{plural(gate.num_filled_again, 'picture')} it found something, which was filled with the body below it, and "
+        f"then no more; {plural(gate.num_dropped, 'picture')} still showed it and went. It finds no face in any "
+        "picture of the release; that is not to say there is none."
+    )
+
+
+def drawn_people_sentence(drawn: DrawnPeople) -> str:
+    """How many of the people that the generator drew are left, and what that means."""
+    return (
+        f"Who is in these pictures is known, since they are drawn. Of {plural(drawn.num_pictures, 'picture')} with a "
+        f"person {drawn.num_dropped:,} were dropped; after masks and second look a face is left in "
+        f"{drawn.num_face_left:,} ({drawn.percent_face_left:.1f}\u202f%) and a body in {drawn.num_body_left:,} "
+        f"({drawn.percent_body_left:.1f}\u202f%). Left means that more than a quarter of the drawn face, or of the "
+        "whole drawn person, still shows the pixels of the original. It is one portrait facing the camera: of real "
+        "photographs, where more is missed, this tells nothing."
     )
 
 

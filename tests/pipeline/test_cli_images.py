@@ -63,7 +63,7 @@ def test_original_mask_and_clean_picture_stand_side_by_side(pictured):
     _, page = page_at(run("demo", "--outcome", "filled"))
     assert len(re.findall("<article>", page)) == 2
     assert [len(re.findall(f'alt="{part}"', page)) for part in ("original", "mask", "clean")] == [2, 2, 2]
-    assert page.count("% people") == 2
+    assert page.count("% masked") == 2
     assert "<h2>filled," in page
 
 

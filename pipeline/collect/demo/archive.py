@@ -48,6 +48,12 @@ def structure_path(archive: Path, post: DemoPost) -> Path:
     return archive / f"%{post.location.location_id}" / f"{stem(post)}{suffix}"
 
 
+def picture_path(archive: Path, post: DemoPost, index: int) -> Path:
+    """The picture of a post's medium number `index`, which a post of an odd kind may lack."""
+    name = f"{stem(post)}_{index + 1}" if len(post.pictures) > 1 else stem(post)
+    return archive / f"%{post.location.location_id}" / f"{name}.jpg"
+
+
 def _write_post(folder: Path, context: Any, post: DemoPost, image_side: int) -> None:
     from instaloader import save_structure_to_file
 
@@ -57,27 +63,26 @@ def _write_post(folder: Path, context: Any, post: DemoPost, image_side: int) -> 
     if post.caption:
         written.append(folder / f"{stem(post)}.txt")
         written[-1].write_bytes(f"{post.caption}\n".encode())
-    videos = video_parts(post)
-    for index, (picture, is_video) in enumerate(zip(post.pictures, videos, strict=True)):
-        name = f"{stem(post)}_{index + 1}" if len(videos) > 1 else stem(post)
-        written += _write_media(folder, name, post, picture, is_video=is_video, image_side=image_side)
+    for index, (picture, is_video) in enumerate(zip(post.pictures, video_parts(post), strict=True)):
+        target = picture_path(folder.parent, post, index)
+        written += _write_media(target, post, picture, is_video=is_video, image_side=image_side)
     for file in written:
         _touch(file, post.taken_utc)
 
 
 def _write_media(
-    folder: Path, name: str, post: DemoPost, picture: PictureSpec, *, is_video: bool, image_side: int
-) -> list[Path]:
+    target: Path, post: DemoPost, picture: PictureSpec, *, is_video: bool, image_side: int
+) -> list[Path]:  # fmt: skip
     """The picture of one medium (a video's is its cover), sound or broken as the post's kind says."""
     if Kind.MISSING in post.kinds:
         return []
     content = HTML if Kind.HTML in post.kinds else encode(picture, image_side)
     if Kind.CUT in post.kinds:
         content = content[: int(len(content) * CUT_SHARE)]
-    written = [folder / f"{name}.jpg"]
-    written[0].write_bytes(content)
+    written = [target]
+    target.write_bytes(content)
     if is_video:
-        written.append(folder / f"{name}.mp4")
+        written.append(target.with_suffix(".mp4"))
         written[-1].write_bytes(MP4)
     return written
 

@@ -63,6 +63,15 @@ def write_demo_city(
     return city
 
 
+def read_plan(folder: Path) -> tuple[DemoSettings, DemoPlan] | None:
+    """What the demo city in `folder` was made from; None where none of this generator's version lies there."""
+    told = _tells(folder)
+    if not isinstance(told, dict) or told.get("generator_version") != GENERATOR_VERSION:
+        return None
+    settings = DemoSettings.model_validate(told["settings"])
+    return settings, plan_city(settings, centre=tuple(told["centre"]), radius_km=told["radius_km"])
+
+
 def poi_id(place: int) -> str:
     """An id that looks like Foursquare's and begins like `demo`."""
     return f"de30{sha256(PLACES[place].name.encode()).hexdigest()[:20]}"

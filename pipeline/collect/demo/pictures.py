@@ -4,7 +4,7 @@ Law: a picture depends on its `PictureSpec` and the size alone, so a repost has 
 The portrait is NASA's of Eileen Collins (ORIGIN.md).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +21,8 @@ from pipeline.collect.demo.settings import SHARES
 
 PORTRAIT = Path(__file__).parent / "astronaut.jpg"
 PORTRAIT_MASK = Path(__file__).parent / "astronaut_mask.png"
+FACE = (90, 32, 45, 55)
+"""Left, top, width and height of the face in the portrait of 256 pixels, from the fringe to the chin."""
 ROTATED = 6  # EXIF: turn by 90 degrees clockwise to see it upright
 JPEG_QUALITY = 84
 SHAPES = ((1.0, 1.0), (1.0, 1.25), (1.33, 1.0))  # width and height in units of the shorter side
@@ -49,10 +51,11 @@ class PictureSpec:
 
 @dataclass(frozen=True)
 class Picture:
-    """An upright picture (height, width, 3) uint8 RGB and where the portrait is (height, width) bool."""
+    """An upright picture (height, width, 3) uint8 RGB and where the portrait and its face are (height, width) bool."""
 
     pixels: Pixels
     mask: npt.NDArray[np.bool_]
+    face: npt.NDArray[np.bool_]
 
 
 def draw(spec: PictureSpec, side: int) -> Picture:
@@ -67,10 +70,11 @@ def draw(spec: PictureSpec, side: int) -> Picture:
         accent=jitter(rng, place.accent, STYLE_JITTER), second=jitter(rng, place.second, STYLE_JITTER)
     )  # fmt: skip
     _SCENES[_scene(rng, spec.place)](canvas, rng, style)
-    pixels, mask = canvas.pixels, np.zeros(canvas.pixels.shape[:2], np.bool_)
+    pixels, nobody = canvas.pixels, np.zeros(canvas.pixels.shape[:2], np.bool_)
+    drawn = Picture(pixels, nobody, nobody)
     if spec.portrait != "none":
-        pixels, mask = _paste_portrait(rng, pixels, spec.portrait)
-    return Picture(_develop(rng, pixels), mask)
+        drawn = _paste_portrait(rng, pixels, spec.portrait)
+    return replace(drawn, pixels=_develop(rng, drawn.pixels))
 
 
 def encode(spec: PictureSpec, side: int) -> bytes:
@@ -106,9 +110,7 @@ def _portrait() -> tuple[Pixels, npt.NDArray[np.uint8]]:
         return np.asarray(person.convert("RGB")), np.asarray(mask.convert("L"))
 
 
-def _paste_portrait(
-    rng: np.random.Generator, pixels: Pixels, portrait: Portrait
-) -> tuple[Pixels, npt.NDArray[np.bool_]]:
+def _paste_portrait(rng: np.random.Generator, pixels: Pixels, portrait: Portrait) -> Picture:
     """Put the person into the picture: filling most of it, or at its left or right edge."""
     import cv2
 
@@ -123,10 +125,14 @@ def _paste_portrait(
     if rng.random() < 0.5:
         matrix[0] = -scale, 0, width - x
     person, alpha = _portrait()
+    left, top, right, bottom = FACE[0], FACE[1], FACE[0] + FACE[2], FACE[1] + FACE[3]
+    face = np.zeros_like(alpha)
+    face[top:bottom, left:right] = alpha[top:bottom, left:right]
     warped = cv2.warpAffine(person, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     share = cv2.warpAffine(alpha, matrix, (width, height), flags=cv2.INTER_LINEAR)[..., None].astype(np.float32) / 255
     mixed = warped * np.float32(rng.uniform(0.8, 1.1)) * share + pixels * (1 - share)
-    return np.clip(mixed, 0, 255).astype(np.uint8), np.asarray(share[..., 0] > 0.5)
+    is_face = cv2.warpAffine(face, matrix, (width, height), flags=cv2.INTER_LINEAR) > 127
+    return Picture(np.clip(mixed, 0, 255).astype(np.uint8), share[..., 0] > 0.5, np.asarray(is_face))
 
 
 def _develop(rng: np.random.Generator, pixels: Pixels) -> Pixels:

@@ -29,7 +29,7 @@ from pipeline.store.store import StageRecord
 from pipeline.weights.registry import REGISTRY
 from pipeline.weights.shelf import Shelf, WeightsFile
 from tests.fakes.city import CITY, curated_post, fill_city, poi, put_city
-from tests.fakes.pictures import PORTRAIT, encoded, pixels
+from tests.fakes.pictures import PORTRAIT, encoded, pixels, portrait
 
 REASON = "these pictures are drawn"
 CLEAN = CleanImagesSettings(weights="builtin", face_gate="off", face_gate_off_reason=REASON, num_workers=1)
@@ -234,7 +234,7 @@ def test_a_gate_that_is_off_stands_in_notes_and_in_the_releases_record(store):
 def test_the_face_that_the_masks_missed_is_found_by_the_gate(store):
     """The whole stage with OpenCV's cascades: a portrait that nobody masked is filled, and the recall is told."""
     scene = pixels(3, (320, 256)).copy() // 4 + 90
-    scene[:, 64:] = np.asarray(Image.open(PORTRAIT).convert("RGB"))
+    scene[96:, 160:] = portrait(160)
     digests = [store.blobs.put("original", encoded(picture, "PNG")) for picture in (scene, pixels(5, (96, 96)))]
     put_city(store, [poi(0)], [curated_post(number, 0, number, [digest]) for number, digest in enumerate(digests)])
     nobody = {"outcome": "no_person", "portrait_ratio": 0.0, "mask": None, "network": "n", "weights_sha256": ""}

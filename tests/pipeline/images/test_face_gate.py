@@ -5,8 +5,9 @@ import pytest
 
 from pipeline.images.decode import decode_picture, encode_clean
 from pipeline.images.face_composites import FACE, Placing, compose, scene
-from pipeline.images.face_gate import HAAR, OFF, YUNET, choose_gate, head, load_gate, with_heads
+from pipeline.images.face_gate import HAAR, OFF, YUNET, choose_gate, load_gate
 from pipeline.images.haar_faces import Box
+from pipeline.images.whole_people import head
 from pipeline.stage import StageError
 from pipeline.store.digests import bytes_digest
 from pipeline.weights.registry import REGISTRY, WeightsEntry
@@ -92,22 +93,6 @@ def test_pictures_do_not_depend_on_their_batch(gate):
 def test_boxes_are_in_pixels_of_the_picture_however_small_it_was_searched(gate):
     (boxes,) = gate.find([portrait(1280)])
     assert any(hits(box, FACE.scaled(5)) for box in boxes)
-
-
-def test_a_head_is_more_than_its_face():
-    assert head(Box(100, 100, 40, 40)) == Box(86, 78, 68, 76)
-
-
-@pytest.mark.fault("M8")
-def test_heads_join_the_mask_and_stop_at_the_border():
-    mask = np.zeros((50, 60), dtype=np.bool_)
-    mask[40, 5] = True
-    wide = with_heads(mask, [Box(50, -5, 20, 20), Box(-100, -100, 5, 5)])
-    assert wide.shape == mask.shape
-    assert wide[40, 5]
-    assert wide[:14, 43:].all()
-    assert wide.sum() == 1 + (wide[:, 43:]).sum()
-    assert mask.sum() == 1, "the mask that was given stays as it is"
 
 
 def test_yunets_answers_are_read(tmp_path):

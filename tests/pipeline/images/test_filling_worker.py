@@ -8,9 +8,10 @@ import pytest
 
 from pipeline.images.builtin_fill import BuiltinFill
 from pipeline.images.decode import decode_picture, encode_clean, encode_mask
-from pipeline.images.face_gate import load_gate, with_heads
+from pipeline.images.face_gate import load_gate
 from pipeline.images.filling_worker import FillWorker
 from pipeline.images.haar_faces import Box
+from pipeline.images.whole_people import with_people
 from pipeline.store.digests import bytes_digest
 from tests.fakes.face_gates import GREEN, green_gate, with_green
 from tests.fakes.painting import PaintingFill
@@ -143,7 +144,7 @@ def test_an_answer_that_is_not_finite_is_a_reason_and_never_a_black_picture(make
 def test_a_face_that_is_left_is_masked_and_filled_once_more(make, store, mask):
     picture, inpainter = with_green(scene(), 128, 128), PaintingFill()
     (result,) = make(inpainter)([row(picture, mask)])
-    wide = with_heads(mask if mask is not None else np.zeros(SIZE[::-1], dtype=np.bool_), [FACE])
+    wide = with_people(mask if mask is not None else np.zeros(SIZE[::-1], dtype=np.bool_), picture, [FACE])
     expected = np.where(wide[..., None], np.array([200, 0, 0], dtype=np.uint8), picture)
     assert result["outcome"] == "filled_again"
     assert store.blobs.get("clean", result["clean_digest"]) == encode_clean(expected)
