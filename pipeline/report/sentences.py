@@ -69,10 +69,10 @@ def drawn_people_sentence(drawn: DrawnPeople) -> str:
     return (
         f"Who is in these pictures is known, since they are drawn. Of {plural(drawn.num_pictures, 'picture')} with a "
         f"person {drawn.num_dropped:,} were dropped; after masks and second look a face is left in "
-        f"{drawn.num_face_left:,} ({drawn.percent_face_left:.1f}\u202f%) and a body in {drawn.num_body_left:,} "
-        f"({drawn.percent_body_left:.1f}\u202f%). Left means that more than a quarter of the drawn face, or of the "
-        "whole drawn person, still shows the pixels of the original. It is one portrait facing the camera: of real "
-        "photographs, where more is missed, this tells nothing."
+        f"{drawn.num_face_left:,} ({percent(drawn.percent_face_left / 100)}) and a body in {drawn.num_body_left:,} "
+        f"({percent(drawn.percent_body_left / 100)}). Left means that more than a quarter of the drawn face, or of "
+        "the whole drawn person, still shows the pixels of the original. It is one portrait facing the camera: of "
+        "real photographs, where more is missed, this tells nothing."
     )
 
 

@@ -1,5 +1,6 @@
 """The whole road of a very small invented city, as Dagster runs it: once, again unchanged, and with one change."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,15 @@ def test_after_a_change_that_stage_and_what_follows_are_built_again(road):
 )
 def test_there_is_a_picture_where_a_person_would_rather_look(road, name, key):
     assert metadata(road.unchanged, name)[key].startswith("![](data:image/png;base64,")
+
+
+@pytest.mark.fault("M14")
+def test_asset_and_report_tell_how_many_of_the_drawn_people_are_left(road):
+    told = metadata(road.first, "clean_images")
+    drawn = json.loads((road.store.report_folder("demo") / "report.json").read_text())["drawn_people"]
+    assert told["people_drawn"] == drawn["num_pictures"] > 5
+    assert told["people_left_body_percent"] == pytest.approx(drawn["percent_body_left"], abs=0.05)
+    assert told["people_left_face_percent"] == pytest.approx(drawn["percent_face_left"], abs=0.05)
 
 
 @pytest.mark.fault("D1")

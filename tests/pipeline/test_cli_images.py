@@ -67,6 +67,13 @@ def test_original_mask_and_clean_picture_stand_side_by_side(pictured):
     assert "<h2>filled," in page
 
 
+@pytest.mark.fault("M13")
+def test_of_a_picture_without_a_mask_nobody_says_that_nobody_is_there(pictured):
+    _, page = page_at(run("demo", "--outcome", "unchanged"))
+    assert page.count("nobody was found") == 2
+    assert not re.search(r"% (people|masked)", page)
+
+
 def test_the_page_loads_nothing(pictured):
     _, page = page_at(run("demo"))
     loads = re.findall(r'(?:src|href)="([^"]{0,20})', page)

@@ -1,12 +1,14 @@
 """Contact sheets: small valid PNGs by outcome that show masks and clean pictures, and never an original."""
 
 import io
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from pipeline.images.decode import encode_clean
+from pipeline.report import contact_sheets
 from pipeline.report.contact_sheets import MAX_BYTES, clean_sheet_png, masks_sheet_png
 from pipeline.report.sheet_drawing import MAX_WIDTH_TILES, Section, Tile, drawn_sheet
 from tests.fakes.pictured_city import CLEAN_COLOURS, MAGENTA, write_pictures
@@ -49,6 +51,22 @@ def test_no_pixel_of_an_original_is_shown(store, sheet):
         for digest in group:
             store.blobs.remove("original", digest)
     assert sheet(store, "demo") == with_originals
+
+
+@pytest.mark.fault("M13")
+@pytest.mark.parametrize("sheet", SHEETS)
+def test_a_sheet_says_what_is_masked_and_never_how_many_people_there_are(store, sheet, monkeypatch):
+    write_pictures(store)
+    drawn: list[Section] = []
+    monkeypatch.setattr(contact_sheets, "drawn_sheet", lambda sections, side_px: drawn.extend(sections) or b"")
+    sheet(store, "demo")
+    tiles = {tile.text for section in drawn for tile in section.tiles}
+    assert any(re.fullmatch(r"\d+ % masked", text) for text in tiles)
+    assert all(re.fullmatch(r"[1-9]\d* % masked|no mask", text) for text in tiles)
+    assert not any("people" in section.title for section in drawn)
+    nobody = [section.title for section in drawn if section.title.startswith("no_person")]
+    assert all("nobody was found" in title for title in nobody)
+    assert bool(nobody) == (sheet is masks_sheet_png)
 
 
 def test_the_masks_sheet_is_black_and_white(store):

@@ -7,8 +7,8 @@ import pytest
 from pipeline.ledger import write_ledger
 from pipeline.release.read import latest_release
 from pipeline.report.content import RecallLine
-from pipeline.report.data_facts import city_ledger, face_gate, picture_stages
-from pipeline.report.sentences import gate_sentence, recall_sentence, standin_sentence
+from pipeline.report.data_facts import city_ledger, drawn_people, face_gate, picture_stages
+from pipeline.report.sentences import drawn_people_sentence, gate_sentence, recall_sentence, standin_sentence
 from pipeline.store.store import StageRecord
 from tests.pipeline.report.small_city import write_record
 
@@ -73,6 +73,28 @@ def test_pictures_that_went_past_no_gate_are_not_said_to_have(store):
     assert face_gate(store, "demo") is None
     store.write_stage_record("demo", record({"network": "big_lama"}))
     assert "No stage told" in gate_sentence(face_gate(store, "demo"))
+
+
+@pytest.mark.fault("M14")
+def test_of_a_drawn_city_the_people_that_are_left_are_told_in_per_cent(store):
+    counts = {
+        "pictures": 400, "people_drawn": 200, "people_drawn/dropped": 40, "people_drawn/face_left": 1,
+        "people_drawn/body_left": 3,
+    }  # fmt: skip
+    store.write_stage_record("demo", replace(record({"network": "big_lama"}), counts=counts))
+    drawn = drawn_people(store, "demo")
+    assert (drawn.percent_face_left, drawn.percent_body_left) == (0.5, 1.5)
+    told = drawn_people_sentence(drawn)
+    assert "Of 200 pictures with a person 40 were dropped" in told
+    assert "a face is left in 1 (0.5\u202f%) and a body in 3 (1.5\u202f%)" in told
+
+
+@pytest.mark.fault("M13")
+@pytest.mark.parametrize("counts", [{}, {"pictures": 9, "pictures/unchanged": 9}], ids=["no counts", "all unchanged"])
+def test_where_nobody_knows_who_is_in_the_pictures_no_number_of_people_is_told(store, counts):
+    assert drawn_people(store, "demo") is None
+    store.write_stage_record("demo", replace(record({"network": "big_lama"}), counts=counts))
+    assert drawn_people(store, "demo") is None
 
 
 def record(about: dict[str, str]) -> StageRecord:

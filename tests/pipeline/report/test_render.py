@@ -1,13 +1,14 @@
 """The page loads nothing and runs nothing; Markdown shows text as text."""
 
 import dataclasses
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from pipeline.report.content import Fact
+from pipeline.report.content import DrawnPeople, Fact
 from pipeline.report.measures import Study
 from pipeline.report.render import escape_markdown, render
 from pipeline.report.study_pointer import STUDY_PAGE
@@ -76,6 +77,11 @@ def test_headings_come_in_the_order_of_a_reader_in_a_hurry(page):
 HOSTILE = '</title><script src="https://evil.example/x.js">alert(1)</script> " onerror="x [x](javascript:alert(1)) |'
 
 
+DRAWN = DrawnPeople(
+    num_pictures=200, num_dropped=40, num_face_left=1, num_body_left=3, percent_face_left=0.5, percent_body_left=1.5
+)
+
+
 @pytest.fixture(scope="module")
 def hostile_files(reported_record) -> dict[str, bytes]:
     """The report of a city in which every name that comes from outside is hostile."""
@@ -90,6 +96,7 @@ def hostile_files(reported_record) -> dict[str, bytes]:
     return render(dataclasses.replace(
         reported_record, city_name=HOSTILE, places=places, categories=categories, examples=examples, remarks=[HOSTILE],
         settings=[Fact(name=HOSTILE, value=HOSTILE)], warnings=[HOSTILE], study=Study(page=STUDY_PAGE),
+        drawn_people=DRAWN,
     ))  # fmt: skip
 
 
@@ -159,6 +166,15 @@ def test_what_ran_is_told_with_digest_and_runtime_and_the_gates_recall(reported,
     assert "8 of 16 faces" in text
     assert "crowds are not in it" in text
     assert re.search(r"turned 30 to 45°(</td><td class=\"n\">| \| )1(</td><td class=\"n\">| \| )8", text)
+
+
+@pytest.mark.fault("M14")
+@pytest.mark.parametrize("name", ["report.html", "report.md", "model_card.md"])
+def test_how_many_drawn_people_are_left_is_told_where_it_is_known(reported, hostile_files, name):
+    shown = " ".join(hostile_files[name].decode().split())
+    assert "a face is left in 1 (0.5 %) and a body in 3 (1.5 %)" in shown
+    assert "a face is left in" not in reported.file(name).read_text(), "nobody knows who is in those pictures"
+    assert json.loads(hostile_files["report.json"])["drawn_people"] == dataclasses.asdict(DRAWN)
 
 
 @pytest.mark.parametrize(
