@@ -48,7 +48,7 @@ NOTES = {
 ABOUT = {
     "portrait_masks": {"network": "opencv_haar_hog_grabcut", "weights_sha256": "ab" * 32},
     "clean_images": {
-        "network": "opencv_inpaint_telea", "weights_sha256": "", "face_gate": "opencv_haar_alt2",
+        "network": "opencv_inpaint_telea", "weights_sha256": "", "face_gate": "opencv_haar_alt",
         "face_gate_sha256": "ef" * 32, "face_recall": "upright 7 of 8; turned 30 to 45° 1 of 8",
         "face_recall_shows_not": "crowds are not in it",
     },
