@@ -168,12 +168,13 @@ class Crawl:
         """
         now, location_id = self._now(), walk.location_id
         self.missing.append(location_id)
-        is_believed = error.is_sure or bool(self.walker.has_answered) or len(self.missing) < GIVE_UP_AFTER
-        if not is_believed:
+        was_gone = walk.reason == PLACE_GONE
+        is_doubtful = len(self.missing) >= GIVE_UP_AFTER and not self.walker.has_answered
+        if is_doubtful and not error.is_sure and not was_gone:
             return self._has_changed(location_id, NOT_THERE[0])
-        if walk.reason == PLACE_GONE or is_said_again(walk.said_at, now):
+        if was_gone or is_said_again(walk.said_at, now):
             kind = self.journal.walk(location_id).kind
-            has_all = kind != "refresh" or walk.reason != PLACE_GONE  # then each of its posts is asked for
+            has_all = kind != "refresh" or not was_gone  # then each of its posts is asked for
             self.journal.end_walk(location_id, PLACE_GONE, now, has_all=has_all)
             log.info("%s: a place is gone: its posts are asked for one by one", self.city)
             return ""

@@ -102,7 +102,7 @@ class TestPicturesThatDoNotCome:
             assert report.record.about["stopped"] in ("media_host_ill", "media_host_rests")
             assert not waiting(town).is_nothing
             town.clock.pass_by(DAY_S + 1)
-        assert fault.num_used <= 3 * 70, "an ill host is left alone"
+        assert fault.num_used <= 3 * 110, "an ill host is left alone"
         fault.times = 0
         assert_whole(town, town.collect())
 
@@ -326,7 +326,7 @@ class TestAPlaceThatVanished:
         town.collect()
         town.clock.pass_by(DAY_S + 1)
         town.collect(max_requests=9)
-        assert waiting(town).rechecks == 20 - (9 - 4)
+        assert waiting(town).rechecks == 20 - (9 - 3)
         town.collect()
         assert waiting(town).is_nothing
 
