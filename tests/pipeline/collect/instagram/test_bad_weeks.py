@@ -3,9 +3,14 @@
 What one bad day may not do stands in test_bad_days.py, whose tools are used here.
 """
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from pipeline.collect.instagram.guarded import GuardedAdapter
+from pipeline.collect.instagram.journal.disk import _ADDED
+from pipeline.collect.instagram.live import journal_path
 from pipeline.collect.web.errors import HumanError, RetryError
 from tests.fakes.http_server import Answer
 from tests.fakes.live_town import LiveTown
@@ -156,6 +161,20 @@ def test_after_a_captcha_the_status_names_what_a_person_has_to_do(town, instagra
         town.collect()
     assert waiting(town).places == {"checkpoint_required": 2}
     assert "open it in the browser" in waiting(town).when
+
+
+@pytest.mark.fault("I22")
+def test_a_journal_of_the_version_before_has_its_drops_judged_again(town):
+    town.collect(min_image_side_px=5000)
+    with closing(sqlite3.connect(journal_path(town.store, "town"))) as disk:
+        for table, columns in _ADDED.items():
+            for name in columns:
+                disk.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+        disk.execute("UPDATE posts SET reason = 'status_404' WHERE state = 'dropped'")
+        disk.commit()
+    town.collect()
+    assert kept(town) == keys(town)
+    assert waiting(town).is_nothing
 
 
 @pytest.mark.fault("I22")
