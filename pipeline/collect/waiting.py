@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pipeline.cities import City
 from pipeline.collect.instagram.cookie_files import cookies_path
 from pipeline.collect.instagram.emptying import STAGE
-from pipeline.collect.instagram.journal.records import FIRST_LOOK, PLACE_GONE, is_due
+from pipeline.collect.instagram.journal.records import FIRST_LOOK, FOR_PERSON, PLACE_GONE, is_due
 from pipeline.collect.instagram.status import look_at_journal, pace_status, poi_names, unanswered
-from pipeline.collect.instagram.verdicts import WHAT_TO_DO
+from pipeline.collect.instagram.verdicts import LOGIN, WHAT_TO_DO
 from pipeline.ledger import counted
 from pipeline.store import Store
 
@@ -114,9 +114,17 @@ def _of_journal(disk: sqlite3.Connection, pois: Mapping[str, str], rest_until: f
     return Waiting(
         searches=searches, places=dict(Counter(reason for reason, _ in walks).most_common()),
         posts={reason: count for reason, count, _ in posts}, rechecks=len(rechecks), files=_of_archive(disk),
-        for_person=next((reason for reason, _ in walks if reason in WHAT_TO_DO), ""),
+        for_person=_for_person(disk, has_rechecks=bool(rechecks)),
         not_before=datetime.fromtimestamp(first, UTC) if first > now else None,
     )  # fmt: skip
+
+
+def _for_person(disk: sqlite3.Connection, *, has_rechecks: bool) -> str:
+    """Why only a person can go on: what ended the last run, or posts that only who is signed in may ask for."""
+    note = disk.execute("SELECT value FROM meta WHERE name = ?", (f"note/{FOR_PERSON}",)).fetchone()
+    if note and note[0]:
+        return str(note[0])
+    return LOGIN if has_rechecks and cookies_path() is None else ""
 
 
 def _why_a_walk_waits(walk: sqlite3.Row) -> str:

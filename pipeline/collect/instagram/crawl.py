@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from pipeline.collect.instagram.door import InstagramDoor
 from pipeline.collect.instagram.journal import Journal, Walk, is_due, is_said_again
-from pipeline.collect.instagram.journal.records import DAY_S, FIRST_LOOK, PLACE_GONE, PLACE_MISSING
+from pipeline.collect.instagram.journal.records import DAY_S, FIRST_LOOK, FOR_PERSON, PLACE_GONE, PLACE_MISSING
 from pipeline.collect.instagram.media_hosts import ILL, RESTS
 from pipeline.collect.instagram.photos import Photos
 from pipeline.collect.instagram.recheck import Recheck
-from pipeline.collect.instagram.walk import NOT_THERE, Walker
+from pipeline.collect.instagram.walk import NO_ROAD, NOT_THERE, Walker
 from pipeline.collect.web.errors import (
     BudgetSpentError,
     HumanError,
@@ -95,14 +95,17 @@ class Crawl:
             self.stopped = error.reason
         except HumanError as error:
             self.stopped = error.reason
+            self.journal.set_note(FOR_PERSON, error.reason)
             raise
+        else:
+            self.journal.set_note(FOR_PERSON, "")
         finally:
             self.photos.close()
             self.journal.defer_waiting("not_fetched_yet")
-            self.journal.note_left(self.left, self.stopped, self._rest_of_media())
+            self.journal.note_left(self.left, self.stopped or NO_ROAD, self._rest_of_media())
             self.empty()
-        if walks and not self.num_done and len(self.changed) == len(walks):
-            raise StageError(_all_changed(self.city, self.changed))
+        if self.changed and not self.num_done and len(self.changed) + len(self.left) == len(walks):
+            raise StageError(_all_changed(self.city, self.changed, len(walks)))
         return self._report(len(walks))
 
     def _rest_of_media(self) -> float:
@@ -113,18 +116,23 @@ class Crawl:
 
     def _go(self, walks: list[Walk]) -> None:
         self.door.check_rest()
-        self.photos.fetch_waiting()
+        if (
+            self.door.is_signed_in and self.door.max_requests is not None
+        ):  # else walking could spend it all, ever again
+            self.recheck.check_unseen(walks, most=self.door.max_requests // 2)
         num_unreachable = 0
         for number, walk in enumerate(walks, start=1):
             if is_due(walk.not_before, self._now()):
                 reason = self._walk(walk, f"{self.city}: place {number} of {len(walks)}")
                 num_unreachable = num_unreachable + 1 if reason.startswith("unreachable") else 0
+                if reason == NO_ROAD:
+                    continue
             self.left.remove(walk.location_id)
             if num_unreachable >= GIVE_UP_AFTER:
                 raise BudgetSpentError("unreachable")
         if self.door.is_signed_in:
             self.recheck.check_unseen(walks)
-            self.photos.fetch_waiting()
+        self.photos.fetch_waiting(is_all=True)
         self.photos.fetch_rested()
 
     def _walk(self, walk: Walk, title: str) -> str:
@@ -140,10 +148,13 @@ class Crawl:
         except MissingError as error:
             reason = self._hear_missing(walk, error)
         except SourceChangedError as error:
-            reason = self._has_changed(walk.location_id, error.reason)
+            reason = self._has_changed(walk.location_id, error.reason) if error.reason != NO_ROAD else NO_ROAD
         except RetryError as error:
             reason = f"unreachable/{error.reason}"
             self.journal.defer_walk(walk.location_id, reason, 0)
+        except HumanError as error:
+            self.journal.defer_walk(walk.location_id, error.reason, 0)  # another place comes first next time
+            raise
         except (WaitError, BudgetSpentError) as error:
             log.info("%s: stops here (%s), %d new posts so far", title, error.reason, self.walker.num_new - num_before)
             raise
@@ -203,10 +214,10 @@ class Crawl:
         return self.walker.clock.now().timestamp()
 
 
-def _all_changed(city: str, reasons: list[str]) -> str:
+def _all_changed(city: str, reasons: list[str], num_places: int) -> str:
     told = ", ".join(f"{reason} {count}" for reason, count in Counter(reasons).most_common())
     return (
-        f"Instagram answered in an unknown shape for all {len(reasons)} places of {city} ({told}): it has changed, or "
+        f"Instagram answered in an unknown shape for all {num_places} places of {city} ({told}): it has changed, or "
         "the session is no good. Nothing was lost. See which road answers with `mrlf doctor --try LOCATION_ID`; posts "
         "you have as Instaloader files can be used as `posts: {archive: ...}` whatever Instagram does"
     )

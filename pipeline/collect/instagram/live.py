@@ -24,7 +24,7 @@ from pipeline.collect.instagram.media import MediaFetcher
 from pipeline.collect.instagram.media_hosts import MediaHosts
 from pipeline.collect.instagram.pace import Pace, PaceLimits, rate_controller
 from pipeline.collect.instagram.photos import Photos
-from pipeline.collect.instagram.picture_verdicts import cause_of
+from pipeline.collect.instagram.picture_verdicts import has_gone
 from pipeline.collect.instagram.recheck import Recheck
 from pipeline.collect.instagram.searching import SearchReport, search_city
 from pipeline.collect.instagram.session import open_context
@@ -174,11 +174,12 @@ def crawl(
         journal.want(wanted)
         empty_journal(store, city.key, journal)
         _note_elsewhere(store, city.key, journal)
-        journal.pass_again(_judged_again(journal, pictures, tools.clock))
+        gone = [place for place, cause in journal.causes() if _has_gone(cause, pictures, tools.clock)]
+        journal.pass_again(gone)
         walker = Walker(
             journal=journal, door=door, taking=taking, ids=ids, limits=limits, clock=tools.clock,
             after_page=lambda: _after_page(store, city.key, journal, photos, run),
-            cause_of=lambda reason: cause_of(reason, pictures),
+            has_gone=lambda cause: _has_gone(cause, pictures, tools.clock),
         )  # fmt: skip
         recheck = Recheck(journal=journal, door=door, walker=walker)
         photos = Photos(
@@ -196,15 +197,12 @@ def crawl(
             journal.set_note("tables", _tables_now(store, city.key))
 
 
-def _judged_again(journal: Journal, pictures: PictureLimits, clock: Clock) -> set[str]:
-    """Places of posts that were dropped for a setting that is another one now, or for a clock that was behind."""
-    latest = latest_utc(clock.now()).timestamp()
-    again = set[str]()
-    for location_id, reason, cause in journal.causes():
-        name, _, value = cause.partition("=")
-        has_gone = float(value) <= latest if name == AHEAD else cause != cause_of(reason, pictures)
-        again.update([location_id] if has_gone else [])
-    return again
+def _has_gone(cause: str, pictures: PictureLimits, clock: Clock) -> bool:
+    """Whether what stood against a post has gone: a setting is another one, or its time lay ahead and has come."""
+    name, _, value = cause.partition("=")
+    if name == AHEAD:
+        return float(value) <= latest_utc(clock.now()).timestamp()
+    return has_gone(cause, pictures)
 
 
 def _after_page(store: Store, city: str, journal: Journal, photos: Photos, run: Crawl) -> None:

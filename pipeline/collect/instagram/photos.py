@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 
 from pipeline.collect.instagram.journal import Journal, StoredPost
+from pipeline.collect.instagram.journal.records import GONE_POST
 from pipeline.collect.instagram.journal.revising import OPTED_OUT
 from pipeline.collect.instagram.media import MediaFetcher
 from pipeline.collect.instagram.media_hosts import ENOUGH, ILL, MOST_OF, RESTS, MediaHosts
@@ -50,7 +51,9 @@ MAX_SHORT_RESTS = 3
 TINY_PX, MANY_POSTS = 32, 3
 """The same bytes for so many posts, none of them taken, are no picture of any."""
 
-ASKED_ANEW = frozenset({EXPIRED, NOT_FOUND, MISSING})
+ASKED_ANEW = {EXPIRED, NOT_FOUND, MISSING}
+NOT_ASKED = ("not_fetched_yet", RESTS)
+"""Reasons of posts that wait without having been asked for in vain."""
 
 log = logging.getLogger("mrlf")
 
@@ -92,27 +95,26 @@ class Photos:
         """Whether more than half of the pictures of this run could not be had."""
         return 2 * self.failed.total() > max(self.num_settled, ENOUGH // 2)
 
-    def fetch_waiting(self) -> None:
-        """Fetch for every post that waits, and for deferred ones whose time has come.
+    def fetch_waiting(self, *, is_all: bool = False) -> None:
+        """Fetch for every post that waits; `is_all` also for those that were asked for in vain and whose time has
+        come, which may take requests to Instagram.
 
         Raises:
             WaitError: `media_host_ill`: most of the last new posts did not get their pictures; or `media_host_rests`:
                 their hosts want to be left alone for longer than a run would wait.
         """
-        while posts := self.journal.waiting(self._now(), GROUP):
+        while posts := self.journal.waiting(self._now(), GROUP, None if is_all else NOT_ASKED):
             found = list(zip(posts, self._pool.map(self._all_of, posts), strict=True))
             for post, got in found:
                 self._note_refused(post, got)
             found = [(post, self._without_placeholders(got)) for post, got in found]
+            anew = ASKED_ANEW | ({GONE} if _is_doubtful(found) else set())
             with self.journal.transaction():
-                for post, got in found:
-                    if not ASKED_ANEW & set(_reasons(got)):
-                        self._settle(post, got)
+                for post, got in found:  # each has its time, whatever the questions below come to
+                    self._settle(post, [NOT_FOUND if one in anew & {GONE} else one for one in got])
             for post, got in found:
-                if ASKED_ANEW & set(_reasons(got)):
-                    again = self._again(post, got)  # a request of its own, so each is kept when it came
-                    with self.journal.transaction():
-                        self._settle(*again)
+                if anew & set(_reasons(got)):
+                    self._ask_anew(post, got, anew)
             self._check_hosts()
 
     def fetch_rested(self) -> None:
@@ -122,7 +124,7 @@ class Photos:
             if due is None or due - self._now() > SHORT_REST_S:
                 return
             self.clock.sleep(due - self._now() + 1)
-            self.fetch_waiting()
+            self.fetch_waiting(is_all=True)
 
     def _all_of(self, post: StoredPost) -> list[Picture]:
         if self.has_opted_out(post):
@@ -146,21 +148,27 @@ class Photos:
             self.blobs.put("original", picture.data)
         return replace(picture, data=None)
 
-    def _again(self, post: StoredPost, got: list[Picture]) -> tuple[StoredPost, list[Picture]]:
-        """The post with addresses that are asked for anew, and what came of them; as it was where there are none."""
+    def _ask_anew(self, post: StoredPost, got: list[Picture], anew: set[str]) -> None:
+        """Ask for addresses anew where one leads nowhere; each outcome is kept when it came."""
         if any(self.hosts.rest_left_s(address) for address in post.pictures):
-            return post, got
+            return
         try:
             addresses = self.addresses_anew(post.post_key)
         except FinalError as error:
-            return post, [GONE if error.reason == "gone" else error.reason]
+            self._settle_alone(post, [GONE if error.reason == GONE_POST else error.reason])
+            return
         if not addresses:
-            return post, got
+            return
         again = [self._one(address, is_new=True) for address in addresses]
         for address, picture in zip(addresses, again, strict=True):
             if picture == EXPIRED:  # a new address cannot be too old: something is wrong with its host
                 self.hosts.note(address, is_good=False)
-        return replace(post, pictures=addresses), again
+        told = [NOT_FOUND if one in anew & {GONE} else one for one in again]  # its post is there
+        self._settle_alone(replace(post, pictures=addresses), told)
+
+    def _settle_alone(self, post: StoredPost, got: list[Picture]) -> None:
+        with self.journal.transaction():
+            self._settle(post, got)
 
     def _settle(self, post: StoredPost, got: Sequence[Picture]) -> None:
         checked = [one for one in got if isinstance(one, CheckedPicture)]
@@ -228,6 +236,12 @@ class Photos:
 
     def _now(self) -> float:
         return self.clock.now().timestamp()
+
+
+def _is_doubtful(found: Sequence[tuple[StoredPost, list[Picture]]]) -> bool:
+    """Whether so many posts are said to be gone at once that it may be their host that is ill."""
+    num_gone = sum(GONE in _reasons(got) for _, got in found)
+    return num_gone >= MANY_POSTS and 2 * num_gone > len(found)
 
 
 def _reasons(got: Sequence[Picture]) -> list[str]:

@@ -66,7 +66,8 @@ def settlement(post: StoredPost, got: Sequence[Picture], limits: PictureLimits, 
             state="deferred", reason=said[0], not_before=said_at + DAY_S, said=said[0], said_at=said_at
         )  # fmt: skip
     if OK in reasons:
-        return Settlement(state="kept")
+        refused = next((reason for reason in reasons if reason in OF_A_SETTING), "")
+        return Settlement(state="kept", cause=cause_of(refused, limits))
     if GONE in reasons:
         return Settlement(state="gone", reason=GONE)
     return Settlement(state="dropped", reason=reasons[0], cause=cause_of(reasons[0], limits))
@@ -86,6 +87,12 @@ def cause_of(reason: str, limits: PictureLimits) -> str:
     """The setting that decides an outcome, with its value; "" where none does."""
     name = OF_A_SETTING.get(reason)
     return f"{name}={getattr(limits, name)}" if name else ""
+
+
+def has_gone(cause: str, limits: PictureLimits) -> bool:
+    """Whether a setting that was the cause of a refusal has another value now."""
+    name, _, value = cause.partition("=")
+    return name in OF_A_SETTING.values() and str(getattr(limits, name)) != value
 
 
 def _deferred(post: StoredPost, reason: str, now: float) -> Settlement:

@@ -19,8 +19,9 @@ from pipeline.collect.instagram.picture_verdicts import PRIVATE
 from pipeline.collect.instagram.verdicts import MEDIA_PATH
 from pipeline.collect.instagram.walk import Walker
 from pipeline.collect.json_files import UnreadableFile
-from pipeline.collect.web.errors import FinalError, RetryError, SourceChangedError
+from pipeline.collect.web.errors import BudgetSpentError, FinalError, RetryError, SourceChangedError, WaitError
 
+AGAIN_S = 3_600.0
 MOST_DOUBTED = 10
 """So many posts that are said to be gone while nothing else answers end the questions of a run."""
 
@@ -39,16 +40,22 @@ class Recheck:
     has_answered: bool = False
     doubted: list[tuple[Unseen, str]] = field(default_factory=list)
 
-    def check_unseen(self, walks: Iterable[Walk]) -> None:
+    def check_unseen(self, walks: Iterable[Walk], most: int | None = None) -> None:
         """Ask for each post that the last walk over all posts of its place did not meet, and whose time has come.
+
+        most: so many at most, None for all.
 
         Raises:
             HumanError, WaitError, BudgetSpentError: the others wait for the next run.
         """
+        num_asked = 0
         for walk in walks:
             number = self.journal.walk(walk.location_id).number_all
             for post in self.journal.unseen(walk.location_id, number):
+                if most is not None and num_asked >= most:
+                    return
                 if is_due(post.not_before, self._now()):
+                    num_asked += 1
                     self._check(post, walk.location_id)
                 if len(self.doubted) >= MOST_DOUBTED:
                     log.warning("Instagram says of every post that it is gone, and answers nothing else: not believed")
@@ -79,8 +86,12 @@ class Recheck:
             log.warning("a post cannot be asked for: its id is not in the private map any more")
             self.journal.see(post.post_key)
             return
+        self.journal.note_asked(post.post_key, self._now() + AGAIN_S)
         try:
             media = self._ask(media_id)
+        except (WaitError, BudgetSpentError):  # it was not asked
+            self.journal.note_asked(post.post_key, post.not_before)
+            raise
         except FinalError as error:
             self.doubted.append((post, error.reason))
         except (RetryError, SourceChangedError) as error:
@@ -100,7 +111,7 @@ class Recheck:
                 return
             number = self.journal.walk(location_id).number_all
             met = self.journal.meet(
-                new, location_id, number=number, is_whole_walk=True, cause_of=self.walker.cause_of
+                new, location_id, number=number, is_whole_walk=True, has_gone=self.walker.has_gone
             )  # fmt: skip
             self.num_updated += met in ("changed", "gone", "moved_away")
 

@@ -33,6 +33,9 @@ UNREADABLE_PAGE = 3
 AHEAD = "ahead"
 """Of a post that was dropped for its time: the name of its cause, before the time that it told."""
 
+NO_ROAD = "no_road"
+"""No road was asked: all were left alone after they had failed at other places."""
+
 NOT_THERE = ("status_404", "status_410")
 
 
@@ -48,7 +51,7 @@ class WalkLimits:
 class Walker:
     """Walks over locations; `after_page` is called when a page is in the journal.
 
-    cause_of: the cause that a reason to drop a post has with the settings of today, "" for one without.
+    has_gone: whether the cause for which a post was dropped has gone: the setting is another one, the time has come.
     """
 
     journal: Journal
@@ -58,7 +61,7 @@ class Walker:
     limits: WalkLimits
     clock: Clock
     after_page: Callable[[], None]
-    cause_of: Callable[[str], str] = lambda reason: ""
+    has_gone: Callable[[str], bool] = lambda cause: False
     roads: Sequence[Road] = ROADS
     num_new: int = 0
     num_updated: int = 0
@@ -110,7 +113,7 @@ class Walker:
             raise SourceChangedError("unreadable_posts")
         self._note_private({post.post_key: fields for post, fields in found if fields and self._is_ours(post)})
         taken = self.journal.take_page(
-            walk, [post for post, _ in found], road=road.name, cursor=page.cursor, cause_of=self.cause_of
+            walk, [post for post, _ in found], road=road.name, cursor=page.cursor, has_gone=self.has_gone
         )
         self.num_new, self.num_pages = self.num_new + taken.num_new, self.num_pages + 1
         self.num_updated += taken.num_updated
@@ -164,7 +167,7 @@ class Walker:
         self.has_failed.update(name for name, error in failed.items() if error.reason not in NOT_THERE)
         if reasons and reasons[0] in NOT_THERE:  # the best road that there is
             return MissingError(PLACE_MISSING, is_sure=sum(reason in NOT_THERE for reason in reasons) > 1)
-        return next(reversed(failed.values()), SourceChangedError("no_road"))
+        return next(reversed(failed.values()), SourceChangedError(NO_ROAD))
 
     def _is_given_up(self, road: Road) -> bool:
         return road.name not in self.has_answered and self.has_failed[road.name] >= GIVE_UP_ROAD_AFTER

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pipeline.collect.instagram.journal.disk import Disk
@@ -42,12 +42,17 @@ class Posts(Disk):
             self._disk.executemany("DELETE FROM posts WHERE post_key = ?", [(key,) for key in given])
         return given
 
-    def waiting(self, now: float, limit: int) -> list[StoredPost]:
-        """Posts whose pictures are to be fetched: new ones, and deferred ones whose time has come."""
+    def waiting(self, now: float, limit: int, reasons: Sequence[str] | None = None) -> list[StoredPost]:
+        """Posts whose pictures are to be fetched: new ones, and deferred ones whose time has come.
+
+        reasons: of the deferred ones those of these alone; None for all.
+        """
+        which = "" if reasons is None else f"AND reason IN ({', '.join('?' * len(reasons))}) "
         rows = self._disk.execute(
-            "SELECT * FROM posts WHERE state = 'waiting' OR (state = 'deferred' AND NOT (not_before > ? AND "
-            "not_before <= ?)) ORDER BY state DESC, not_before, post_key LIMIT ?", (now, now + LONGEST_WAIT_S, limit),
-        )  # fmt: skip
+            f"SELECT * FROM posts WHERE state = 'waiting' OR (state = 'deferred' {which}AND NOT (not_before > ? AND "  # noqa: S608
+            "not_before <= ?)) ORDER BY state DESC, not_before, post_key LIMIT ?",
+            (*(reasons or ()), now, now + LONGEST_WAIT_S, limit),
+        )
         return [stored_of(row) for row in rows]
 
     def next_due(self, reason: str) -> float | None:
@@ -85,6 +90,10 @@ class Posts(Disk):
             "UPDATE posts SET said = ?, said_at = ?, not_before = MAX(not_before, ?) WHERE post_key = ?",
             (GONE_POST, said_at, said_at + DAY_S, post_key),
         )
+
+    def note_asked(self, post_key: str, not_before: float) -> None:
+        """A post is asked for by itself now: whatever comes of it, others come first in the next run."""
+        self._disk.execute("UPDATE posts SET not_before = ? WHERE post_key = ?", (not_before, post_key))
 
     def defer_waiting(self, reason: str) -> None:
         """At the end of a run: what is still without pictures waits for the next one."""
@@ -125,10 +134,10 @@ class Posts(Disk):
         )
         return [Unseen(**dict(row)) for row in rows]
 
-    def causes(self) -> Iterator[tuple[str, str, str]]:
-        """What dropped posts stand against that can change by itself: (location_id, reason, cause), each once."""
-        asked = "SELECT DISTINCT location_id, reason, cause FROM posts WHERE state = 'dropped' AND cause <> ''"
-        return iter([tuple(row) for row in self._disk.execute(asked).fetchall()])
+    def causes(self) -> list[tuple[str, str]]:
+        """What stands against posts, or pictures of kept ones, and can change by itself: (location_id, cause)."""
+        asked = "SELECT DISTINCT location_id, cause FROM posts WHERE state IN ('dropped', 'kept') AND cause <> ''"
+        return [(location_id, cause) for location_id, cause in self._disk.execute(asked)]
 
     def pass_again(self, location_ids: Iterable[str]) -> None:
         """Let the next walk over these locations pass all their posts."""
@@ -211,7 +220,7 @@ class Posts(Disk):
             self._disk.executemany("INSERT OR IGNORE INTO images VALUES (?, NULL, 0)", ((one,) for one in digests))
 
     def meet(
-        self, post: NewPost, location_id: str, *, number: int, is_whole_walk: bool, cause_of: Callable[[str], str]
+        self, post: NewPost, location_id: str, *, number: int, is_whole_walk: bool, has_gone: Callable[[str], bool]
     ) -> Revision | Literal["new"]:
         """Take a post that the source tells, or let the one that is known follow it; which of these it was.
 
@@ -221,7 +230,7 @@ class Posts(Disk):
         if told is None:
             self._take(post, location_id, number, is_in_tables=0)
             return "new"
-        what = revision(told, post, is_whole_walk=is_whole_walk, cause_of=cause_of)
+        what = revision(told, post, is_whole_walk=is_whole_walk, has_gone=has_gone)
         if what == "changed" and not post.has_own_place and told["location_id"] not in ("", location_id):
             what = "same"  # it follows the place where it was met first
         if what == "taken":

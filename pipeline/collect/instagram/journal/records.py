@@ -10,6 +10,9 @@ from pipeline.store.digests import json_digest
 
 DAY_S = 86_400.0
 LONGEST_WAIT_S = 2 * DAY_S
+FOR_PERSON = "for_person"
+"""The note that holds why only a person can go on, "" where a run can."""
+
 GONE_POST = "gone"
 """What the source says of a post when it is asked for by its id."""
 

@@ -26,11 +26,11 @@ OF_THE_PAGE = frozenset({"private", "bad_time", "image_missing", OPTED_OUT, *MOV
 
 
 def revision(
-    told: Mapping[str, Any], post: NewPost, *, is_whole_walk: bool, cause_of: Callable[[str], str]
+    told: Mapping[str, Any], post: NewPost, *, is_whole_walk: bool, has_gone: Callable[[str], bool]
 ) -> Revision:
     """What a post comes to that the journal has as `told` and a page tells again.
 
-    is_whole_walk: whether all posts of its place are passed. cause_of: the cause that a reason has today, "" for none.
+    is_whole_walk: whether all posts of its place are passed. has_gone: whether the cause of a refusal has gone.
     """
     is_ours = told["state"] in ("waiting", "kept", "deferred")
     if post.state == "dropped":
@@ -38,12 +38,16 @@ def revision(
             return "gone"
         return "moved_away" if is_ours and post.reason in MOVES else "same"
     if is_ours:
-        return _of_ours(told, post)
+        has_cause_gone = bool(told["cause"]) and has_gone(told["cause"])  # a part of it was refused
+        return "taken" if has_cause_gone else _of_ours(told, post)
     if told["state"] == "bare":
         return "taken"
     if told["state"] == "gone":
         return "taken" if is_whole_walk and told["reason"] != OPTED_OUT else "same"
-    return "taken" if told["state"] == "dropped" and _is_judged_again(told, is_whole_walk, cause_of) else "same"
+    if told["state"] != "dropped":
+        return "same"
+    is_judged_again = is_whole_walk or told["reason"] in OF_THE_PAGE or has_gone(told["cause"])
+    return "taken" if is_judged_again else "same"
 
 
 def _of_ours(told: Mapping[str, Any], post: NewPost) -> Revision:
@@ -51,10 +55,3 @@ def _of_ours(told: Mapping[str, Any], post: NewPost) -> Revision:
         return "same"
     has_other_pictures = told["told"].partition("/")[0] not in ("", post.told.partition("/")[0])
     return "taken" if has_other_pictures else "changed"
-
-
-def _is_judged_again(told: Mapping[str, Any], is_whole_walk: bool, cause_of: Callable[[str], str]) -> bool:
-    """Whether a dropped post is taken: its reason was the page's, or its cause went, or all is passed once more."""
-    if told["reason"] in OF_THE_PAGE:
-        return True
-    return is_whole_walk or told["cause"] != cause_of(told["reason"])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pipeline.collect.instagram.journal.posts import Posts
-from pipeline.collect.instagram.journal.records import NewPost, Taken, Walk, walk_of
+from pipeline.collect.instagram.journal.records import PLACE_GONE, NewPost, Taken, Walk, walk_of
 from pipeline.store.digests import json_digest
 
 LEAST_GROUND = 3
@@ -28,9 +28,13 @@ class Walks(Posts):
             )
 
     def walks(self) -> list[Walk]:
-        """The wanted walks: open ones first, then the one whose end is longest ago, then by rank."""
+        """The wanted walks: open ones first, then the one whose end is longest ago, then by rank; those that had
+        trouble come last, so that they hold up no other.
+        """
         rows = self._disk.execute(
-            "SELECT * FROM walks WHERE is_wanted ORDER BY is_open DESC, ended, rank, location_id"
+            "SELECT * FROM walks WHERE is_wanted "
+            "ORDER BY reason NOT IN ('', ?), is_open DESC, ended, rank, location_id",
+            (PLACE_GONE,),
         )
         return [walk_of(row) for row in rows]
 
@@ -98,7 +102,7 @@ class Walks(Posts):
 
     def take_page(
         self, walk: Walk, posts: Sequence[NewPost], *, road: str, cursor: dict[str, Any] | None,
-        cause_of: Callable[[str], str] = lambda reason: "",
+        has_gone: Callable[[str], bool] = lambda cause: False,
     ) -> Taken:  # fmt: skip
         """Take a page's posts and cursor in one transaction."""
         location_id, met = walk.location_id, list[str]()
@@ -110,7 +114,7 @@ class Walks(Posts):
             for post in posts:
                 met.append(
                     self.meet(
-                        post, location_id, number=walk.number, is_whole_walk=walk.kind != "refresh", cause_of=cause_of
+                        post, location_id, number=walk.number, is_whole_walk=walk.kind != "refresh", has_gone=has_gone
                     )
                 )
             is_loop = cursor is not None and not self._note_cursor(location_id, cursor)

@@ -4,7 +4,7 @@ What one bad day may not do stands in test_bad_days.py, whose tools are used her
 """
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
@@ -12,6 +12,7 @@ from pipeline.collect.instagram.guarded import GuardedAdapter
 from pipeline.collect.instagram.journal.disk import _ADDED
 from pipeline.collect.instagram.live import journal_path
 from pipeline.collect.web.errors import HumanError, RetryError
+from pipeline.stage import StageError
 from tests.fakes.http_server import Answer
 from tests.fakes.live_town import LiveTown
 from tests.pipeline.collect.instagram.test_bad_days import (
@@ -185,3 +186,95 @@ def test_a_post_that_was_dropped_and_is_private_by_its_own_word_is_counted_once(
     instagram.fail(f"api/v1/media/{pk}", change=private, times=None)
     assert town.collect().counts["seen"] == 40
     assert town.reasons() == {town.key(pk): "private"}
+
+
+class TestTroubleAtAFewPlacesHoldsUpNoOther:
+    @pytest.mark.fault("I21")
+    @pytest.mark.parametrize(
+        "answer",
+        [pytest.param(Answer(status=503), id="503"), pytest.param(Answer.json({"odd": 1}), id="odd"),
+         pytest.param(Answer.json({}, 403), id="403")],
+    )  # fmt: skip
+    def test_new_posts_of_the_others_come(self, store, tmp_path, instagram, monkeypatch, answer):
+        town = LiveTown(store, tmp_path / "t", instagram, monkeypatch, num_places=5, num_posts=3, place={"video": 0.0})
+        town.build()
+        instagram.fail("location_id=100[0-2]|locations/100[0-2]", answer, times=None)
+        for _ in range(5):
+            new = instagram.world.add_post("1004", is_videos=(False,))
+            days(town, 1)
+            with suppress(HumanError, StageError):
+                town.collect()
+        days(town, 1)
+        with suppress(HumanError):
+            town.collect()
+        assert town.key(new) in kept(town)
+
+    @pytest.mark.fault("I24")
+    def test_a_small_budget_reaches_posts_that_may_be_gone_too(self, store, tmp_path, instagram, monkeypatch):
+        town = LiveTown(store, tmp_path / "t", instagram, monkeypatch, num_places=4, num_posts=6, place={"video": 0.0})
+        town.build()
+        pk = instagram.world.shown("1000")[3]
+        instagram.world.remove(pk)
+        days(town, 31)
+        for _ in range(6):
+            town.collect(max_requests=4)
+            days(town, 1)
+        assert town.posts()[town.key(pk)]["state"] == "deleted"
+
+    @pytest.mark.fault("I21")
+    def test_a_post_whose_own_page_is_shut_holds_up_no_place(self, town, instagram):
+        pk = instagram.world.shown("1000")[3]
+        instagram.fail(f"^/media/{pk}", Answer(status=404), times=None)
+        instagram.fail(f"api/v1/media/{pk}", Answer.json({}, 403), times=None)
+        for _ in range(3):
+            new = instagram.world.add_post("1001", is_videos=(False,))
+            with suppress(HumanError):
+                town.collect()
+            days(town, 2)
+        assert town.key(new) in kept(town)
+
+
+@pytest.mark.fault("I22")
+def test_a_part_of_a_carousel_that_a_setting_refused_comes_back(town, instagram):
+    pk = instagram.world.add_post("1000", is_videos=(False, False, False))
+    town.collect()
+    sizes = sorted(row["num_bytes"] for row in town.rows("images") if row["digest"] in digests(town, pk))
+    town.collect(max_image_bytes=sizes[1])
+    assert len(digests(town, pk)) == 3, "what is there stays"
+    more = instagram.world.add_post("1000", is_videos=(False, False, False), pictures_of=pk)
+    town.collect(max_image_bytes=sizes[1])
+    assert len(digests(town, more)) < 3
+    town.collect()
+    assert len(digests(town, more)) == 3
+
+
+@pytest.mark.fault("I21")
+def test_a_small_town_whose_host_says_gone_of_everything_keeps_its_posts(store, tmp_path, instagram, monkeypatch):
+    photos = {"carousel": 0.0, "video": 0.0}
+    town = LiveTown(store, tmp_path / "t", instagram, monkeypatch, num_places=1, num_posts=6, place=photos)
+    town.find()
+    fault = instagram.fail("^/media/", Answer(status=410), times=None)
+    for _ in range(3):
+        town.collect()
+        days(town, 1)
+    fault.times = 0
+    days(town, 2)
+    town.collect()
+    assert kept(town) == keys(town)
+
+
+@pytest.mark.fault("I25")
+def test_what_only_who_is_signed_in_may_ask_for_is_told_to_a_visitor(town, instagram, monkeypatch):
+    town.collect()
+    instagram.world.remove(instagram.world.shown("1000")[3])
+    days(town, 31)
+    town.collect()
+    monkeypatch.delenv("MRLF_INSTAGRAM_COOKIES")
+    town.collect()
+    assert waiting(town).rechecks == 1
+    assert "asks for a login" in waiting(town).when
+
+
+def digests(town: LiveTown, pk: int) -> list[str]:
+    """The pictures of a post."""
+    return town.posts()[town.key(pk)]["image_digests"]
