@@ -27,7 +27,8 @@ class ArchivePosts:
     """What an archive came to: rows of `posts` and `images`; by post_key: media ids, keys of authors, and reasons.
 
     A file that is no post is dropped under a key of its path. ahead_utc: the first time that a post tells and that was
-    still to come: from then on the archive is to be read anew, since it was the clock that was wrong.
+    still to come: from then on the archive is to be read anew, since it was the clock that was wrong. opted_out: posts
+    that another source holds, and of which this one tells that an author is on the opt-out list.
     """
 
     num_entries: int = 0
@@ -38,6 +39,7 @@ class ArchivePosts:
     drops: dict[str, str] = field(default_factory=dict)
     deferred: dict[str, str] = field(default_factory=dict)
     ahead_utc: datetime | None = None
+    opted_out: set[str] = field(default_factory=set)
 
 
 def read_archive(
@@ -75,7 +77,9 @@ class _Collector:
     found: ArchivePosts = field(default_factory=ArchivePosts)
 
     def one_of_each(self, entries: Iterable[Entry]) -> list[tuple[Entry, PostFields]]:
-        """One entry per media id, the others dropped: first one at a POI, then one with media, then by path."""
+        """One entry per media id, the others dropped: first one at a POI, then one with media, then by path. Whom any
+        of them names as an author is one.
+        """
         by_id: defaultdict[str, list[tuple[Entry, PostFields]]] = defaultdict(list)
         for entry in entries:
             self.found.num_entries += 1
@@ -86,7 +90,7 @@ class _Collector:
         chosen = []
         for same in by_id.values():
             first, *others = sorted(same, key=self._preference)
-            chosen.append(first)
+            chosen.append((first[0], _with_authors(first[1], [fields for _, fields in others])))
             for entry, _ in others:
                 self._drop_file(entry, "duplicate_post")
         return chosen
@@ -96,6 +100,10 @@ class _Collector:
         key, media = self.taking.pseudonyms.post_key(fields.media_id), entry.media
         if self.is_elsewhere(key):
             self._drop_file(entry, "duplicate_post")
+            if self.taking.opt_out.covers(fields.author_names, fields.media_id):
+                self.found.opted_out.add(key)
+            else:
+                self.found.authors[key] = self.taking.author_keys(fields)
             return
         reason = self.taking.reason(fields, num_pictures=len(media.pictures), has_video=media.has_video)
         if reason:
@@ -130,6 +138,14 @@ class _Collector:
             self.blobs.put("original", picture.data)
         self.found.images[picture.digest] = image_row(picture)
         return replace(picture, data=None)
+
+
+def _with_authors(fields: PostFields, others: list[PostFields]) -> PostFields:
+    """A post with the authors that other files of it name besides."""
+    told = [name for other in others for name in other.author_names]
+    coauthors = dict.fromkeys([*fields.coauthor_names, *(name for name in told if name not in fields.owner_names)])
+    is_private = fields.is_private or any(other.is_private for other in others)
+    return replace(fields, coauthor_names=tuple(coauthors), is_private=is_private)
 
 
 def _no_posts(archive: Archive, drops: dict[str, str]) -> str:

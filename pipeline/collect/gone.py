@@ -2,27 +2,25 @@
 
 Reads  posts, drops of the stage posts; of all cities the digests that posts and clean pictures refer to
 Writes images, portrait_masks, clean_images, image_features, the journal: rows of pictures that no post of the city
-       refers to any more are removed, and their blobs where no post of any city does; the ids of the posts
-Law: blobs go before the rows that name them, so a killed run is finished by the next; nothing is read where no table
-has changed since the last time. What no row names any more is the matter of `pipeline.collect.leftovers`.
+       refers to any more are removed; the ids of the posts
+Law: nothing is read where no table has changed since the last time, and nothing removed where one is lost. The
+pictures themselves, which no row names any more, go with the sweep of `pipeline.collect.leftovers` that follows.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import TypeAlias
 
 import pyarrow.compute as pc
 
 from pipeline.collect.instagram.live import journal_path, open_journal
 from pipeline.collect.leftovers import HINDRANCES, sweep_leftovers
-from pipeline.collect.named_pictures import pictures_of_posts, values
-from pipeline.collect.pictures import OK
+from pipeline.collect.named_pictures import clean_pictures, pictures_of_posts, released_posts, require_tables, values
 from pipeline.collect.private_ids import PrivateIds
 from pipeline.collect.taking import OPTED_OUT
 from pipeline.store import Store
-from pipeline.store.blobs import Kind, write_atomically
+from pipeline.store.blobs import write_atomically
 from pipeline.store.digests import json_digest
 from pipeline.store.store import StageBusyError
 
@@ -39,8 +37,6 @@ LOCK_TIMEOUT_S = 10.0
 """How long a sweep waits for another process."""
 
 log = logging.getLogger("mrlf")
-
-ReadDigests: TypeAlias = Callable[[Store, str], set[str]]
 
 
 def gone_posts(store: Store, city: str) -> set[str]:
@@ -73,80 +69,57 @@ def tidy(store: Store, city: str) -> None:
 
 
 def forget_pictures(store: Store, city: str) -> int:
-    """Remove the pictures that only gone posts had, with all that was made of them; their number. Of those that no
-    post has for another reason the rows in `images` go, and the pictures with the next sweep of leftovers.
+    """Remove the rows of pictures that no post has, with all that was made of them, and the ids of gone posts; how
+    many pictures. The sweep of leftovers removes the pictures themselves.
 
     Raises:
         StageBusyError: a stage that writes these tables is at work in another process, and posts are gone.
+        UnreadableError: a table is lost.
     """
     state, mark = _versions(store, city), store.root / "swept" / f"{city}.pictures"
     if mark.is_file() and mark.read_text() == state:
         return 0
-    gone = gone_posts(store, city)
-    num_forgotten = 0
-    if not is_swept(store, city, "pictures", gone):
-        with holding(store, city, [*PICTURE_TABLES.values(), "image_features"]):
-            num_forgotten = _forget_gone(store, city, gone)
-    elif not _forget_homeless(store, city):
-        return 0
+    require_tables(store, city, ["posts", *PICTURE_TABLES])
+    gone, unused = gone_posts(store, city), _unused(store, city)
+    has_new_gone = not is_swept(store, city, "pictures", gone)
+    if unused or has_new_gone:
+        try:
+            with holding(store, city, [*PICTURE_TABLES.values(), "image_features"]):
+                unused = _unused(store, city)
+                _forget_rows(store, city, unused)
+                with PrivateIds.open(store, city) as ids:
+                    ids.remove(gone, held=set(released_posts(store, city)))
+                mark_swept(store, city, "pictures", gone)
+        except StageBusyError:  # it has just begun and changes them anyway
+            if has_new_gone:
+                raise
+            return 0
     write_atomically(mark, _versions(store, city).encode())
-    return num_forgotten
-
-
-def _forget_homeless(store: Store, city: str) -> bool:
-    """Take pictures out of `images` that no post has though none is gone; whether that could be done now."""
-    is_kept = pc.field("outcome") == OK
-    if values(store, city, "images", "digest", is_kept) <= pictures_of_posts(store, city):
-        return True
-    try:
-        with holding(store, city, ["posts"]):
-            homeless = values(store, city, "images", "digest", is_kept) - pictures_of_posts(store, city)
-            _forget_rows(store, city, {"images": "posts"}, homeless)
-    except StageBusyError:  # it has just begun and changes them anyway
-        return False
-    return True
-
-
-def _forget_gone(store: Store, city: str, gone: set[str]) -> int:
-    unused = _unused(store, city, PICTURE_TABLES)
-    _forget_clean(store, city, unused)
-    _remove_blobs(store, city, "original", unused, pictures_of_posts)
-    _forget_rows(store, city, PICTURE_TABLES, unused)
-    with PrivateIds.open(store, city) as ids:
-        ids.remove(gone)
-    mark_swept(store, city, "pictures", gone)
     return len(unused)
 
 
-def _forget_rows(store: Store, city: str, tables: Mapping[str, str], unused: set[str]) -> None:
+def _forget_rows(store: Store, city: str, unused: set[str]) -> None:
     if journal_path(store, city).exists():
         with open_journal(store, city) as journal:
             journal.forget_images(unused)
-    for name, stage in reversed(list(tables.items())):
+    for name, stage in reversed(list(PICTURE_TABLES.items())):
         with kept_record(store, city, stage, name):
             store.tables.remove(city, name, "digest", unused)
+    forget_features(store, city)
 
 
-def _unused(store: Store, city: str, tables: Iterable[str]) -> set[str]:
-    """The originals that these tables name and no post has."""
-    had = set[str]().union(*(values(store, city, name, "digest") for name in tables))
+def forget_features(store: Store, city: str) -> None:
+    """Remove the features of clean pictures that nothing names: of gone posts, of earlier settings."""
+    had = values(store, city, "image_features", "clean_digest")
+    if had:
+        with kept_record(store, city, "image_features", "image_features"):
+            store.tables.remove(city, "image_features", "clean_digest", had - clean_pictures(store, city))
+
+
+def _unused(store: Store, city: str) -> set[str]:
+    """The originals that tables of pictures name and no post has."""
+    had = set[str]().union(*(values(store, city, name, "digest") for name in PICTURE_TABLES))
     return had - pictures_of_posts(store, city) if had else set()
-
-
-def _forget_clean(store: Store, city: str, unused: set[str]) -> None:
-    """Remove the clean pictures made of these originals alone, and their features."""
-    digests = _clean_pictures(store, city, pc.field("digest").isin(sorted(unused)))
-    clean = digests - _clean_pictures(store, city, ~pc.field("digest").isin(sorted(unused)))
-    with kept_record(store, city, "image_features", "image_features"):
-        store.tables.remove(city, "image_features", "clean_digest", clean)
-    _remove_blobs(store, city, "clean", clean, _clean_pictures)
-
-
-def _remove_blobs(store: Store, city: str, kind: Kind, digests: set[str], used_in: ReadDigests) -> None:
-    """Remove the pictures that no other city uses."""
-    others = [other for other in store.tables.cities() if other != city] if digests else []
-    for digest in digests.difference(*(used_in(store, other) for other in others)):
-        store.blobs.remove(kind, digest)
 
 
 @contextmanager
@@ -168,10 +141,6 @@ def kept_record(store: Store, city: str, stage: str, name: str) -> Iterator[None
         outputs = {**record.outputs, name: store.tables.digest(city, name)}
         versions = {**record.versions, name: after}
         store.write_stage_record(city, replace(record, outputs=outputs, versions=versions))
-
-
-def _clean_pictures(store: Store, city: str, where: pc.Expression | None = None) -> set[str]:
-    return values(store, city, "clean_images", "clean_digest", where)
 
 
 def _versions(store: Store, city: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import pyarrow.compute as pc
 
 from pipeline.collect.instagram.status import look_at_journal
+from pipeline.collect.named_pictures import released_posts
 from pipeline.collect.opt_out import OptOut, add_opt_outs
 from pipeline.collect.private_ids import read_authors
 from pipeline.store import Store
@@ -48,9 +49,18 @@ def opted_out_since(store: Store, city: str, opt_out: OptOut) -> set[str]:
     return {key for key, authors in known.items() if opt_out.covers_row(city, key, *authors)}
 
 
+def released_and_opted_out(store: Store, city: str, opt_out: OptOut) -> set[str]:
+    """The keys of posts in a city's releases that are on the list, though they may have left the tables since."""
+    if not len(opt_out):
+        return set()
+    authors = read_authors(store, city)
+    rows = released_posts(store, city).items()
+    return {key for key, owner in rows if opt_out.covers_row(city, key, owner, *authors.get(key, ()))}
+
+
 def _held(store: Store, city: str, opt_out: OptOut) -> set[str]:
-    """Posts of a city in its tables, and in its journal alone."""
+    """Posts of a city in its tables, in its releases, and in its journal alone."""
     authors = read_authors(store, city)
     in_journal = look_at_journal(store, city, lambda disk: dict(disk.execute(UNEMPTIED).fetchall())) or {}
     waiting = {key for key, owner in in_journal.items() if opt_out.covers_row(city, key, owner, *authors.get(key, ()))}
-    return waiting.union(opted_out_posts(store, city, opt_out))
+    return waiting.union(opted_out_posts(store, city, opt_out), released_and_opted_out(store, city, opt_out))

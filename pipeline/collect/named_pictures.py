@@ -1,9 +1,13 @@
 """Which pictures are named, and by what: posts, journals, tables of pictures, releases.
 
-Reads  posts, images, clean_images and the journals of all cities; posts.parquet of releases
+Reads  posts, images, clean_images, the journals and the records of all cities; posts.parquet of releases
+Law: what cannot be read is not empty. A table that a record or a journal tells of and that is not there, or is older
+than that, and a release that cannot be opened raise: who asks what is named removes nothing then.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,6 +28,38 @@ IN_JOURNAL = (
 )
 """Pictures that a journal has not carried to the tables yet."""
 
+CARRIED = "SELECT 1 FROM posts WHERE is_in_tables = 1 LIMIT 1"
+"""Whether a journal has carried a post to the table, or found it there."""
+
+
+class UnreadableError(ValueError):
+    """What may name a picture cannot be read; the message says what to do."""
+
+
+def known_cities(store: Store) -> list[str]:
+    """Every city of which there is a table, a journal, a record or a release."""
+    journals = (path.stem for path in (store.root / "crawl").glob("*.sqlite"))
+    releases = (folder.parent.name for folder in release_folders(store))
+    return sorted({*store.tables.cities(), *store.cities(), *journals, *releases})
+
+
+def require_tables(store: Store, city: str, names: Collection[str]) -> None:
+    """See that these tables are there as far as a stage or the journal tells of them.
+
+    Raises:
+        UnreadableError: one is not: its disk is not mounted, its log is lost, an older copy was put back.
+    """
+    told = _told_versions(store, city)
+    if "posts" in names and look_at_journal(store, city, lambda disk: disk.execute(CARRIED).fetchone()):
+        told.setdefault("posts", 0)
+    for name in (name for name in names if name in told):
+        version = store.tables.version(city, name)
+        if version is None or version < told[name]:
+            raise UnreadableError(
+                f"the table {store.tables.path(city, name)} is not there, or is older than the last build: mount or "
+                "restore it, or build the city again"
+            )
+
 
 def pictures_of_posts(store: Store, city: str) -> set[str]:
     """The originals that a city's posts have, in its table and in its journal."""
@@ -42,21 +78,46 @@ def release_folders(store: Store, city: str = "*") -> list[Path]:
     return sorted(path for path in (store.root / "datasets").glob(f"{city}/[!.]*") if path.is_dir())
 
 
+def released_posts(store: Store, city: str) -> dict[str, str]:
+    """post_key -> user_key of the posts in a city's releases; of one that cannot be read none are known."""
+    posts: dict[str, str] = {}
+    for folder in release_folders(store, city):
+        with suppress(OSError, pa.ArrowException):
+            for row in pq.read_table(folder / "posts.parquet", columns=["post_key", "user_key"]).to_pylist():
+                posts[row["post_key"]] = row["user_key"]
+    return posts
+
+
 def clean_pictures(store: Store, city: str) -> set[str]:
     """Those that a city's table names, and those of its releases: a model is asked about them before it answers."""
     folders = (folder for folder in release_folders(store, city) if (folder / MANIFEST).is_file())
+    require_tables(store, city, NAMED_IN["clean"])
     return values(store, city, "clean_images", "clean_digest").union(*map(_of_release, folders))
 
 
 def _named_originals(store: Store) -> set[str]:
-    cities = {*store.tables.cities(), *(path.stem for path in (store.root / "crawl").glob("*.sqlite"))}
-    of_posts = (pictures_of_posts(store, city) for city in cities)
-    return set[str]().union(*of_posts, *(values(store, city, "images", "digest") for city in cities))
+    named = set[str]()
+    for city in known_cities(store):
+        require_tables(store, city, NAMED_IN["original"])
+        named |= pictures_of_posts(store, city) | values(store, city, "images", "digest")
+    return named
 
 
 def _named_clean(store: Store) -> set[str]:
-    cities = {*store.tables.cities(), *(folder.parent.name for folder in release_folders(store))}
-    return set[str]().union(*(clean_pictures(store, city) for city in cities))
+    return set[str]().union(*(clean_pictures(store, city) for city in known_cities(store)))
+
+
+def _told_versions(store: Store, city: str) -> dict[str, int]:
+    """The least version that a city's tables have by the records of its stages."""
+    told: dict[str, int] = {}
+    for path in sorted((store.root / "stages" / city).glob("*.json")):
+        try:
+            versions = json.loads(path.read_text()).get("versions", {})  # what is verified is noted there too
+            of_stage = {name: int(version) for name, version in versions.items() if version is not None}
+        except (TypeError, AttributeError, ValueError):
+            raise UnreadableError(f"{path} is no record of a stage: remove it and build the stage again") from None
+        told |= {name: max(version, told.get(name, 0)) for name, version in of_stage.items()}
+    return told
 
 
 def _unemptied(store: Store, city: str) -> set[str]:
@@ -65,11 +126,13 @@ def _unemptied(store: Store, city: str) -> set[str]:
 
 
 def _of_release(folder: Path) -> set[str]:
-    """The clean pictures of a release; none of a damaged one, which nobody can use."""
     try:
         return set(pq.read_table(folder / "posts.parquet", columns=["clean_digest"])["clean_digest"].to_pylist())
-    except (OSError, pa.ArrowException):
-        return set()
+    except (OSError, pa.ArrowException) as error:
+        raise UnreadableError(
+            f"{folder / 'posts.parquet'} cannot be read ({type(error).__name__}): if that stays so, remove this "
+            "release and build the data set again"
+        ) from error
 
 
 NAMES: dict[Kind, Callable[[Store], set[str]]] = {"original": _named_originals, "clean": _named_clean}

@@ -153,6 +153,11 @@ def _of_address(address: str) -> list[str]:
     if parts.netloc.lower() not in _INSTAGRAM:
         return []
     match [folder for folder in parts.path.split("/") if folder]:
+        case ["share" | "s", _, *_]:
+            raise StageError(
+                "an address for sharing (instagram.com/share/...) does not tell what it leads to: open it in a browser "
+                "and give the address that is shown then"
+            )
         case [folder, code, *_] if folder in _POST_FOLDERS:
             return _post(code)
         case [_, folder, code, *_] if folder in _POST_FOLDERS:

@@ -12,17 +12,18 @@ have the names and places of POIs (docs/PRIVACY.md).
 import logging
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 
 from pipeline.cities import City, CityError, load_cities
 from pipeline.collect.foursquare.answers import AnswerFolder
+from pipeline.collect.leftovers import HINDRANCES
 from pipeline.collect.poi_sources import PoisSettings
 from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.store.store import StageBusyError
-from pipeline.store.tables import SchemaVersionError
 
 FOURSQUARE = "foursquare"
 STAGE = "pois"
@@ -89,16 +90,20 @@ def expire_answers(store: Store, now: datetime) -> None:
     A city without readable settings has the default.
     """
     folder = store.root / "crawl" / FOURSQUARE
-    asked = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    asked = [path.name for path in folder.glob("*/")]
     cities = load_cities()
-    for city in sorted({*asked, *store.cities()}):
+    for city in sorted({*asked, *store.cities(), *store.tables.cities()}):
         try:
             with store.lock(city, STAGE):
                 expire_pois(store, city, keep_hours(cities.get(city)), now)
         except StageBusyError:
             continue
-        except SchemaVersionError as error:
-            log.warning("%s: how old its POIs are cannot be read: %s", city, error)
+        except HINDRANCES as error:
+            log.warning(
+                "%s: how old its POIs are cannot be read, so what Foursquare told of them may stay longer than it may: "
+                "put the table %s back, or remove it and run mrlf pois %s (%s)",
+                city, store.tables.path(city, "pois"), city, error,
+            )  # fmt: skip
 
 
 def keep_hours(city: City | None) -> float | None:
@@ -112,7 +117,12 @@ def keep_hours(city: City | None) -> float | None:
 
 def expire_pois(store: Store, city: str, keep_hours: float | None, now: datetime) -> None:
     """Let go of what is over of one city; the caller holds the lock of (city, pois)."""
-    for path in (store.root / "crawl" / FOURSQUARE / city).glob("*/"):
+    folder = store.root / "crawl" / FOURSQUARE / city
+    stray = [path for path in folder.glob("*") if not path.is_dir()]
+    for path in [*stray, *_never_committed(store, city)]:
+        if is_over(datetime.fromtimestamp(path.stat().st_mtime, UTC), keep_hours, now):
+            path.unlink()
+    for path in folder.glob("*/"):
         answers = AnswerFolder(path)
         asked = answers.asked(now)
         if asked is not None and is_over(asked, keep_hours, now):
@@ -120,6 +130,13 @@ def expire_pois(store: Store, city: str, keep_hours: float | None, now: datetime
             log.info("%s: the time of Foursquare's answers of %s is over: they are deleted", city, f"{asked:%Y-%m-%d}")
     if is_to_be_asked(store, city, keep_hours, now):
         forget_content(store, city)
+
+
+def _never_committed(store: Store, city: str) -> list[Path]:
+    """What a killed first build left of the table `pois`; with a table the sweep of leftovers looks after it."""
+    record = store.stage_record(city, STAGE)
+    is_table = store.tables.version(city, "pois") is not None
+    return [] if record or is_table else list(store.tables.path(city, "pois").glob("*.parquet*"))
 
 
 def forget_content(store: Store, city: str) -> None:

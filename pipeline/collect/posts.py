@@ -181,17 +181,22 @@ def _bring_archive(
     """Read the archive beside the journal, unless it was read as it stands."""
     with open_journal(store, city.key) as journal:
         empty_journal(store, city.key, journal)  # what a killed run left, before anything changes
-        state = json_digest([
+        read = [
             archive.digest if archive else "", dict(taking.poi_of_location), taking.pseudonyms.fingerprint,
-            taking.opt_out.fingerprint, settings.model_dump(mode="json"), journal.num_bare_taken,
-        ])  # fmt: skip
-        if journal.note("archive") != state:
+            taking.opt_out.fingerprint, settings.model_dump(mode="json"),
+        ]  # fmt: skip
+        if journal.note("archive") != json_digest([*read, *journal.took_over]):
             found = ArchivePosts()
             if archive is not None:
                 found = _read(store, city, settings, archive, taking, journal.holds, now)
             put_archive(store, city.key, found, beside=journal)
+            with journal.transaction():
+                for post_key in found.opted_out:
+                    if journal.state(post_key) in ("waiting", "kept"):
+                        journal.settle(post_key, "gone", OPTED_OUT)
+            empty_journal(store, city.key, journal)
             journal.set_note("archive_counts", counts_of(found).to_json())
-            journal.set_note("archive", state)
+            journal.set_note("archive", json_digest([*read, *journal.took_over]))
         return ArchiveCounts.from_json(journal.note("archive_counts"))
 
 
@@ -226,6 +231,7 @@ def _let_leave(store: Store, city: str, opt_out: OptOut) -> None:
         since = opted_out_since(store, city, opt_out) - there
         left = {key for key in since if journal.state(key) in ("dropped", "waiting")}
         with journal.transaction():
+            journal.adopt(there)
             for post_key in there | left:
                 is_bare = journal.state(post_key) in ("deferred", "dropped", "waiting")
                 journal.settle(post_key, "dropped" if is_bare else "gone", OPTED_OUT)

@@ -17,6 +17,7 @@ from pipeline.collect.fields import latest_utc
 from pipeline.collect.instagram.crawl import CrawlReport
 from pipeline.collect.instagram.emptying import STAGE, deferred_row, ledger_row
 from pipeline.collect.instagram.journal import Journal
+from pipeline.collect.named_pictures import released_posts, values
 from pipeline.collect.pictures import OK
 from pipeline.collect.private_ids import PrivateIds
 from pipeline.collect.waiting import Waiting
@@ -25,6 +26,9 @@ from pipeline.stage import INCOMPLETE, Outcome, StageReport
 from pipeline.store import Store
 
 OF_ARCHIVE = "source <> 'live'"
+
+HOLD_POSTS = ("posts", "curated_posts")
+"""Tables that hold words of a post until they are built anew."""
 
 AHEAD = "times_ahead_utc"
 """Where a record tells the first time of a post that lay ahead of the clock."""
@@ -73,8 +77,10 @@ def counts_of(found: ArchivePosts) -> ArchiveCounts:
 
 def put_archive(store: Store, city: str, found: ArchivePosts, *, beside: Journal | None = None) -> None:
     """Write what an archive came to; `beside` a journal only what is not the journal's."""
+    in_tables = (values(store, city, name, "post_key") for name in HOLD_POSTS)
+    held = set(released_posts(store, city)).union(*in_tables)
     with PrivateIds.open(store, city) as ids:
-        ids.replace(found.media_ids, "archive", found.authors)
+        ids.replace(found.media_ids, "archive", found.authors, held=held)
     if beside is None:
         store.tables.replace(city, "images", list(found.images.values()))
         store.tables.replace(city, "posts", found.posts)

@@ -2,7 +2,8 @@
 that come later, and for asking whether a post is still there.
 
 Reads and writes private/<city>.ids.sqlite, mode 0600; never read by an export.
-Law: a post has a pseudonym for each name of each of its authors here; its row in `posts` has one of its owner alone.
+Law: a post has a pseudonym for each name of each of its authors here, whichever source told it; its row in `posts` has
+one of its owner alone. They stay as long as anything holds the post, so that a later wish to leave finds it.
 """
 
 import os
@@ -17,8 +18,6 @@ from pipeline.store.sqlite_files import open_file, transaction
 Source = Literal["archive", "live"]
 Authors: TypeAlias = Mapping[str, Collection[str]]
 """post_key -> the pseudonyms of all names of its authors"""
-
-TABLES = ("ids", "authors")
 
 
 class PrivateIds:
@@ -56,11 +55,15 @@ class PrivateIds:
         with transaction(self._disk):
             self._insert(media_ids, source, authors or {})
 
-    def replace(self, media_ids: Mapping[str, str], source: Source, authors: Authors | None = None) -> None:
-        """Keep these in place of all that this source gave before."""
+    def replace(
+        self, media_ids: Mapping[str, str], source: Source, authors: Authors | None = None,
+        *, held: Collection[str] = (),
+    ) -> None:  # fmt: skip
+        """Keep these in place of all that this source gave before, but for the authors of posts `held` still."""
         with transaction(self._disk):
-            for table in TABLES:
-                self._disk.execute(f"DELETE FROM {table} WHERE source = ?", (source,))  # noqa: S608
+            self._disk.execute("DELETE FROM ids WHERE source = ?", (source,))
+            known = self._disk.execute("SELECT DISTINCT post_key FROM authors WHERE source = ?", (source,))
+            self._forget_authors({key for (key,) in known} - {*held, *(authors or {})})
             self._insert(media_ids, source, authors or {})
 
     def media_id(self, post_key: str) -> str | None:
@@ -68,18 +71,21 @@ class PrivateIds:
         row = self._disk.execute("SELECT media_id FROM ids WHERE post_key = ?", (post_key,)).fetchone()
         return str(row[0]) if row else None
 
-    def remove(self, post_keys: Iterable[str]) -> None:
-        """Forget posts."""
-        keys = [(key,) for key in post_keys]
+    def remove(self, post_keys: Iterable[str], *, held: Collection[str] = ()) -> None:
+        """Forget posts, and the authors of those that nothing holds any more."""
+        keys = set(post_keys)
         with transaction(self._disk):
-            for table in TABLES:
-                self._disk.executemany(f"DELETE FROM {table} WHERE post_key = ?", keys)  # noqa: S608
+            self._disk.executemany("DELETE FROM ids WHERE post_key = ?", [(key,) for key in keys])
+            self._forget_authors(keys - set(held))
+
+    def _forget_authors(self, post_keys: Iterable[str]) -> None:
+        self._disk.executemany("DELETE FROM authors WHERE post_key = ?", [(key,) for key in post_keys])
 
     def _insert(self, media_ids: Mapping[str, str], source: Source, authors: Authors) -> None:
         rows = [(*pair, source) for pair in sorted(media_ids.items())]
         self._disk.executemany("INSERT OR REPLACE INTO ids VALUES (?, ?, ?)", rows)
         pairs = [(post_key, user_key, source) for post_key in sorted(authors) for user_key in authors[post_key]]
-        self._disk.executemany("INSERT OR REPLACE INTO authors VALUES (?, ?, ?)", pairs)
+        self._disk.executemany("INSERT OR IGNORE INTO authors VALUES (?, ?, ?)", pairs)
 
 
 def read_private_ids(store: Store, city: str) -> dict[str, str]:

@@ -23,6 +23,7 @@ from pipeline.cities import City, Settings
 from pipeline.collect.gone import gone_posts
 from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.instagram.terms import terms_told
+from pipeline.collect.leftovers import sweep_leftovers
 from pipeline.collect.poi_keeping import read_pois
 from pipeline.curate.curated_posts import CuratedPostsSettings
 from pipeline.images.clean_images import KEPT
@@ -58,6 +59,13 @@ class DatasetSettings(Settings):
 
 def build_dataset(store: Store, city: City, settings: DatasetSettings) -> StageReport:
     """Release the posts that came through, unless this very release stands already."""
+    try:
+        return _build(store, city, settings)
+    finally:
+        sweep_leftovers(store)  # clean pictures of releases that went: the lock of this stage keeps them
+
+
+def _build(store: Store, city: City, settings: DatasetSettings) -> StageReport:
     with store.lock(city.key, STAGE):
         floor = settings.min_posts_per_poi or city.settings("curated_posts", CuratedPostsSettings).min_posts_per_poi
         settings = settings.model_copy(update={"min_posts_per_poi": floor})

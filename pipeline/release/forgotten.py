@@ -9,6 +9,7 @@ Covered: releases and runs of this store. Not covered: copies taken out of it, a
 post has learnt from it once it is copied.
 """
 
+import errno
 import logging
 import shutil
 from collections.abc import Iterator
@@ -18,10 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.collect.gone import gone_posts, holding, is_swept, kept_record, mark_swept
-from pipeline.collect.leftovers import WRITTEN_BY, sweep_leftovers
-from pipeline.collect.named_pictures import clean_pictures, values
+from pipeline.collect.gone import forget_features, gone_posts, holding, is_swept, kept_record, mark_swept
+from pipeline.collect.leaving import opted_out_posts, released_and_opted_out
+from pipeline.collect.leftovers import WRITTEN_BY
+from pipeline.collect.named_pictures import values
 from pipeline.collect.opt_out import OptOut
+from pipeline.collect.private_ids import PrivateIds
 from pipeline.store import Store
 from pipeline.store.folders import MANIFEST
 
@@ -36,40 +39,38 @@ def sweep_forgotten(store: Store, city: str) -> dict[str, int]:
     Raises:
         StageBusyError: another stage of the city is at work in another process; the next build sweeps again.
     """
-    gone, left_out = gone_posts(store, city), _left_out(store, city)
-    if is_swept(store, city, "traces", gone) and not left_out:
+    opt_out = OptOut.load(store)
+    gone, left_out = gone_posts(store, city), released_and_opted_out(store, city, opt_out)
+    listed = {opt_out.fingerprint} if len(opt_out) else set[str]()
+    if is_swept(store, city, "traces", gone) and is_swept(store, city, "list", listed) and not left_out:
         return {"releases": 0, "runs": 0}
     leaving = gone | left_out
     with holding(store, city, [*dict.fromkeys(WRITTEN_BY.values()), "train_mrlf", "evaluate_mrlf", "study"]):
-        releases = [folder for folder in _folders(store.root / "datasets" / city) if _holds(folder, "posts", leaving)]
-        versions = {folder.name for folder in releases}
-        runs = [run for run in _runs(store, city) if _is_made_of(store, run, versions, leaving)]
-        _forget_records(store, city, {folder.name for folder in (*runs, *releases)})
-        for folder in (*runs, *releases):
-            _withdraw(folder)
-        shutil.rmtree(store.study_folder(city), ignore_errors=True)  # of its cells no one tells what they learnt from
-        _forget_features(store, city)
-        for name, stage in WRITTEN_BY.items():
+        counts = _withdraw_what_holds(store, city, leaving) if leaving else {"releases": 0, "runs": 0}
+        for name, stage in WRITTEN_BY.items():  # also of posts that had left before their author came on the list
             with kept_record(store, city, stage, name):
                 store.tables.erase_history(city, name)
-    sweep_leftovers(store)
-    counts = {"releases": len(releases), "runs": len(runs)}
-    log.info("%s: of posts that are gone, withdrew releases %d, trained models %d", city, *counts.values())
     if not gone & _curated(store, city):  # else the next build of curated_posts leaves them in an older version
         mark_swept(store, city, "traces", gone)
+        if not opted_out_posts(store, city, opt_out):
+            mark_swept(store, city, "list", listed)
     return counts
 
 
-def _left_out(store: Store, city: str) -> set[str]:
-    """Posts of releases that are on the opt-out list, though they had left the tables before they came on it."""
-    opt_out, left_out = OptOut.load(store), set[str]()
-    for folder in _folders(store.root / "datasets" / city) if len(opt_out) else []:
-        try:
-            rows = pq.read_table(folder / "posts.parquet", columns=["post_key", "user_key"]).to_pylist()
-        except (OSError, pa.ArrowException):
-            continue  # `_holds` lets it go with whatever goes
-        left_out.update(row["post_key"] for row in rows if opt_out.covers_row(city, row["post_key"], row["user_key"]))
-    return left_out
+def _withdraw_what_holds(store: Store, city: str, leaving: set[str]) -> dict[str, int]:
+    releases = [folder for folder in _folders(store.root / "datasets" / city) if _holds(folder, "posts", leaving)]
+    versions = {folder.name for folder in releases}
+    runs = [run for run in _runs(store, city) if _is_made_of(store, run, versions, leaving)]
+    _forget_records(store, city, {folder.name for folder in (*runs, *releases)})
+    for folder in (*runs, *releases):
+        _withdraw(folder)
+    shutil.rmtree(store.study_folder(city), ignore_errors=True)  # of its cells no one tells what they learnt from
+    forget_features(store, city)
+    with PrivateIds.open(store, city) as ids:
+        ids.remove(leaving)
+    counts = {"releases": len(releases), "runs": len(runs)}
+    log.info("%s: of posts that are gone, withdrew releases %d, trained models %d", city, *counts.values())
+    return counts
 
 
 def _folders(parent: Path) -> list[Path]:
@@ -87,7 +88,11 @@ def _holds(folder: Path, name: str, gone: set[str]) -> bool:
         return True
     try:
         keys = pq.read_table(folder / f"{name}.parquet", columns=["post_key"])["post_key"]
-    except (OSError, pa.ArrowException):
+    except OSError as error:
+        if error.errno not in (None, errno.ENOENT):  # the disk, for a moment; it says nothing of the file
+            raise
+        return True
+    except pa.ArrowException:
         return True
     return bool(pc.any(pc.is_in(keys, pa.array(sorted(gone), pa.string()))).as_py())
 
@@ -112,13 +117,6 @@ def _forget_records(store: Store, city: str, withdrawn: set[str]) -> None:
     if withdrawn:
         store.forget_stage_record(city, "evaluate_mrlf")
         shutil.rmtree(store.report_folder(city), ignore_errors=True)
-
-
-def _forget_features(store: Store, city: str) -> None:
-    """Remove the features of clean pictures that nothing names: of earlier settings, of releases that went."""
-    unnamed = values(store, city, "image_features", "clean_digest") - clean_pictures(store, city)
-    with kept_record(store, city, "image_features", "image_features"):
-        store.tables.remove(city, "image_features", "clean_digest", unnamed)
 
 
 def _curated(store: Store, city: str) -> set[str]:

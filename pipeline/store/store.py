@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 DATA_VARIABLE = "MRLF_DATA"
 _SIGNED = re.compile(r"number \d+, since [\d :-]+ UTC, ")
-WRITES_PICTURES: dict[str, Kind] = {"posts": "original", "clean_images": "clean"}
-"""Stages that write pictures before a table names them."""
+HAS_PICTURES: dict[str, Kind] = {"posts": "original", "clean_images": "clean", "dataset": "clean"}
+"""Stages that have pictures in hand which no table or release names yet, or names no more."""
 
 
 class StageBusyError(RuntimeError):
@@ -128,7 +128,7 @@ class Store:
     def cities(self) -> list[str]:
         """Every city of which a stage has run to its end."""
         folder = self.root / "stages"
-        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        return sorted(path.name for path in folder.glob("*/"))
 
     def output_digest(self, city: str, name: str, stage: str) -> str:
         """The content digest of what `stage` wrote to a table: of the ledger's tables its own rows, else all rows.
@@ -143,7 +143,7 @@ class Store:
     @contextmanager
     def lock(self, city: str, stage: str, timeout_s: float = 0, *, what: str = "") -> Iterator[None]:
         """Hold the one lock of (city, stage); the system frees it when the holder dies. Who holds that of a stage
-        that writes pictures keeps `no_picture_written` out.
+        that has pictures in hand keeps `no_picture_written` out.
 
         what: what the other process is at, where that is not the building of a stage.
 
@@ -162,7 +162,7 @@ class Store:
                 f"{what or f'stage {stage} of {city} is being built'} by another process ({_holder(path)}waited "
                 f"{waited:.0f} s): let it finish, or stop it, and run this again"
             ) from None
-        kind = WRITES_PICTURES.get(stage)
+        kind = HAS_PICTURES.get(stage)
         try:
             _sign(path)
             with shared(self._pictures_lock(kind)) if kind else nullcontext():
@@ -172,7 +172,7 @@ class Store:
 
     @contextmanager
     def no_picture_written(self, kind: Kind, timeout_s: float = 0) -> Iterator[None]:
-        """Keep every stage of every city from writing pictures of a kind.
+        """Keep every stage of every city from writing pictures of a kind, and from releasing them.
 
         Raises:
             StageBusyError: one is at it for longer than `timeout_s` seconds.
@@ -181,7 +181,7 @@ class Store:
             try:
                 held.enter_context(alone(self._pictures_lock(kind), timeout_s))
             except TimeoutError:
-                raise StageBusyError(f"another process is writing {kind} pictures") from None
+                raise StageBusyError(f"another process is writing {kind} pictures or a release of them") from None
             yield
 
     def _pictures_lock(self, kind: Kind) -> Path:

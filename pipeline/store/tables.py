@@ -43,7 +43,7 @@ class Tables:
 
     def cities(self) -> list[str]:
         """Every city of which there is a table, also one whose first stage was killed."""
-        return sorted(path.name for path in self._folder.iterdir()) if self._folder.is_dir() else []
+        return sorted(path.name for path in self._folder.glob("*/"))
 
     def version(self, city: str, name: str) -> int | None:
         """The number of the last commit, None where the table does not exist."""
@@ -166,10 +166,11 @@ class Tables:
         """Files that no version of the table names: what a writer is about to commit, or was when it was killed.
 
         No version that somebody may read is touched by removing them, once the caller holds the lock of the writer.
+        Where there is no log there are none: it may be lost, and its next commit tells.
         """
         folder, table = self.path(city, name), self._open(city, name)
         if table is None:
-            return list(folder.glob("*.parquet*"))
+            return []
         old, unnamed = (
             set(table.vacuum(retention_hours=0, dry_run=True, enforce_retention_duration=False, full=is_full))
             for is_full in (False, True)

@@ -103,7 +103,7 @@ class AnswerFolder:
         """Forget all pages."""
         state = self.write(state or State())
         for path in self._beside_state():
-            path.unlink()
+            path.unlink(missing_ok=True)
         return state
 
     def put(self, state: State, link: str, page: Page, now: datetime) -> State:
@@ -147,8 +147,9 @@ class AnswerFolder:
             return State()
 
     def _beside_state(self) -> list[Path]:
-        """The pages, those that no state names yet, and what a killed write left of one."""
-        return [path for path in self.folder.glob("*") if path.name != STATE]
+        """The pages, those that no state names yet, what a killed write left of one, also in folders here."""
+        here = [path for path in self.folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+        return [path for path in here if path != self.folder / STATE]
 
     def _page(self, index: int) -> Path:
         return self.folder / f"page-{index:04d}.json"

@@ -84,12 +84,14 @@ def _with_pictures(store: Store, city: str, rows: list[Row]) -> list[Row]:
 
 
 def bury(store: Store, city: str, post_keys: Sequence[str]) -> None:
-    """Make tombstones: the rows stay, without a word or a picture; what hangs on them goes with the next build."""
+    """Make tombstones: the rows stay, without a word or a picture; what hangs on them goes with the next build. They
+    are the journal's, whoever told the post: an archive that tells it still does not bring it back.
+    """
     if not post_keys:
         return
     batches = store.tables.batches(city, "posts", where=pc.field("post_key").isin(list(post_keys)))
     rows = [row for batch in batches for row in batch.to_pylist()]
-    emptied = {"caption": "", "hashtags": [], "image_digests": [], "state": "deleted"}
+    emptied = {"caption": "", "hashtags": [], "image_digests": [], "state": "deleted", "source": "live"}
     store.tables.merge(city, "posts", [{**row, **emptied} for row in rows])
 
 

@@ -34,7 +34,7 @@ from pipeline.collect.instagram.walk import AHEAD, Walker, WalkLimits
 from pipeline.collect.matching import Matcher, NamedPoint
 from pipeline.collect.pictures import PictureLimits
 from pipeline.collect.private_ids import PrivateIds
-from pipeline.collect.taking import Taking
+from pipeline.collect.taking import OPTED_OUT, Taking
 from pipeline.collect.web.clock import Clock, SystemClock
 from pipeline.collect.web.retries import Retries
 from pipeline.store import Store
@@ -44,6 +44,7 @@ LIVE = "live"
 SESSION = ("instagram", "session")
 ASKED = "Instagram is being asked"
 BARE: State = "bare"
+KNOWN: State = "known"
 LOCK_PATIENCE_S = 6 * 3600.0
 PICTURE_DEADLINE_S = 60.0
 PICTURE_TRIES = 3
@@ -230,8 +231,9 @@ def _note_elsewhere(store: Store, city: str, journal: Journal) -> None:
     columns = ["post_key", "location_id", "source", "state", "image_digests"]
     rows = (row for batch in store.tables.batches(city, "posts", columns) for row in batch.to_pylist())
     posts = ((row["post_key"], row["location_id"], _state_elsewhere(row)) for row in rows)
-    of_stage = store.tables.batches(city, "drops", ["post_key"], where=pc.field("stage") == STAGE)
-    dropped = ((key, "", BARE) for batch in of_stage for key in batch["post_key"].to_pylist())
+    of_stage = store.tables.batches(city, "drops", ["post_key", "reason"], where=pc.field("stage") == STAGE)
+    lost = (row for batch in of_stage for row in batch.to_pylist())
+    dropped = ((row["post_key"], "", KNOWN if row["reason"] == OPTED_OUT else BARE) for row in lost)
     num_lost = journal.note_elsewhere(chain(posts, dropped))
     if num_lost:
         log.warning("%s: the tables have lost %d posts that were collected: they are collected anew", city, num_lost)
@@ -247,7 +249,7 @@ def _tables_now(store: Store, city: str) -> str:
 def _state_elsewhere(row: Mapping[str, object]) -> State:
     if row["source"] == LIVE:  # of a journal that was lost
         return "gone" if row["state"] == "deleted" else "kept"
-    return "known" if row["image_digests"] else BARE
+    return KNOWN if row["image_digests"] else BARE
 
 
 def rematch(store: Store, city: str, poi_of_location: Mapping[str, str]) -> dict[str, str]:

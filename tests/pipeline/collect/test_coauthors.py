@@ -26,6 +26,11 @@ WAYS = {
     "inside user": {KEY: [{"user": BEN}]},
     "one": {KEY: BEN},
     "the second": {KEY: [{"pk": 5}, BEN]},
+    "by its id": {KEY: {"77777": {"username": "ben"}}},
+    "inside anything": {KEY: {"nodes": [{"account": BEN}]}},
+    "node of an owner": {f"edge_{KEY}": {"count": 1, "edges": [{"node": {"owner": BEN}}]}},
+    "behind many": {KEY: [*({"pk": number} for number in range(1, 300)), BEN]},
+    "words": {KEY: "@BEN, 77777"},
 }
 
 
@@ -56,7 +61,9 @@ def test_a_co_author_is_known_in_every_shape_a_post_tells_it(way):
 @pytest.mark.parametrize(
     ("told", "names"),
     [([{"pk": "77777"}], ("77777",)), ([{"username": " Ben "}], ("@ben",)), ([77777], ("77777",)),
-     (["77777", "ben"], NAMES)],
+     (["77777", "ben"], NAMES), ("ben", ("@ben",)), (77777, ("77777",)), ([{"username": "@\uff22en"}], ("@ben",)),
+     ([{"pk_id": "77777"}], ("77777",)), ([77777.0], ("77777",)), ({"items": ["ben"]}, ("@ben",)),
+     (["https://www.instagram.com/ben/?hl=en"], ("@ben",))],
 )  # fmt: skip
 def test_a_co_author_is_known_by_what_is_told_of_it(told, names):
     assert told_by_file(coauthor_producers=told).coauthor_names == names
@@ -68,7 +75,6 @@ NO_AUTHORS = [
     {"usertags": {"in": [{"user": BEN}]}},
     {"edge_media_to_tagged_user": {"edges": [{"node": {"user": BEN}}]}}, {"sponsor_tags": [{"sponsor": BEN}]},
     {"coauthor_producer_can_see_organic_insights": True}, {KEY: None}, {KEY: [None, True, 1.5, {}, [], {"user": 1}]},
-    {KEY: "x"},
 ]  # fmt: skip
 
 

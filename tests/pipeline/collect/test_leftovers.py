@@ -295,7 +295,7 @@ def test_pictures_of_posts_that_left_for_another_reason_go_and_come_back_with_th
     overrules.write_text("p0,1000,no\n")
     live.find()
     live.collect()
-    assert forget_pictures(live.store, "town") == 0
+    assert forget_pictures(live.store, "town") == 6
     assert sweep_leftovers(live.store).pictures == 6
     assert live.rows("images") == []
     overrules.write_text(template)

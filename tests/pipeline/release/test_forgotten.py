@@ -133,6 +133,7 @@ def test_pictures_go_with_the_last_post_of_any_city_that_has_them(store):
     tombstone(store, "a")
     record = store.stage_record("demo", "posts")
     assert forget_pictures(store, "demo") == 2
+    sweep_leftovers(store)
     assert {path.name for path in (store.root / "blobs").rglob("*") if path.is_file()} == {shared, abroad}
     assert store.tables.read("demo", "images")["digest"].to_pylist() == [shared]
     assert store.tables.read("other", "images")["digest"].to_pylist() == [abroad]
@@ -180,6 +181,7 @@ def test_clean_pictures_of_earlier_settings_leave_with_the_last_that_names_them(
     tombstone(store, "a")
     forget_pictures(store, "demo")
     sweep_forgotten(store, "demo")
+    sweep_leftovers(store)
     assert clean_on_disk(store) == {new_b}
     assert store.tables.read("demo", "image_features")["clean_digest"].to_pylist() == [new_b]
     for digest in (old_a, new_a):

@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline.collect.gone import forget_pictures
+from pipeline.collect.leftovers import sweep_leftovers
 from pipeline.release.forgotten import sweep_forgotten
 from pipeline.study.cells import cells_folder
 from tests.fakes.city import key
@@ -27,6 +28,7 @@ def test_vectors_of_a_gone_post_are_removed_and_the_others_stay(town):
     before = vectors(town)
     digest = tombstone(town, 1000)
     forget_pictures(town, "demo")
+    sweep_leftovers(town)
     assert vectors(town) == before - {digest}
     assert not town.blobs.path("original", digest).exists()
 

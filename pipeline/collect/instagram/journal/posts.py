@@ -17,7 +17,7 @@ from pipeline.collect.instagram.journal.records import (
     stored_of,
     text_of,
 )
-from pipeline.collect.instagram.journal.revising import Revision, revision
+from pipeline.collect.instagram.journal.revising import OPTED_OUT, Revision, revision
 
 IN_DROPS = 2
 """In the column `is_in_tables`: the post has a row in `drops` and none in `posts`; 1 is one in `posts`, 0 none."""
@@ -32,8 +32,21 @@ class Posts(Disk):
         return row[0] if row else None
 
     def holds(self, post_key: str) -> bool:
-        """Whether the journal has the post with its pictures, or knows that it is gone: nobody else is to take it."""
-        return self.state(post_key) in ("waiting", "kept", "gone")
+        """Whether the journal has the post with its pictures, or knows that it is gone or that one of its authors is
+        on the opt-out list: nobody else is to take it.
+        """
+        row = self._disk.execute(
+            "SELECT 1 FROM posts WHERE post_key = ? AND (state IN ('waiting', 'kept', 'gone') "
+            "OR (state = 'dropped' AND reason = ?))", (post_key, OPTED_OUT),
+        ).fetchone()  # fmt: skip
+        return row is not None
+
+    def adopt(self, post_keys: Iterable[str]) -> None:
+        """Posts that the table has from another source, and whose outcome this journal is to tell."""
+        told = [(key,) for key in post_keys]
+        self._disk.executemany(
+            "INSERT OR IGNORE INTO posts (post_key, location_id, state, is_in_tables) VALUES (?, '', 'known', 1)", told
+        )
 
     def give_up(self, post_keys: Iterable[str]) -> list[str]:
         """Leave posts that were dropped or deferred to another source that has them; the keys of those."""
@@ -103,9 +116,12 @@ class Posts(Disk):
                 self.settle(post_key, "deferred", reason, pictures=tuple(json.loads(pictures or "[]")))
 
     @property
-    def num_bare_taken(self) -> int:
-        """Posts that an archive told without a picture and that were taken live."""
-        return int(self._meta("bare_taken", "0"))
+    def took_over(self) -> tuple[int, int]:
+        """Changes with what an archive may have told and the journal answers for: posts without a picture there that
+        were taken live, and tombstones of authors on the opt-out list.
+        """
+        asked = "SELECT COUNT(*) FROM posts WHERE state = 'gone' AND reason = ?"
+        return int(self._meta("bare_taken", "0")), int(self._disk.execute(asked, (OPTED_OUT,)).fetchone()[0])
 
     def note_image(self, row: Mapping[str, Any]) -> None:
         """A picture that was fetched, whatever its outcome."""

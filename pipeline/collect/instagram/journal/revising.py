@@ -34,6 +34,8 @@ def revision(
     """
     is_ours = told["state"] in ("waiting", "kept", "deferred")
     if post.state == "dropped":
+        if post.reason == OPTED_OUT and told["state"] in ("known", "bare") and told["location_id"]:
+            return "gone"  # an archive's, which does not name this author
         if is_ours and post.reason in LEAVES:
             return "gone"
         return "moved_away" if is_ours and post.reason in MOVES else "same"
