@@ -155,8 +155,8 @@ def _of_address(address: str) -> list[str]:
     match [folder for folder in parts.path.split("/") if folder]:
         case ["share" | "s", _, *_]:
             raise StageError(
-                "an address for sharing (instagram.com/share/...) does not tell what it leads to: open it in a browser "
-                "and give the address that is shown then"
+                "an address for sharing (instagram.com/share/...) does not tell what it leads to: open it in a "
+                "browser and give the address that is shown then"
             )
         case [folder, code, *_] if folder in _POST_FOLDERS:
             return _post(code)

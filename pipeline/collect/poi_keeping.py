@@ -11,8 +11,10 @@ have the names and places of POIs (docs/PRIVACY.md).
 
 import logging
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -100,8 +102,8 @@ def expire_answers(store: Store, now: datetime) -> None:
             continue
         except HINDRANCES as error:
             log.warning(
-                "%s: how old its POIs are cannot be read, so what Foursquare told of them may stay longer than it may: "
-                "put the table %s back, or remove it and run mrlf pois %s (%s)",
+                "%s: how old its POIs are cannot be read, so what Foursquare told of them stays beyond its time: put "
+                "the table %s back, or remove it and run mrlf pois %s (%s)",
                 city, store.tables.path(city, "pois"), city, error,
             )  # fmt: skip
 
@@ -118,25 +120,24 @@ def keep_hours(city: City | None) -> float | None:
 def expire_pois(store: Store, city: str, keep_hours: float | None, now: datetime) -> None:
     """Let go of what is over of one city; the caller holds the lock of (city, pois)."""
     folder = store.root / "crawl" / FOURSQUARE / city
-    stray = [path for path in folder.glob("*") if not path.is_dir()]
-    for path in [*stray, *_never_committed(store, city)]:
-        if is_over(datetime.fromtimestamp(path.stat().st_mtime, UTC), keep_hours, now):
-            path.unlink()
     for path in folder.glob("*/"):
         answers = AnswerFolder(path)
         asked = answers.asked(now)
         if asked is not None and is_over(asked, keep_hours, now):
             answers.expire(asked)
             log.info("%s: the time of Foursquare's answers of %s is over: they are deleted", city, f"{asked:%Y-%m-%d}")
+    stray = (path for path in folder.glob("*") if not path.is_dir())
+    for path in chain(stray, _never_committed(store, city)):
+        if is_over(datetime.fromtimestamp(path.lstat().st_mtime, UTC), keep_hours, now):
+            path.unlink()
     if is_to_be_asked(store, city, keep_hours, now):
         forget_content(store, city)
 
 
-def _never_committed(store: Store, city: str) -> list[Path]:
+def _never_committed(store: Store, city: str) -> Iterator[Path]:
     """What a killed first build left of the table `pois`; with a table the sweep of leftovers looks after it."""
-    record = store.stage_record(city, STAGE)
-    is_table = store.tables.version(city, "pois") is not None
-    return [] if record or is_table else list(store.tables.path(city, "pois").glob("*.parquet*"))
+    if store.tables.version(city, "pois") is None and store.stage_record(city, STAGE) is None:
+        yield from store.tables.path(city, "pois").glob("*.parquet*")
 
 
 def forget_content(store: Store, city: str) -> None:

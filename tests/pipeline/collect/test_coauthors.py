@@ -1,6 +1,7 @@
 """Co-authors: every account that a post names as its author may leave, whenever it says so, and the post with it."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from pipeline.collect.leaving import leave
 from pipeline.collect.opt_out import add_opt_outs
 from pipeline.collect.private_ids import PrivateIds
 from pipeline.stage import StageError
-from tests.fakes.archive import graphql_node, instaloader_json
+from tests.fakes.archive import FakeArchive, graphql_node, instaloader_json
 from tests.fakes.instagram_server import FakeInstagram
 from tests.fakes.live_town import LiveTown
 from tests.fakes.town import Town
@@ -120,6 +121,23 @@ def test_a_post_of_a_co_author_on_the_list_is_dropped_also_if_the_entry_came_lat
     assert leave(store, [entry]) == {}
 
 
+@pytest.mark.fault("S17")
+@pytest.mark.parametrize("is_before", [True, False])
+def test_whom_any_file_of_a_post_names_is_its_author(store, tmp_path, monkeypatch, is_before):
+    monkeypatch.setenv("MRLF_PSEUDONYM_KEY", "5e" * 32)
+    town = Town(store, tmp_path)
+    town.archive.post(1, stem="a_first")
+    town.archive.post(1, stem="b_second", coauthor_producers=[BEN])
+    town.archive.post(2)
+    if is_before:
+        add_opt_outs(store, ["@ben"])
+    else:
+        town.build()
+        assert leave(store, ["@ben"]) == {"town": 1}
+    town.build()
+    assert set(town.posts()) == {town.key(2)}
+
+
 @pytest.fixture
 def live(store, tmp_path, monkeypatch):
     """A place of 8 posts; the newest has a co-author."""
@@ -171,6 +189,48 @@ def test_a_post_that_got_a_co_author_later_goes_when_its_place_is_passed_again(l
     live.clock.pass_by(timedelta(days=31).total_seconds())
     live.collect()
     assert live.posts()[live.key(pk)]["state"] == "deleted"
+
+
+def archive_of(live: LiveTown, folder: Path, **changes) -> str:
+    """An archive that has the newest post too."""
+    archive = FakeArchive(folder / "archive")
+    node = graphql_node(1, location={"id": 1000, "name": "x", "lat": 12.0, "lng": -30.0}, **changes)
+    archive.post(1, node={**node, "id": str(newest(live))})
+    return str(archive.folder)
+
+
+def collect_beside(live: LiveTown, archive: str, num_runs: int = 2) -> dict:
+    """The newest post after some runs of a city that has both sources; nothing is left to do in the last."""
+    for _ in range(num_runs):
+        report = live.build(archive=archive)
+    assert report.is_reused
+    return live.posts().get(live.key(newest(live)), {})
+
+
+@pytest.mark.fault("S17")
+@pytest.mark.parametrize("is_before", [True, False])
+@pytest.mark.parametrize("who_tells", ["the live page alone", "the archive alone"])
+def test_whom_either_source_names_is_an_author(live, tmp_path, who_tells, is_before):
+    of_archive = {"coauthor_producers": [BEN]} if who_tells == "the archive alone" else {}
+    if of_archive:
+        live.server.world.change(newest(live), coauthor_producers=[])
+        live.collect()
+    archive = archive_of(live, tmp_path, **of_archive)
+    if is_before:
+        add_opt_outs(live.store, ["@ben"])
+    else:
+        assert collect_beside(live, archive)["state"] == "active"
+        assert leave(live.store, ["@ben"]) == {"town": 1}
+    assert collect_beside(live, archive, num_runs=3)["state"] == "deleted"
+
+
+@pytest.mark.fault("S17")
+def test_a_post_that_an_archive_drops_for_an_author_is_not_taken_live(live, tmp_path):
+    live.server.world.change(newest(live), coauthor_producers=[])
+    archive = archive_of(live, tmp_path, coauthor_producers=[BEN])
+    add_opt_outs(live.store, ["@ben"])
+    assert collect_beside(live, archive) == {}
+    assert live.reasons()[live.key(newest(live))] == "opted_out"
 
 
 def test_of_an_opted_out_post_that_was_never_taken_no_key_is_kept(live):

@@ -162,3 +162,8 @@ def test_a_file_that_is_no_list_stops_the_work(store, text):
 def test_the_repr_tells_no_key(store):
     add_opt_outs(store, ["@anna"])
     assert (store.private / "pseudonym.key").read_text().strip() not in repr(OptOut.load(store))
+
+
+def test_an_address_for_sharing_is_refused_and_how_to_get_the_other_is_told(store):
+    with pytest.raises(StageError, match="open it in a browser"):
+        add_opt_outs(store, ["https://www.instagram.com/share/p/BAAAAAAAA"])

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -246,3 +247,47 @@ def test_pois_of_another_source_are_built_without_a_look_at_their_age(store, tmp
     clock.jump(-366 * 24 * HOUR)
     assert not is_to_be_asked(store, "town", 24, clock.now())
     assert len(read_pois(store, "town")) == 1
+
+
+@pytest.mark.fault("P12")
+@pytest.mark.parametrize("damage", ["log", "rows"])
+def test_a_damaged_table_of_one_city_is_told_and_hinders_no_other(build, store, clock, town, caplog, damage):
+    build(town.model_copy(update={"key": "aaa"}))
+    build()
+    table = store.tables.path("aaa", "pois")
+    for path in table.glob("_delta_log/*.json" if damage == "log" else "*.parquet"):
+        path.write_bytes(b"")
+    clock.pass_by(25 * HOUR)
+    expire_answers(store, clock.now())
+    assert "put the table" in caplog.text
+    assert answers(store) == []
+    assert [row["name"] for row in pois(store)] == IDS
+
+
+@pytest.mark.fault("P12")
+def test_pages_that_lie_anywhere_among_the_answers_expire_too(build, store, clock):
+    build()
+    (page,) = answers(store)
+    for folder in (page.parent.parent, page.parent / "copy"):
+        folder.mkdir(exist_ok=True)
+        (folder / "stray.json").write_bytes(page.read_bytes())
+        os.utime(folder / "stray.json", (clock.now().timestamp(),) * 2)
+    expire_answers(store, clock.now())
+    assert len(answers(store)) == 3
+    clock.pass_by(25 * HOUR)
+    expire_answers(store, clock.now())
+    assert answers(store) == []
+
+
+@pytest.mark.fault("P12")
+def test_rows_of_a_first_build_that_was_killed_before_its_commit_expire(build, store, clock):
+    build()
+    table = store.tables.path("town", "pois")
+    shutil.rmtree(table / "_delta_log")
+    shutil.rmtree(store.root / "crawl")
+    store.forget_stage_record("town", "pois")
+    (rows,) = table.glob("*.parquet")
+    os.utime(rows, (clock.now().timestamp(),) * 2)
+    clock.pass_by(25 * HOUR)
+    expire_answers(store, clock.now())
+    assert not rows.exists()
