@@ -105,6 +105,8 @@ def _swept_lines(swept: Swept, has_posts: bool) -> list[str]:
         "unfinished files of killed runs": swept.temporaries,
     }  # fmt: skip
     lines = [f"removed {count:,} {what}" for what, count in removed.items() if count]
+    if has_posts or swept.pictures:
+        lines.append("Dagster's history keeps contact sheets of pictures: empty it with dagster run wipe --force")
     lines += [f"not all of the store was looked at ({why}): the next run looks again" for why in swept.waiting]
     return lines if lines or has_posts else ["no post of theirs was found in the store"]
 
