@@ -10,6 +10,7 @@ dropped + deferred. A post has one row by its key, whichever source it came from
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from pydantic import Field
 
@@ -78,14 +79,8 @@ def build_posts(store: Store, city: City, settings: PostsSettings, tools: Tools 
             names = {location_id: name for location_id, _, name in matches}
             return _build_live(store, city, settings, archive, taking, names, tools)
         assert archive is not None, "a city that is not live has an archive"
-        done = _run(
-            store,
-            city,
-            settings,
-            archive,
-            taking,
-            lambda: _read_alone(store, city, settings, archive, taking, now),
-        )
+        work = partial(_read_alone, store, city, settings, archive, taking, now)
+        done = _run(store, city, settings, archive, taking, work)
         return told_of_run(done, None, what_waits(store, city, now))
 
 
@@ -102,14 +97,8 @@ def _build_live(
         pictures=_picture_limits(settings), max_requests=settings.max_requests, tools=tools,
     )  # fmt: skip
     _let_leave(store, city.key, taking.opt_out)
-    done = _run(
-        store,
-        city,
-        settings,
-        archive,
-        taking,
-        lambda: _finish_live(store, city, settings, archive, taking, now),
-    )
+    work = partial(_finish_live, store, city, settings, archive, taking, now)
+    done = _run(store, city, settings, archive, taking, work)
     return told_of_run(done, report, what_waits(store, city, tools.clock.now()))
 
 

@@ -16,7 +16,7 @@ from tests.assets.helpers import ROOT, metadata, write_cities
 from tests.assets.test_tiny_city import TINY
 from tests.fakes.reference_lama import drawn_generator, save_as_official
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # true networks, on a machine that may be busy
 
 ASSETS = [getattr(module, module.STAGE) for module in ROAD]
 POSTS = {**TINY["demo"], "num_posts": 48, "num_users": 20}
