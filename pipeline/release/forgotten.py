@@ -27,6 +27,9 @@ from pipeline.collect.opt_out import OptOut
 from pipeline.collect.private_ids import PrivateIds
 from pipeline.store import Store
 from pipeline.store.folders import MANIFEST
+from pipeline.store.store import StageBusyError
+
+NOTHING = {"releases": 0, "runs": 0}
 
 log = logging.getLogger("mrlf")
 
@@ -41,20 +44,33 @@ def sweep_forgotten(store: Store, city: str) -> dict[str, int]:
     """
     opt_out = OptOut.load(store)
     gone, left_out = gone_posts(store, city), released_and_opted_out(store, city, opt_out)
-    listed = {opt_out.fingerprint} if len(opt_out) else set[str]()
-    if is_swept(store, city, "traces", gone) and is_swept(store, city, "list", listed) and not left_out:
-        return {"releases": 0, "runs": 0}
-    leaving = gone | left_out
+    leaving = left_out if is_swept(store, city, "traces", gone) else gone | left_out
+    if not leaving and is_swept(store, city, "list", _listed(opt_out)):
+        return NOTHING
+    try:
+        return _sweep(store, city, opt_out, gone, leaving)
+    except StageBusyError:
+        if leaving:
+            raise
+        return NOTHING  # the list has changed, and whom it names is in no table
+
+
+def _sweep(store: Store, city: str, opt_out: OptOut, gone: set[str], leaving: set[str]) -> dict[str, int]:
     with holding(store, city, [*dict.fromkeys(WRITTEN_BY.values()), "train_mrlf", "evaluate_mrlf", "study"]):
-        counts = _withdraw_what_holds(store, city, leaving) if leaving else {"releases": 0, "runs": 0}
+        counts = _withdraw_what_holds(store, city, leaving) if leaving else NOTHING
         for name, stage in WRITTEN_BY.items():  # also of posts that had left before their author came on the list
             with kept_record(store, city, stage, name):
                 store.tables.erase_history(city, name)
     if not gone & _curated(store, city):  # else the next build of curated_posts leaves them in an older version
         mark_swept(store, city, "traces", gone)
         if not opted_out_posts(store, city, opt_out):
-            mark_swept(store, city, "list", listed)
+            mark_swept(store, city, "list", _listed(opt_out))
     return counts
+
+
+def _listed(opt_out: OptOut) -> set[str]:
+    """What stands for the list as it is."""
+    return {opt_out.fingerprint} if len(opt_out) else set()
 
 
 def _withdraw_what_holds(store: Store, city: str, leaving: set[str]) -> dict[str, int]:
