@@ -75,7 +75,7 @@ class Walks(Posts):
                     (location_id,),
                 )
                 self._disk.execute(  # what was not met is not looked for again for its cause
-                    "UPDATE posts SET cause = '' WHERE state = 'dropped' AND location_id = ? AND walk < "
+                    "UPDATE posts SET cause = '' WHERE state IN ('dropped', 'kept') AND location_id = ? AND walk < "
                     "(SELECT number FROM walks w WHERE w.location_id = posts.location_id)", (location_id,),
                 )  # fmt: skip
             self._disk.execute("DELETE FROM cursors WHERE location_id = ?", (location_id,))
