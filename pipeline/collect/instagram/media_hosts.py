@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pipeline.collect.instagram.journal.records import DAY_S
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.errors import WaitError
 from pipeline.store.sqlite_files import open_file
@@ -21,7 +22,6 @@ MOST_OF = 30
 """So many pictures of a host are looked at, the last ones; fewer than `ENOUGH` tell nothing."""
 
 ENOUGH = 10
-DAY_S = 86_400.0
 FIRST_THROTTLED_S, FIRST_ILL_S, GROWTH, LONGEST_S = 60.0, 3_600.0, 4.0, 6 * 3_600.0
 RESTS, ILL = "media_host_rests", "media_host_ill"
 
