@@ -127,6 +127,7 @@ class Containers:
             return subprocess.Popen(
                 self._words(service, service.command), cwd=self.image / "app", env=self._environment(service),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )  # fmt: skip
 
     def _environment(self, service: Service) -> dict[str, str]:
