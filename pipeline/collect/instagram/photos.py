@@ -48,8 +48,13 @@ from pipeline.store.blobs import Blobs
 GROUP = 48
 LEAST_REST_S, SHORT_REST_S = 1.0, 300.0
 MAX_SHORT_RESTS = 3
-TINY_PX, MANY_POSTS = 32, 3
-"""The same bytes for so many posts, none of them taken, are no picture of any."""
+TINY_PX = 32
+"""No picture of Instagram's has a shorter side."""
+
+MANY_POSTS = 3
+"""The same bytes for so many posts, none of them taken, are no picture of any; and so many posts of a group that are
+said to be gone at once are doubted.
+"""
 
 ASKED_ANEW = {EXPIRED, NOT_FOUND, MISSING}
 NOT_ASKED = ("not_fetched_yet", RESTS)
