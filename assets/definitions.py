@@ -18,9 +18,17 @@ from assets.training import image_features, train_mrlf
 from assets.waiting import wait_patiently
 
 ROAD = [
-    pois, places, posts, curated_posts, portrait_masks, clean_images, dataset, image_features, train_mrlf,
+    pois,
+    places,
+    posts,
+    curated_posts,
+    portrait_masks,
+    clean_images,
+    dataset,
+    image_features,
+    train_mrlf,
     evaluate_mrlf,
-]  # fmt: skip
+]
 BESIDE = [study_data, study]
 """What is built when somebody asks for it: no part of a city's road."""
 

@@ -41,9 +41,13 @@ def every_picture_has_an_outcome(report: StageReport) -> bool:
 
 
 def materialized(
-    report: StageReport, *, num_rows: int, checks: Mapping[str, bool], warnings: Mapping[str, bool] | None = None,
+    report: StageReport,
+    *,
+    num_rows: int,
+    checks: Mapping[str, bool],
+    warnings: Mapping[str, bool] | None = None,
     preview: bytes | None = None,
-) -> Results:  # fmt: skip
+) -> Results:
     """The result of a stage that was built for one city; `warnings` are checks that hold nothing up.
 
     Raises:
@@ -65,9 +69,13 @@ def materialized(
 
 
 def materialized_each(
-    reports: Sequence[StageReport], hindered: Mapping[str, str], *, checks: Mapping[str, bool] | None = None,
-    previews: Mapping[str, bytes] | None = None, files: Mapping[str, Path] | None = None,
-) -> dg.MaterializeResult:  # fmt: skip
+    reports: Sequence[StageReport],
+    hindered: Mapping[str, str],
+    *,
+    checks: Mapping[str, bool] | None = None,
+    previews: Mapping[str, bytes] | None = None,
+    files: Mapping[str, Path] | None = None,
+) -> dg.MaterializeResult:
     """The result of a stage that was built for several cities; `previews` and `files` are by city.
 
     hindered: why a city could not be done, by city.
@@ -93,9 +101,11 @@ def _checked(name: str, passed: bool, why: Mapping[str, str] | None = None) -> d
 def _warned(name: str, passed: bool, report: StageReport) -> dg.AssetCheckResult:
     notes = "\n".join(report.record.notes)
     return dg.AssetCheckResult(
-        check_name=name, passed=bool(passed), severity=dg.AssetCheckSeverity.WARN,
+        check_name=name,
+        passed=bool(passed),
+        severity=dg.AssetCheckSeverity.WARN,
         metadata={"notes": dg.MetadataValue.text(notes)} if notes else {},
-    )  # fmt: skip
+    )
 
 
 def is_whole(report: StageReport) -> bool:

@@ -13,10 +13,13 @@ refresh = dg.define_asset_job(
 
 def _weekly(city: str) -> dg.ScheduleDefinition:
     @dg.schedule(
-        job=refresh, cron_schedule="0 3 * * 1", name=f"refresh_{city.replace('-', '_')}",
-        description=f"Every Monday at 3:00 UTC: the posts of {city}.", execution_timezone="UTC",
+        job=refresh,
+        cron_schedule="0 3 * * 1",
+        name=f"refresh_{city.replace('-', '_')}",
+        description=f"Every Monday at 3:00 UTC: the posts of {city}.",
+        execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.STOPPED,
-    )  # fmt: skip
+    )
     def schedule() -> dg.RunRequest:
         return dg.RunRequest(partition_key=city)
 

@@ -48,9 +48,13 @@ def run_instaloader(server: LiveServer, location_ids: list[str]) -> float:
 
     with tempfile.TemporaryDirectory(prefix="mrlf-bench-") as folder:
         loader = Instaloader(
-            sleep=False, quiet=True, rate_controller=NoPauses, dirname_pattern=f"{folder}/{{target}}",
-            download_videos=False, compress_json=False,
-        )  # fmt: skip
+            sleep=False,
+            quiet=True,
+            rate_controller=NoPauses,
+            dirname_pattern=f"{folder}/{{target}}",
+            download_videos=False,
+            compress_json=False,
+        )
         loader.context.load_session("nobody", server.world.cookies())
         loader.context._session.mount(f"{INSTAGRAM}/", ToFake(server.url))
         started = time.perf_counter()

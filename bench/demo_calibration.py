@@ -27,9 +27,16 @@ MIN_POSTS_PER_POI = 40
 NUM_FOLDS = 5
 NAMES = ("logistic_hashtags", "logistic_text", "logistic_image", "logistic_all")
 LEFT_OUT = {
-    Kind.ELSEWHERE, Kind.FAR, Kind.VIDEO, Kind.PORTRAIT_FULL, Kind.CUT, Kind.HTML, Kind.MISSING, Kind.NO_CAPTION,
+    Kind.ELSEWHERE,
+    Kind.FAR,
+    Kind.VIDEO,
+    Kind.PORTRAIT_FULL,
+    Kind.CUT,
+    Kind.HTML,
+    Kind.MISSING,
+    Kind.NO_CAPTION,
     Kind.OTHER_LANGUAGE,
-}  # fmt: skip
+}
 CENTRE, RADIUS_KM = (12.0, -30.0), 12.0
 
 

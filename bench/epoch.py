@@ -44,9 +44,12 @@ def main() -> None:
 
     def epoch() -> float:
         fitted = fit(
-            samples, samples.take(np.arange(32)), num_classes=NUM_CLASSES, model_config=MrlfConfig.small(),
+            samples,
+            samples.take(np.arange(32)),
+            num_classes=NUM_CLASSES,
+            model_config=MrlfConfig.small(),
             train_config=TrainConfig(max_epochs=1, batch_size=BATCH),
-        )  # fmt: skip
+        )
         return fitted.history[0].seconds
 
     def epoch_with_vgg19() -> float:

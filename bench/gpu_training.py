@@ -86,20 +86,31 @@ def _arguments() -> argparse.Namespace:
 
 
 def measure(
-    variant: str, train: Samples, validation: Samples, arguments: argparse.Namespace, cost: StepCost,
+    variant: str,
+    train: Samples,
+    validation: Samples,
+    arguments: argparse.Namespace,
+    cost: StepCost,
     limits: tuple[float, float],
-) -> float:  # fmt: skip
+) -> float:
     """Training posts per second of one variant, validation included; prints what it means."""
     config = dataclasses.replace(
-        TrainConfig.paper(), max_epochs=arguments.epochs, early_stop_patience=arguments.epochs,
-        device=arguments.device, **VARIANTS[variant],
-    )  # fmt: skip
+        TrainConfig.paper(),
+        max_epochs=arguments.epochs,
+        early_stop_patience=arguments.epochs,
+        device=arguments.device,
+        **VARIANTS[variant],
+    )
     epochs: list[Epoch] = []
     started = time.perf_counter()
     fit(
-        train, validation, num_classes=NUM_CLASSES, model_config=MrlfConfig.paper(), train_config=config,
+        train,
+        validation,
+        num_classes=NUM_CLASSES,
+        model_config=MrlfConfig.paper(),
+        train_config=config,
         on_epoch=epochs.append,
-    )  # fmt: skip
+    )
     whole = time.perf_counter() - started
     seconds = [epoch.seconds for epoch in epochs]
     warm = float(np.median(seconds[1:] or seconds))

@@ -37,10 +37,12 @@ def put_posts(store: Store, digests: list[str]) -> None:
     store.write_stage_record(
         CITY.key,
         StageRecord(
-            stage=name, digest="d", outputs={name: store.tables.digest(CITY.key, name)},
+            stage=name,
+            digest="d",
+            outputs={name: store.tables.digest(CITY.key, name)},
             versions={name: store.tables.version(CITY.key, name)},
         ),
-    )  # fmt: skip
+    )
 
 
 def town(folder: Path, num_stored: int) -> list[str]:

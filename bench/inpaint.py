@@ -128,9 +128,10 @@ def main() -> None:
         module = build(check_state(read_torchscript(file), file.name))
     fill = LamaFill("big_lama", "", module, running)
     ways = {
-        "crops": own_way(LamaInpainter(fill)), "full": own_way(LamaInpainter(fill, frame="full")),
+        "crops": own_way(LamaInpainter(fill)),
+        "full": own_way(LamaInpainter(fill, frame="full")),
         "peer": peer_way(peer),
-    }  # fmt: skip
+    }
     show(measure(ways, asked.rounds), running, difference_in_fp32(module, peer.model, running.runtime))
 
 
@@ -150,9 +151,12 @@ def show(seconds: dict[str, dict[float, float]], running: Running, difference: f
         ratio = total["peer"] / total[way]
         print(f"{way}: ratio {ratio:.2f}, wanted {wanted}: {'ok' if ratio >= wanted else 'MISSED'}")
         tell(
-            name, ours=total[way] / len(SHARES), peer=total["peer"] / len(SHARES), unit="s/picture",
+            name,
+            ours=total[way] / len(SHARES),
+            peer=total["peer"] / len(SHARES),
+            unit="s/picture",
             is_more_better=False,
-        )  # fmt: skip
+        )
 
 
 if __name__ == "__main__":

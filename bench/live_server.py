@@ -114,9 +114,12 @@ class Seen:
 
 
 SPOILED = (
-    {"status": 500, "body": b"oops"}, {"status": 503, "body": b""}, {"ending": "reset"}, {"ending": "cut"},
+    {"status": 500, "body": b"oops"},
+    {"status": 503, "body": b""},
+    {"ending": "reset"},
+    {"ending": "cut"},
     {"ending": "cut_chunks"},
-)  # fmt: skip
+)
 
 
 @dataclass(kw_only=True)

@@ -71,9 +71,13 @@ def main() -> None:
     told.add_argument("--runtime", default="auto", choices=["auto", "openvino", "torch"])
     asked = told.parse_args()
     settings = PortraitMasksSettings(
-        network=NETWORK, weights="require", device="cpu", precision=asked.precision, runtime=asked.runtime,
+        network=NETWORK,
+        weights="require",
+        device="cpu",
+        precision=asked.precision,
+        runtime=asked.runtime,
         commit_every=COMMIT_EVERY,
-    )  # fmt: skip
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         export(folder / FILE_NAME)

@@ -18,15 +18,16 @@ PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 class Peer:
     """A peer at work in a process of its own; use it as a context."""
 
-    def __init__(
-        self, script: str, *arguments: str, environment: Mapping[str, str], python: Path = PYTHON
-    ) -> None:  # fmt: skip
+    def __init__(self, script: str, *arguments: str, environment: Mapping[str, str], python: Path = PYTHON) -> None:
         if not python.is_file():
             raise SystemExit(f"there is no {python}: run this with `make bench NAME=...`, which makes it")
         self._process = subprocess.Popen(
-            [python, ROOT / "bench" / script, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [python, ROOT / "bench" / script, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
             env=dict(environment),
-        )  # fmt: skip
+        )
         self.about = str(self._answer()["ready"])
 
     def seconds(self, num: int) -> float:

@@ -34,9 +34,11 @@ def collect(town: LiveTown, server: LiveServer) -> Cost:
     seconds = time.perf_counter() - started
     seen = server.seen()
     return Cost(
-        num_requests=seen.num_pictures + seen.num_others, num_asked=seen.num_others, seconds=seconds,
+        num_requests=seen.num_pictures + seen.num_others,
+        num_asked=seen.num_others,
+        seconds=seconds,
         num_new=int(report.record.about["new_posts"]),
-    )  # fmt: skip
+    )
 
 
 def show(title: str, cost: Cost) -> None:

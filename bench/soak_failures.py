@@ -166,9 +166,10 @@ def laws_of_failures(town: LiveTown, wanted: set[str]) -> dict[str, bool]:
         "no post stands twice": len(keys) == len(set(keys)) and not set(keys) & set(drops),
         "only videos are dropped": set(drops.values()) <= {"video"},
         "no post waits": not town.reasons("deferred"),
-        "every picture stands once, with its file": len(images) == len(set(images)) and not wanting
+        "every picture stands once, with its file": len(images) == len(set(images))
+        and not wanting
         and all(town.store.blobs.path("original", digest).is_file() for digest in images),
-    }  # fmt: skip
+    }
 
 
 def show_memory(memories: list[Memory]) -> None:

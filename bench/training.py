@@ -41,9 +41,12 @@ ALL_TOKENS = {"min_char_count": 1, "min_word_count": 1, "min_hashtag_count": 1}
 def our_samples_per_second(samples: Samples, config: MrlfConfig, train_config: TrainConfig) -> float:
     """One epoch of `fit`, the look at a few validation posts included."""
     fitted = fit(
-        samples, samples.take(np.arange(BATCH)), num_classes=NUM_CLASSES, model_config=config,
+        samples,
+        samples.take(np.arange(BATCH)),
+        num_classes=NUM_CLASSES,
+        model_config=config,
         train_config=dataclasses.replace(train_config, max_epochs=1, device="cpu"),
-    )  # fmt: skip
+    )
     return len(samples) / fitted.history[0].seconds
 
 

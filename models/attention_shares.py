@@ -119,9 +119,7 @@ def _received(network: Mrlf, batch: Batch) -> dict[str, list[_Received]]:
     return found
 
 
-def _fusion_shares(
-    network: Mrlf, maps: dict[str, list[PooledMap]], batch: Batch
-) -> dict[str, list[np.ndarray]]:  # fmt: skip
+def _fusion_shares(network: Mrlf, maps: dict[str, list[PooledMap]], batch: Batch) -> dict[str, list[np.ndarray]]:
     """By side: the caption asks the hashtags; in early_self both ask both; in text_image the picture asks."""
     attentions, mode = network.fusion.attentions, network.config.fusion
     if mode == "text_image":

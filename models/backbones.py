@@ -30,9 +30,16 @@ class ImageFeatures:
     """
 
     def __init__(
-        self, backbone: str, weights_sha256: str, module: nn.Module, running: Running, *, image_size: int = 224,
-        batch_size: int | None = None, name: str | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        backbone: str,
+        weights_sha256: str,
+        module: nn.Module,
+        running: Running,
+        *,
+        image_size: int = 224,
+        batch_size: int | None = None,
+        name: str | None = None,
+    ) -> None:
         if image_size < MIN_IMAGE_SIZE:
             raise ValueError(f"image_size must be at least {MIN_IMAGE_SIZE}, got {image_size}")
         self.backbone = name or backbone
@@ -64,9 +71,14 @@ def fixed_seed_features(
 ) -> ImageFeatures:
     """The network that nobody trained, the same on every machine."""
     return ImageFeatures(
-        backbone, fixed_seed_sha256(backbone, seed), build(backbone, fixed_seed_weights(backbone, seed)), running,
-        image_size=image_size, batch_size=batch_size, name=fixed_seed_name(backbone),
-    )  # fmt: skip
+        backbone,
+        fixed_seed_sha256(backbone, seed),
+        build(backbone, fixed_seed_weights(backbone, seed)),
+        running,
+        image_size=image_size,
+        batch_size=batch_size,
+        name=fixed_seed_name(backbone),
+    )
 
 
 def resized_side(backbone: str, image_size: int) -> int:

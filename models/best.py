@@ -76,9 +76,11 @@ def fit_best(
     small = is_small("best", len(train))
     training = train_config or (TrainConfig.small() if small else TrainConfig.paper())
     how: dict[str, Any] = {
-        "validation": validation, "num_classes": num_classes, "should_stop": should_stop,
+        "validation": validation,
+        "num_classes": num_classes,
+        "should_stop": should_stop,
         "model_config": for_copies(network_config or (MrlfConfig.small() if small else MrlfConfig.paper())),
-    }  # fmt: skip
+    }
     fold_N = folds_of(train, training.seed) if _is_cross_fitted(len(train)) else np.zeros(len(train), dtype=np.int64)
     rows = [np.flatnonzero(fold_N != fold) for fold in range(NUM_FOLDS)] if fold_N.any() else [np.arange(len(train))]
     networks: list[Fitted] = []
@@ -167,8 +169,13 @@ def _weighed(parts: _Parts) -> Best:
 
 def _story(pool: Pool, weights: dict[str, float], parts: _Parts) -> Story:
     return Story(
-        num_samples=len(parts.labels_V), is_cross_fitted=parts.is_cross_fitted, is_pooled=pool.is_pooled,
-        expert_weights=weights, inverse_regularisations=parts.choices,
-        linear_accuracy=pool.anchor_accuracy, pool_accuracy=pool.pool_accuracy,
-        linear_loss=pool.anchor_loss, pool_loss=pool.pool_loss,
-    )  # fmt: skip
+        num_samples=len(parts.labels_V),
+        is_cross_fitted=parts.is_cross_fitted,
+        is_pooled=pool.is_pooled,
+        expert_weights=weights,
+        inverse_regularisations=parts.choices,
+        linear_accuracy=pool.anchor_accuracy,
+        pool_accuracy=pool.pool_accuracy,
+        linear_loss=pool.anchor_loss,
+        pool_loss=pool.pool_loss,
+    )

@@ -181,9 +181,12 @@ def _network(task: _Task) -> Classifier:
     shared = {name: value for name, value in setup.items() if value is not None}
     network, training = _replaced(task.candidate.name, {**shared, **settings}, *configs)
     how: dict[str, Any] = {
-        "num_classes": task.setup.num_classes, "train_config": training, "checkpoint_dir": task.checkpoint_dir,
-        "on_epoch": task.on_epoch, "should_stop": task.should_stop,
-    }  # fmt: skip
+        "num_classes": task.setup.num_classes,
+        "train_config": training,
+        "checkpoint_dir": task.checkpoint_dir,
+        "on_epoch": task.on_epoch,
+        "should_stop": task.should_stop,
+    }
     if preset == "best":
         from models.best import fit_best
 

@@ -51,9 +51,7 @@ class EncodedSplit:
 
     def batch(self, rows: np.ndarray, device: torch.device) -> Batch:
         """The samples `rows` on a device, padded to the longest among them."""
-        return make_batch(
-            self.text, self.image_ND, self.has_image_N, rows, device, pixels_NHWC=self.pixels_NHWC
-        )  # fmt: skip
+        return make_batch(self.text, self.image_ND, self.has_image_N, rows, device, pixels_NHWC=self.pixels_NHWC)
 
     @property
     def num_bytes(self) -> int:
@@ -160,9 +158,7 @@ def _levels(chars: EncodedField, words: EncodedField) -> list[_Level]:
     longest = chars.ids_NL.shape[1]
     wanted = np.quantile(chars.lengths_N, LEVELS, method="higher") if len(chars.lengths_N) else [0]
     widths = sorted({min(longest, int(-(-max(width, 1) // WIDTH_STEP) * WIDTH_STEP)) for width in wanted} | {longest})
-    return [
-        _Level(width, max(1, int(words.lengths_N[chars.lengths_N <= width].max(initial=0)))) for width in widths
-    ]  # fmt: skip
+    return [_Level(width, max(1, int(words.lengths_N[chars.lengths_N <= width].max(initial=0)))) for width in widths]
 
 
 def _level(levels: list[_Level], chars: EncodedField, rows: np.ndarray) -> _Level:

@@ -54,12 +54,14 @@ class FourierConvolution(nn.Module):
 
     def __init__(self, *, is_folded: bool) -> None:
         super().__init__()
-        self.ffc = nn.ModuleDict({
-            "convl2l": nn.Conv2d(LOCAL, LOCAL, 3, bias=is_folded),
-            "convl2g": nn.Conv2d(LOCAL, GLOBAL, 3, bias=is_folded),
-            "convg2l": nn.Conv2d(GLOBAL, LOCAL, 3, bias=False),
-            "convg2g": SpectralTransform(is_folded=is_folded),
-        })  # fmt: skip
+        self.ffc = nn.ModuleDict(
+            {
+                "convl2l": nn.Conv2d(LOCAL, LOCAL, 3, bias=is_folded),
+                "convl2g": nn.Conv2d(LOCAL, GLOBAL, 3, bias=is_folded),
+                "convg2l": nn.Conv2d(GLOBAL, LOCAL, 3, bias=False),
+                "convg2g": SpectralTransform(is_folded=is_folded),
+            }
+        )
         self.bn_l, self.bn_g = _norm(LOCAL, is_folded), _norm(GLOBAL, is_folded)
 
     def forward(self, local_NLhw: Tensor, global_NGhw: Tensor, matrices: FourierMatrices) -> tuple[Tensor, Tensor]:

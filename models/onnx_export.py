@@ -34,9 +34,13 @@ OUTPUTS = ("logits", "probabilities")
 
 
 def export_onnx(
-    model: Fitted | Best, path: Path, labels: Sequence[dict[str, Any]], *, temperature: float = 1.0,
+    model: Fitted | Best,
+    path: Path,
+    labels: Sequence[dict[str, Any]],
+    *,
+    temperature: float = 1.0,
     preprocessing: dict[str, Any] | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Write `model` to `path`; labels: the classes in the order of the outputs; the model given stays as it is.
 
     preprocessing: what a reader must know besides of pictures, hashtags and captions; it is passed on.
@@ -63,19 +67,25 @@ def export_pictures_onnx(module: nn.Module, path: Path, about: dict[str, Any]) -
     side = about["image_size"]
     example = (torch.zeros(2, 3, side, side, dtype=torch.uint8),)
     program = _quietly_exported(
-        module.eval(), example, input_names=["pixels"], output_names=["image"],
+        module.eval(),
+        example,
+        input_names=["pixels"],
+        output_names=["image"],
         dynamic_shapes=[{0: torch.export.Dim("pictures")}],
-    )  # fmt: skip
+    )
     program.model.metadata_props[METADATA] = json.dumps(about, ensure_ascii=False)
     program.save(str(path), external_data=False)
 
 
 def describe(
     model: Fitted | Best, labels: Sequence[dict[str, Any]], *, temperature: float, preprocessing: dict[str, Any]
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """What turns a post into the inputs, and the outputs into places."""
     return {
-        "format": FORMAT, "network": type(model.model).__name__, "labels": list(labels), "temperature": temperature,
+        "format": FORMAT,
+        "network": type(model.model).__name__,
+        "labels": list(labels),
+        "temperature": temperature,
         "limits": dict(zip(TEXT_INPUTS, text_limits(model.model_config), strict=True)),
         "image_dim": len(model.scaler.mean_D),
         "vocabulary": {name: list(getattr(model.vocabulary, name)) for name in ("characters", "words", "hashtags")},
@@ -84,7 +94,7 @@ def describe(
         "those of the hashtags joined with one space; a word is a run of letters, digits and _, or one symbol, with "
         "the marks and zero-width joiners behind it; punctuation ends words",
         **preprocessing,
-    }  # fmt: skip
+    }
 
 
 def _exported(module: nn.Module, image_dim: int) -> Any:
@@ -103,7 +113,7 @@ def _exported(module: nn.Module, image_dim: int) -> Any:
             names += [name, f"{name}_counts"]
     return _quietly_exported(
         module, tuple(example), input_names=names, output_names=list(OUTPUTS), dynamic_shapes=shapes
-    )  # fmt: skip
+    )
 
 
 def _quietly_exported(module: nn.Module, example: tuple[Tensor, ...], **how: Any) -> Any:
@@ -116,7 +126,7 @@ def _quietly_exported(module: nn.Module, example: tuple[Tensor, ...], **how: Any
             warnings.simplefilter("ignore")
             return torch.onnx.export(
                 module, example, dynamo=True, opset_version=OPSET, verbose=False, optimize=True, **how
-            )  # fmt: skip
+            )
     finally:
         log.setLevel(level)
 

@@ -22,8 +22,11 @@ from models.wide_and_deep import LEAST_PROBABILITY, Best
 
 TEXT_INPUTS = ("caption_chars", "caption_words", "hashtag_chars", "hashtags")
 VOCABULARY_OF = {
-    "caption_chars": "characters", "caption_words": "words", "hashtag_chars": "characters", "hashtags": "hashtags",
-}  # fmt: skip
+    "caption_chars": "characters",
+    "caption_words": "words",
+    "hashtag_chars": "characters",
+    "hashtags": "hashtags",
+}
 IDS_OF = {"characters": "char_ids", "words": "word_ids", "hashtags": "hashtag_ids"}
 TERM_INPUTS = ("ngrams", "word_ngrams")
 
@@ -47,17 +50,26 @@ class AskedByIds(nn.Module):
             self.register_buffer(name, torch.from_numpy(array))
 
     def forward(
-        self, caption_chars: Tensor, caption_words: Tensor, hashtag_chars: Tensor, hashtags: Tensor, image: Tensor,
+        self,
+        caption_chars: Tensor,
+        caption_words: Tensor,
+        hashtag_chars: Tensor,
+        hashtags: Tensor,
+        image: Tensor,
         has_image: Tensor,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+    ) -> tuple[Tensor, Tensor]:
         """Class scores and probabilities (B, C)."""
         ids = (caption_chars, caption_words, hashtag_chars, hashtags)
         fields = [_padded(ids_BL, limit) for ids_BL, limit in zip(ids, self.limits, strict=True)]
         batch = Batch(
-            caption_chars=fields[0], caption_words=fields[1], hashtag_chars=fields[2], hashtag_words=fields[3],
+            caption_chars=fields[0],
+            caption_words=fields[1],
+            hashtag_chars=fields[2],
+            hashtag_words=fields[3],
             hashtag_of_char_BL=torch.zeros_like(fields[2].ids_BL),  # read in training only
-            image_BD=_scaled(image, self.mean, self.inverse_sd), has_image_B=has_image,
-        )  # fmt: skip
+            image_BD=_scaled(image, self.mean, self.inverse_sd),
+            has_image_B=has_image,
+        )
         logits_BC = self.network(batch)
         return logits_BC, logits_BC.softmax(dim=1)
 
@@ -103,21 +115,32 @@ class BlendAskedByIds(nn.Module):
         return {
             "vocabulary": {kind: list(tokens) for kind, tokens in self.vocabulary.items()},
             "network": "Best",
-            "ngrams": list(terms["characters"]), "word_ngrams": list(terms["words"]),
+            "ngrams": list(terms["characters"]),
+            "word_ngrams": list(terms["words"]),
             "terms": "0 pads, the first of each list is 1, unknown ones are left out; ngrams: 2 to 5 characters "
             "within each word with a space before and behind it; word_ngrams: words, and pairs joined with a space",
-        }  # fmt: skip
+        }
 
     def forward(
-        self, caption_chars: Tensor, caption_words: Tensor, hashtag_chars: Tensor, hashtags: Tensor, image: Tensor,
-        has_image: Tensor, ngrams: Tensor, ngrams_counts: Tensor, word_ngrams: Tensor, word_ngrams_counts: Tensor,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        self,
+        caption_chars: Tensor,
+        caption_words: Tensor,
+        hashtag_chars: Tensor,
+        hashtags: Tensor,
+        image: Tensor,
+        has_image: Tensor,
+        ngrams: Tensor,
+        ngrams_counts: Tensor,
+        word_ngrams: Tensor,
+        word_ngrams_counts: Tensor,
+    ) -> tuple[Tensor, Tensor]:
         """Class scores and probabilities (B, C)."""
         ids = dict(zip(TEXT_INPUTS, (caption_chars, caption_words, hashtag_chars, hashtags), strict=True))
         logits_BC = self.bias
         for block, terms_BK, counts_BK in (
-            ("characters", ngrams, ngrams_counts), ("words", word_ngrams, word_ngrams_counts),
-        ):  # fmt: skip
+            ("characters", ngrams, ngrams_counts),
+            ("words", word_ngrams, word_ngrams_counts),
+        ):
             if block in self.blocks:
                 tf_BK = 1 + counts_BK.clamp(min=1).log()
                 logits_BC = logits_BC + self._scores(block, terms_BK, tf_BK * self._buffer(f"idf_{block}")[terms_BK])

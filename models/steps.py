@@ -69,7 +69,7 @@ class Steps:
             "gradients of both summed up, so that the result is that of whole batches up to dropout and rounding.",
             self.run.device,
             len(rows),
-        )  # fmt: skip
+        )
 
     def _gradients(self, rows: np.ndarray) -> Tensor:
         self.run.optimiser.zero_grad(set_to_none=True)

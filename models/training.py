@@ -120,8 +120,10 @@ class _Kept:
             run.restore(stored)
             _log.info(
                 "Training goes on after epoch %d, step %d of the next, from the checkpoint in %s.",
-                len(run.history), run.num_steps, self.folder,
-            )  # fmt: skip
+                len(run.history),
+                run.num_steps,
+                self.folder,
+            )
 
     def write(self, run: Run) -> None:
         """The run as it is now, for `resume`."""

@@ -73,9 +73,7 @@ def fit_wide(train: Samples, num_classes: int, choices: Mapping[str, float]) -> 
 
 def cross_fit(train: Samples, num_classes: int, fold_N: np.ndarray) -> Tried:
     """Each fold scored by experts of the other folds, once for every choice; the choice of lowest loss is kept."""
-    scores = {
-        name: np.zeros((len(expert.choices), len(train), num_classes)) for name, expert in EXPERTS.items()
-    }  # fmt: skip
+    scores = {name: np.zeros((len(expert.choices), len(train), num_classes)) for name, expert in EXPERTS.items()}
     is_usable_N = np.zeros(len(train), dtype=bool)
     for fold in np.unique(fold_N):
         held_out_N = fold_N == fold

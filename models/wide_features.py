@@ -125,7 +125,7 @@ def _vectoriser(name: str, vocabulary: Mapping[str, int] | None = None) -> Any:
     if name == "words":
         return CountVectorizer(
             tokenizer=words_of, token_pattern=None, ngram_range=(1, 2), dtype=np.float64, vocabulary=vocabulary
-        )  # fmt: skip
+        )
     return CountVectorizer(analyzer=normalise_hashtags, binary=True, dtype=np.float64, vocabulary=vocabulary)
 
 

@@ -29,9 +29,11 @@ from pipeline.store import Store
 from pipeline.store.store import data_folder
 
 app = typer.Typer(
-    no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="From a city's name to a trained model that tells where a single social post was made.",
-)  # fmt: skip
+)
 
 
 @app.callback()
@@ -115,9 +117,10 @@ def settings(city: CityArgument) -> None:
         live, cookies = live_settings(known), cookies_path()
         beside = {
             "live": None if live is None else live.model_dump(mode="json"),
-            "cities_file": str(cities_path().absolute()), "data_folder": str(data_folder()),
+            "cities_file": str(cities_path().absolute()),
+            "data_folder": str(data_folder()),
             "cookie_file": None if cookies is None else str(cookies.absolute()),
-        }  # fmt: skip
+        }
         typer.echo(json.dumps({**stages, **beside}, indent=2, ensure_ascii=False))
 
 

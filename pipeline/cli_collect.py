@@ -131,9 +131,14 @@ def _plan(store: Store, city: City) -> None:
         typer.echo(f"{city.key}: nothing is asked of Instagram, its posts come from an archive")
     else:
         plan = plan_run(
-            store, city.key, limits=WalkLimits(max_posts=posts.max_posts_per_place, refresh_days=posts.refresh_days),
-            pace=pace_limits(live), max_pois=pois_settings.max_pois, is_signed_in=cookies_path() is not None, now=now,
-        )  # fmt: skip
+            store,
+            city.key,
+            limits=WalkLimits(max_posts=posts.max_posts_per_place, refresh_days=posts.refresh_days),
+            pace=pace_limits(live),
+            max_pois=pois_settings.max_pois,
+            is_signed_in=cookies_path() is not None,
+            now=now,
+        )
         _tell(plan_lines(city.key, plan, {"places": places.max_requests, "posts": posts.max_requests}))
     checks = live_checks(store, city, now)
     if wants_foursquare(city):

@@ -101,9 +101,10 @@ def opt_out(
 def _swept_lines(swept: Swept, has_posts: bool) -> list[str]:
     """What belonged to no post: a run that was killed may have left pictures of theirs that nothing names."""
     removed = {
-        "pictures that belonged to no post": swept.pictures, "half data sets": swept.releases,
+        "pictures that belonged to no post": swept.pictures,
+        "half data sets": swept.releases,
         "unfinished files of killed runs": swept.temporaries,
-    }  # fmt: skip
+    }
     lines = [f"removed {count:,} {what}" for what, count in removed.items() if count]
     if has_posts or swept.pictures:
         lines.append("Dagster's history keeps contact sheets of pictures: empty it with dagster run wipe --force")

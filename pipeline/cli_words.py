@@ -15,13 +15,20 @@ MOST_PLACES = 12
 """So many places of a kind are named; of more, the number."""
 
 STATES = {
-    "kept": "kept", "waiting": "waiting for their pictures", "deferred": "deferred", "dropped": "dropped",
-    "gone": "gone", "known": "known from elsewhere", "bare": "known without a picture",
-}  # fmt: skip
+    "kept": "kept",
+    "waiting": "waiting for their pictures",
+    "deferred": "deferred",
+    "dropped": "dropped",
+    "gone": "gone",
+    "known": "known from elsewhere",
+    "bare": "known without a picture",
+}
 SOURCES = {
-    "file": "a file", "demo": "the demo generator", "os_places": "an extract of Foursquare's OS Places",
+    "file": "a file",
+    "demo": "the demo generator",
+    "os_places": "an extract of Foursquare's OS Places",
     "foursquare": "Foursquare's Places API",
-}  # fmt: skip
+}
 
 
 def status_lines(status: LiveStatus) -> list[str]:
@@ -93,8 +100,11 @@ def waiting_lines(city: str, waiting: Waiting) -> list[str]:
     lines = [f"  waits     {reason}" for reason in waiting.reasons]
     if waiting.is_for_files or waiting.for_person:
         return [*lines, f"  goes on   {waiting.when}"]
-    return [*lines, f"  goes on   {moment(waiting.not_before) if waiting.not_before else 'at once'}: run "
-            f"`mrlf collect {city}` again"]  # fmt: skip
+    return [
+        *lines,
+        f"  goes on   {moment(waiting.not_before) if waiting.not_before else 'at once'}: run "
+        f"`mrlf collect {city}` again",
+    ]
 
 
 def pois_lines(report: StageReport) -> list[str]:

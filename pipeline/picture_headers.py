@@ -21,9 +21,18 @@ _MAGIC = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"RIFF": "WEBP"}
 _END = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 _FOREIGN = (b"GIF8", b"BM", b"II*\0", b"MM\0*", b"%!PS", b"%PDF", b"SIMPLE  =", b"\0\0\1\0", b"8BPS")
 FAULTS_OF_BYTES = (
-    OSError, SyntaxError, ValueError, EOFError, OverflowError, struct.error, LookupError, TypeError, ArithmeticError,
-    AttributeError, Warning,
-)  # fmt: skip
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    OverflowError,
+    struct.error,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    AttributeError,
+    Warning,
+)
 """What Pillow raises over hostile bytes; not MemoryError, which is no fault of the picture."""
 
 
@@ -51,7 +60,7 @@ class OpenedPicture:
 def open_picture(data: bytes, limits: HeaderLimits) -> OpenedPicture:
     """The picture, or why it is not taken: `not_an_image`, `unsupported_format`, `bad_header`, `too_many_pixels`,
     `too_small`, `too_narrow` or `truncated`. A cut that keeps the end's mark shows only when pixels are decoded.
-    """  # fmt: skip
+    """
     from PIL import Image, UnidentifiedImageError
 
     kind = _told_format(data)
@@ -72,9 +81,13 @@ def open_picture(data: bytes, limits: HeaderLimits) -> OpenedPicture:
     if outcome == OK and not has_end(data, kind):
         outcome = "truncated"
     return OpenedPicture(
-        outcome=outcome, image=image if outcome == OK else None, width=image.width, height=image.height, format=kind,
+        outcome=outcome,
+        image=image if outcome == OK else None,
+        width=image.width,
+        height=image.height,
+        format=kind,
         num_frames=num_frames,
-    )  # fmt: skip
+    )
 
 
 def has_end(data: bytes, kind: str) -> bool:
@@ -122,5 +135,5 @@ def _metadata_bytes(image: "Image.Image") -> int:
 def _make_warnings_errors() -> None:
     """Of Pillow's own modules, in the whole process and for good: set and reset around a call, as `catch_warnings`
     does, it would reach whatever other threads do meanwhile. Done each time, since others reset filters.
-    """  # fmt: skip
+    """
     warnings.filterwarnings("error", module=r"PIL\.")

@@ -88,11 +88,15 @@ def run_stage(
     """Run `work` unless the last complete run had the same digest and its outputs are untouched.
 
     outputs: the tables the stage writes. The caller holds the lock of (city, stage).
-    """  # fmt: skip
+    """
     digest = stage_digest(
-        stage=stage, city=city.key, code_version=code_version,
-        settings=settings.model_dump(mode="json", exclude=set(settings.PER_RUN)), inputs=inputs, weights=weights or {},
-    )  # fmt: skip
+        stage=stage,
+        city=city.key,
+        code_version=code_version,
+        settings=settings.model_dump(mode="json", exclude=set(settings.PER_RUN)),
+        inputs=inputs,
+        weights=weights or {},
+    )
     record = store.stage_record(city.key, stage)
     if record is not None and record.digest == digest and _outputs_are_untouched(store, city.key, record):
         log.info("%s %s: reused, nothing it depends on changed", city.key, stage)

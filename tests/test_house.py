@@ -12,9 +12,19 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = ["collect", "curate", "images", "release", "training", "report"]
 HEAVY = {
-    "torch", "torchvision", "daft", "cv2", "instaloader", "sklearn", "scipy", "matplotlib", "lingua", "webdataset",
-    "safetensors", "datasets",
-}  # fmt: skip
+    "torch",
+    "torchvision",
+    "daft",
+    "cv2",
+    "instaloader",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "lingua",
+    "webdataset",
+    "safetensors",
+    "datasets",
+}
 LOAD_LIMIT_S = 3.0
 BESIDE_THE_ROAD = {"store", "weights", "study", "predict", "serve"}
 """Rooms of `pipeline` that are no part of the road from a city's name to its report."""
@@ -107,8 +117,9 @@ def test_the_rooms_are_the_same_on_every_floor():
     assert rooms("assets") == set(ROOMS)
     assert rooms("pipeline") == {*ROOMS, *BESIDE_THE_ROAD}
     assert {path.name for path in (ROOT / "tests/pipeline").iterdir() if path.is_dir()} - {"__pycache__"} <= {
-        *ROOMS, *BESIDE_THE_ROAD,
-    }  # fmt: skip
+        *ROOMS,
+        *BESIDE_THE_ROAD,
+    }
 
 
 def test_our_packages_are_the_ones_of_this_folder():

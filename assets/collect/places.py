@@ -18,16 +18,22 @@ PlacesConfig = run_config(PlacesSettings)
 
 
 @dg.asset(
-    deps=[pois], partitions_def=CITIES, group_name="collect", kinds={"deltalake"}, owners=OWNERS,
+    deps=[pois],
+    partitions_def=CITIES,
+    group_name="collect",
+    kinds={"deltalake"},
+    owners=OWNERS,
     code_version=code_version(STAGE),
     pool="instagram",
     check_specs=blocking_checks(STAGE, some_match="At least one POI was matched with a place.")
     + warning_checks(STAGE, nothing_waits="Every POI was searched for."),
-)  # fmt: skip
+)
 def places(context: dg.AssetExecutionContext, config: PlacesConfig, store: StoreResource) -> Results:
     """Which place of Instagram is which POI, how far apart they are, how alike their names; a person can overrule."""
     report = build(STAGE, context.partition_key, store.open(), config)
     yield from materialized(
-        report, num_rows=report.counts["pairs"], checks={"some_match": report.counts["matched_pois"] > 0},
+        report,
+        num_rows=report.counts["pairs"],
+        checks={"some_match": report.counts["matched_pois"] > 0},
         warnings={"nothing_waits": is_whole(report)},
-    )  # fmt: skip
+    )

@@ -17,9 +17,14 @@ PoisConfig = run_config(PoisSettings)
 
 
 @dg.asset(
-    partitions_def=CITIES, group_name="collect", kinds={"deltalake"}, owners=OWNERS, pool="foursquare",
-    code_version=code_version(STAGE), check_specs=blocking_checks(STAGE, some_pois="There is at least one POI."),
-)  # fmt: skip
+    partitions_def=CITIES,
+    group_name="collect",
+    kinds={"deltalake"},
+    owners=OWNERS,
+    pool="foursquare",
+    code_version=code_version(STAGE),
+    check_specs=blocking_checks(STAGE, some_pois="There is at least one POI."),
+)
 def pois(context: dg.AssetExecutionContext, config: PoisConfig, store: StoreResource) -> Results:
     """Points of interest inside the city's circle, with their category, rank and popularity."""
     report = build(STAGE, context.partition_key, store.open(), config)

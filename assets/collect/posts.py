@@ -22,14 +22,21 @@ FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=30), warn_wind
 
 
 @dg.asset(
-    deps=[places], partitions_def=CITIES, group_name="collect", kinds={"deltalake", "instagram"}, owners=OWNERS,
-    pool="instagram", freshness_policy=FRESH, code_version=code_version(STAGE),
+    deps=[places],
+    partitions_def=CITIES,
+    group_name="collect",
+    kinds={"deltalake", "instagram"},
+    owners=OWNERS,
+    pool="instagram",
+    freshness_policy=FRESH,
+    code_version=code_version(STAGE),
     check_specs=blocking_checks(
         STAGE,
         some_posts="At least one post was made at a POI.",
         ledger_closes="Every post that was seen is kept, deleted, dropped or deferred, and counted once.",
-    ) + warning_checks(STAGE, nothing_waits="Nothing waits: no place, no picture, no post that may be gone."),
-)  # fmt: skip
+    )
+    + warning_checks(STAGE, nothing_waits="Nothing waits: no place, no picture, no post that may be gone."),
+)
 def posts(context: dg.AssetExecutionContext, config: PostsConfig, store: StoreResource) -> Results:
     """Posts with caption, hashtags, time and pictures; ids of people, posts and media are keyed pseudonyms."""
     city, data = context.partition_key, store.open()
@@ -40,6 +47,9 @@ def posts(context: dg.AssetExecutionContext, config: PostsConfig, store: StoreRe
         "ledger_closes": counts["seen"] == counts["kept"] + counts["deleted"] + counts["dropped"] + counts["deferred"],
     }
     yield from materialized(
-        report, num_rows=counts["posts"], checks=checks, warnings={"nothing_waits": is_whole(report)},
+        report,
+        num_rows=counts["posts"],
+        checks=checks,
+        warnings={"nothing_waits": is_whole(report)},
         preview=poi_map_png(data, city),
-    )  # fmt: skip
+    )

@@ -18,13 +18,15 @@ CuratedPostsConfig = run_config(CuratedPostsSettings)
 
 
 @dg.asset(
-    deps=[posts], partitions_def=CITIES, group_name="curate", kinds={"deltalake"}, owners=OWNERS,
+    deps=[posts],
+    partitions_def=CITIES,
+    group_name="curate",
+    kinds={"deltalake"},
+    owners=OWNERS,
     code_version=code_version(STAGE),
     check_specs=blocking_checks(STAGE, keeps_some="At least one post passes every rule."),
-)  # fmt: skip
+)
 def curated_posts(context: dg.AssetExecutionContext, config: CuratedPostsConfig, store: StoreResource) -> Results:
     """Posts with an English caption, hashtags and pictures, of POIs with enough of them; rare hashtags are gone."""
     report = build(STAGE, context.partition_key, store.open(), config)
-    yield from materialized(
-        report, num_rows=report.counts["kept"], checks={"keeps_some": report.counts["kept"] > 0}
-    )  # fmt: skip
+    yield from materialized(report, num_rows=report.counts["kept"], checks={"keeps_some": report.counts["kept"] > 0})

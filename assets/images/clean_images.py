@@ -19,10 +19,15 @@ CleanImagesConfig = run_config(CleanImagesSettings)
 
 
 @dg.asset(
-    deps=[portrait_masks], partitions_def=CITIES, group_name="images", kinds={"deltalake", "opencv"}, owners=OWNERS,
-    pool="gpu", code_version=code_version(STAGE),
+    deps=[portrait_masks],
+    partitions_def=CITIES,
+    group_name="images",
+    kinds={"deltalake", "opencv"},
+    owners=OWNERS,
+    pool="gpu",
+    code_version=code_version(STAGE),
     check_specs=blocking_checks(STAGE, every_picture="Every picture is clean, or has the reason why not."),
-)  # fmt: skip
+)
 def clean_images(context: dg.AssetExecutionContext, config: CleanImagesConfig, store: StoreResource) -> Results:
     """Pictures that people mostly fill are dropped; in the others they are filled, and faces are looked for again.
 
@@ -31,6 +36,8 @@ def clean_images(context: dg.AssetExecutionContext, config: CleanImagesConfig, s
     city, data = context.partition_key, store.open()
     report = build(STAGE, city, data, config)
     yield from materialized(
-        report, num_rows=report.counts["pictures"], checks={"every_picture": every_picture_has_an_outcome(report)},
+        report,
+        num_rows=report.counts["pictures"],
+        checks={"every_picture": every_picture_has_an_outcome(report)},
         preview=clean_sheet_png(data, city),
-    )  # fmt: skip
+    )

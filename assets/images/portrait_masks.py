@@ -19,15 +19,22 @@ PortraitMasksConfig = run_config(PortraitMasksSettings)
 
 
 @dg.asset(
-    deps=[curated_posts], partitions_def=CITIES, group_name="images", kinds={"deltalake", "opencv"}, owners=OWNERS,
-    pool="gpu", code_version=code_version(STAGE),
+    deps=[curated_posts],
+    partitions_def=CITIES,
+    group_name="images",
+    kinds={"deltalake", "opencv"},
+    owners=OWNERS,
+    pool="gpu",
+    code_version=code_version(STAGE),
     check_specs=blocking_checks(STAGE, every_picture="Every picture has a mask, or the reason why not."),
-)  # fmt: skip
+)
 def portrait_masks(context: dg.AssetExecutionContext, config: PortraitMasksConfig, store: StoreResource) -> Results:
     """One mask per picture (1 = a person was found), the share that it covers, and what network looked for them."""
     city, data = context.partition_key, store.open()
     report = build(STAGE, city, data, config)
     yield from materialized(
-        report, num_rows=report.counts["pictures"], checks={"every_picture": every_picture_has_an_outcome(report)},
+        report,
+        num_rows=report.counts["pictures"],
+        checks={"every_picture": every_picture_has_an_outcome(report)},
         preview=masks_sheet_png(data, city),
-    )  # fmt: skip
+    )

@@ -20,7 +20,11 @@ DatasetConfig = run_config(DatasetSettings)
 
 
 @dg.asset(
-    deps=[clean_images], partitions_def=CITIES, group_name="release", kinds={"webdataset", "parquet"}, owners=OWNERS,
+    deps=[clean_images],
+    partitions_def=CITIES,
+    group_name="release",
+    kinds={"webdataset", "parquet"},
+    owners=OWNERS,
     code_version=code_version(STAGE),
     check_specs=blocking_checks(
         STAGE,
@@ -28,7 +32,7 @@ DatasetConfig = run_config(DatasetSettings)
         splits_disjoint="No user and no picture is in two of train, validation and test.",
         every_split_has_posts="None of train, validation and test is empty.",
     ),
-)  # fmt: skip
+)
 def dataset(context: dg.AssetExecutionContext, config: DatasetConfig, store: StoreResource) -> Results:
     """Shards of posts and pictures with their class, split 80/10/10; never edited once written."""
     city, data = context.partition_key, store.open()
@@ -42,7 +46,7 @@ def dataset(context: dg.AssetExecutionContext, config: DatasetConfig, store: Sto
     }
     yield from materialized(
         report, num_rows=report.counts["released"], checks=checks, preview=class_histogram_png(data, city)
-    )  # fmt: skip
+    )
 
 
 def _is_in_one_split(release: Release, column: str) -> bool:

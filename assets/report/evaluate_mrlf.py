@@ -22,8 +22,16 @@ from pipeline.stage import StageReport
 EvaluateMrlfConfig = run_config(EvaluateMrlfSettings, AllCitiesConfig)
 # The report tells of every stage, so it depends on each. In `--select "+evaluate_mrlf"` the + is one step up, and so
 # all of them.
-TOLD = (pois.pois, places.places, posts.posts, curated_posts.curated_posts, portrait_masks.portrait_masks,
-        clean_images.clean_images, dataset.dataset, image_features.image_features)  # fmt: skip
+TOLD = (
+    pois.pois,
+    places.places,
+    posts.posts,
+    curated_posts.curated_posts,
+    portrait_masks.portrait_masks,
+    clean_images.clean_images,
+    dataset.dataset,
+    image_features.image_features,
+)
 BEATS_MAJORITY = dg.AssetCheckSpec(
     "beats_majority", asset=STAGE, description="MRLF is right more often than always naming the most frequent place."
 )
@@ -35,9 +43,12 @@ NO_MODEL = (
 
 @dg.asset(
     deps=[train_mrlf.train_mrlf, *(dg.AssetDep(asset, partition_mapping=ALL_CITIES) for asset in TOLD)],
-    group_name="report", kinds={"html", "scikitlearn"}, owners=OWNERS,
-    code_version=code_version(STAGE), check_specs=[every_city_check(STAGE), BEATS_MAJORITY],
-)  # fmt: skip
+    group_name="report",
+    kinds={"html", "scikitlearn"},
+    owners=OWNERS,
+    code_version=code_version(STAGE),
+    check_specs=[every_city_check(STAGE), BEATS_MAJORITY],
+)
 def evaluate_mrlf(
     context: dg.AssetExecutionContext, config: EvaluateMrlfConfig, store: StoreResource
 ) -> dg.MaterializeResult:

@@ -19,10 +19,15 @@ StudyConfig = run_config(StudySettings)
 
 
 @dg.asset(
-    deps=[study_data, image_features], partitions_def=CITIES, group_name="report",
-    kinds={"html", "pytorch", "scikitlearn"}, owners=OWNERS, pool="gpu", code_version=code_version(STAGE),
+    deps=[study_data, image_features],
+    partitions_def=CITIES,
+    group_name="report",
+    kinds={"html", "pytorch", "scikitlearn"},
+    owners=OWNERS,
+    pool="gpu",
+    code_version=code_version(STAGE),
     check_specs=warning_checks(STAGE, every_row="Every row of the study has figures."),
-)  # fmt: skip
+)
 def study(context: dg.AssetExecutionContext, config: StudyConfig, store: StoreResource) -> Results:
     """Table II, Table III, Fig. 2 to 4, leakage, splits, incomplete posts: means over seeds with intervals."""
     report = build(STAGE, context.partition_key, store.open(), config)

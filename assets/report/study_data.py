@@ -18,10 +18,15 @@ StudyDataConfig = run_config(StudyDataSettings)
 
 
 @dg.asset(
-    deps=[dataset], partitions_def=CITIES, group_name="report", kinds={"deltalake", "pytorch"}, owners=OWNERS,
-    pool="gpu", code_version=code_version(STAGE),
+    deps=[dataset],
+    partitions_def=CITIES,
+    group_name="report",
+    kinds={"deltalake", "pytorch"},
+    owners=OWNERS,
+    pool="gpu",
+    code_version=code_version(STAGE),
     check_specs=blocking_checks(STAGE, every_picture="Every picture of the study was looked at, or says why not."),
-)  # fmt: skip
+)
 def study_data(context: dg.AssetExecutionContext, config: StudyDataConfig, store: StoreResource) -> Results:
     """Vectors of pictures as they were taken, of posts outside the release, and by the paper's other networks."""
     report = build(STAGE, context.partition_key, store.open(), config)

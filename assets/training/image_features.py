@@ -20,14 +20,19 @@ ImageFeaturesConfig = run_config(ImageFeaturesSettings)
 
 
 @dg.asset(
-    deps=[dataset], partitions_def=CITIES, group_name="training", kinds={"deltalake", "pytorch"}, owners=OWNERS,
-    pool="gpu", code_version=code_version(STAGE),
+    deps=[dataset],
+    partitions_def=CITIES,
+    group_name="training",
+    kinds={"deltalake", "pytorch"},
+    owners=OWNERS,
+    pool="gpu",
+    code_version=code_version(STAGE),
     check_specs=blocking_checks(
         STAGE,
         every_picture="Every released picture has features, or the reason why not.",
         all_finite="No feature is infinite or not a number.",
     ),
-)  # fmt: skip
+)
 def image_features(context: dg.AssetExecutionContext, config: ImageFeaturesConfig, store: StoreResource) -> Results:
     """One vector per clean picture and backbone, computed once and kept."""
     city, data = context.partition_key, store.open()

@@ -27,9 +27,13 @@ NO_DATASET = (
 
 @dg.asset(
     deps=[dg.AssetDep(asset, partition_mapping=ALL_CITIES) for asset in (dataset, image_features)],
-    group_name="training", kinds={"pytorch", "safetensors"}, owners=OWNERS, pool="gpu",
-    code_version=code_version(STAGE), check_specs=[every_city_check(STAGE)],
-)  # fmt: skip
+    group_name="training",
+    kinds={"pytorch", "safetensors"},
+    owners=OWNERS,
+    pool="gpu",
+    code_version=code_version(STAGE),
+    check_specs=[every_city_check(STAGE)],
+)
 def train_mrlf(
     context: dg.AssetExecutionContext, config: TrainMrlfConfig, store: StoreResource
 ) -> dg.MaterializeResult:

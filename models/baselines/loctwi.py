@@ -74,9 +74,18 @@ class LocTwiConfig(TextConfig):
     def small(cls) -> "LocTwiConfig":
         """For fewer than about 5,000 posts, where a minimum of 10 would leave few words."""
         return cls(
-            min_char_count=2, min_word_count=2, min_hashtag_count=2, word_dim=60, word_ffn_dim=120, char_dim=32,
-            char_filter_sizes=(3, 5), num_filters=32, num_char_heads=4, char_ffn_dim=64, pooling="mean",
-        )  # fmt: skip
+            min_char_count=2,
+            min_word_count=2,
+            min_hashtag_count=2,
+            word_dim=60,
+            word_ffn_dim=120,
+            char_dim=32,
+            char_filter_sizes=(3, 5),
+            num_filters=32,
+            num_char_heads=4,
+            char_ffn_dim=64,
+            pooling="mean",
+        )
 
     @classmethod
     def paper_training(cls) -> TrainConfig:

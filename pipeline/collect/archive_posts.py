@@ -43,9 +43,14 @@ class ArchivePosts:
 
 
 def read_archive(
-    archive: Archive, taking: Taking, limits: PictureLimits, blobs: Blobs, *,
-    is_elsewhere: Callable[[str], bool] = lambda key: False, now: datetime | None = None,
-) -> ArchivePosts:  # fmt: skip
+    archive: Archive,
+    taking: Taking,
+    limits: PictureLimits,
+    blobs: Blobs,
+    *,
+    is_elsewhere: Callable[[str], bool] = lambda key: False,
+    now: datetime | None = None,
+) -> ArchivePosts:
     """Read an archive into posts and pictures.
 
     now: no post was made later than a day after it; by default what this machine's clock tells.

@@ -100,9 +100,11 @@ def _account(told: Account) -> Account:
     ids = [found for name in IDS if (found := _id(told.get(name)))]
     name = told.get("username")
     return {
-        "id": ids[0] if ids else None, "pk": ids[-1] if ids else None, "is_private": told.get("is_private"),
+        "id": ids[0] if ids else None,
+        "pk": ids[-1] if ids else None,
+        "is_private": told.get("is_private"),
         "username": name if isinstance(name, str) else None,
-    }  # fmt: skip
+    }
 
 
 def _id(value: object) -> str | None:

@@ -28,9 +28,11 @@ DELETED = "deleted"
 """The state of a tombstone in `posts`."""
 
 PICTURE_TABLES = {
-    "images": "posts", "portrait_masks": "portrait_masks", "clean_images": "clean_images",
+    "images": "posts",
+    "portrait_masks": "portrait_masks",
+    "clean_images": "clean_images",
     "study_features": "study_data",
-}  # fmt: skip
+}
 """Tables with a row per original picture -> the stage that writes each."""
 
 LOCK_TIMEOUT_S = 10.0

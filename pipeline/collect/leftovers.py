@@ -36,18 +36,33 @@ from pipeline.store.store import StageBusyError
 from pipeline.store.temporaries import PREFIX, remove_dead
 
 WRITTEN_BY = {
-    "posts": "posts", "images": "posts", "curated_posts": "curated_posts", "portrait_masks": "portrait_masks",
-    "clean_images": "clean_images", "image_features": "image_features", "study_features": "study_data",
-}  # fmt: skip
+    "posts": "posts",
+    "images": "posts",
+    "curated_posts": "curated_posts",
+    "portrait_masks": "portrait_masks",
+    "clean_images": "clean_images",
+    "image_features": "image_features",
+    "study_features": "study_data",
+}
 """Tables whose files hold texts, pictures or their digests, and the stages that write them."""
 
 WRITERS = {**WRITTEN_BY, "pois": "pois"}
 """The same with the names of places, which may be kept for a time only."""
 
 FOLDERS = (
-    "crawl", "datasets", "digests", "forgotten", "models", "overrules", "private", "reports", "stages", "study",
-    "swept", "weights",
-)  # fmt: skip
+    "crawl",
+    "datasets",
+    "digests",
+    "forgotten",
+    "models",
+    "overrules",
+    "private",
+    "reports",
+    "stages",
+    "study",
+    "swept",
+    "weights",
+)
 """Folders of the store in which files are written beside their place; each may lie on another disk behind a link."""
 
 OF_A_RELEASE = re.compile(r"(train|validation|test|val)-[0-9]{6}\.tar|labels\.json|posts\.parquet|\.writing-.*")
@@ -90,8 +105,10 @@ def sweep_leftovers(store: Store, *, patience_s: float = 0, is_anew: bool = Fals
     if swept.pictures or swept.temporaries or swept.releases:
         log.info(
             "removed what no table names: pictures %d, half releases %d, files of killed writers %d",
-            swept.pictures, swept.releases, swept.temporaries,
-        )  # fmt: skip
+            swept.pictures,
+            swept.releases,
+            swept.temporaries,
+        )
     for why in swept.waiting:
         log.info("what no table names was not looked for everywhere: %s", why)
     return swept

@@ -105,21 +105,29 @@ class Matcher:
         name = self._without_city(normal_name(location.name))
         return [
             Pair(
-                poi_id=poi.poi_id, location_id=location.location_id, distance_m=float(distance_m),
-                similarity=name_similarity(name, poi_name), is_match=False, decided_by=BY_BOTH,
+                poi_id=poi.poi_id,
+                location_id=location.location_id,
+                distance_m=float(distance_m),
+                similarity=name_similarity(name, poi_name),
+                is_match=False,
+                decided_by=BY_BOTH,
             )
             for poi, poi_name, distance_m in zip(self.pois, self._short_names, distances_m, strict=True)
-        ]  # fmt: skip
+        ]
 
     def _by_name(self, location: LocationStub) -> list[Pair]:
         name = normal_name(location.name)
         return [
             Pair(
-                poi_id=poi.poi_id, location_id=location.location_id, distance_m=None,
-                similarity=name_similarity(name, poi_name), is_match=False, decided_by=BY_NAME,
+                poi_id=poi.poi_id,
+                location_id=location.location_id,
+                distance_m=None,
+                similarity=name_similarity(name, poi_name),
+                is_match=False,
+                decided_by=BY_NAME,
             )
             for poi, poi_name in zip(self.pois, self._names, strict=True)
-        ]  # fmt: skip
+        ]
 
     def _without_city(self, name: str) -> str:
         return " ".join(word for word in name.split() if word not in self._city_words)

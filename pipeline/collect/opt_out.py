@@ -83,7 +83,7 @@ class OptOut:
             return False
         return any(
             self.pseudonyms.opt_out_key(_row_name(city, key)) in self.hashes for key in (post_key, *author_keys)
-        )  # fmt: skip
+        )
 
 
 def add_opt_outs(store: Store, entries: Iterable[str]) -> OptOut:

@@ -38,7 +38,7 @@ class CheckedPicture:
 def check_picture(path: Path, limits: PictureLimits) -> CheckedPicture:
     """The file's digest and outcome: `too_many_bytes`, `not_an_image`, `unsupported_format`, `bad_header`,
     `too_many_pixels`, `too_small`, `too_narrow`, `truncated` or `ok`.
-    """  # fmt: skip
+    """
     num_bytes = path.stat().st_size
     if num_bytes > limits.max_image_bytes:
         return CheckedPicture(digest=file_digest(path), num_bytes=num_bytes, outcome="too_many_bytes")
@@ -59,6 +59,11 @@ def check_bytes(data: bytes, limits: PictureLimits) -> CheckedPicture:
         except FAULTS_OF_BYTES:
             outcome = "truncated"
     return CheckedPicture(
-        digest=bytes_digest(data), num_bytes=len(data), outcome=outcome, width=opened.width, height=opened.height,
-        format=opened.format, data=data if outcome == OK else None,
-    )  # fmt: skip
+        digest=bytes_digest(data),
+        num_bytes=len(data),
+        outcome=outcome,
+        width=opened.width,
+        height=opened.height,
+        format=opened.format,
+        data=data if outcome == OK else None,
+    )

@@ -76,9 +76,15 @@ def build_places(store: Store, city: City, settings: PlacesSettings, tools: Tool
             **table_inputs(store, city.key, [("pois", "pois")]),
         }
         done = run_stage(
-            store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs, outputs=("places",),
+            store,
+            city,
+            STAGE,
+            code_version=CODE_VERSION,
+            settings=settings,
+            inputs=inputs,
+            outputs=("places",),
             work=lambda: _work(store, city, archive, found, matcher, overrules, report),
-        )  # fmt: skip
+        )
         return _told_of_search(done, report)
 
 
@@ -120,9 +126,14 @@ def _overrule_file(store: Store, city: City, settings: PlacesSettings) -> Path:
 
 
 def _work(
-    store: Store, city: City, archive: Archive | None, found: list[LocationStub], matcher: Matcher, overrules: Path,
+    store: Store,
+    city: City,
+    archive: Archive | None,
+    found: list[LocationStub],
+    matcher: Matcher,
+    overrules: Path,
     report: SearchReport | None,
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     locations, num_posts = _locations(city, archive, found)
     poi_ids = {poi.poi_id for poi in matcher.pois}
     is_live = report is not None
@@ -189,10 +200,16 @@ def scan_locations(entries: Iterable[Entry]) -> tuple[list[LocationStub], int]:
 def _row(pair: Pair, stub: LocationStub) -> dict[str, object]:
     latitude, longitude = stub.coordinates or (None, None)
     return {
-        "poi_id": pair.poi_id, "location_id": pair.location_id, "location_name": stub.name,
-        "latitude": latitude, "longitude": longitude, "distance_m": pair.distance_m,
-        "name_similarity": pair.similarity, "is_match": pair.is_match, "decided_by": pair.decided_by,
-    }  # fmt: skip
+        "poi_id": pair.poi_id,
+        "location_id": pair.location_id,
+        "location_name": stub.name,
+        "latitude": latitude,
+        "longitude": longitude,
+        "distance_m": pair.distance_m,
+        "name_similarity": pair.similarity,
+        "is_match": pair.is_match,
+        "decided_by": pair.decided_by,
+    }
 
 
 def _no_locations(
@@ -228,9 +245,13 @@ def _outcome(pairs: dict[str, list[Pair]], *, num_pois: int, overrules: Path, re
     matched = {pair.location_id: pair.poi_id for pair in every if pair.is_match}
     ambiguous = sorted({pair.location_id for pair in every if pair.decided_by == AMBIGUOUS})
     counts = {
-        "locations": len(pairs), "matched_locations": len(matched), "ambiguous_locations": len(ambiguous),
-        "pairs": len(every), "pois": num_pois, "matched_pois": len(set(matched.values())),
-    }  # fmt: skip
+        "locations": len(pairs),
+        "matched_locations": len(matched),
+        "ambiguous_locations": len(ambiguous),
+        "pairs": len(every),
+        "pois": num_pois,
+        "matched_pois": len(set(matched.values())),
+    }
     notes = search_notes(report) if report is not None else []
     if ambiguous:
         told = ", ".join(ambiguous[:5]) + (" …" if len(ambiguous) > 5 else "")

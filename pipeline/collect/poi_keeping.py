@@ -104,8 +104,11 @@ def expire_answers(store: Store, now: datetime) -> None:
             log.warning(
                 "%s: how old its POIs are cannot be read, so what Foursquare told of them stays beyond its time: put "
                 "the table %s back, or remove it and run mrlf pois %s (%s)",
-                city, store.tables.path(city, "pois"), city, error,
-            )  # fmt: skip
+                city,
+                store.tables.path(city, "pois"),
+                city,
+                error,
+            )
 
 
 def keep_hours(city: City | None) -> float | None:
@@ -154,6 +157,13 @@ def forget_content(store: Store, city: str) -> None:
 def _id_only(row: dict[str, object]) -> dict[str, object]:
     """A row of which nothing but its id is told; POIs have ranks from 1."""
     return {
-        **row, "name": row["poi_id"], "latitude": math.nan, "longitude": math.nan, "category_ids": [],
-        "category_name": "", "semantic_label": "", "rank": 0, "popularity": None,
-    }  # fmt: skip
+        **row,
+        "name": row["poi_id"],
+        "latitude": math.nan,
+        "longitude": math.nan,
+        "category_ids": [],
+        "category_name": "",
+        "semantic_label": "",
+        "rank": 0,
+        "popularity": None,
+    }

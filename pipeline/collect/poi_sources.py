@@ -164,10 +164,12 @@ class PoiSearch:
             max_pois=settings.max_pois,
             title=f"{self.city.key} pois",
             patience=Patience(
-                clock=self.clock, retries=self.retries, max_requests=settings.max_requests,
+                clock=self.clock,
+                retries=self.retries,
+                max_requests=settings.max_requests,
                 max_wait_s=settings.max_wait_s,
             ),
-        )  # fmt: skip
+        )
         state, places = fetch.run()
         notes = []
         if state.stopped:

@@ -53,14 +53,22 @@ def build_pois(
             store=store, city=city, settings=settings, sensitivity=rules, clock=clock, retries=retries or Retries()
         ).find()
         inputs = {
-            **found.inputs, "circle": f"{city.latitude} {city.longitude} {city.radius_km}", "source": found.source,
+            **found.inputs,
+            "circle": f"{city.latitude} {city.longitude} {city.radius_km}",
+            "source": found.source,
             "sensitive_list": rules.known.version,
             "taxonomy": file_digest(settings.taxonomy.expanduser()) if settings.taxonomy else "",
-        }  # fmt: skip
+        }
         report = run_stage(
-            store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs, outputs=("pois",),
+            store,
+            city,
+            STAGE,
+            code_version=CODE_VERSION,
+            settings=settings,
+            inputs=inputs,
+            outputs=("pois",),
             work=lambda: _work(store, city, settings, found, rules, clock),
-        )  # fmt: skip
+        )
     return _told_for_ever(report) if found.asked and settings.foursquare_keep_hours is None else report
 
 
@@ -94,9 +102,13 @@ def _work(
     rows = table_rows(taken, found.source, rules.taxonomy, found.asked or clock.now())
     store.tables.replace(city.key, "pois", rows)
     counts = {
-        "rows": len(found.rows), "pois": len(taken), "beyond_max_pois": len(pois) - len(taken), "dropped": len(drops),
-        **reason_counts(drops), **found.counts,
-    }  # fmt: skip
+        "rows": len(found.rows),
+        "pois": len(taken),
+        "beyond_max_pois": len(pois) - len(taken),
+        "dropped": len(drops),
+        **reason_counts(drops),
+        **found.counts,
+    }
     unknown_counts, notes = ({}, []) if found.source == "demo" else _unknown(taken, rules)
     return Outcome(
         counts={**counts, **unknown_counts},

@@ -85,17 +85,28 @@ def build_posts(store: Store, city: City, settings: PostsSettings, tools: Tools 
 
 
 def _build_live(
-    store: Store, city: City, settings: PostsSettings, archive: Archive | None, taking: Taking,
-    names: dict[str, str], tools: Tools,
-) -> StageReport:  # fmt: skip
+    store: Store,
+    city: City,
+    settings: PostsSettings,
+    archive: Archive | None,
+    taking: Taking,
+    names: dict[str, str],
+    tools: Tools,
+) -> StageReport:
     """Who wants to leave goes first, whatever becomes of the rest; then the archive, of which nothing is asked for."""
     _let_leave(store, city.key, taking.opt_out)
     now = tools.clock.now()
     _bring_archive(store, city, settings, archive, taking, now)
     report = crawl(
-        store, city, taking, names, limits=_walk_limits(settings),
-        pictures=_picture_limits(settings), max_requests=settings.max_requests, tools=tools,
-    )  # fmt: skip
+        store,
+        city,
+        taking,
+        names,
+        limits=_walk_limits(settings),
+        pictures=_picture_limits(settings),
+        max_requests=settings.max_requests,
+        tools=tools,
+    )
     _let_leave(store, city.key, taking.opt_out)
     work = partial(_finish_live, store, city, settings, archive, taking, now)
     done = _run(store, city, settings, archive, taking, work)
@@ -103,9 +114,13 @@ def _build_live(
 
 
 def _run(
-    store: Store, city: City, settings: PostsSettings, archive: Archive | None, taking: Taking,
+    store: Store,
+    city: City,
+    settings: PostsSettings,
+    archive: Archive | None,
+    taking: Taking,
     work: Callable[[], Outcome],
-) -> StageReport:  # fmt: skip
+) -> StageReport:
     inputs = {
         "archive": archive.digest if archive else "",
         "live": _journal_state(store, city.key) if journal_path(store, city.key).exists() else "",
@@ -114,9 +129,15 @@ def _run(
         **table_inputs(store, city.key, [("places", "places")]),
     }
     return run_stage(
-        store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs,
-        outputs=("posts", "images", "drops", "deferred"), work=work,
-    )  # fmt: skip
+        store,
+        city,
+        STAGE,
+        code_version=CODE_VERSION,
+        settings=settings,
+        inputs=inputs,
+        outputs=("posts", "images", "drops", "deferred"),
+        work=work,
+    )
 
 
 def _matches(store: Store, city: str) -> list[tuple[str, str, str]]:
@@ -171,9 +192,12 @@ def _bring_archive(
     with open_journal(store, city.key) as journal:
         empty_journal(store, city.key, journal)  # what a killed run left, before anything changes
         read = [
-            archive.digest if archive else "", dict(taking.poi_of_location), taking.pseudonyms.fingerprint,
-            taking.opt_out.fingerprint, settings.model_dump(mode="json"),
-        ]  # fmt: skip
+            archive.digest if archive else "",
+            dict(taking.poi_of_location),
+            taking.pseudonyms.fingerprint,
+            taking.opt_out.fingerprint,
+            settings.model_dump(mode="json"),
+        ]
         if journal.note("archive") != json_digest([*read, *journal.took_over]):
             found = ArchivePosts()
             if archive is not None:
@@ -229,9 +253,14 @@ def _let_leave(store: Store, city: str, opt_out: OptOut) -> None:
 
 
 def _read(
-    store: Store, city: City, settings: PostsSettings, archive: Archive, taking: Taking,
-    is_elsewhere: Callable[[str], bool], now: datetime,
-) -> ArchivePosts:  # fmt: skip
+    store: Store,
+    city: City,
+    settings: PostsSettings,
+    archive: Archive,
+    taking: Taking,
+    is_elsewhere: Callable[[str], bool],
+    now: datetime,
+) -> ArchivePosts:
     of_archive = replace(taking, source="demo" if city.is_synthetic else "archive")
     return read_archive(
         archive, of_archive, _picture_limits(settings), store.blobs, is_elsewhere=is_elsewhere, now=now

@@ -70,9 +70,11 @@ class ArchiveCounts:
 def counts_of(found: ArchivePosts) -> ArchiveCounts:
     """The numbers of an archive."""
     return ArchiveCounts(
-        num_entries=found.num_entries, drops=Counter(found.drops.values()), deferred=Counter(found.deferred.values()),
+        num_entries=found.num_entries,
+        drops=Counter(found.drops.values()),
+        deferred=Counter(found.deferred.values()),
         ahead_utc=found.ahead_utc.isoformat() if found.ahead_utc else "",
-    )  # fmt: skip
+    )
 
 
 def put_archive(store: Store, city: str, found: ArchivePosts, *, beside: Journal | None = None) -> None:
@@ -118,10 +120,17 @@ def posts_outcome(store: Store, city: str, found: ArchiveCounts, live: Mapping[s
     num_seen = found.num_entries + sum(count for told, count in live.items() if told not in ("known", "bare"))
     assert num_seen == num_kept + num_deleted + drops.total() + deferred.total(), "a post was lost or counted twice"
     counts = {
-        "seen": num_seen, "posts": num_posts, "kept": num_kept, "deleted": num_deleted,
-        "deferred": deferred.total(), "dropped": drops.total(), "users": num_users,
-        "images": _count_images(store, city), **by_reason("deferred", deferred), **by_reason("dropped", drops),
-    }  # fmt: skip
+        "seen": num_seen,
+        "posts": num_posts,
+        "kept": num_kept,
+        "deleted": num_deleted,
+        "deferred": deferred.total(),
+        "dropped": drops.total(),
+        "users": num_users,
+        "images": _count_images(store, city),
+        **by_reason("deferred", deferred),
+        **by_reason("dropped", drops),
+    }
     about = {AHEAD: found.ahead_utc} if found.ahead_utc else {}
     return Outcome(counts=counts, notes=_notes(num_posts, drops, deferred, is_live=bool(live)), about=about)
 
@@ -136,8 +145,9 @@ def is_early_reading(store: Store, city: str, now: datetime) -> bool:
 def told_of_run(done: StageReport, report: CrawlReport | None, waiting: Waiting) -> StageReport:
     """The same with what this very run came to and what waits for another one, also where the tables are `reused`."""
     about = {**done.record.about, **_about(report, waiting)}
-    return replace(done, record=replace(done.record, notes=[*done.record.notes, *_run_notes(report, waiting)],
-                                        about=about))  # fmt: skip
+    return replace(
+        done, record=replace(done.record, notes=[*done.record.notes, *_run_notes(report, waiting)], about=about)
+    )
 
 
 def _run_notes(report: CrawlReport | None, waiting: Waiting) -> list[str]:
@@ -163,11 +173,15 @@ def _about(report: CrawlReport | None, waiting: Waiting) -> dict[str, str]:
     if report is None:
         return waits
     return {
-        "places": f"{report.num_done} of {report.num_places}", "new_posts": str(report.num_new),
-        "updated_posts": str(report.num_updated), "gone_posts": str(report.num_gone),
-        "requests": str(report.num_requests), "pictures_fetched": str(report.num_pictures),
-        "stopped": report.stopped, **waits,
-    }  # fmt: skip
+        "places": f"{report.num_done} of {report.num_places}",
+        "new_posts": str(report.num_new),
+        "updated_posts": str(report.num_updated),
+        "gone_posts": str(report.num_gone),
+        "requests": str(report.num_requests),
+        "pictures_fetched": str(report.num_pictures),
+        "stopped": report.stopped,
+        **waits,
+    }
 
 
 def _count_posts(store: Store, city: str) -> tuple[int, int, int]:

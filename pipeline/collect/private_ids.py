@@ -56,9 +56,13 @@ class PrivateIds:
             self._insert(media_ids, source, authors or {})
 
     def replace(
-        self, media_ids: Mapping[str, str], source: Source, authors: Authors | None = None,
-        *, held: Collection[str] = (),
-    ) -> None:  # fmt: skip
+        self,
+        media_ids: Mapping[str, str],
+        source: Source,
+        authors: Authors | None = None,
+        *,
+        held: Collection[str] = (),
+    ) -> None:
         """Keep these in place of all that this source gave before, but for the authors of posts `held` still."""
         with transaction(self._disk):
             self._disk.execute("DELETE FROM ids WHERE source = ?", (source,))

@@ -52,11 +52,13 @@ class Waiting:
         told = [
             f"{what} ({counted(counts)})"
             for what, counts in (
-                ("POIs to be searched", self.searches), ("places", self.places), ("posts", self.posts),
+                ("POIs to be searched", self.searches),
+                ("places", self.places),
+                ("posts", self.posts),
                 ("posts of the archive", self.files),
             )
             if counts
-        ]  # fmt: skip
+        ]
         return told + ([f"posts that may be gone ({self.rechecks})"] if self.rechecks else [])
 
     @property
@@ -85,9 +87,9 @@ def what_waits(store: Store, city: City, now: datetime) -> Waiting:
         return live
     record = store.stage_record(city.key, STAGE)
     counts = record.counts if record else {}
-    return waiting_files({
-        name.removeprefix(DEFERRED): count for name, count in counts.items() if name.startswith(DEFERRED)
-    })  # fmt: skip
+    return waiting_files(
+        {name.removeprefix(DEFERRED): count for name, count in counts.items() if name.startswith(DEFERRED)}
+    )
 
 
 def waiting_files(deferred: Mapping[str, int]) -> Waiting:
@@ -112,11 +114,14 @@ def _of_journal(disk: sqlite3.Connection, pois: Mapping[str, str], rest_until: f
     moments = [max(_due(due, now), rest_until) for due in of_api] + [_due(due, now) for _, _, due in posts]
     first = min(moments, default=0.0)
     return Waiting(
-        searches=searches, places=dict(Counter(reason for reason, _ in walks).most_common()),
-        posts={reason: count for reason, count, _ in posts}, rechecks=len(rechecks), files=_of_archive(disk),
+        searches=searches,
+        places=dict(Counter(reason for reason, _ in walks).most_common()),
+        posts={reason: count for reason, count, _ in posts},
+        rechecks=len(rechecks),
+        files=_of_archive(disk),
         for_person=_for_person(disk, has_rechecks=bool(rechecks)),
         not_before=datetime.fromtimestamp(first, UTC) if first > now else None,
-    )  # fmt: skip
+    )
 
 
 def _for_person(disk: sqlite3.Connection, *, has_rechecks: bool) -> str:

@@ -48,10 +48,15 @@ def build_curated_posts(store: Store, city: City, settings: CuratedPostsSettings
         sweep_leftovers(store)
         read = [("posts", "posts"), ("images", "posts"), ("deferred", "posts"), ("pois", "pois")]
         return run_stage(
-            store, city, STAGE, code_version=CODE_VERSION, settings=settings,
-            inputs=table_inputs(store, city.key, read), outputs=("curated_posts", "drops"),
+            store,
+            city,
+            STAGE,
+            code_version=CODE_VERSION,
+            settings=settings,
+            inputs=table_inputs(store, city.key, read),
+            outputs=("curated_posts", "drops"),
             work=lambda: _work(store, city.key, settings),
-        )  # fmt: skip
+        )
 
 
 def _work(store: Store, city: str, settings: CuratedPostsSettings) -> Outcome:
@@ -66,10 +71,14 @@ def _work(store: Store, city: str, settings: CuratedPostsSettings) -> Outcome:
     store.tables.replace(city, "curated_posts", _rows(kept, posts))
     write_ledger(store, city, STAGE, drops)
     counts = {
-        "posts": len(everyone), "kept": len(kept), "pois": len({post.poi_id for post in kept}),
-        "hashtags": len({tag for post in kept for tag in post.hashtags}), "waiting": len(waiting),
-        "dropped": len(drops), **reason_counts(drops),
-    }  # fmt: skip
+        "posts": len(everyone),
+        "kept": len(kept),
+        "pois": len({post.poi_id for post in kept}),
+        "hashtags": len({tag for post in kept for tag in post.hashtags}),
+        "waiting": len(waiting),
+        "dropped": len(drops),
+        **reason_counts(drops),
+    }
     return Outcome(counts=counts, notes=[] if kept else [_nothing_left(city, drops)])
 
 
@@ -83,10 +92,12 @@ def _posts(store: Store, city: str) -> pd.DataFrame:
     return posts.assign(
         image_digests=posts["image_digests"].map(lambda digests: [digest for digest in digests if digest in readable]),
         distance_km=distance_km(
-            posts["latitude"].astype(float), posts["longitude"].astype(float),
-            of_poi["latitude"].to_numpy(), of_poi["longitude"].to_numpy(),
+            posts["latitude"].astype(float),
+            posts["longitude"].astype(float),
+            of_poi["latitude"].to_numpy(),
+            of_poi["longitude"].to_numpy(),
         ),
-    )  # fmt: skip
+    )
 
 
 def _waiting(store: Store, city: str) -> set[str]:

@@ -14,8 +14,23 @@ if TYPE_CHECKING:
 
 ANY_LANGUAGE = "any"
 COMMON_LANGUAGES = (
-    "ar", "de", "en", "es", "fa", "fr", "hi", "id", "it", "ja", "ko", "nl", "pt", "ru", "tr", "zh",
-)  # fmt: skip
+    "ar",
+    "de",
+    "en",
+    "es",
+    "fa",
+    "fr",
+    "hi",
+    "id",
+    "it",
+    "ja",
+    "ko",
+    "nl",
+    "pt",
+    "ru",
+    "tr",
+    "zh",
+)
 BATCH_SIZE = 10_000
 
 

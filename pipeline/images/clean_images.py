@@ -70,15 +70,21 @@ def build_clean_images(store: Store, city: City, settings: CleanImagesSettings) 
     with store.lock(city.key, STAGE):
         choice = choose_filler(store, settings)
         return run_stage(
-            store, city, STAGE, code_version=CODE_VERSION, settings=settings,
+            store,
+            city,
+            STAGE,
+            code_version=CODE_VERSION,
+            settings=settings,
             inputs=table_inputs(
                 store, city.key, [("curated_posts", "curated_posts"), ("portrait_masks", "portrait_masks")]
             ),
             weights={
-                choice.network: choice.weights_sha256, choice.gate.network: choice.gate.weights_sha256,
+                choice.network: choice.weights_sha256,
+                choice.gate.network: choice.gate.weights_sha256,
             },
-            outputs=("clean_images", "drops"), work=partial(_work, store, city, settings, choice),
-        )  # fmt: skip
+            outputs=("clean_images", "drops"),
+            work=partial(_work, store, city, settings, choice),
+        )
 
 
 def _work(store: Store, city: City, settings: CleanImagesSettings, choice: FillerChoice) -> Outcome:
@@ -90,11 +96,15 @@ def _work(store: Store, city: City, settings: CleanImagesSettings, choice: Fille
     wanted = set(chain.from_iterable(pictures.values()))
     new = _masks(store, city.key, wanted - outcomes.keys())
     job = PictureJob(
-        rows=with_addresses(store, new, "original"), result=TABLES[STAGE].schema,
+        rows=with_addresses(store, new, "original"),
+        result=TABLES[STAGE].schema,
         make_worker=partial(make_fill_worker, store, settings, choice, recipe, plan.num_at_once, plan.num_processes),
-        batch_size=PARTS_PER_BATCH * plan.num_at_once, num_workers=plan.num_processes, num_gpus=plan.num_gpus,
-        commit_every=settings.commit_every, title=f"{city.key} {STAGE}",
-    )  # fmt: skip
+        batch_size=PARTS_PER_BATCH * plan.num_at_once,
+        num_workers=plan.num_processes,
+        num_gpus=plan.num_gpus,
+        commit_every=settings.commit_every,
+        title=f"{city.key} {STAGE}",
+    )
 
     def commit(rows: pa.Table) -> None:
         store.tables.append(city.key, STAGE, rows)
@@ -107,24 +117,33 @@ def _work(store: Store, city: City, settings: CleanImagesSettings, choice: Fille
     counts, percents = (left.counts, left.percents) if left is not None else ({}, {})
     return Outcome(
         counts={
-            "pictures": len(wanted), "new": num_new,
-            **count_values("pictures", map(outcomes.__getitem__, wanted)), **counts, **reason_counts(drops),
+            "pictures": len(wanted),
+            "new": num_new,
+            **count_values("pictures", map(outcomes.__getitem__, wanted)),
+            **counts,
+            **reason_counts(drops),
         },
-        notes=plan.notes, about={**plan.about, **_recall(store, choice.gate), **percents},
-    )  # fmt: skip
+        notes=plan.notes,
+        about={**plan.about, **_recall(store, choice.gate), **percents},
+    )
 
 
 def _plan(settings: CleanImagesSettings, choice: FillerChoice) -> Plan:
     gate = choice.gate
     about = {
-        "network": choice.network, "weights_sha256": choice.weights_sha256,
-        "face_gate": gate.network, "face_gate_sha256": gate.weights_sha256,
-    }  # fmt: skip
+        "network": choice.network,
+        "weights_sha256": choice.weights_sha256,
+        "face_gate": gate.network,
+        "face_gate_sha256": gate.weights_sha256,
+    }
     if choice.file is None:
         return Plan(
-            num_at_once=AT_ONCE["cpu"], num_processes=settings.num_workers, num_gpus=0,
-            notes=[f"{FALLBACK_NOTE} ({choice.why})", *_gate_notes(gate)], about=about,
-        )  # fmt: skip
+            num_at_once=AT_ONCE["cpu"],
+            num_processes=settings.num_workers,
+            num_gpus=0,
+            notes=[f"{FALLBACK_NOTE} ({choice.why})", *_gate_notes(gate)],
+            about=about,
+        )
     from models.running import choose_running
 
     is_package = settings.filler == "simple_lama"  # it knows torch in fp32 alone
@@ -132,9 +151,12 @@ def _plan(settings: CleanImagesSettings, choice: FillerChoice) -> Plan:
         "torch" if is_package else settings.runtime, "fp32" if is_package else settings.precision, settings.device
     )
     return Plan(
-        num_at_once=settings.batch_size or AT_ONCE[running.device], num_processes=1,
-        num_gpus=int(running.device == "cuda"), notes=_gate_notes(gate), about={**about, "running": str(running)},
-    )  # fmt: skip
+        num_at_once=settings.batch_size or AT_ONCE[running.device],
+        num_processes=1,
+        num_gpus=int(running.device == "cuda"),
+        notes=_gate_notes(gate),
+        about={**about, "running": str(running)},
+    )
 
 
 def _gate_notes(gate: GateChoice) -> list[str]:

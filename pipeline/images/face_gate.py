@@ -69,9 +69,15 @@ class FaceGate:
 
 
 def choose_gate(
-    store: Store, wish: GateWish, weights: WeightsWish, *, search_side_px: int, min_score: float,
-    find_profiles: bool = True, off_reason: str = "",
-) -> GateChoice:  # fmt: skip
+    store: Store,
+    wish: GateWish,
+    weights: WeightsWish,
+    *,
+    search_side_px: int,
+    min_score: float,
+    find_profiles: bool = True,
+    off_reason: str = "",
+) -> GateChoice:
     """What the settings wish: YuNet if to be had, else the cascades inside OpenCV; nothing only with a reason.
 
     weights: of the stage; `builtin` there keeps `auto` from looking for YuNet.
@@ -80,9 +86,13 @@ def choose_gate(
         StageError: the gate is off without a reason, or YuNet is asked for and not to be had, or damaged.
     """
     off = GateChoice(
-        network=OFF, weights_sha256="", search_side_px=search_side_px, min_score=min_score,
-        find_profiles=find_profiles, why=off_reason.strip(),
-    )  # fmt: skip
+        network=OFF,
+        weights_sha256="",
+        search_side_px=search_side_px,
+        min_score=min_score,
+        find_profiles=find_profiles,
+        why=off_reason.strip(),
+    )
     if wish == "off":
         if not off.why:
             raise StageError(

@@ -68,11 +68,12 @@ def measure_recall(gate: FaceGate, width_px: int = MIN_WIDTH_PX) -> list[Found]:
     """What the gate finds, by kind."""
     return [
         Found(
-            kind=kind, num_faces=sum(len(made.faces) for made in group),
+            kind=kind,
+            num_faces=sum(len(made.faces) for made in group),
             num_found=sum(num_found(made, gate.find([made.picture])[0]) for made in group),
         )
         for kind, group in composites(width_px).items()
-    ]  # fmt: skip
+    ]
 
 
 def num_found(composite: Composite, boxes: Iterable[Box]) -> int:

@@ -93,10 +93,14 @@ def choose_filler(store: Store, settings: CleanImagesSettings) -> FillerChoice:
                 f"{ARCHITECTURE} (`mrlf weights list` shows them)"
             )
     gate = choose_gate(
-        store, settings.face_gate, settings.weights, search_side_px=settings.gate_search_side_px,
-        min_score=settings.gate_min_score, find_profiles=settings.gate_find_profiles,
+        store,
+        settings.face_gate,
+        settings.weights,
+        search_side_px=settings.gate_search_side_px,
+        min_score=settings.gate_min_score,
+        find_profiles=settings.gate_find_profiles,
         off_reason=settings.face_gate_off_reason,
-    )  # fmt: skip
+    )
     chosen = choose_weights(store.weights, settings.network, settings.weights, settings.weights_file)
     if isinstance(chosen, Builtin):
         return FillerChoice(
@@ -130,9 +134,12 @@ def load_filler(choice: FillerChoice, settings: CleanImagesSettings) -> Inpainte
     from models.running import choose_running
 
     fill = LamaFill(
-        choice.network, choice.weights_sha256, ARCHITECTURES[ARCHITECTURE].build(load_file(choice.file.path)),
-        choose_running(settings.runtime, settings.precision, settings.device), batch_size=settings.batch_size,
-    )  # fmt: skip
+        choice.network,
+        choice.weights_sha256,
+        ARCHITECTURES[ARCHITECTURE].build(load_file(choice.file.path)),
+        choose_running(settings.runtime, settings.precision, settings.device),
+        batch_size=settings.batch_size,
+    )
     return LamaInpainter(fill, frame=settings.frame, max_crop_side_px=settings.max_crop_side_px)
 
 

@@ -65,9 +65,17 @@ class FillWorker:
     """
 
     def __init__(
-        self, inpainter: Inpainter, gate: GateChoice, blobs: Blobs, made_by: dict[str, str], *,
-        max_portrait_ratio: float, jpeg_quality: int, num_at_once: int, num_threads: int = 1,
-    ) -> None:  # fmt: skip
+        self,
+        inpainter: Inpainter,
+        gate: GateChoice,
+        blobs: Blobs,
+        made_by: dict[str, str],
+        *,
+        max_portrait_ratio: float,
+        jpeg_quality: int,
+        num_at_once: int,
+        num_threads: int = 1,
+    ) -> None:
         self._inpainter = inpainter
         self._gates: SimpleQueue[FaceGate] = SimpleQueue()  # OpenCV's detectors are not safe between threads
         for _ in range(num_threads):
@@ -167,19 +175,28 @@ class FillWorker:
 
 
 def make_fill_worker(
-    store: Store, settings: CleanImagesSettings, choice: FillerChoice, recipe: str, num_at_once: int,
+    store: Store,
+    settings: CleanImagesSettings,
+    choice: FillerChoice,
+    recipe: str,
+    num_at_once: int,
     num_processes: int,
-) -> FillWorker:  # fmt: skip
+) -> FillWorker:
     """The worker with its network loaded, for one of `num_processes` that share the cores of this machine."""
     import cv2
 
     cv2.setNumThreads(1)  # the threads are the worker's own; OpenCV's would wait for one another
     made_by = {"inpainter": choice.network, "weights_sha256": choice.weights_sha256, "recipe": recipe}
     return FillWorker(
-        load_filler(choice, settings), choice.gate, store.blobs, made_by,
-        max_portrait_ratio=settings.max_portrait_ratio, jpeg_quality=settings.jpeg_quality, num_at_once=num_at_once,
+        load_filler(choice, settings),
+        choice.gate,
+        store.blobs,
+        made_by,
+        max_portrait_ratio=settings.max_portrait_ratio,
+        jpeg_quality=settings.jpeg_quality,
+        num_at_once=num_at_once,
         num_threads=max(1, min(MAX_THREADS, (os.cpu_count() or 1) // num_processes)),
-    )  # fmt: skip
+    )
 
 
 def _filled(work: Work, clean: Picture | None, outcome: str) -> Work:

@@ -99,9 +99,11 @@ def _shown(number: int, crop: Crop, picture: Picture, mask: Mask) -> _Hole:
         hole = np.asarray(cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0)
     rows, columns = (_missing(side) for side in hole.shape)
     return _Hole(
-        number, crop, np.pad(part, ((0, rows), (0, columns), (0, 0)), "symmetric"),
+        number,
+        crop,
+        np.pad(part, ((0, rows), (0, columns), (0, 0)), "symmetric"),
         np.pad(hole, ((0, rows), (0, columns)), "symmetric"),
-    )  # fmt: skip
+    )
 
 
 def _missing(side: int) -> int:

@@ -31,9 +31,14 @@ class MaskWorker:
     """
 
     def __init__(
-        self, masker: PortraitMasker, made_by: dict[str, str], *, dilation_ratio: float, num_at_once: int,
+        self,
+        masker: PortraitMasker,
+        made_by: dict[str, str],
+        *,
+        dilation_ratio: float,
+        num_at_once: int,
         num_threads: int = 1,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._masker = masker
         self._made_by = made_by
         self._dilation_ratio = dilation_ratio
@@ -88,9 +93,12 @@ def make_mask_worker(
     made_by = {"network": choice.network, "weights_sha256": choice.weights_sha256, "recipe": recipe}
     num_threads = max(1, min(MAX_THREADS, (os.cpu_count() or 1) // num_processes))
     return MaskWorker(
-        load_masker(choice, settings), made_by, dilation_ratio=settings.dilation_ratio, num_at_once=num_at_once,
+        load_masker(choice, settings),
+        made_by,
+        dilation_ratio=settings.dilation_ratio,
+        num_at_once=num_at_once,
         num_threads=num_threads,
-    )  # fmt: skip
+    )
 
 
 def widen(mask: Mask, dilation_ratio: float) -> Mask:

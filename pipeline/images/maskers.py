@@ -99,10 +99,14 @@ def load_masker(choice: MaskerChoice, settings: PortraitMasksSettings) -> Portra
 
     module = BUILDERS[choice.file.architecture].build(load_file(choice.file.path))
     return U2NetPortraits(
-        choice.network, choice.weights_sha256, module,
-        choose_running(settings.runtime, settings.precision, settings.device), threshold=settings.threshold,
-        min_portrait_ratio=settings.min_portrait_ratio, batch_size=settings.batch_size,
-    )  # fmt: skip
+        choice.network,
+        choice.weights_sha256,
+        module,
+        choose_running(settings.runtime, settings.precision, settings.device),
+        threshold=settings.threshold,
+        min_portrait_ratio=settings.min_portrait_ratio,
+        batch_size=settings.batch_size,
+    )
 
 
 def _builtin(settings: PortraitMasksSettings) -> BuiltinPortraits:

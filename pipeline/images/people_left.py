@@ -49,9 +49,11 @@ class PeopleLeft:
     def counted(cls, left: Sequence[Left]) -> Self:
         """The sum over pictures."""
         return cls(
-            num_pictures=len(left), num_dropped=sum(each.is_dropped for each in left),
-            num_face_left=sum(each.face for each in left), num_body_left=sum(each.body for each in left),
-        )  # fmt: skip
+            num_pictures=len(left),
+            num_dropped=sum(each.is_dropped for each in left),
+            num_face_left=sum(each.face for each in left),
+            num_body_left=sum(each.body for each in left),
+        )
 
     @classmethod
     def of_counts(cls, counts: Mapping[str, int]) -> Self | None:
@@ -59,17 +61,21 @@ class PeopleLeft:
         if not counts.get("people_drawn"):
             return None
         return cls(
-            num_pictures=counts["people_drawn"], num_dropped=counts["people_drawn/dropped"],
-            num_face_left=counts["people_drawn/face_left"], num_body_left=counts["people_drawn/body_left"],
-        )  # fmt: skip
+            num_pictures=counts["people_drawn"],
+            num_dropped=counts["people_drawn/dropped"],
+            num_face_left=counts["people_drawn/face_left"],
+            num_body_left=counts["people_drawn/body_left"],
+        )
 
     @property
     def counts(self) -> dict[str, int]:
         """For the record of a stage."""
         return {
-            "people_drawn": self.num_pictures, "people_drawn/dropped": self.num_dropped,
-            "people_drawn/face_left": self.num_face_left, "people_drawn/body_left": self.num_body_left,
-        }  # fmt: skip
+            "people_drawn": self.num_pictures,
+            "people_drawn/dropped": self.num_dropped,
+            "people_drawn/face_left": self.num_face_left,
+            "people_drawn/body_left": self.num_body_left,
+        }
 
     @property
     def percents(self) -> dict[str, str]:

@@ -64,11 +64,16 @@ def build_portrait_masks(store: Store, city: City, settings: PortraitMasksSettin
     with store.lock(city.key, STAGE):
         choice = choose_masker(store, settings)
         return run_stage(
-            store, city, STAGE, code_version=CODE_VERSION, settings=settings,
+            store,
+            city,
+            STAGE,
+            code_version=CODE_VERSION,
+            settings=settings,
             inputs=table_inputs(store, city.key, [("curated_posts", "curated_posts")]),
-            weights={choice.network: choice.weights_sha256}, outputs=("portrait_masks", "drops"),
+            weights={choice.network: choice.weights_sha256},
+            outputs=("portrait_masks", "drops"),
             work=partial(_work, store, city.key, settings, choice),
-        )  # fmt: skip
+        )
 
 
 def _work(store: Store, city: str, settings: PortraitMasksSettings, choice: MaskerChoice) -> Outcome:
@@ -80,13 +85,15 @@ def _work(store: Store, city: str, settings: PortraitMasksSettings, choice: Mask
     new = pa.table({"digest": pa.array(sorted(wanted - outcomes.keys()), pa.string())})
     schema = TABLES[STAGE].schema
     job = PictureJob(
-        rows=with_addresses(store, new, "original"), result=schema.append(pa.field("num_frames", pa.int32())),
-        make_worker=partial(
-            make_mask_worker, settings, choice, plan.recipe, plan.num_at_once, plan.num_processes
-        ),
-        batch_size=PARTS_PER_BATCH * plan.num_at_once, num_workers=plan.num_processes,
-        num_gpus=plan.num_gpus, commit_every=settings.commit_every, title=f"{city} {STAGE}",
-    )  # fmt: skip
+        rows=with_addresses(store, new, "original"),
+        result=schema.append(pa.field("num_frames", pa.int32())),
+        make_worker=partial(make_mask_worker, settings, choice, plan.recipe, plan.num_at_once, plan.num_processes),
+        batch_size=PARTS_PER_BATCH * plan.num_at_once,
+        num_workers=plan.num_processes,
+        num_gpus=plan.num_gpus,
+        commit_every=settings.commit_every,
+        title=f"{city} {STAGE}",
+    )
     counted: Counter[str] = Counter()
 
     def commit(rows: pa.Table) -> None:
@@ -99,11 +106,15 @@ def _work(store: Store, city: str, settings: PortraitMasksSettings, choice: Mask
     write_ledger(store, city, STAGE, drops, {})
     return Outcome(
         counts={
-            "pictures": len(wanted), "new": num_new, **+counted,
-            **count_values("pictures", map(outcomes.__getitem__, wanted)), **reason_counts(drops),
+            "pictures": len(wanted),
+            "new": num_new,
+            **+counted,
+            **count_values("pictures", map(outcomes.__getitem__, wanted)),
+            **reason_counts(drops),
         },
-        notes=plan.notes, about=plan.about,
-    )  # fmt: skip
+        notes=plan.notes,
+        about=plan.about,
+    )
 
 
 def _plan(settings: PortraitMasksSettings, choice: MaskerChoice) -> Plan:
@@ -111,13 +122,21 @@ def _plan(settings: PortraitMasksSettings, choice: MaskerChoice) -> Plan:
     about = {"network": choice.network, "weights_sha256": choice.weights_sha256}
     if choice.file is None:
         return Plan(
-            recipe=recipe, num_at_once=AT_ONCE["cpu"], num_processes=settings.num_workers, num_gpus=0,
-            notes=[f"{FALLBACK_NOTE} ({choice.why})"], about=about,
-        )  # fmt: skip
+            recipe=recipe,
+            num_at_once=AT_ONCE["cpu"],
+            num_processes=settings.num_workers,
+            num_gpus=0,
+            notes=[f"{FALLBACK_NOTE} ({choice.why})"],
+            about=about,
+        )
     from models.running import choose_running
 
     running = choose_running(settings.runtime, settings.precision, settings.device)
     return Plan(
-        recipe=recipe, num_at_once=settings.batch_size or AT_ONCE[running.device], num_processes=1,
-        num_gpus=int(running.device == "cuda"), notes=[], about={**about, "running": str(running)},
-    )  # fmt: skip
+        recipe=recipe,
+        num_at_once=settings.batch_size or AT_ONCE[running.device],
+        num_processes=1,
+        num_gpus=int(running.device == "cuda"),
+        notes=[],
+        about={**about, "running": str(running)},
+    )

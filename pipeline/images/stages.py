@@ -90,9 +90,7 @@ def posts_without_picture(
 ) -> dict[str, str]:
     """Posts of which no picture has a good outcome -> the outcome of their first picture."""
     kept = {digest for digest, outcome in outcomes.items() if outcome in good}
-    return {
-        post_key: outcomes[digests[0]] for post_key, digests in pictures.items() if kept.isdisjoint(digests)
-    }  # fmt: skip
+    return {post_key: outcomes[digests[0]] for post_key, digests in pictures.items() if kept.isdisjoint(digests)}
 
 
 def _columns(

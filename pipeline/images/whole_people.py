@@ -26,9 +26,11 @@ MIN_MASKED = 0.5  # of a face and of the chest below it, for a mask that knows t
 def head(face: Box) -> Box:
     """The whole head around a face, hair, ears and chin included."""
     return Box(
-        round(face.x - 0.35 * face.width), round(face.y - 0.55 * face.height),
-        round(1.7 * face.width), round(1.9 * face.height),
-    )  # fmt: skip
+        round(face.x - 0.35 * face.width),
+        round(face.y - 0.55 * face.height),
+        round(1.7 * face.width),
+        round(1.9 * face.height),
+    )
 
 
 def body(face: Box, num_faces_wide: float) -> Box:
@@ -104,5 +106,6 @@ def _paint(target: NDArray[np.uint8] | Mask, box: Box, value: int) -> None:
 def _inside(box: Box) -> tuple[slice, slice]:
     """Rows and columns of a box, as far as it reaches over the upper or left border cut there."""
     return (
-        slice(max(0, box.y), max(0, box.y + box.height)), slice(max(0, box.x), max(0, box.x + box.width)),
-    )  # fmt: skip
+        slice(max(0, box.y), max(0, box.y + box.height)),
+        slice(max(0, box.x), max(0, box.x + box.width)),
+    )

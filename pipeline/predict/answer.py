@@ -128,12 +128,16 @@ def ranked_places(places: Places, proba_C: NDArray[np.float64], top: int) -> lis
     distance_C = _distances_km(places, int(order[0]))
     return [
         Place(
-            rank=rank, name=places.labels[row]["name"], category=places.labels[row]["category"],
-            latitude=places.labels[row]["latitude"], longitude=places.labels[row]["longitude"],
-            probability=float(proba_C[row]), distance_km=round(float(distance_C[row]), 3),
+            rank=rank,
+            name=places.labels[row]["name"],
+            category=places.labels[row]["category"],
+            latitude=places.labels[row]["latitude"],
+            longitude=places.labels[row]["longitude"],
+            probability=float(proba_C[row]),
+            distance_km=round(float(distance_C[row]), 3),
         )
         for rank, row in enumerate(map(int, order), start=1)
-    ]  # fmt: skip
+    ]
 
 
 def spread_km(places: Places, proba_C: NDArray[np.float64]) -> tuple[float, float, float]:
@@ -154,9 +158,7 @@ def ranked_kinds(places: Places, proba_C: NDArray[np.float64]) -> list[Kind]:
     return [Kind(category=kind, probability=probability) for kind, probability in total.most_common()]
 
 
-def why(
-    words: Sequence[str], hashtags: Sequence[str], influences: "Influences", attention: "AttentionShares"
-) -> Why:  # fmt: skip
+def why(words: Sequence[str], hashtags: Sequence[str], influences: "Influences", attention: "AttentionShares") -> Why:
     """Influence and attention, word by word."""
     return Why(
         words=_parts(words, influences.words_W, attention.words_W),
@@ -165,9 +167,7 @@ def why(
     )
 
 
-def _parts(
-    texts: Sequence[str], influence: NDArray[np.float64], attention: NDArray[np.float64] | None
-) -> list[Part]:  # fmt: skip
+def _parts(texts: Sequence[str], influence: NDArray[np.float64], attention: NDArray[np.float64] | None) -> list[Part]:
     shares = [None] * len(texts) if attention is None else attention.tolist()
     return [
         Part(text=text, influence=float(fall), attention=share)

@@ -59,7 +59,7 @@ def write_onnx(predictor: Predictor, pictures: "nn.Module", folder: Path) -> Non
     log.info("writing the network as ONNX; a minute or two")
     export_onnx(
         model, folder / "model.onnx", predictor.places.labels, temperature=predictor.temperature, preprocessing=facts
-    )  # fmt: skip
+    )
     log.info("writing the network that looks at pictures")
     export_pictures_onnx(pictures, folder / "pictures.onnx", facts["picture"])
     (folder / "README.md").write_text((Path(__file__).parent / "onnx_readme.md").read_text(encoding="utf-8"))
@@ -83,18 +83,24 @@ def preprocessing_of(predictor: Predictor) -> dict[str, Any]:
     """What is done to a post before the model reads it, and what the model is."""
     backbone, facts = predictor.backbone, predictor.facts
     return {
-        "city": facts.city_name, "run": facts.run, "release": facts.release, "notice": NOTICE,
-        "temperature": predictor.temperature, "known_hashtags": sorted(predictor.known_hashtags),
+        "city": facts.city_name,
+        "run": facts.run,
+        "release": facts.release,
+        "notice": NOTICE,
+        "temperature": predictor.temperature,
+        "known_hashtags": sorted(predictor.known_hashtags),
         "hashtags": "taken out of the caption; those that are not among known_hashtags are left out",
         "caption": "without hashtags and control characters; @names, mail and web addresses as <USER>, <EMAIL>, <URL>",
         "picture": {
-            "backbone": backbone.backbone, "weights_sha256": backbone.weights_sha256,
-            "image_size": backbone.image_size, "resized_side": backbone.input_side_px,
+            "backbone": backbone.backbone,
+            "weights_sha256": backbone.weights_sha256,
+            "image_size": backbone.image_size,
+            "resized_side": backbone.input_side_px,
             "num_features": backbone.num_features,
             "steps": "upright, RGB, 8 bit; the middle square, resized bilinearly with antialiasing to resized_side; "
             "of that the middle image_size x image_size pixels; the features rounded to float16",
         },
-    }  # fmt: skip
+    }
 
 
 def picture_module(settings: ImageFeaturesSettings, weights: WeightsFile | Builtin) -> "nn.Module":

@@ -53,10 +53,13 @@ def load_predictor(store: Store, city_key: str, *, device: str = "auto") -> Pred
     backbone = make_backbone(*picture_network(store, city, run, device))
     told = _told_validation(run, model.num_classes)
     predictor = Predictor(
-        model, backbone, Places(labels), _facts(city, run),
+        model,
+        backbone,
+        Places(labels),
+        _facts(city, run),
         temperature=fit_temperature(np.stack(told["probabilities"]), np.array(told["label"])),
         known_hashtags=frozenset(tag for tags in posts["hashtags"].to_pylist() for tag in tags),
-    )  # fmt: skip
+    )
     _check_known_posts(store, predictor, posts, told)
     return predictor
 
@@ -135,9 +138,7 @@ def _check_known_posts(store: Store, predictor: Predictor, posts: "pa.Table", to
         log.warning("No picture of a validation post is here: that the model answers as in training is not proved.")
         return
     asked = [known[told["post_key"][row]] for row in rows]
-    questions = [
-        predictor.read(store.blobs.get("clean", post["clean_digest"]), _as_written(post)) for post in asked
-    ]  # fmt: skip
+    questions = [predictor.read(store.blobs.get("clean", post["clean_digest"]), _as_written(post)) for post in asked]
     now = predictor.model.predict_proba(predictor.samples(questions))
     difference = float(np.abs(now - np.stack([told["probabilities"][row] for row in rows])).max())
     if difference > MAX_DIFFERENCE:
@@ -160,8 +161,14 @@ def _as_written(post: dict[str, Any]) -> str:
 def _facts(city: City, run: Manifest) -> ModelFacts:
     test = run.about["scores"]["test"]
     return ModelFacts(
-        city=city.key, city_name=city.name, model=run.about["model"], run=run.about["run"],
-        release=run.about["release"], is_synthetic=run.about["is_synthetic"], backbone=run.about["backbone"],
-        backbone_weights_sha256=run.about["backbone_weights_sha256"], test_accuracy=test["accuracy"],
+        city=city.key,
+        city_name=city.name,
+        model=run.about["model"],
+        run=run.about["run"],
+        release=run.about["release"],
+        is_synthetic=run.about["is_synthetic"],
+        backbone=run.about["backbone"],
+        backbone_weights_sha256=run.about["backbone_weights_sha256"],
+        test_accuracy=test["accuracy"],
         mean_error_km=test["mean_error_km"],
-    )  # fmt: skip
+    )

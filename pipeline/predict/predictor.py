@@ -64,9 +64,15 @@ class Predictor:
     """
 
     def __init__(
-        self, model: "TrainedModel", backbone: "ImageFeatures", places: Places, facts: ModelFacts, *,
-        temperature: float, known_hashtags: frozenset[str],
-    ) -> None:  # fmt: skip
+        self,
+        model: "TrainedModel",
+        backbone: "ImageFeatures",
+        places: Places,
+        facts: ModelFacts,
+        *,
+        temperature: float,
+        known_hashtags: frozenset[str],
+    ) -> None:
         self.model, self.backbone, self.places, self.facts = model, backbone, places, facts
         self.temperature, self.known_hashtags = temperature, known_hashtags
 
@@ -127,11 +133,13 @@ class Predictor:
         parts = np.split(proba, np.cumsum([len(one) for one in varied])[:-1])
         return [
             why(
-                shown_words(post.captions[0]), shown_hashtags(post.hashtags[0]),
-                influences(post, proba_VC, int(label)), attention,
+                shown_words(post.captions[0]),
+                shown_hashtags(post.hashtags[0]),
+                influences(post, proba_VC, int(label)),
+                attention,
             )
             for post, proba_VC, label, attention in zip(alone, parts, labels, self._attention(posts), strict=True)
-        ]  # fmt: skip
+        ]
 
     def _attention(self, posts: "Samples") -> "list[AttentionShares]":
         """Of the network itself, or of the networks of a blend, on average."""
@@ -144,10 +152,15 @@ class Predictor:
     def _fine(self, question: Question, proba_C: "np.ndarray[Any, Any]", top: int, told: Why | None) -> Answer:
         expected, radius_50, radius_90 = spread_km(self.places, proba_C)
         return Answer(
-            city=self.facts.city_name, places=ranked_places(self.places, proba_C, top),
-            expected_error_km=round(expected, 3), radius_50_km=round(radius_50, 3), radius_90_km=round(radius_90, 3),
-            why=told, unknown_hashtags=list(question.unknown_hashtags), notes=_notes(question),
-        )  # fmt: skip
+            city=self.facts.city_name,
+            places=ranked_places(self.places, proba_C, top),
+            expected_error_km=round(expected, 3),
+            radius_50_km=round(radius_50, 3),
+            radius_90_km=round(radius_90, 3),
+            why=told,
+            unknown_hashtags=list(question.unknown_hashtags),
+            notes=_notes(question),
+        )
 
     def _coarse(self, question: Question, proba_C: "np.ndarray[Any, Any]") -> CoarseAnswer:
         kinds = ranked_kinds(self.places, proba_C)

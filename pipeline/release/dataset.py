@@ -41,10 +41,16 @@ from pipeline.store.folders import seal
 STAGE = "dataset"
 CODE_VERSION = "2"
 INPUTS = (
-    ("pois", "pois"), ("posts", "posts"), ("drops", "posts"), ("deferred", "posts"),
-    ("curated_posts", "curated_posts"), ("drops", "curated_posts"), ("drops", "portrait_masks"),
-    ("clean_images", "clean_images"), ("drops", "clean_images"),
-)  # fmt: skip
+    ("pois", "pois"),
+    ("posts", "posts"),
+    ("drops", "posts"),
+    ("deferred", "posts"),
+    ("curated_posts", "curated_posts"),
+    ("drops", "curated_posts"),
+    ("drops", "portrait_masks"),
+    ("clean_images", "clean_images"),
+    ("drops", "clean_images"),
+)
 
 
 class DatasetSettings(Settings):
@@ -69,16 +75,28 @@ def _build(store: Store, city: City, settings: DatasetSettings) -> StageReport:
     with store.lock(city.key, STAGE):
         floor = settings.min_posts_per_poi or city.settings("curated_posts", CuratedPostsSettings).min_posts_per_poi
         settings = settings.model_copy(update={"min_posts_per_poi": floor})
-        told = json_digest([
-            city.name, city.is_synthetic, _collected(city), _sensitive(store, city.key), _face_gate(store, city.key),
-        ])  # fmt: skip
+        told = json_digest(
+            [
+                city.name,
+                city.is_synthetic,
+                _collected(city),
+                _sensitive(store, city.key),
+                _face_gate(store, city.key),
+            ]
+        )
         inputs = {**table_inputs(store, city.key, INPUTS), "city": told}
         _forget_if_gone(store, city.key)
         try:
             report = run_stage(
-                store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs, outputs=("drops",),
+                store,
+                city,
+                STAGE,
+                code_version=CODE_VERSION,
+                settings=settings,
+                inputs=inputs,
+                outputs=("drops",),
                 work=partial(_work, store, city, settings, inputs),
-            )  # fmt: skip
+            )
         except StageError:  # without a new release the old one goes all the same
             sweep_forgotten(store, city.key)
             raise
@@ -111,15 +129,17 @@ def _work(store: Store, city: City, settings: DatasetSettings, inputs: dict[str,
     samples, labels = _samples(store, city.key, posts, settings.seed)
     version = json_digest([STAGE, CODE_VERSION, settings.model_dump(mode="json"), inputs])[:16]
     told = {
-        "sensitive_places": _sensitive(store, city.key), "face_gate": _face_gate(store, city.key),
+        "sensitive_places": _sensitive(store, city.key),
+        "face_gate": _face_gate(store, city.key),
         "pois_source": _pois_source(store, city.key),
-    }  # fmt: skip
+    }
     about = {**_about(city, version, settings, inputs, ledger, samples, labels), **told}
     _write(store, city.key, version, settings, samples, labels, about)
     return Outcome(
         counts={"released": len(samples), "classes": len(labels), **about["splits"], **reason_counts(drops)},
-        notes=about["notes"], about={"version": version},
-    )  # fmt: skip
+        notes=about["notes"],
+        about={"version": version},
+    )
 
 
 def _candidates(store: Store, city: str) -> pd.DataFrame:
@@ -156,9 +176,12 @@ def _close_ledger(store: Store, city: str, *, num_released: int) -> dict[str, in
     dropped, waiting = set(drops["post_key"].to_pylist()), set(deferred["post_key"].to_pylist())
     num_seen = len(posts | dropped | waiting)
     ledger = {
-        "posts": num_seen, "released": num_released, "dropped": len(dropped), "deferred": len(waiting),
+        "posts": num_seen,
+        "released": num_released,
+        "dropped": len(dropped),
+        "deferred": len(waiting),
         **reason_counts({row["post_key"]: f"{row['stage']}/{row['reason']}" for row in drops.to_pylist()}),
-    }  # fmt: skip
+    }
     assert not dropped & waiting, f"posts both dropped and deferred: {sorted(dropped & waiting)[:3]}"
     assert num_seen == num_released + len(dropped) + len(waiting), f"the ledger of {city} does not close: {ledger}"
     return ledger
@@ -170,12 +193,16 @@ def _samples(store: Store, city: str, posts: pd.DataFrame, seed: int) -> tuple[l
     pois = read_pois(store, city).to_pandas().set_index("poi_id")
     labels = [
         {
-            "label": label, "poi_id": poi_id, "name": pois.at[poi_id, "name"],
-            "category": pois.at[poi_id, "semantic_label"], "latitude": float(pois.at[poi_id, "latitude"]),
-            "longitude": float(pois.at[poi_id, "longitude"]), "num_posts": int((posts["poi_id"] == poi_id).sum()),
+            "label": label,
+            "poi_id": poi_id,
+            "name": pois.at[poi_id, "name"],
+            "category": pois.at[poi_id, "semantic_label"],
+            "latitude": float(pois.at[poi_id, "latitude"]),
+            "longitude": float(pois.at[poi_id, "longitude"]),
+            "num_posts": int((posts["poi_id"] == poi_id).sum()),
         }
         for label, poi_id in enumerate(poi_ids)
-    ]  # fmt: skip
+    ]
     posts = posts.sort_values("post_key").assign(label=posts["poi_id"].map(poi_ids.index))
     groups = linked_groups(list(posts["user_key"]), _pictures(store, city, posts))
     splits = split_posts(list(posts["label"]), groups, seed=seed)
@@ -195,11 +222,20 @@ def _pictures(store: Store, city: str, posts: pd.DataFrame) -> list[list[str]]:
 
 def _sample(post: Any, label: dict[str, Any], split: str) -> Sample:
     return Sample(
-        post_key=post.post_key, user_key=post.user_key, poi_id=post.poi_id, poi_name=label["name"],
-        category=label["category"], label=label["label"], latitude=label["latitude"], longitude=label["longitude"],
-        caption=post.caption, hashtags=list(post.hashtags), clean_digest=post.clean_digest,
-        taken_day=post.taken_utc.strftime("%Y-%m-%d"), split=split,
-    )  # fmt: skip
+        post_key=post.post_key,
+        user_key=post.user_key,
+        poi_id=post.poi_id,
+        poi_name=label["name"],
+        category=label["category"],
+        label=label["label"],
+        latitude=label["latitude"],
+        longitude=label["longitude"],
+        caption=post.caption,
+        hashtags=list(post.hashtags),
+        clean_digest=post.clean_digest,
+        taken_day=post.taken_utc.strftime("%Y-%m-%d"),
+        split=split,
+    )
 
 
 def _collected(city: City) -> dict[str, str]:
@@ -228,9 +264,14 @@ def _face_gate(store: Store, city: str) -> dict[str, str]:
 
 
 def _about(
-    city: City, version: str, settings: DatasetSettings, inputs: dict[str, str], ledger: dict[str, int],
-    samples: list[Sample], labels: list[dict[str, Any]],
-) -> dict[str, Any]:  # fmt: skip
+    city: City,
+    version: str,
+    settings: DatasetSettings,
+    inputs: dict[str, str],
+    ledger: dict[str, int],
+    samples: list[Sample],
+    labels: list[dict[str, Any]],
+) -> dict[str, Any]:
     splits = Counter(sample.split for sample in samples)
     in_train = {sample.label for sample in samples if sample.split == "train"}
     unseen = [label["name"] for label in labels if label["label"] not in in_train]
@@ -238,18 +279,31 @@ def _about(
     if len(labels) < 2:
         notes.append("there is one class only: nothing can be told apart, training will skip this city")
     return {
-        "city": city.key, "city_name": city.name, "is_synthetic": city.is_synthetic, "version": version,
-        "schema_version": SCHEMA_VERSION, "settings": settings.model_dump(mode="json"), "inputs": inputs,
-        "collected": _collected(city), "ledger": ledger, "num_classes": len(labels),
+        "city": city.key,
+        "city_name": city.name,
+        "is_synthetic": city.is_synthetic,
+        "version": version,
+        "schema_version": SCHEMA_VERSION,
+        "settings": settings.model_dump(mode="json"),
+        "inputs": inputs,
+        "collected": _collected(city),
+        "ledger": ledger,
+        "num_classes": len(labels),
         "splits": {name: splits[name] for name in SPLITS},
-        "notes": notes, "passed": all(splits[name] for name in SPLITS),
-    }  # fmt: skip
+        "notes": notes,
+        "passed": all(splits[name] for name in SPLITS),
+    }
 
 
 def _write(
-    store: Store, city: str, version: str, settings: DatasetSettings, samples: list[Sample],
-    labels: list[dict[str, Any]], about: dict[str, Any],
-) -> None:  # fmt: skip
+    store: Store,
+    city: str,
+    version: str,
+    settings: DatasetSettings,
+    samples: list[Sample],
+    labels: list[dict[str, Any]],
+    about: dict[str, Any],
+) -> None:
     folder = store.dataset_folder(city, version)
     shutil.rmtree(folder, ignore_errors=True)  # what a killed run left has no manifest and was never a release
     folder.mkdir(parents=True)

@@ -64,9 +64,7 @@ def latest_release(store: Store, city: str, *, compare_all: bool = False) -> Rel
         )
     _verify(store.root / "stages" / city / "verified.json", manifest, compare_all=compare_all)
     posts = pq.read_table(manifest.folder / "posts.parquet")
-    return Release(
-        manifest=manifest, posts=posts, labels=json.loads((manifest.folder / "labels.json").read_text())
-    )  # fmt: skip
+    return Release(manifest=manifest, posts=posts, labels=json.loads((manifest.folder / "labels.json").read_text()))
 
 
 def _verify(path: Path, manifest: Manifest, *, compare_all: bool) -> None:

@@ -78,10 +78,13 @@ def _picture_stage(record: StageRecord) -> PictureStage:
     network = record.about.get("network") or record.about.get("backbone") or "not told"
     notes = record.notes or [STAND_INS[network]] if network in STAND_INS else record.notes
     return PictureStage(
-        stage=record.stage, network=network, weights_sha256=record.about.get("weights_sha256", ""),
-        running=record.about.get("running", ""), is_stand_in=network in STAND_INS,
+        stage=record.stage,
+        network=network,
+        weights_sha256=record.about.get("weights_sha256", ""),
+        running=record.about.get("running", ""),
+        is_stand_in=network in STAND_INS,
         notes=[plain(note, 400) for note in notes],
-    )  # fmt: skip
+    )
 
 
 def face_gate(store: Store, city: str) -> FaceGateFacts | None:
@@ -95,11 +98,14 @@ def face_gate(store: Store, city: str) -> FaceGateFacts | None:
         for found in read_recall_text(about.get("face_recall", ""))
     ]
     return FaceGateFacts(
-        network=about["face_gate"], weights_sha256=about.get("face_gate_sha256", ""),
+        network=about["face_gate"],
+        weights_sha256=about.get("face_gate_sha256", ""),
         off_reason=plain(about.get("face_gate_off_reason", ""), 400) if about["face_gate"] == OFF else "",
-        num_filled_again=counts.get("pictures/filled_again", 0), num_dropped=counts.get("pictures/face_left", 0),
-        recall=recall, not_shown=about.get("face_recall_shows_not", ""),
-    )  # fmt: skip
+        num_filled_again=counts.get("pictures/filled_again", 0),
+        num_dropped=counts.get("pictures/face_left", 0),
+        recall=recall,
+        not_shown=about.get("face_recall_shows_not", ""),
+    )
 
 
 def drawn_people(store: Store, city: str) -> DrawnPeople | None:
@@ -109,10 +115,13 @@ def drawn_people(store: Store, city: str) -> DrawnPeople | None:
     if left is None:
         return None
     return DrawnPeople(
-        num_pictures=left.num_pictures, num_dropped=left.num_dropped, num_face_left=left.num_face_left,
-        num_body_left=left.num_body_left, percent_face_left=left.percent(left.num_face_left),
+        num_pictures=left.num_pictures,
+        num_dropped=left.num_dropped,
+        num_face_left=left.num_face_left,
+        num_body_left=left.num_body_left,
+        percent_face_left=left.percent(left.num_face_left),
         percent_body_left=left.percent(left.num_body_left),
-    )  # fmt: skip
+    )
 
 
 def split_sizes(release: Release) -> list[SplitSize]:

@@ -29,9 +29,13 @@ def measure_drift(days: list[str], right: Floats, bootstrap: Bootstrap) -> Drift
     """
     unit = next((unit for unit in _NAMES if len(days) >= MIN_POSTS * len(set(map(_NAMES[unit], days)))), "year")
     return Drift(
-        unit=unit, first_day=min(days), last_day=max(days), min_posts=MIN_POSTS,
-        bins=_bins([_NAMES[unit](day) for day in days], right, bootstrap), change=_change(days, right, bootstrap),
-    )  # fmt: skip
+        unit=unit,
+        first_day=min(days),
+        last_day=max(days),
+        min_posts=MIN_POSTS,
+        bins=_bins([_NAMES[unit](day) for day in days], right, bootstrap),
+        change=_change(days, right, bootstrap),
+    )
 
 
 def _bins(names: list[str], right: Floats, bootstrap: Bootstrap) -> list[TimeBin]:
@@ -42,10 +46,14 @@ def _bins(names: list[str], right: Floats, bootstrap: Bootstrap) -> list[TimeBin
     for name, rows in sorted(rows_of.items()):
         chosen = np.zeros(len(names), dtype=bool)
         chosen[rows] = True
-        bins.append(TimeBin(
-            name=name, num_posts=len(rows), num_right=int(right[rows].sum()),
-            accuracy=bootstrap.of_some(right, chosen) if len(rows) >= MIN_POSTS else None,
-        ))  # fmt: skip
+        bins.append(
+            TimeBin(
+                name=name,
+                num_posts=len(rows),
+                num_right=int(right[rows].sum()),
+                accuracy=bootstrap.of_some(right, chosen) if len(rows) >= MIN_POSTS else None,
+            )
+        )
     return bins
 
 

@@ -46,13 +46,21 @@ def build_evaluate_mrlf(store: Store, city: City, settings: EvaluateMrlfSettings
         _check_release(city.key, release, run)
         _forget_if_changed(store, city.key)
         inputs = {
-            "run": run.folder.name, "predictions": run.files["predictions.parquet"]["sha256"],
-            "release": release.version, "study": study_input(store, city.key), **data_inputs(store, city.key),
-        }  # fmt: skip
+            "run": run.folder.name,
+            "predictions": run.files["predictions.parquet"]["sha256"],
+            "release": release.version,
+            "study": study_input(store, city.key),
+            **data_inputs(store, city.key),
+        }
         return run_stage(
-            store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs,
+            store,
+            city,
+            STAGE,
+            code_version=CODE_VERSION,
+            settings=settings,
+            inputs=inputs,
             work=partial(_work, store, city.key, settings, release, run),
-        )  # fmt: skip
+        )
 
 
 def _check_release(city: str, release: Release, run: Manifest) -> None:
@@ -78,16 +86,20 @@ def _work(store: Store, city: str, settings: EvaluateMrlfSettings, release: Rele
     files = render(report)
     write_report(store.report_folder(city), files)
     return Outcome(
-        counts=_counts(report), notes=[*report.warnings, report.headline, *report.verdict],
+        counts=_counts(report),
+        notes=[*report.warnings, report.headline, *report.verdict],
         about={**_about(report), "run": run.folder.name, "report_sha256": bytes_digest(files[JSON_NAME])},
-    )  # fmt: skip
+    )
 
 
 def _counts(report: Report) -> dict[str, int]:
     return {
-        "test_posts": report.num_test_posts, "test_users": report.num_test_users, "classes": len(report.places),
-        "right": sum(place.num_right for place in report.places), "examples": len(report.examples),
-    }  # fmt: skip
+        "test_posts": report.num_test_posts,
+        "test_users": report.num_test_users,
+        "classes": len(report.places),
+        "right": sum(place.num_right for place in report.places),
+        "examples": len(report.examples),
+    }
 
 
 def _about(report: Report) -> dict[str, str]:

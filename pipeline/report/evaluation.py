@@ -88,9 +88,12 @@ def answers_of(
 ) -> Answers:
     """The answers of a model of which those on the posts as they are stand already."""
     return Answers(
-        name=name, title=title, proba=proba, right=right_answers(proba, samples.labels_N),
+        name=name,
+        title=title,
+        proba=proba,
+        right=right_answers(proba, samples.labels_N),
         masked_right=right_answers(classifier.predict_proba(masked), samples.labels_N),
-    )  # fmt: skip
+    )
 
 
 def baseline_answers(city: str, samples: "CitySamples", masked: "Samples") -> Iterator[Answers]:

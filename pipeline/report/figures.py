@@ -23,9 +23,12 @@ MAX_COUNTS_IN_MATRIX = 24
 MAX_BARS = 40
 MAX_ARROWS = 20
 HATCHES = {
-    "logistic_hashtags": "///", "tagvisor": "--", "logistic_text": "\\\\\\", "logistic_image": "...",
+    "logistic_hashtags": "///",
+    "tagvisor": "--",
+    "logistic_text": "\\\\\\",
+    "logistic_image": "...",
     "logistic_all": "xx",
-}  # fmt: skip
+}
 
 
 def message(text: str) -> bytes:
@@ -47,9 +50,14 @@ def accuracy_bars(models: Sequence[ModelResult]) -> bytes:
             axes.barh(row, 100 * estimate.value, 0.62, color=face, edgecolor=edge, hatch=HATCHES.get(model.name, ""))
             low, high = 100 * (estimate.value - estimate.low), 100 * (estimate.high - estimate.value)
             axes.errorbar(
-                100 * estimate.value, row, xerr=[[max(0.0, low)], [max(0.0, high)]], color=INK, capsize=4, lw=1.4,
+                100 * estimate.value,
+                row,
+                xerr=[[max(0.0, low)], [max(0.0, high)]],
+                color=INK,
+                capsize=4,
+                lw=1.4,
                 path_effects=halo(),
-            )  # fmt: skip
+            )
             axes.text(100 * estimate.high + 1.5, row, f"{100 * estimate.value:.1f}", va="center")
         axes.set_yticks(range(len(models)), [model.title for model in models])
         axes.get_yticklabels()[0].set_fontweight("bold")

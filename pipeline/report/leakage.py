@@ -36,7 +36,9 @@ def measure_leakage(release: Release, samples: "Samples", answers: list[Answers]
 
 def _masked(answers: Answers, bootstrap: Bootstrap) -> MaskedModel:
     return MaskedModel(
-        name=answers.name, title=answers.title, accuracy=bootstrap.of_mean(answers.right),
+        name=answers.name,
+        title=answers.title,
+        accuracy=bootstrap.of_mean(answers.right),
         masked=bootstrap.of_mean(answers.masked_right),
         fall=bootstrap.of_mean(answers.right - answers.masked_right),
-    )  # fmt: skip
+    )

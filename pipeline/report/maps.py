@@ -82,13 +82,20 @@ def _draw_arrows(
     """`area` in square points, so that arrows begin and end at the rings."""
     for true, told, posts in arrows:
         axes.annotate(
-            "", xy=(x[told], y[told]), xytext=(x[true], y[true]), zorder=2,
+            "",
+            xy=(x[told], y[told]),
+            xytext=(x[true], y[true]),
+            zorder=2,
             arrowprops={
-                "arrowstyle": "-|>", "color": MID, "lw": min(4.0, 0.6 + 0.4 * posts), "mutation_scale": 10,
-                "connectionstyle": "arc3,rad=0.18", "shrinkA": math.sqrt(area[true]) / 2,
+                "arrowstyle": "-|>",
+                "color": MID,
+                "lw": min(4.0, 0.6 + 0.4 * posts),
+                "mutation_scale": 10,
+                "connectionstyle": "arc3,rad=0.18",
+                "shrinkA": math.sqrt(area[true]) / 2,
                 "shrinkB": math.sqrt(area[told]) / 2 + 1,
             },
-        )  # fmt: skip
+        )
 
 
 def _draw_scale(axes: Any, latitude: float) -> None:
@@ -118,9 +125,14 @@ def _draw_names(
     for row in sorted(range(len(points)), key=lambda index: -y[index]):
         label = _label(points[row], len(points))
         text = axes.annotate(
-            label, xy=(x[row], y[row]), xytext=(0, 0), textcoords="offset points", fontsize=9, zorder=5,
+            label,
+            xy=(x[row], y[row]),
+            xytext=(0, 0),
+            textcoords="offset points",
+            fontsize=9,
+            zorder=5,
             path_effects=halo(),
-        )  # fmt: skip
+        )
         reach = math.sqrt(area[row]) / 2 + 4
         boxes = [_place(text, side, reach) for side in _OFFSETS]
         costs = [_overlap(box, taken) + _outside(box, frame) for box in boxes]

@@ -102,9 +102,11 @@ def distance_curves(distances: Distances) -> bytes:
         axes.set_xticks(ticks, [f"{km:g}" for km in ticks])
         axes.minorticks_off()
         axes.set(
-            xlim=(distances.limits_km[0], distances.limits_km[-1]), ylim=(0, 103),
-            xlabel="within this distance of the true place, km", ylabel="% of the test posts",
-        )  # fmt: skip
+            xlim=(distances.limits_km[0], distances.limits_km[-1]),
+            ylim=(0, 103),
+            xlabel="within this distance of the true place, km",
+            ylabel="% of the test posts",
+        )
         axes.grid(axis="y", color=PALE, lw=0.6)
         figure.legend(frameon=False, loc="outside upper left", handlelength=3)
         return png_bytes(figure, REPORT_DPI)
@@ -116,10 +118,26 @@ def reliability_diagram(calibration: Calibration) -> bytes:
         figure = new_figure(HALF_WIDTH_IN, 3.7)
         axes = figure.subplots()
         axes.plot([0, 100], [0, 100], color=MID, lw=1, ls=":", label="honest")
-        axes.plot(*_line(calibration.before), color=INK, ls="--", lw=1.2, marker="s", mfc="white", ms=6,
-                  label="as it comes", clip_on=False)  # fmt: skip
-        axes.plot(*_line(calibration.after), color=ACCENT, lw=2, marker="o", ms=5, clip_on=False,
-                  label=f"temperature {calibration.temperature:.2f}")  # fmt: skip
+        axes.plot(
+            *_line(calibration.before),
+            color=INK,
+            ls="--",
+            lw=1.2,
+            marker="s",
+            mfc="white",
+            ms=6,
+            label="as it comes",
+            clip_on=False,
+        )
+        axes.plot(
+            *_line(calibration.after),
+            color=ACCENT,
+            lw=2,
+            marker="o",
+            ms=5,
+            clip_on=False,
+            label=f"temperature {calibration.temperature:.2f}",
+        )
         axes.set(xlabel="what the model says of its first answer, %", ylabel="right, %", xlim=(0, 100), ylim=(0, 100))
         axes.legend(frameon=False, loc="lower right")
         return png_bytes(figure, REPORT_DPI)
@@ -153,9 +171,14 @@ def _bar(
     axes.barh(row, 100 * estimate.value, height, color=face, edgecolor=edge, hatch=hatch, label=label)
     low, high = 100 * (estimate.value - estimate.low), 100 * (estimate.high - estimate.value)
     axes.errorbar(
-        100 * estimate.value, row, xerr=[[max(0.0, low)], [max(0.0, high)]], color=INK, capsize=3, lw=1.2,
+        100 * estimate.value,
+        row,
+        xerr=[[max(0.0, low)], [max(0.0, high)]],
+        color=INK,
+        capsize=3,
+        lw=1.2,
         path_effects=halo(),
-    )  # fmt: skip
+    )
     axes.text(100 * estimate.high + 1.5, row, f"{100 * estimate.value:.1f}", va="center", fontsize=9)
 
 

@@ -31,9 +31,12 @@ def category_mistakes(places: list[PlaceResult], confusion: list[list[int]]) -> 
                 within += posts * (row_of[true] == row_of[told])
                 expected += posts * siblings / (len(places) - 1)
     return CategoryMistakes(
-        names=names, confusion=summed, num_wrong=num_wrong,
-        share_within=within / num_wrong if num_wrong else None, by_chance=expected / num_wrong if num_wrong else None,
-    )  # fmt: skip
+        names=names,
+        confusion=summed,
+        num_wrong=num_wrong,
+        share_within=within / num_wrong if num_wrong else None,
+        by_chance=expected / num_wrong if num_wrong else None,
+    )
 
 
 def distances(answers: list[Answers], samples: "CitySamples") -> Distances:

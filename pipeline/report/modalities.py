@@ -51,7 +51,8 @@ def modality_use(
     return ModalityUse(
         modalities=[
             Modality(
-                name=name, title=title,
+                name=name,
+                title=title,
                 without=bootstrap.of_mean(right[ALL - {name}]),
                 fall=bootstrap.of_mean(right[ALL] - right[ALL - {name}]),
                 alone=bootstrap.of_mean(right[frozenset({name})]),
@@ -61,7 +62,7 @@ def modality_use(
         ],
         everything=bootstrap.of_mean(right[ALL]),
         blind=bootstrap.of_mean(right[frozenset()]),
-    )  # fmt: skip
+    )
 
 
 def shapley_values(right: dict[Shown, Floats], name: str) -> Floats:

@@ -27,15 +27,19 @@ def card_metadata(report: Report) -> dict[str, Any]:
         "library_name": "pytorch",
         "tags": ["geolocation", "multimodal", "mrlf", "reconstruction", "arxiv:2306.07935"],
         "metrics": ["accuracy", "f1"],
-        "model-index": [{
-            "name": f"mrlf-{report.city}",
-            "results": [{
-                "task": {"type": "other", "name": "Naming the place where a post was made"},
-                "dataset": {"type": f"mrlf-release-{report.city}", "name": data_name, "split": "test"},
-                "metrics": _metrics(report.models[0]),
-            }],
-        }],
-    }  # fmt: skip
+        "model-index": [
+            {
+                "name": f"mrlf-{report.city}",
+                "results": [
+                    {
+                        "task": {"type": "other", "name": "Naming the place where a post was made"},
+                        "dataset": {"type": f"mrlf-release-{report.city}", "name": data_name, "split": "test"},
+                        "metrics": _metrics(report.models[0]),
+                    }
+                ],
+            }
+        ],
+    }
 
 
 def _metrics(ours: ModelResult) -> list[dict[str, Any]]:

@@ -23,11 +23,14 @@ def poi_map_png(store: Store, city: str) -> bytes:
     posts = Counter(store.tables.read(city, "posts")["poi_id"].to_pylist())
     points = [
         MapPoint(
-            number=number, name=poi["name"], latitude=poi["latitude"], longitude=poi["longitude"],
+            number=number,
+            name=poi["name"],
+            latitude=poi["latitude"],
+            longitude=poi["longitude"],
             num_posts=posts[poi["poi_id"]],
         )
         for number, poi in enumerate(pois, start=1)
-    ]  # fmt: skip
+    ]
     return preview_map(points)
 
 

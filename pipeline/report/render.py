@@ -44,17 +44,31 @@ def render(report: Report) -> dict[str, bytes]:
     figures = _figures(report)
     photos = {f"report-example-{number:02d}.jpg": example.jpeg for number, example in enumerate(report.examples, 1)}
     shared = {
-        "report": report, "brief": brief(report), "words": sentences, "measured": measure_sentences,
+        "report": report,
+        "brief": brief(report),
+        "words": sentences,
+        "measured": measure_sentences,
         "alts": _alts(report),
         "stand_ins": [stage for stage in report.picture_stages if stage.is_stand_in],
-    }  # fmt: skip
-    page = environment(is_html=True).get_template("report.html.j2").render(
-        **shared, pictures={name: _base64(data) for name, data in figures.items()},
-        photos=[_base64(data) for data in photos.values()],
-    )  # fmt: skip
-    text = environment(is_html=False).get_template("report.md.j2").render(
-        **shared, names={name: f"report-{name}.png" for name in figures}, photo_names=list(photos),
-    )  # fmt: skip
+    }
+    page = (
+        environment(is_html=True)
+        .get_template("report.html.j2")
+        .render(
+            **shared,
+            pictures={name: _base64(data) for name, data in figures.items()},
+            photos=[_base64(data) for data in photos.values()],
+        )
+    )
+    text = (
+        environment(is_html=False)
+        .get_template("report.md.j2")
+        .render(
+            **shared,
+            names={name: f"report-{name}.png" for name in figures},
+            photo_names=list(photos),
+        )
+    )
     files = {f"report-{name}.png": data for name, data in figures.items()} | photos
     card = card_header(report) + environment(is_html=False).get_template("model_card.md.j2").render(**shared)
     files |= {CARD_NAME: card.encode(), "report.md": text.encode(), "report.html": page.encode()}
@@ -89,11 +103,15 @@ def environment(*, is_html: bool) -> "Environment":
 def _figures(report: Report) -> dict[str, bytes]:
     points = [
         MapPoint(
-            number=place.number, name=place.name, latitude=place.latitude, longitude=place.longitude,
-            num_posts=place.num_test, num_right=place.num_right,
+            number=place.number,
+            name=place.name,
+            latitude=place.latitude,
+            longitude=place.longitude,
+            num_posts=place.num_test,
+            num_right=place.num_right,
         )
         for place in report.places
-    ]  # fmt: skip
+    ]
     return {
         "accuracy": accuracy_bars(report.models),
         "modalities": modality_bars(report.modalities),

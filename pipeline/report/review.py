@@ -103,9 +103,12 @@ def _environment() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
     return environment
 
@@ -117,11 +120,13 @@ def _shown(store: Store, city: str, digests: list[str], outcomes: dict[str, str]
         png, clean_digest = masks.get(digest, {}).get("mask"), clean[digest]["clean_digest"]
         mask = decode_mask(png) if png else None
         yield Shown(
-            digest=digest, outcome=outcomes[digest], masked=float(mask.mean()) if mask is not None else None,
+            digest=digest,
+            outcome=outcomes[digest],
+            masked=float(mask.mean()) if mask is not None else None,
             original=_picture(store, "original", digest),
             mask=_small(_white_on_black(mask), "PNG") if mask is not None else NO_MASK,
             clean=_picture(store, "clean", clean_digest) if clean_digest is not None else NOT_RELEASED,
-        )  # fmt: skip
+        )
 
 
 def _rows(store: Store, city: str, table: str, columns: list[str], digests: list[str]) -> dict[str, dict[str, Any]]:

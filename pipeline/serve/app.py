@@ -95,9 +95,13 @@ def create_app(
         service.decoders.shutdown(cancel_futures=True)
 
     app = FastAPI(
-        title="Where a post was made", version="1", description=DESCRIPTION, lifespan=lifespan, docs_url=None,
+        title="Where a post was made",
+        version="1",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
-    )  # fmt: skip
+    )
     _add_routes(app, service)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(StarletteHTTPException, _http_error)
@@ -110,9 +114,12 @@ def create_app(
 
 def _add_routes(app: FastAPI, service: Service) -> None:
     @app.post(
-        "/predict", response_model=Answer | CoarseAnswer, responses=PREDICT_ANSWERS, openapi_extra=PREDICT_BODY,
+        "/predict",
+        response_model=Answer | CoarseAnswer,
+        responses=PREDICT_ANSWERS,
+        openapi_extra=PREDICT_BODY,
         summary="The places that a picture, its caption or both may show",
-    )  # fmt: skip
+    )
     async def predict(request: Request) -> Response:
         told = await service.predict(request)
         return Response(told.model_dump_json(), media_type="application/json")
@@ -127,8 +134,9 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     async def health() -> Health:
         return Health(
             status="ok" if service.num_in_work < service.limits.max_in_work else "busy",
-            in_work=service.num_in_work, max_in_work=service.limits.max_in_work,
-        )  # fmt: skip
+            in_work=service.num_in_work,
+            max_in_work=service.limits.max_in_work,
+        )
 
     @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)

@@ -27,9 +27,10 @@ async def read_body(request: Request, limits: Limits) -> bytes:
         starlette.requests.ClientDisconnect: nobody is there any more.
     """
     too_large = Refusal(
-        "body_too_large", f"at most {limits.max_body_bytes:,} bytes are taken: send a smaller copy of the picture",
+        "body_too_large",
+        f"at most {limits.max_body_bytes:,} bytes are taken: send a smaller copy of the picture",
         is_unread=True,
-    )  # fmt: skip
+    )
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limits.max_body_bytes:
         raise too_large

@@ -50,21 +50,35 @@ def _refusal(when: str, error: str, message: str) -> dict[str, Any]:
 
 
 _PLACE = {
-    "rank": 1, "name": "Old Library", "category": "Arts and Entertainment", "latitude": 12.06, "longitude": -29.97,
-    "probability": 0.62, "distance_km": 0.0,
-}  # fmt: skip
+    "rank": 1,
+    "name": "Old Library",
+    "category": "Arts and Entertainment",
+    "latitude": 12.06,
+    "longitude": -29.97,
+    "probability": 0.62,
+    "distance_km": 0.0,
+}
 _ANSWER = {
-    "city": "Demo City", "places": [_PLACE], "expected_error_km": 1.9, "radius_50_km": 0.0, "radius_90_km": 4.2,
+    "city": "Demo City",
+    "places": [_PLACE],
+    "expected_error_km": 1.9,
+    "radius_50_km": 0.0,
+    "radius_90_km": 4.2,
     "why": {
-        "words": [{"text": "harbour", "influence": 0.31, "attention": 0.42}], "hashtags": [],
+        "words": [{"text": "harbour", "influence": 0.31, "attention": 0.42}],
+        "hashtags": [],
         "picture_influence": 0.12,
     },
-    "unknown_hashtags": ["sunset"], "notes": [], "notice": NOTICE,
-}  # fmt: skip
-_COARSE = {
-    "city": "Demo City", "kinds": [{"category": "Arts and Entertainment", "probability": 0.7}], "notes": [],
+    "unknown_hashtags": ["sunset"],
+    "notes": [],
     "notice": NOTICE,
-}  # fmt: skip
+}
+_COARSE = {
+    "city": "Demo City",
+    "kinds": [{"category": "Arts and Entertainment", "probability": 0.7}],
+    "notes": [],
+    "notice": NOTICE,
+}
 
 PREDICT_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {

@@ -43,6 +43,6 @@ def models_of(predictor: Predictor, *, coarse: bool) -> Models:
     """The predictor's model; a coarse server does not tell where its places are."""
     known = [
         KnownPlace(**{name: label[name] for name in KnownPlace.model_fields}) for label in predictor.places.labels
-    ]  # fmt: skip
+    ]
     about = predictor.facts.model_dump()
     return Models(models=[Model(**about, num_places=len(known), places=None if coarse else known)])

@@ -26,7 +26,7 @@ def render_page(facts: ModelFacts, *, coarse: bool, limits: Limits) -> tuple[str
     nonce = secrets.token_urlsafe(16)
     page = _template().render(
         nonce=nonce, facts=facts, coarse=coarse, notice=NOTICE, max_body_bytes=limits.max_body_bytes
-    )  # fmt: skip
+    )
     return page, POLICY.format(nonce=nonce)
 
 
@@ -35,7 +35,10 @@ def _template() -> "Template":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     return environment.get_template("page.html.j2")

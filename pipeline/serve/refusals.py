@@ -6,10 +6,21 @@ STATUS_OF_REASON = {"unsupported_format": 415, "too_many_pixels": 413, "caption_
 """Of the reasons of `pipeline.predict.question`; the others are 422."""
 
 STATUS = {
-    "bad_request": 400, "image_address": 400, "foreign_page": 403, "not_found": 404, "method_not_allowed": 405,
-    "too_slow": 408, "body_too_large": 413, "wrong_type": 415, "other_host": 421, "unknown_field": 422,
-    "bad_field": 422, "too_many_requests": 429, "internal": 500, "too_busy": 503,
-}  # fmt: skip
+    "bad_request": 400,
+    "image_address": 400,
+    "foreign_page": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "too_slow": 408,
+    "body_too_large": 413,
+    "wrong_type": 415,
+    "other_host": 421,
+    "unknown_field": 422,
+    "bad_field": 422,
+    "too_many_requests": 429,
+    "internal": 500,
+    "too_busy": 503,
+}
 
 
 class Refused(BaseModel):

@@ -56,8 +56,15 @@ def make_server(app: FastAPI, limits: Limits) -> uvicorn.Server:
     protocol = type("Protocol", (ImpatientProtocol,), {"pause_s": limits.pause_timeout_s})
     return uvicorn.Server(
         uvicorn.Config(
-            app, http=protocol, ws="none", log_config=None, access_log=False,
-            server_header=False, proxy_headers=False, limit_concurrency=limits.max_connections,
-            timeout_keep_alive=int(limits.pause_timeout_s) or 1, timeout_graceful_shutdown=FINISH_WITHIN_S,
+            app,
+            http=protocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=limits.max_connections,
+            timeout_keep_alive=int(limits.pause_timeout_s) or 1,
+            timeout_graceful_shutdown=FINISH_WITHIN_S,
         )
-    )  # fmt: skip
+    )

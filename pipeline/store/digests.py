@@ -34,8 +34,14 @@ def stage_digest(
     """The digest of all that a stage's result depends on: change any and the stage runs, change none and it does not.
 
     inputs: name -> content digest of a table, file or folder; weights: network -> sha256.
-    """  # fmt: skip
-    return json_digest({
-        "stage": stage, "city": city, "code_version": code_version, "settings": dict(settings),
-        "inputs": dict(inputs), "weights": dict(weights),
-    })  # fmt: skip
+    """
+    return json_digest(
+        {
+            "stage": stage,
+            "city": city,
+            "code_version": code_version,
+            "settings": dict(settings),
+            "inputs": dict(inputs),
+            "weights": dict(weights),
+        }
+    )

@@ -13,9 +13,12 @@ from typing import Any, TypeVar, cast
 
 DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 NOT_WRITTEN = {
-    "SQLITE_FULL": errno.ENOSPC, "SQLITE_IOERR": errno.EIO, "SQLITE_READONLY": errno.EROFS,
-    "SQLITE_CANTOPEN": errno.EACCES, "SQLITE_PERM": errno.EACCES,
-}  # fmt: skip
+    "SQLITE_FULL": errno.ENOSPC,
+    "SQLITE_IOERR": errno.EIO,
+    "SQLITE_READONLY": errno.EROFS,
+    "SQLITE_CANTOPEN": errno.EACCES,
+    "SQLITE_PERM": errno.EACCES,
+}
 
 FoundT = TypeVar("FoundT")
 
@@ -62,8 +65,10 @@ def _in_words(path: Path, error: sqlite3.DatabaseError) -> Exception:
     number = next((number for code, number in NOT_WRITTEN.items() if name.startswith(code)), None)
     if number is None:
         return error
-    return OSError(number, f"cannot write {path} ({error}): make room on its disk, or let this user write there, and "
-                   "run this again")  # fmt: skip
+    return OSError(
+        number,
+        f"cannot write {path} ({error}): make room on its disk, or let this user write there, and run this again",
+    )
 
 
 class _Cursor(sqlite3.Cursor):

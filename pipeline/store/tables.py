@@ -192,10 +192,15 @@ class Tables:
         description = f"schema_version={SCHEMA_VERSION}"
         with self._named(city, spec.name):
             write_deltalake(  # type: ignore[call-overload]
-                str(path), table, mode=mode, name=spec.name, description=description, commit_properties=said,
+                str(path),
+                table,
+                mode=mode,
+                name=spec.name,
+                description=description,
+                commit_properties=said,
                 writer_properties=SMALL_GROUPS,
                 configuration={"delta.checkpointInterval": str(COMMITS_PER_CHECKPOINT)},
-            )  # fmt: skip
+            )
 
     @contextmanager
     def _named(self, city: str, name: str) -> Iterator[None]:

@@ -77,10 +77,17 @@ class SeenParts:
 
 def cell_digest(cell: Cell, seen: SeenParts, resolved: dict[str, Any]) -> str:
     """The digest of a cell; `resolved` are the settings in effect, as far as they are known, and the weights."""
-    return json_digest({
-        "version": CELL_VERSION, "candidate": cell.candidate, "seed": cell.seed, "settings": resolved,
-        "train": seen.train, "validation": seen.validation, "test": seen.test,
-    })  # fmt: skip
+    return json_digest(
+        {
+            "version": CELL_VERSION,
+            "candidate": cell.candidate,
+            "seed": cell.seed,
+            "settings": resolved,
+            "train": seen.train,
+            "validation": seen.validation,
+            "test": seen.test,
+        }
+    )
 
 
 def cells_folder(store: Store, city: str) -> Path:

@@ -7,9 +7,16 @@ run learns the pace of its machine from the cells it has done.
 from pipeline.study.cells import Cell
 
 SECONDS = {
-    "mrlf": 60.0, "deepgeo": 90.0, "loctwi": 90.0, "logistic_all": 1.0, "logistic_text": 1.0,
-    "logistic_characters": 0.7, "logistic_hashtags": 1.0, "logistic_image": 0.3, "tagvisor": 0.8,
-}  # fmt: skip
+    "mrlf": 60.0,
+    "deepgeo": 90.0,
+    "loctwi": 90.0,
+    "logistic_all": 1.0,
+    "logistic_text": 1.0,
+    "logistic_characters": 0.7,
+    "logistic_hashtags": 1.0,
+    "logistic_image": 0.3,
+    "tagvisor": 0.8,
+}
 IMAGE_HEAD = 2.5
 FINE_TUNED = 3000.0
 BEST = 5.0

@@ -30,9 +30,13 @@ def section_of(planned: PlannedSection, computed: Computed, notes: Sequence[str]
     not_yet = f"not computed yet: `mrlf study {computed.city} --only {planned.key}`"
     rows = [_row(row, frames[row.title], frames.get(row.against), computed, not_yet) for row in planned.rows]
     return StudySection(
-        key=planned.key, title=planned.title, question=planned.question, told=planned.told, rows=rows,
+        key=planned.key,
+        title=planned.title,
+        question=planned.question,
+        told=planned.told,
+        rows=rows,
         notes=list(notes),
-    )  # fmt: skip
+    )
 
 
 def _frames(row: PlannedRow, computed: Computed) -> list[pd.DataFrame] | None:
@@ -43,19 +47,24 @@ def _frames(row: PlannedRow, computed: Computed) -> list[pd.DataFrame] | None:
 
 
 def _row(
-    row: PlannedRow, frames: list[pd.DataFrame] | None, others: list[pd.DataFrame] | None, computed: Computed,
+    row: PlannedRow,
+    frames: list[pd.DataFrame] | None,
+    others: list[pd.DataFrame] | None,
+    computed: Computed,
     not_yet: str,
-) -> StudyRow:  # fmt: skip
+) -> StudyRow:
     figures: RowFigures | None = None
     if frames is not None:
         results = [computed.results[cell.identity] for cell in row.cells]
         figures = row_figures(results, frames, others if row.against else None, computed.num_resamples)
     return StudyRow(
-        title=row.title, against=row.against, figures=figures,
+        title=row.title,
+        against=row.against,
+        figures=figures,
         reason="" if figures else _reason(row, computed) or not_yet,
         is_stand_in=figures is not None and STAND_IN in figures.features and _reads_pictures(row),
         paper=row.paper,
-    )  # fmt: skip
+    )
 
 
 def _reason(row: PlannedRow, computed: Computed) -> str:

@@ -92,9 +92,13 @@ class Looking:
         addresses = blob_addresses([self._path(store, digest) for digest in new])
         rows = pa.table({"digest": pa.array(new, pa.string()), "address": pa.array(addresses, pa.string())})
         job = PictureJob(
-            rows=rows, result=TABLES[TABLE].schema, make_worker=self.make_worker,
-            batch_size=self.look.settings.batch_size, commit_every=self.look.settings.commit_every, title=self.title,
-        )  # fmt: skip
+            rows=rows,
+            result=TABLES[TABLE].schema,
+            make_worker=self.make_worker,
+            batch_size=self.look.settings.batch_size,
+            commit_every=self.look.settings.commit_every,
+            title=self.title,
+        )
         return run_pictures(job, lambda found: store.tables.append(city, TABLE, found))
 
     def _rows(self, store: Store, city: str) -> dict[str, str]:

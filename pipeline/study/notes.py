@@ -64,7 +64,9 @@ def versions(workshop: Workshop) -> list[Fact]:
     """What the figures were made of."""
     look = workshop.look(None)
     told = {
-        "release": workshop.data.release.version, "picture features": look.name,
-        "weights of these, sha256": look.weights_sha256, "version of the cells": CELL_VERSION,
-    }  # fmt: skip
+        "release": workshop.data.release.version,
+        "picture features": look.name,
+        "weights of these, sha256": look.weights_sha256,
+        "version of the cells": CELL_VERSION,
+    }
     return [Fact(name=name, value=value) for name, value in told.items()]

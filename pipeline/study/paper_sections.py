@@ -4,14 +4,35 @@ from pipeline.study import papers
 from pipeline.study.planned import PlannedRow, PlannedSection, Planner
 
 CELLS_OF_TABLE_2 = (
-    "tagvisor", "deepgeo", "loctwi", "image_vgg16", "image_vgg19", "image_resnet50", "image_resnet101",
-    "image_densenet121", "finetuned_vgg16", "finetuned_vgg19", "finetuned_resnet50", "finetuned_resnet101",
-    "finetuned_densenet121", "majority", "nearest_centre", "logistic_hashtags", "logistic_characters",
-    "logistic_text", "logistic_image", "logistic_all",
-)  # fmt: skip
+    "tagvisor",
+    "deepgeo",
+    "loctwi",
+    "image_vgg16",
+    "image_vgg19",
+    "image_resnet50",
+    "image_resnet101",
+    "image_densenet121",
+    "finetuned_vgg16",
+    "finetuned_vgg19",
+    "finetuned_resnet50",
+    "finetuned_resnet101",
+    "finetuned_densenet121",
+    "majority",
+    "nearest_centre",
+    "logistic_hashtags",
+    "logistic_characters",
+    "logistic_text",
+    "logistic_image",
+    "logistic_all",
+)
 MODALITIES = (
-    ("text",), ("hashtags",), ("image",), ("text", "hashtags"), ("text", "image"), ("hashtags", "image"),
-)  # fmt: skip
+    ("text",),
+    ("hashtags",),
+    ("image",),
+    ("text", "hashtags"),
+    ("text", "image"),
+    ("hashtags", "image"),
+)
 FUSIONS = {
     "early_cross": "early_cross: text asks hashtags at the convolution (MRLF)",
     "early_self": "early_self: both together at the convolution",
@@ -36,25 +57,31 @@ def table_2(plan: Planner) -> PlannedSection:
         PlannedRow(title="MRLF, preset best (ours)", cells=plan.cells("mrlf", preset="best"), against="MRLF"),
     ]
     return PlannedSection(
-        key="table2", title="Table II: MRLF beside other models", rows=(*rows, *ours),
+        key="table2",
+        title="Table II: MRLF beside other models",
+        rows=(*rows, *ours),
         question="How good is MRLF beside the paper's baselines, and beside simple models the paper leaves out?",
-    )  # fmt: skip
+    )
 
 
 def table_3(plan: Planner) -> PlannedSection:
     first = PICTURE_ROWS["all_pictures"]
     rows = [
         PlannedRow(
-            title=title, cells=plan.cells("mrlf", variant, modalities=["image"]),
-            paper=papers.TABLE_3.get(variant, ()), against=first if title != first else "",
+            title=title,
+            cells=plan.cells("mrlf", variant, modalities=["image"]),
+            paper=papers.TABLE_3.get(variant, ()),
+            against=first if title != first else "",
         )
         for variant, title in PICTURE_ROWS.items()
-    ]  # fmt: skip
+    ]
     return PlannedSection(
-        key="table3", title="Table III: pictures with and without people", rows=tuple(rows),
+        key="table3",
+        title="Table III: pictures with and without people",
+        rows=tuple(rows),
         question="Does a network that sees pictures alone get better when people are removed? All posts with a "
         "picture, also those without caption or hashtag; differences are taken on the posts that both rows have.",
-    )  # fmt: skip
+    )
 
 
 def figure_2(plan: Planner) -> PlannedSection:
@@ -66,9 +93,12 @@ def figure_2(plan: Planner) -> PlannedSection:
     ]
     rows.append(PlannedRow(title="MRLF, all three", cells=plan.cells("mrlf")))
     return PlannedSection(
-        key="fig2", title="Fig. 2: modalities", rows=tuple(rows), told=papers.TOLD_OF_FIGURE_2,
+        key="fig2",
+        title="Fig. 2: modalities",
+        rows=tuple(rows),
+        told=papers.TOLD_OF_FIGURE_2,
         question="What does each modality add? MRLF trained anew without the others.",
-    )  # fmt: skip
+    )
 
 
 def figure_3(plan: Planner) -> PlannedSection:
@@ -78,9 +108,12 @@ def figure_3(plan: Planner) -> PlannedSection:
         for fusion, title in FUSIONS.items()
     ]
     return PlannedSection(
-        key="fig3", title="Fig. 3: fusion", rows=tuple(rows), told=papers.TOLD_OF_FIGURE_3,
+        key="fig3",
+        title="Fig. 3: fusion",
+        rows=tuple(rows),
+        told=papers.TOLD_OF_FIGURE_3,
         question="Where and how should caption and hashtags meet?",
-    )  # fmt: skip
+    )
 
 
 def figure_4(plan: Planner) -> PlannedSection:
@@ -95,12 +128,16 @@ def figure_4(plan: Planner) -> PlannedSection:
     first = title(common) if common in thresholds else title(thresholds[0])
     rows = [
         PlannedRow(
-            title=title(least), cells=plan.cells("mrlf", f"hashtags_from_{least}"),
+            title=title(least),
+            cells=plan.cells("mrlf", f"hashtags_from_{least}"),
             against=first if title(least) != first else "",
         )
         for least in thresholds
-    ]  # fmt: skip
+    ]
     return PlannedSection(
-        key="fig4", title="Fig. 4: hashtags of low frequency", rows=tuple(rows), told=papers.TOLD_OF_FIGURE_4,
+        key="fig4",
+        title="Fig. 4: hashtags of low frequency",
+        rows=tuple(rows),
+        told=papers.TOLD_OF_FIGURE_4,
         question="Does it help to remove hashtags that few posts have? The same posts each time.",
-    )  # fmt: skip
+    )

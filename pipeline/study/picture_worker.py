@@ -65,10 +65,14 @@ class StudyPictureWorker:
         self._backbone, self._weights_sha256 = networks.look.name, networks.look.weights_sha256
         self._mask = make_mask_worker(networks.masks, networks.masker, recipe, NUM_AT_ONCE, 1)
         self._fill = FillWorker(
-            load_filler(networks.filler, networks.clean), networks.filler.gate, self._blobs, {},
-            max_portrait_ratio=networks.clean.max_portrait_ratio, jpeg_quality=networks.clean.jpeg_quality,
+            load_filler(networks.filler, networks.clean),
+            networks.filler.gate,
+            self._blobs,
+            {},
+            max_portrait_ratio=networks.clean.max_portrait_ratio,
+            jpeg_quality=networks.clean.jpeg_quality,
             num_at_once=NUM_AT_ONCE,
-        )  # fmt: skip
+        )
         self._look = FeatureWorker(networks.look.settings, networks.look.weights, recipe)
 
     def __call__(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -92,8 +96,12 @@ class StudyPictureWorker:
         look = features.get(digest)
         failed_look = look["outcome"] if look is not None and look["vector"] is None else None
         return {
-            "digest": digest, "picture": "clean", "backbone": self._backbone,
+            "digest": digest,
+            "picture": "clean",
+            "backbone": self._backbone,
             "outcome": failed_look or (filled.get(digest) or masked[digest])["outcome"],
-            "portrait_ratio": masked[digest]["portrait_ratio"], "vector": look["vector"] if look else None,
-            "weights_sha256": self._weights_sha256, "recipe": self._recipe,
-        }  # fmt: skip
+            "portrait_ratio": masked[digest]["portrait_ratio"],
+            "vector": look["vector"] if look else None,
+            "weights_sha256": self._weights_sha256,
+            "recipe": self._recipe,
+        }

@@ -9,9 +9,16 @@ from pipeline.study.planned import PlannedSection, Planner
 from pipeline.study.settings import StudySettings
 
 SECTIONS = {
-    "table2": table_2, "table3": table_3, "fig2": figure_2, "fig3": figure_3, "fig4": figure_4, "best": best,
-    "leakage": leakage, "splits": splits, "noise": noise,
-}  # fmt: skip
+    "table2": table_2,
+    "table3": table_3,
+    "fig2": figure_2,
+    "fig3": figure_3,
+    "fig4": figure_4,
+    "best": best,
+    "leakage": leakage,
+    "splits": splits,
+    "noise": noise,
+}
 """By the name that `mrlf study --only` takes."""
 
 

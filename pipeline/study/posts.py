@@ -77,12 +77,18 @@ def study_posts(store: Store, city: str, release: Release) -> StudyPosts:
             continue
         if key not in released and lost.get(key, "") in {"", *NEVER}:
             continue
-        posts.append(StudyPost(
-            post_key=key, user_key=row["user_key"], label=labels[row["poi_id"]],
-            taken_utc=row["taken_utc"].to_pydatetime(), caption=caption_text(row["caption"]),
-            hashtags=tuple(row["hashtags"]), lost="" if key in released else lost[key],
-            image_digests=tuple(digest for digest in row["image_digests"] if digest in readable),
-        ))  # fmt: skip
+        posts.append(
+            StudyPost(
+                post_key=key,
+                user_key=row["user_key"],
+                label=labels[row["poi_id"]],
+                taken_utc=row["taken_utc"].to_pydatetime(),
+                caption=caption_text(row["caption"]),
+                hashtags=tuple(row["hashtags"]),
+                lost="" if key in released else lost[key],
+                image_digests=tuple(digest for digest in row["image_digests"] if digest in readable),
+            )
+        )
     return StudyPosts(posts=sorted(posts, key=lambda post: post.post_key), hashtag_counts=counts)
 
 

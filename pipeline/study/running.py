@@ -153,9 +153,11 @@ def _threads(machine: Machine) -> Iterator[None]:
 
 def _pool(store: Store, city: City, machine: Machine, num_processes: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(
-        num_processes, mp_context=multiprocessing.get_context("spawn"), initializer=_begin,
+        num_processes,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_begin,
         initargs=(store.root, city.model_dump(), machine),
-    )  # fmt: skip
+    )
 
 
 def _begin(root: Path, city: Mapping[str, object], machine: Machine) -> None:

@@ -26,28 +26,37 @@ def predictions_on(result: CellResult, test_on: "TestOn") -> pd.DataFrame:
 
 
 def row_figures(
-    results: Sequence[CellResult], frames: Sequence[pd.DataFrame], others: Sequence[pd.DataFrame] | None,
+    results: Sequence[CellResult],
+    frames: Sequence[pd.DataFrame],
+    others: Sequence[pd.DataFrame] | None,
     num_resamples: int,
-) -> RowFigures:  # fmt: skip
+) -> RowFigures:
     """The figures of a row of which every seed has test posts; `others` are the frames it is compared with."""
     is_whole = all(len(frame) == result.predictions.num_rows for frame, result in zip(frames, results, strict=True))
     accuracies = [float((frame["rank"] == 1).mean()) for frame in frames]
     about = [result.about for result in results]
     gain, gain_km, num_common = _gains(frames, others, num_resamples)
     return RowFigures(
-        accuracy=_estimate(frames, [frame["rank"] == 1 for frame in frames], num_resamples), accuracies=accuracies,
-        top5=_mean(frames, lambda frame: (frame["rank"] <= 5).mean()), macro_f1=_mean(frames, _macro_f1),
+        accuracy=_estimate(frames, [frame["rank"] == 1 for frame in frames], num_resamples),
+        accuracies=accuracies,
+        top5=_mean(frames, lambda frame: (frame["rank"] <= 5).mean()),
+        macro_f1=_mean(frames, _macro_f1),
         mean_km=_estimate(frames, [frame["error_km"] for frame in frames], num_resamples),
         median_km=_mean(frames, lambda frame: frame["error_km"].median()),
         within_500_m=_mean(frames, lambda frame: (frame["error_km"] <= 0.5).mean()),
         within_1_km=_mean(frames, lambda frame: (frame["error_km"] <= 1.0).mean()),
         within_5_km=_mean(frames, lambda frame: (frame["error_km"] <= 5.0).mean()),
         calibration_error=_mean_of(about, "scores", "calibration_error") if is_whole else None,
-        gain=gain, gain_km=gain_km, num_common=num_common, num_train=about[0]["num_train"],
-        num_test=len(frames[0]), num_users=int(frames[0]["user_key"].nunique()),
-        num_parameters=about[0]["num_parameters"], features=about[0]["features"],
+        gain=gain,
+        gain_km=gain_km,
+        num_common=num_common,
+        num_train=about[0]["num_train"],
+        num_test=len(frames[0]),
+        num_users=int(frames[0]["user_key"].nunique()),
+        num_parameters=about[0]["num_parameters"],
+        features=about[0]["features"],
         seconds=float(np.mean([each["seconds"] for each in about])),
-    )  # fmt: skip
+    )
 
 
 def _gains(

@@ -150,9 +150,11 @@ class Cells:
         asked = {cell.identity for cell in wanted}
         reasons = {identity: reason for identity, reason in self._reasons.items() if identity in asked}
         return Computed(
-            results=results, reasons=reasons, num_resamples=self._settings.num_resamples,
+            results=results,
+            reasons=reasons,
+            num_resamples=self._settings.num_resamples,
             city=self._workshop.city.key,
-        )  # fmt: skip
+        )
 
     def _digest(self, cell: Cell) -> str | None:
         """The digest, None where its data or weights are not to be had, which is its reason."""
@@ -176,25 +178,36 @@ class Cells:
 
 
 def _write(
-    store: Store, city: City, settings: StudySettings, workshop: Workshop, sections: list[PlannedSection],
+    store: Store,
+    city: City,
+    settings: StudySettings,
+    workshop: Workshop,
+    sections: list[PlannedSection],
     computed: Computed,
-) -> StageReport:  # fmt: skip
+) -> StageReport:
     """The page, unless this very page stands already."""
     told = {
         key: [result.about["features"], bytes_digest(str(result.about["scores"]).encode())]
         for key, result in computed.results.items()
     }
     inputs = {
-        "release": workshop.data.release.version, "cells": json_digest(told), "missing": json_digest(computed.reasons),
+        "release": workshop.data.release.version,
+        "cells": json_digest(told),
+        "missing": json_digest(computed.reasons),
         "rows": json_digest([dataclasses.asdict(section) for section in sections]),
-    }  # fmt: skip
+    }
     folder, record = store.report_folder(city.key), store.stage_record(city.key, STAGE)
     if record is not None and not _is_untouched(folder, record.about):
         store.forget_stage_record(city.key, STAGE)
     return run_stage(
-        store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs,
+        store,
+        city,
+        STAGE,
+        code_version=CODE_VERSION,
+        settings=settings,
+        inputs=inputs,
         work=partial(_work, folder, settings, workshop, sections, computed),
-    )  # fmt: skip
+    )
 
 
 def _is_untouched(folder: Path, about: Mapping[str, str]) -> bool:
@@ -210,12 +223,19 @@ def _work(
     release = workshop.data.release
     filled = [section_of(section, computed, section_notes(section.key, workshop.data)) for section in sections]
     study = Study(
-        city=workshop.city.key, city_name=release.city_name, is_synthetic=release.is_synthetic,
-        num_seeds=settings.num_seeds, num_resamples=settings.num_resamples, num_posts=release.posts.num_rows,
-        num_users=len(set(release.posts["user_key"].to_pylist())), num_classes=len(release.labels),
-        findings=findings(filled, num_classes=len(release.labels)), notes=study_notes(settings, filled),
-        sections=filled, versions=versions(workshop),
-    )  # fmt: skip
+        city=workshop.city.key,
+        city_name=release.city_name,
+        is_synthetic=release.is_synthetic,
+        num_seeds=settings.num_seeds,
+        num_resamples=settings.num_resamples,
+        num_posts=release.posts.num_rows,
+        num_users=len(set(release.posts["user_key"].to_pylist())),
+        num_classes=len(release.labels),
+        findings=findings(filled, num_classes=len(release.labels)),
+        notes=study_notes(settings, filled),
+        sections=filled,
+        versions=versions(workshop),
+    )
     files = render(study)
     for left in folder.glob("study-*.png"):
         if left.name not in files:
@@ -226,5 +246,6 @@ def _work(
     missing = sum(row.figures is None for row in rows)
     return Outcome(
         counts={"cells": len(computed.results), "rows": len(rows) - missing, "rows_without_figures": missing},
-        notes=study.findings, about={f"sha256/{name}": bytes_digest(data) for name, data in files.items()},
-    )  # fmt: skip
+        notes=study.findings,
+        about={f"sha256/{name}": bytes_digest(data) for name, data in files.items()},
+    )

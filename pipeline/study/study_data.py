@@ -30,9 +30,14 @@ STAGE = "study_data"
 CODE_VERSION = "1"
 BACKBONES = ("vgg16", "vgg19", "resnet50", "resnet101", "densenet121")
 INPUTS = (
-    ("posts", "posts"), ("images", "posts"), ("drops", "curated_posts"), ("drops", "portrait_masks"),
-    ("drops", "clean_images"), ("portrait_masks", "portrait_masks"), ("clean_images", "clean_images"),
-)  # fmt: skip
+    ("posts", "posts"),
+    ("images", "posts"),
+    ("drops", "curated_posts"),
+    ("drops", "portrait_masks"),
+    ("drops", "clean_images"),
+    ("portrait_masks", "portrait_masks"),
+    ("clean_images", "clean_images"),
+)
 
 log = logging.getLogger("mrlf")
 
@@ -60,14 +65,20 @@ def build_study_data(store: Store, city: City, settings: StudyDataSettings) -> S
         others = other_looks(store, city, settings.backbones)
         looks = {look.name: look.weights_sha256 for look in (networks.look, *others)}
         return run_stage(
-            store, city, STAGE, code_version=CODE_VERSION, settings=settings, outputs=(TABLE,),
+            store,
+            city,
+            STAGE,
+            code_version=CODE_VERSION,
+            settings=settings,
+            outputs=(TABLE,),
             inputs={"dataset": release.version, **table_inputs(store, city.key, INPUTS)},
             weights={
                 networks.masker.network: networks.masker.weights_sha256,
-                networks.filler.network: networks.filler.weights_sha256, **looks,
+                networks.filler.network: networks.filler.weights_sha256,
+                **looks,
             },
             work=partial(_work, store, city.key, release, networks, others),
-        )  # fmt: skip
+        )
 
 
 def look_of(store: Store, city: City, backbone: str | None = None) -> Look:
@@ -87,9 +98,12 @@ def picture_networks(store: Store, city: City) -> PictureNetworks:
     masks = city.settings("portrait_masks", PortraitMasksSettings)
     clean = city.settings("clean_images", CleanImagesSettings)
     return PictureNetworks(
-        masks=masks, masker=choose_masker(store, masks), clean=clean, filler=choose_filler(store, clean),
+        masks=masks,
+        masker=choose_masker(store, masks),
+        clean=clean,
+        filler=choose_filler(store, clean),
         look=look_of(store, city),
-    )  # fmt: skip
+    )
 
 
 def other_looks(store: Store, city: City, backbones: list[str]) -> list[Look]:
@@ -108,9 +122,10 @@ def _work(store: Store, city: str, release: Release, networks: PictureNetworks, 
     posts = study_posts(store, city, release).posts
     left = left_aside(posts)
     counts = {
-        "posts": len(posts), "posts_of_the_release": sum(post.is_complete for post in posts),
+        "posts": len(posts),
+        "posts_of_the_release": sum(post.is_complete for post in posts),
         "pictures_left_aside": len(left),
-    }  # fmt: skip
+    }
     for look in others:  # of clean pictures, which stay
         looking = _of_released(store, city, release, posts, look)
         counts[f"new/clean/{look.name}"] = _run(store, city, [looking])
@@ -142,23 +157,39 @@ def _run(store: Store, city: str, lookings: list[Looking], only: Looking | None 
 
 def _of_left_aside(city: str, networks: PictureNetworks, digests: list[str]) -> Looking:
     """Mask, fill and look at the pictures of posts that the picture stages left aside."""
-    recipe = json_digest([
-        STAGE, CODE_VERSION, "left aside", networks.look.told(), masks_recipe(networks.masks, networks.masker),
-        fill_recipe(networks.clean, networks.filler),
-    ])  # fmt: skip
+    recipe = json_digest(
+        [
+            STAGE,
+            CODE_VERSION,
+            "left aside",
+            networks.look.told(),
+            masks_recipe(networks.masks, networks.masker),
+            fill_recipe(networks.clean, networks.filler),
+        ]
+    )
     return Looking(
-        look=networks.look, picture="clean", kind="original", digests=digests, recipe=recipe,
-        make_worker=partial(StudyPictureWorker, networks, recipe), title=f"{city} pictures outside the release",
-    )  # fmt: skip
+        look=networks.look,
+        picture="clean",
+        kind="original",
+        digests=digests,
+        recipe=recipe,
+        make_worker=partial(StudyPictureWorker, networks, recipe),
+        title=f"{city} pictures outside the release",
+    )
 
 
 def _as_taken(city: str, look: Look, digests: list[str]) -> Looking:
     """Look at pictures as they were taken."""
     recipe = json_digest([STAGE, CODE_VERSION, "original", look.told()])
     return Looking(
-        look=look, picture="original", kind="original", digests=sorted(set(digests)), recipe=recipe,
-        make_worker=partial(LookingWorker, look, "original", recipe), title=f"{city} unmasked pictures",
-    )  # fmt: skip
+        look=look,
+        picture="original",
+        kind="original",
+        digests=sorted(set(digests)),
+        recipe=recipe,
+        make_worker=partial(LookingWorker, look, "original", recipe),
+        title=f"{city} unmasked pictures",
+    )
 
 
 def _of_released(store: Store, city: str, release: Release, posts: list[StudyPost], look: Look) -> Looking:
@@ -166,6 +197,12 @@ def _of_released(store: Store, city: str, release: Release, posts: list[StudyPos
     recipe = json_digest([STAGE, CODE_VERSION, "released", look.told()])
     blobs = released_originals(store, city, release, posts)
     return Looking(
-        look=look, picture="clean", kind="clean", digests=sorted(blobs), recipe=recipe, blobs=blobs,
-        make_worker=partial(LookingWorker, look, "clean", recipe), title=f"{city} released pictures, {look.name}",
-    )  # fmt: skip
+        look=look,
+        picture="clean",
+        kind="clean",
+        digests=sorted(blobs),
+        recipe=recipe,
+        blobs=blobs,
+        make_worker=partial(LookingWorker, look, "clean", recipe),
+        title=f"{city} released pictures, {look.name}",
+    )

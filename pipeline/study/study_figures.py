@@ -37,10 +37,17 @@ def _points(axes: Any, estimates: Sequence[Estimate], is_filled: Sequence[bool])
     for row, (estimate, filled) in enumerate(zip(estimates, is_filled, strict=True)):
         low, high = max(0.0, estimate.value - estimate.low), max(0.0, estimate.high - estimate.value)
         axes.errorbar(
-            estimate.value, row, xerr=[[low], [high]], fmt="D" if filled else "o", ms=6 if filled else 5,
-            color=ACCENT if filled else INK, mfc=ACCENT if filled else "white", capsize=3, lw=1.3,
+            estimate.value,
+            row,
+            xerr=[[low], [high]],
+            fmt="D" if filled else "o",
+            ms=6 if filled else 5,
+            color=ACCENT if filled else INK,
+            mfc=ACCENT if filled else "white",
+            capsize=3,
+            lw=1.3,
             path_effects=halo(),
-        )  # fmt: skip
+        )
 
 
 def _scaled(estimate: Estimate, by: float) -> Estimate:

@@ -21,12 +21,16 @@ def render(study: Study) -> dict[str, bytes]:
     """Name -> bytes of every file of the study, `study.json` last."""
     figures = {section.key: data for section in study.sections if (data := section_figure(section)) is not None}
     shared = {"study": study, "paper": paper_told, "seeds": seeds_told, "alts": _alts(study.sections)}
-    page = environment(is_html=True).get_template("study.html.j2").render(
-        **shared, pictures={key: base64.b64encode(data).decode() for key, data in figures.items()}
-    )  # fmt: skip
-    text = environment(is_html=False).get_template("study.md.j2").render(
-        **shared, names={key: f"study-{key}.png" for key in figures}
-    )  # fmt: skip
+    page = (
+        environment(is_html=True)
+        .get_template("study.html.j2")
+        .render(**shared, pictures={key: base64.b64encode(data).decode() for key, data in figures.items()})
+    )
+    text = (
+        environment(is_html=False)
+        .get_template("study.md.j2")
+        .render(**shared, names={key: f"study-{key}.png" for key in figures})
+    )
     told = {"format": JSON_FORMAT, **dataclasses.asdict(study)}
     files = {f"study-{key}.png": data for key, data in figures.items()}
     files |= {"study.md": text.encode(), PAGE_NAME: page.encode(), TEXT_NAME: _text(study)}

@@ -19,10 +19,15 @@ def findings(sections: Sequence[StudySection], *, num_classes: int) -> list[str]
     by_key = {section.key: section for section in sections}
     told = [*_of_table_2(by_key["table2"], num_classes)]
     for key, lead in (
-        ("table3", "Pictures and people"), ("fig2", "Modalities"), ("fig3", "Fusion"), ("fig4", "Rare hashtags"),
-        ("best", "Against the linear model"), ("leakage", "Words that name the place"),
-        ("splits", "Splits"), ("noise", "Incomplete posts"),
-    ):  # fmt: skip
+        ("table3", "Pictures and people"),
+        ("fig2", "Modalities"),
+        ("fig3", "Fusion"),
+        ("fig4", "Rare hashtags"),
+        ("best", "Against the linear model"),
+        ("leakage", "Words that name the place"),
+        ("splits", "Splits"),
+        ("noise", "Incomplete posts"),
+    ):
         sentences = [sentence for row in by_key[key].rows if (sentence := difference(row))]
         told += [f"{lead}: {'; '.join(sentences)}."] if sentences else []
     return told

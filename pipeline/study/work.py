@@ -76,18 +76,25 @@ class Workshop:
         started = time.monotonic()
         candidate, parts = CANDIDATES[cell.candidate], self._parts(cell)
         setup = Setup(
-            num_classes=self.data.num_classes, class_lat_C=self.data.class_latitudes,
-            class_lng_C=self.data.class_longitudes, seed=cell.seed, device=self.machine.device,
+            num_classes=self.data.num_classes,
+            class_lat_C=self.data.class_latitudes,
+            class_lng_C=self.data.class_longitudes,
+            seed=cell.seed,
+            device=self.machine.device,
             num_threads=self.machine.num_threads,
-        )  # fmt: skip
+        )
         settings = dict(cell.settings)
         if candidate.needs_pixels:
             parts, settings = self._with_pixels(parts, candidate, settings)
         folder = self.folder(digest)
         fitted = fit_candidate(
-            cell.candidate, parts.train, parts.validation, setup, settings=settings,
+            cell.candidate,
+            parts.train,
+            parts.validation,
+            setup,
+            settings=settings,
             checkpoint_dir=folder / "checkpoint" if candidate.is_network else None,
-        )  # fmt: skip
+        )
         proba = fitted.predict_proba(parts.test)
         seconds = time.monotonic() - started
         about = self._about(cell, candidate, parts, fitted, proba, seconds)
@@ -122,14 +129,18 @@ class Workshop:
 
         preset = cell.settings.get("preset", "auto")
         told: dict[str, Any] = {
-            "given": cell.settings, "preset": preset_fields(cell.candidate, preset, num_train),
+            "given": cell.settings,
+            "preset": preset_fields(cell.candidate, preset, num_train),
             "backbone": self._backbone(cell),
-        }  # fmt: skip
+        }
         if cell.candidate == "mrlf":
             given = {name: value for name, value in cell.settings.items() if name != "preset"}
             network, training = TrainMrlfSettings(preset=preset, **given).configs(num_train)
-            told = {"preset": "best" if preset == "best" else None,
-                    "network": dataclasses.asdict(network), "training": dataclasses.asdict(training)}  # fmt: skip
+            told = {
+                "preset": "best" if preset == "best" else None,
+                "network": dataclasses.asdict(network),
+                "training": dataclasses.asdict(training),
+            }
         if CANDIDATES[cell.candidate].needs_pixels:
             told["look"] = self.look(CANDIDATES[cell.candidate].weights).told()
         return told
@@ -155,14 +166,19 @@ class Workshop:
 
         scores = score(proba, parts.test.labels_N, self.data.class_latitudes, self.data.class_longitudes)
         return {
-            "cell": dataclasses.asdict(cell), "title": candidate.title,
+            "cell": dataclasses.asdict(cell),
+            "title": candidate.title,
             "features": self._features(candidate),
-            "num_train": len(parts.train), "num_validation": len(parts.validation), "num_test": len(parts.test),
+            "num_train": len(parts.train),
+            "num_validation": len(parts.validation),
+            "num_test": len(parts.test),
             "num_parameters": getattr(fitted, "num_parameters", None),
-            "epochs": len(getattr(fitted, "history", ())), "best_epoch": getattr(fitted, "best_epoch", None),
-            "device": getattr(fitted, "device", "cpu"), "seconds": round(seconds, 2),
+            "epochs": len(getattr(fitted, "history", ())),
+            "best_epoch": getattr(fitted, "best_epoch", None),
+            "device": getattr(fitted, "device", "cpu"),
+            "seconds": round(seconds, 2),
             "scores": dataclasses.asdict(scores),
-        }  # fmt: skip
+        }
 
     def _predictions(self, parts: Parts, proba: "np.ndarray[Any, Any]") -> pa.Table:
         """One row per test post: what was told of it, how far off that was, and the rank of the true place from 1."""
@@ -173,8 +189,15 @@ class Workshop:
         is_lower = np.arange(proba.shape[1]) < test.labels_N[:, None]
         ahead = (proba > own) | ((proba == own) & is_lower)
         errors = errors_km(told, test.labels_N, self.data.class_latitudes, self.data.class_longitudes)
-        return pa.table({
-            "post_key": test.keys, "user_key": test.groups, "label": test.labels_N, "predicted": told,
-            "rank": ahead.sum(axis=1) + 1, "error_km": errors, "confidence": proba.max(axis=1),
-            "is_complete": parts.is_complete,
-        })  # fmt: skip
+        return pa.table(
+            {
+                "post_key": test.keys,
+                "user_key": test.groups,
+                "label": test.labels_N,
+                "predicted": told,
+                "rank": ahead.sum(axis=1) + 1,
+                "error_km": errors,
+                "confidence": proba.max(axis=1),
+                "is_complete": parts.is_complete,
+            }
+        )

@@ -58,10 +58,16 @@ def build_image_features(store: Store, city: City, settings: ImageFeaturesSettin
         backbone, weights_sha256 = called(weights, settings.backbone)
         about = {"backbone": backbone, "weights_sha256": weights_sha256, "running": str(running)}
         return run_stage(
-            store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs={"dataset": release.version},
-            weights={backbone: weights_sha256}, outputs=("image_features",),
+            store,
+            city,
+            STAGE,
+            code_version=CODE_VERSION,
+            settings=settings,
+            inputs={"dataset": release.version},
+            weights={backbone: weights_sha256},
+            outputs=("image_features",),
             work=partial(_work, store, city.key, settings, release, weights, about),
-        )  # fmt: skip
+        )
 
 
 def features_weights(store: Store, settings: ImageFeaturesSettings) -> WeightsFile | Builtin:
@@ -105,11 +111,16 @@ def make_backbone(settings: ImageFeaturesSettings, weights: WeightsFile | Builti
     if isinstance(weights, Builtin):
         return fixed_seed_features(
             running, backbone=settings.backbone, image_size=settings.image_size, batch_size=batch_size
-        )  # fmt: skip
+        )
     return ImageFeatures(
-        settings.backbone, weights.weights_sha256, build(settings.backbone, load_file(weights.path)), running,
-        image_size=settings.image_size, batch_size=batch_size, name=weights.name,
-    )  # fmt: skip
+        settings.backbone,
+        weights.weights_sha256,
+        build(settings.backbone, load_file(weights.path)),
+        running,
+        image_size=settings.image_size,
+        batch_size=batch_size,
+        name=weights.name,
+    )
 
 
 class FeatureWorker:
@@ -143,9 +154,13 @@ class FeatureWorker:
 
     def _row(self, clean_digest: str, outcome: str) -> dict[str, Any]:
         return {
-            "clean_digest": clean_digest, "backbone": self._backbone.backbone, "outcome": outcome, "vector": None,
-            "weights_sha256": self._backbone.weights_sha256, "recipe": self._recipe,
-        }  # fmt: skip
+            "clean_digest": clean_digest,
+            "backbone": self._backbone.backbone,
+            "outcome": outcome,
+            "vector": None,
+            "weights_sha256": self._backbone.weights_sha256,
+            "recipe": self._recipe,
+        }
 
 
 def read_features(store: Store, city: str, clean_digests: list[str], backbone: str) -> "np.ndarray[Any, Any]":
@@ -164,18 +179,25 @@ def read_features(store: Store, city: str, clean_digests: list[str], backbone: s
 
 
 def _work(
-    store: Store, city: str, settings: ImageFeaturesSettings, release: Release, weights: WeightsFile | Builtin,
+    store: Store,
+    city: str,
+    settings: ImageFeaturesSettings,
+    release: Release,
+    weights: WeightsFile | Builtin,
     about: dict[str, str],
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     backbone, recipe = about["backbone"], features_recipe(settings, weights)
     store.tables.delete(city, STAGE, f"backbone = '{backbone}' and recipe <> '{recipe}'")
     wanted = sorted(set(release.posts["clean_digest"].to_pylist()))
     job = PictureJob(
         rows=pictures_to_do(store, city, STAGE, wanted, "clean", "clean_digest", backbone=backbone),
-        result=TABLES[STAGE].schema, make_worker=partial(FeatureWorker, settings, weights, recipe),
-        batch_size=settings.batch_size, num_gpus=int(about["running"].endswith("cuda")),
-        commit_every=settings.commit_every, title=f"{city} {STAGE}",
-    )  # fmt: skip
+        result=TABLES[STAGE].schema,
+        make_worker=partial(FeatureWorker, settings, weights, recipe),
+        batch_size=settings.batch_size,
+        num_gpus=int(about["running"].endswith("cuda")),
+        commit_every=settings.commit_every,
+        title=f"{city} {STAGE}",
+    )
     num_new = run_pictures(job, lambda rows: store.tables.append(city, STAGE, rows))
     outcomes = picture_outcomes(store, city, STAGE, "clean_digest", pc.field("backbone") == backbone)
     notes = []
@@ -184,7 +206,10 @@ def _work(
         notes = [f"picture features come from a {drawn}: {weights.why}"]
     return Outcome(
         counts={
-            "pictures": len(wanted), "new": num_new, **count_values("pictures", map(outcomes.__getitem__, wanted)),
+            "pictures": len(wanted),
+            "new": num_new,
+            **count_values("pictures", map(outcomes.__getitem__, wanted)),
         },
-        notes=notes, about=about,
-    )  # fmt: skip
+        notes=notes,
+        about=about,
+    )

@@ -53,9 +53,13 @@ def read_model(run: Manifest) -> "TrainedModel":
 
 
 def write_run(
-    folder: Path, release: Release, fitted: "TrainedModel", samples: CitySamples, proba: dict[str, Any],
+    folder: Path,
+    release: Release,
+    fitted: "TrainedModel",
+    samples: CitySamples,
+    proba: dict[str, Any],
     about: dict[str, Any],
-) -> None:  # fmt: skip
+) -> None:
     """Write them; `proba` holds the probabilities (N, C) of each scored split, `about` goes into the manifest.
 
     Raises:
@@ -85,7 +89,14 @@ def _predictions(samples: CitySamples, split: str, proba_NC: "np.ndarray[Any, An
     posts = samples.splits[split]
     predicted_N = proba_NC.argmax(axis=1)
     errors_N = errors_km(predicted_N, posts.labels_N, samples.class_latitudes, samples.class_longitudes)
-    return pa.table({
-        "post_key": posts.keys, "user_key": samples.users[split], "split": [split] * len(posts),
-        "label": posts.labels_N, "predicted": predicted_N, "error_km": errors_N, "probabilities": list(proba_NC),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "post_key": posts.keys,
+            "user_key": samples.users[split],
+            "split": [split] * len(posts),
+            "label": posts.labels_N,
+            "predicted": predicted_N,
+            "error_km": errors_N,
+            "probabilities": list(proba_NC),
+        }
+    )

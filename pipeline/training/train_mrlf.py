@@ -64,10 +64,15 @@ def build_train_mrlf(
         if not is_whole(store.run_folder(MODEL, city.key, run)):
             store.forget_stage_record(city.key, STAGE)
         return run_stage(
-            store, city, STAGE, code_version=CODE_VERSION, settings=settings, inputs=inputs,
+            store,
+            city,
+            STAGE,
+            code_version=CODE_VERSION,
+            settings=settings,
+            inputs=inputs,
             weights={features.about["backbone"]: features.about["weights_sha256"]},
             work=partial(_work, store, city, settings, release, features, run, on_epoch),
-        )  # fmt: skip
+        )
 
 
 def latest_run(store: Store, city: str) -> Manifest:
@@ -113,9 +118,14 @@ def _features_record(store: Store, city: str, release: Release) -> StageRecord:
 
 
 def _work(
-    store: Store, city: City, settings: TrainMrlfSettings, release: Release, features: StageRecord, run: str,
+    store: Store,
+    city: City,
+    settings: TrainMrlfSettings,
+    release: Release,
+    features: StageRecord,
+    run: str,
     on_epoch: OnEpoch | None,
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     from models.metrics import score
 
     samples = city_samples(store, city.key, release, features.about["backbone"])
@@ -150,9 +160,10 @@ def _trained(
     most_epochs = _most_epochs(settings.preset, len(samples.splits["train"]), training)
     told = settings.model_dump(mode="json", exclude_none=True) | dataclasses.asdict(training)
     with (
-        asked_to_end(title) as should_stop, training_log(folder, title, told) as training_told,
+        asked_to_end(title) as should_stop,
+        training_log(folder, title, told) as training_told,
         Progress(title, most_epochs) as progress,
-    ):  # fmt: skip
+    ):
 
         def tell(epoch: "Epoch") -> None:
             progress.epoch(epoch)
@@ -180,17 +191,25 @@ def _most_epochs(preset: str, num_train_posts: int, training: "TrainConfig") -> 
 
 
 def _fit(
-    settings: TrainMrlfSettings, samples: CitySamples, checkpoint_dir: Path, on_epoch: "Callable[[Epoch], None]",
-    on_step: Callable[[int, int, int], None], should_stop: Callable[[], bool],
-) -> "TrainedModel":  # fmt: skip
+    settings: TrainMrlfSettings,
+    samples: CitySamples,
+    checkpoint_dir: Path,
+    on_epoch: "Callable[[Epoch], None]",
+    on_step: Callable[[int, int, int], None],
+    should_stop: Callable[[], bool],
+) -> "TrainedModel":
     from models.training import fit
 
     train, validation = (samples.splits[split] for split in ("train", "validation"))
     network, training = settings.configs(len(train))
     how: dict[str, Any] = {
-        "num_classes": samples.num_classes, "train_config": training, "checkpoint_dir": checkpoint_dir,
-        "on_epoch": on_epoch, "on_step": on_step, "should_stop": should_stop,
-    }  # fmt: skip
+        "num_classes": samples.num_classes,
+        "train_config": training,
+        "checkpoint_dir": checkpoint_dir,
+        "on_epoch": on_epoch,
+        "on_step": on_step,
+        "should_stop": should_stop,
+    }
     if settings.preset == "best":
         from models.best import fit_best
 
@@ -199,15 +218,28 @@ def _fit(
 
 
 def _about(
-    city: City, release: Release, features: StageRecord, settings: TrainMrlfSettings, fitted: "TrainedModel",
-    scores: "dict[str, Scores]", run: str, seconds: float,
-) -> dict[str, Any]:  # fmt: skip
+    city: City,
+    release: Release,
+    features: StageRecord,
+    settings: TrainMrlfSettings,
+    fitted: "TrainedModel",
+    scores: "dict[str, Scores]",
+    run: str,
+    seconds: float,
+) -> dict[str, Any]:
     return {
-        "city": city.key, "is_synthetic": release.is_synthetic, "model": MODEL, "run": run,
-        "release": release.version, "backbone": features.about["backbone"],
-        "backbone_weights_sha256": features.about["weights_sha256"], "seconds": seconds,
-        "epochs": len(fitted.history), "best_epoch": fitted.best_epoch,
+        "city": city.key,
+        "is_synthetic": release.is_synthetic,
+        "model": MODEL,
+        "run": run,
+        "release": release.version,
+        "backbone": features.about["backbone"],
+        "backbone_weights_sha256": features.about["weights_sha256"],
+        "seconds": seconds,
+        "epochs": len(fitted.history),
+        "best_epoch": fitted.best_epoch,
         "num_parameters": fitted.num_parameters,
-        "device": fitted.device, "settings": settings.model_dump(mode="json"),
+        "device": fitted.device,
+        "settings": settings.model_dump(mode="json"),
         "scores": {split: dataclasses.asdict(score) for split, score in scores.items()},
-    }  # fmt: skip
+    }

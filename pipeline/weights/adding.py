@@ -77,9 +77,14 @@ def entry_of(
 def from_file(entry: WeightsEntry, digests: FileDigests) -> WeightsEntry:
     """What an unknown file is called that the settings name in place of the weights `entry`: never as a known one."""
     return replace(
-        entry, name=f"{entry.architecture}_from_file", sha256=digests.sha256, md5=None, num_bytes=digests.num_bytes,
-        licence="yours to know", is_own=True,
-    )  # fmt: skip
+        entry,
+        name=f"{entry.architecture}_from_file",
+        sha256=digests.sha256,
+        md5=None,
+        num_bytes=digests.num_bytes,
+        licence="yours to know",
+        is_own=True,
+    )
 
 
 def _expected(path: Path, digests: FileDigests, entries: Mapping[str, WeightsEntry]) -> str:

@@ -90,11 +90,13 @@ def write_own(path: Path, entries: Mapping[str, WeightsEntry]) -> None:
     """Write all own entries."""
     told = {
         name: {
-            "architecture": entry.architecture, "file_name": entry.file_name, "sha256": entry.sha256,
+            "architecture": entry.architecture,
+            "file_name": entry.file_name,
+            "sha256": entry.sha256,
             "num_bytes": entry.num_bytes,
         }
         for name, entry in entries.items()
-    }  # fmt: skip
+    }
     write_atomically(path, json.dumps(told, indent=1, ensure_ascii=False).encode())
 
 
@@ -107,9 +109,16 @@ def own_entry(name: str, architecture: str, file_name: str, sha256: str, num_byt
     if not OWN_NAME.fullmatch(name):
         raise StageError(f"{name!r} cannot be a name of weights: take small letters, digits and _, a letter first")
     return WeightsEntry(
-        name=name, architecture=architecture, file_name=file_name, about="your own", licence="yours to know",
-        used_by=USED_BY.get(architecture, ""), sha256=sha256, num_bytes=num_bytes, is_own=True,
-    )  # fmt: skip
+        name=name,
+        architecture=architecture,
+        file_name=file_name,
+        about="your own",
+        licence="yours to know",
+        used_by=USED_BY.get(architecture, ""),
+        sha256=sha256,
+        num_bytes=num_bytes,
+        is_own=True,
+    )
 
 
 def _own_entry(name: str, fields: Mapping[str, object]) -> WeightsEntry:

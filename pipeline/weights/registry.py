@@ -65,49 +65,88 @@ def _u2net(
 ) -> WeightsEntry:
     """rembg's ONNX file, whose address lasts."""
     return WeightsEntry(
-        name=name, architecture=architecture, file_name=f"{name}.onnx", about=about, licence=APACHE,
-        used_by="portrait_masks", addresses=(f"{REMBG}/{name}.onnx", f"{REMBG_MIRROR}/{name}.onnx"),
-        sha256=sha256, num_bytes=num_bytes, page=U2NET_PAGE, is_default=is_default,
-    )  # fmt: skip
+        name=name,
+        architecture=architecture,
+        file_name=f"{name}.onnx",
+        about=about,
+        licence=APACHE,
+        used_by="portrait_masks",
+        addresses=(f"{REMBG}/{name}.onnx", f"{REMBG_MIRROR}/{name}.onnx"),
+        sha256=sha256,
+        num_bytes=num_bytes,
+        page=U2NET_PAGE,
+        is_default=is_default,
+    )
 
 
 def _u2net_pth(name: str, architecture: str, md5: str, about: str) -> WeightsEntry:
     """The official file: on Google Drive only, whose addresses move, so it is added by hand."""
     return WeightsEntry(
-        name=f"{name}_pth", architecture=architecture, file_name=f"{name}.pth", about=about, licence=APACHE,
-        used_by="portrait_masks", md5=md5, page=U2NET_PAGE, same_as=name,
-    )  # fmt: skip
+        name=f"{name}_pth",
+        architecture=architecture,
+        file_name=f"{name}.pth",
+        about=about,
+        licence=APACHE,
+        used_by="portrait_masks",
+        md5=md5,
+        page=U2NET_PAGE,
+        same_as=name,
+    )
 
 
 def _backbone(name: str, sha256: str, num_bytes: int, *, is_default: bool = False) -> WeightsEntry:
     """IMAGENET1K_V1 of torchvision, the recipe that the features' preprocessing belongs to."""
     file_name = f"{name}-{sha256[:8]}.pth"
     return WeightsEntry(
-        name=name, architecture=name, file_name=file_name, about=f"{name} trained on ImageNet, torchvision's first",
-        licence=BSD, used_by="image_features", addresses=(f"{TORCHVISION}/{file_name}",), sha256=sha256,
-        num_bytes=num_bytes, page=TORCHVISION_PAGE, is_default=is_default,
-    )  # fmt: skip
+        name=name,
+        architecture=name,
+        file_name=file_name,
+        about=f"{name} trained on ImageNet, torchvision's first",
+        licence=BSD,
+        used_by="image_features",
+        addresses=(f"{TORCHVISION}/{file_name}",),
+        sha256=sha256,
+        num_bytes=num_bytes,
+        page=TORCHVISION_PAGE,
+        is_default=is_default,
+    )
 
 
 _ENTRIES = (
     _u2net(
-        "u2net_human_seg", "u2net", "01eb6a29a5c4d8edb30b56adad9bb3a2a0535338e480724a213e0acfd2d1c73c",
-        175_997_641, "U²-Net trained to find people", is_default=True,
+        "u2net_human_seg",
+        "u2net",
+        "01eb6a29a5c4d8edb30b56adad9bb3a2a0535338e480724a213e0acfd2d1c73c",
+        175_997_641,
+        "U²-Net trained to find people",
+        is_default=True,
     ),
     _u2net_pth("u2net_human_seg", "u2net", "09fb4e49b7f785c9f855baf94916840a", "the same, the official file"),
     _u2net(
-        "u2net", "u2net", "8d10d2f3bb75ae3b6d527c77944fc5e7dcd94b29809d47a739a7a728a912b491",
-        175_997_641, "U²-Net trained to find what stands out, people or not",
+        "u2net",
+        "u2net",
+        "8d10d2f3bb75ae3b6d527c77944fc5e7dcd94b29809d47a739a7a728a912b491",
+        175_997_641,
+        "U²-Net trained to find what stands out, people or not",
     ),
     _u2net_pth("u2net", "u2net", "347c3d51b01528e5c6c071e3cff1cb55", "the same, the official file"),
     _u2net(
-        "u2netp", "u2netp", "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8",
-        4_574_861, "the small U²-Net, for what stands out",
+        "u2netp",
+        "u2netp",
+        "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8",
+        4_574_861,
+        "the small U²-Net, for what stands out",
     ),
     _u2net_pth("u2netp", "u2netp", "e4f636406ca4e2af789941e7f139ee2e", "the same, the official file"),
     WeightsEntry(
-        name="big_lama", architecture="big_lama", file_name="big-lama.pt", about="LaMa, the big one, as TorchScript",
-        licence=APACHE, used_by="clean_images", num_bytes=205_669_692, is_default=True,
+        name="big_lama",
+        architecture="big_lama",
+        file_name="big-lama.pt",
+        about="LaMa, the big one, as TorchScript",
+        licence=APACHE,
+        used_by="clean_images",
+        num_bytes=205_669_692,
+        is_default=True,
         addresses=(
             "https://github.com/enesmsahin/simple-lama-inpainting/releases/download/v0.1.0/big-lama.pt",
             "https://github.com/Sanster/models/releases/download/add_big_lama/big-lama.pt",
@@ -116,8 +155,14 @@ _ENTRIES = (
         page="https://github.com/advimman/lama",
     ),
     WeightsEntry(
-        name=YUNET, architecture=YUNET, file_name=YUNET_FILE, about="YuNet, a small face detector for OpenCV",
-        licence=MIT, used_by="clean_images", num_bytes=232_589, is_default=True,
+        name=YUNET,
+        architecture=YUNET,
+        file_name=YUNET_FILE,
+        about="YuNet, a small face detector for OpenCV",
+        licence=MIT,
+        used_by="clean_images",
+        num_bytes=232_589,
+        is_default=True,
         addresses=(
             f"https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models/face_detection_yunet/{YUNET_FILE}",
             f"https://huggingface.co/opencv/face_detection_yunet/resolve/{YUNET_COMMIT}/{YUNET_FILE}",
@@ -132,7 +177,7 @@ _ENTRIES = (
     _backbone("resnet50", "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a", 102_530_333),
     _backbone("resnet101", "63fe2227b86e8f1f2063f43a75c84d195911b6a0eace650907dd3dc62dd49a0a", 178_793_939),
     _backbone("densenet121", "a639ec97d7c33b07ae66f0b5fb7d0192f95a3b11b7576c66c0126c2a727c4395", 32_342_954),
-)  # fmt: skip
+)
 
 REGISTRY = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 """by name"""

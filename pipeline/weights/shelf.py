@@ -186,19 +186,29 @@ class Shelf:
         target.parent.mkdir(parents=True, exist_ok=True)
         converted = convert(source, entry.architecture, target)
         record = Record(
-            name=entry.name, architecture=entry.architecture, published=entry.digest, sha256=sha256,
-            num_bytes=num_bytes, source=self._told(source), converted=self._told(converted),
-            converted_sha256=digest_once(converted), converter=CONVERTER_VERSION, licence=entry.licence,
+            name=entry.name,
+            architecture=entry.architecture,
+            published=entry.digest,
+            sha256=sha256,
+            num_bytes=num_bytes,
+            source=self._told(source),
+            converted=self._told(converted),
+            converted_sha256=digest_once(converted),
+            converter=CONVERTER_VERSION,
+            licence=entry.licence,
             added_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-        )  # fmt: skip
+        )
         self._records.write(key, record)
         return record
 
     def _file(self, record: Record) -> WeightsFile:
         return WeightsFile(
-            name=record.name, architecture=record.architecture, path=self._at(record.converted),
-            weights_sha256=record.sha256, source=self._at(record.source),
-        )  # fmt: skip
+            name=record.name,
+            architecture=record.architecture,
+            path=self._at(record.converted),
+            weights_sha256=record.sha256,
+            source=self._at(record.source),
+        )
 
     def _check(self, record: Record, *, is_once: bool = True) -> None:
         """Both files against the record; each is read whole unless it was read before in this process."""

@@ -38,13 +38,46 @@ STORAGES = {
     "ByteStorage": "uint8",
     "BoolStorage": "bool",
 }
-INSTRUCTIONS = frozenset({
-    "PROTO", "FRAME", "MEMOIZE", "STOP", "MARK", "GLOBAL", "STACK_GLOBAL", "NEWOBJ", "BUILD", "REDUCE", "BINPERSID",
-    "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_LIST", "APPEND", "APPENDS",
-    "EMPTY_DICT", "SETITEM", "SETITEMS", "BINGET", "LONG_BINGET", "BINPUT", "LONG_BINPUT",
-    "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT",
-    "BINUNICODE", "SHORT_BINUNICODE",
-})  # fmt: skip
+INSTRUCTIONS = frozenset(
+    {
+        "PROTO",
+        "FRAME",
+        "MEMOIZE",
+        "STOP",
+        "MARK",
+        "GLOBAL",
+        "STACK_GLOBAL",
+        "NEWOBJ",
+        "BUILD",
+        "REDUCE",
+        "BINPERSID",
+        "EMPTY_TUPLE",
+        "TUPLE",
+        "TUPLE1",
+        "TUPLE2",
+        "TUPLE3",
+        "EMPTY_LIST",
+        "APPEND",
+        "APPENDS",
+        "EMPTY_DICT",
+        "SETITEM",
+        "SETITEMS",
+        "BINGET",
+        "LONG_BINGET",
+        "BINPUT",
+        "LONG_BINPUT",
+        "NONE",
+        "NEWTRUE",
+        "NEWFALSE",
+        "BININT",
+        "BININT1",
+        "BININT2",
+        "LONG1",
+        "BINFLOAT",
+        "BINUNICODE",
+        "SHORT_BINUNICODE",
+    }
+)
 LISTS = frozenset({"build_intlist", "build_doublelist", "build_boollist", "build_tensorlist"})
 
 

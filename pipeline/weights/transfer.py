@@ -98,9 +98,12 @@ class _Try:
         offset = _size(self.part) if origin else 0
         headers = {"Range": f"bytes={offset}-", "If-Range": origin["validator"]} if origin and offset else {}
         with ask(
-            self.address, headers, connect_s=self.limits.connect_s, silence_s=self.limits.silence_s,
+            self.address,
+            headers,
+            connect_s=self.limits.connect_s,
+            silence_s=self.limits.silence_s,
             answer_s=min(self.limits.answer_s, max(0.1, self.end - time.monotonic())),
-        ) as answer:  # fmt: skip
+        ) as answer:
             if answer.status_code == 416:
                 forget(self.part)
                 raise BrokenTransferError("it refused to go on where the last try broke off")

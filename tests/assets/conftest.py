@@ -37,9 +37,14 @@ def fake_stage(monkeypatch):
                 if city.key in refused:
                     raise StageError(f"{city.key} has nothing to work on: do something about it")
                 return run_stage(
-                    store, city, name, code_version="1", settings=settings, inputs={},
+                    store,
+                    city,
+                    name,
+                    code_version="1",
+                    settings=settings,
+                    inputs={},
                     work=lambda: Outcome(counts=counts or {}, notes=["a remark"], about=about),
-                )  # fmt: skip
+                )
 
         real = STAGES[name]
         fake = Stage(name=name, room=real.room, code_version="1", settings=real.settings, build=build)

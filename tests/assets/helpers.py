@@ -22,16 +22,24 @@ def write_cities(cities: dict[str, dict[str, Any]]) -> None:
 
 
 def materialize(
-    store: Store, *assets: dg.AssetsDefinition, city: str | None = "demo", selection: list[str] | None = None,
-    instance: dg.DagsterInstance | None = None, **config: Any,
-) -> dg.ExecuteInProcessResult:  # fmt: skip
+    store: Store,
+    *assets: dg.AssetsDefinition,
+    city: str | None = "demo",
+    selection: list[str] | None = None,
+    instance: dg.DagsterInstance | None = None,
+    **config: Any,
+) -> dg.ExecuteInProcessResult:
     """One run of these assets for a city, or of no partition; `config` is the last asset's."""
     (key,) = assets[-1].keys
     return dg.materialize(
-        list(assets), partition_key=city, resources={"store": StoreResource(root=str(store.root))},
-        run_config={"ops": {key.to_user_string(): {"config": config}}} if config else None, raise_on_error=False,
-        selection=selection, instance=instance,
-    )  # fmt: skip
+        list(assets),
+        partition_key=city,
+        resources={"store": StoreResource(root=str(store.root))},
+        run_config={"ops": {key.to_user_string(): {"config": config}}} if config else None,
+        raise_on_error=False,
+        selection=selection,
+        instance=instance,
+    )
 
 
 def failures(result: dg.ExecuteInProcessResult) -> str:
@@ -53,6 +61,4 @@ def checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
 def dagster(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     """Run a command of Dagster from the repository's root."""
     command = [sys.executable, "-W", "ignore", "-m", "dagster", *words]
-    return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=110, check=False
-    )  # fmt: skip
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=110, check=False)

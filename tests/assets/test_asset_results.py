@@ -27,8 +27,9 @@ def report(city: str = "demo", *, counts=None, notes=None, about=None, is_reused
 def test_numbers_stand_as_numbers_and_losses_in_a_table():
     told = materialized(
         report(counts={"posts": 7, "dropped": 3, "dropped/video": 2, "deferred/image_missing": 1}),
-        num_rows=7, checks={},
-    )  # fmt: skip
+        num_rows=7,
+        checks={},
+    )
     assert (told.metadata["dagster/row_count"], told.metadata["posts"], told.metadata["dropped"]) == (7, 7, 3)
     assert [record.data for record in told.metadata["lost"].records] == [
         {"outcome": "dropped", "reason": "video", "posts": 2},

@@ -53,11 +53,12 @@ def test_a_second_run_says_reused_and_shows_the_same_version(store, cities, fake
         pytest.param({}, {"some_posts": True, "ledger_closes": True}, id="all is well"),
         pytest.param({"dropped": 2}, {"some_posts": True, "ledger_closes": False}, id="a file is missing"),
         pytest.param(
-            {"posts": 0, "kept": 0, "deferred": 0, "dropped": 9}, {"some_posts": False, "ledger_closes": True},
+            {"posts": 0, "kept": 0, "deferred": 0, "dropped": 9},
+            {"some_posts": False, "ledger_closes": True},
             id="no post",
         ),
     ],
-)  # fmt: skip
+)
 def test_checks_of_posts(store, cities, fake_stage, change, expected):
     fake_stage("posts", counts={**POSTS, **change})
     assert checks(materialize(store, posts)) == {**expected, "nothing_waits": True}

@@ -19,9 +19,10 @@ def test_training_without_a_data_set_says_what_to_do_and_shows_no_traceback(dags
 def test_the_variable_of_the_environment_names_the_definitions(dagster_home, tmp_path):
     (tmp_path / "seconds").write_text("0")
     environment = {
-        **dagster_home, "SLEEPER_FOLDER": str(tmp_path),
+        **dagster_home,
+        "SLEEPER_FOLDER": str(tmp_path),
         "DAGSTER_CLI_ASSET_MATERIALIZE_MODULE_NAME": "tests.assets.sleeper",
-    }  # fmt: skip
+    }
     told = dagster(environment, "asset", "materialize", "--select", "sleeper")
     assert told.returncode == 0, told.stderr
     assert (tmp_path / "ended-0").exists()

@@ -19,7 +19,11 @@ pytestmark = pytest.mark.slow
 ASSETS = [getattr(module, module.STAGE) for module in ROAD]
 NAMES = [module.STAGE for module in ROAD]
 TINY = {
-    "name": "Tiny", "latitude": 12.0, "longitude": -30.0, "radius_km": 12.0, "is_synthetic": True,
+    "name": "Tiny",
+    "latitude": 12.0,
+    "longitude": -30.0,
+    "radius_km": 12.0,
+    "is_synthetic": True,
     "demo": {"seed": 7, "num_pois": 4, "num_posts": 120, "num_users": 40, "image_side": 64},
     "curated_posts": {"min_hashtag_count": 2, "min_posts_per_poi": 5},
     "portrait_masks": {"weights": "builtin", "find_profiles": False, "num_workers": 1},
@@ -27,7 +31,7 @@ TINY = {
     "image_features": {"weights": "builtin", "image_size": 32},
     "train_mrlf": {"preset": "small", "max_epochs": 1, "num_threads": 1},
     "evaluate_mrlf": {"num_resamples": 100},
-}  # fmt: skip
+}
 CANARY = "canary-5f1c"
 SECRETS = ("FOURSQUARE_API_KEY", "MRLF_INSTAGRAM_COOKIES", "MRLF_PSEUDONYM_KEY", "MRLF_POSTGRES_PASSWORD")
 

@@ -21,11 +21,18 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # true networks, on a
 ASSETS = [getattr(module, module.STAGE) for module in ROAD]
 POSTS = {**TINY["demo"], "num_posts": 48, "num_users": 20}
 CITY = {
-    **TINY, "demo": POSTS, "curated_posts": {"min_hashtag_count": 1, "min_posts_per_poi": 3},
+    **TINY,
+    "demo": POSTS,
+    "curated_posts": {"min_hashtag_count": 1, "min_posts_per_poi": 3},
     "portrait_masks": {"network": "drawn_u2net", "weights": "require", "device": "cpu"},
-    "clean_images": {"network": "drawn_lama", "weights": "require", "device": "cpu", "max_portrait_ratio": 1.0,
-                     "face_gate": "haar"},
-}  # fmt: skip
+    "clean_images": {
+        "network": "drawn_lama",
+        "weights": "require",
+        "device": "cpu",
+        "max_portrait_ratio": 1.0,
+        "face_gate": "haar",
+    },
+}
 
 
 def fill_shelf(store: Store, folder: Path) -> dict[str, str]:
@@ -36,10 +43,11 @@ def fill_shelf(store: Store, folder: Path) -> dict[str, str]:
     return {
         name: store.weights.add(folder / file, name, architecture).weights_sha256
         for name, file, architecture in (
-            ("drawn_u2net", "u2net.pth", "u2net"), ("drawn_lama", "lama.pt", "big_lama"),
+            ("drawn_u2net", "u2net.pth", "u2net"),
+            ("drawn_lama", "lama.pt", "big_lama"),
             ("drawn_vgg19", "vgg19.safetensors", "vgg19"),
         )
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +68,11 @@ def road(tmp_path_factory):
 @pytest.mark.parametrize(
     ("table", "column", "name"),
     [
-        ("portrait_masks", "network", "drawn_u2net"), ("clean_images", "inpainter", "drawn_lama"),
+        ("portrait_masks", "network", "drawn_u2net"),
+        ("clean_images", "inpainter", "drawn_lama"),
         ("image_features", "backbone", "drawn_vgg19"),
     ],
-)  # fmt: skip
+)
 def test_every_row_tells_the_true_network(road, table, column, name):
     _, store, digests = road
     rows = store.tables.read("demo", table).to_pylist()

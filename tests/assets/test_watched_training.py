@@ -19,9 +19,13 @@ ACCURACY = "demo: validation_accuracy"
 
 def epoch(number):
     return Epoch(
-        epoch=number, train_loss=2.0 / number, validation_loss=2.5 / number, validation_accuracy=number / 10,
-        learning_rate=0.001, seconds=1.5,
-    )  # fmt: skip
+        epoch=number,
+        train_loss=2.0 / number,
+        validation_loss=2.5 / number,
+        validation_accuracy=number / 10,
+        learning_rate=0.001,
+        seconds=1.5,
+    )
 
 
 @pytest.fixture
@@ -31,9 +35,14 @@ def stage(cities, monkeypatch):
     def install(work):
         def build(store, city, settings, *, on_epoch):
             return run_stage(
-                store, city, "train_mrlf", code_version="1", settings=settings, inputs={},
+                store,
+                city,
+                "train_mrlf",
+                code_version="1",
+                settings=settings,
+                inputs={},
                 work=lambda: work(on_epoch) or Outcome(),
-            )  # fmt: skip
+            )
 
         real = STAGES["train_mrlf"]
         fake = Stage(name=real.name, room=real.room, code_version="1", settings=real.settings, build=build)

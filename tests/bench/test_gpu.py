@@ -29,9 +29,12 @@ CHILD = """
 def test_without_a_gpu_and_with_torch_alone_it_says_so_and_makes_its_checks():
     child = textwrap.dedent(CHILD).format(names=NOT_NEEDED)
     done = subprocess.run(
-        [sys.executable, "-c", child], capture_output=True, text=True, check=False,
+        [sys.executable, "-c", child],
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": "."},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("no GPU: ") and lines[-1] == "every check passed"
@@ -44,10 +47,14 @@ def test_without_a_gpu_and_with_torch_alone_it_says_so_and_makes_its_checks():
 @pytest.mark.parametrize(
     ("found", "is_at_least", "is_passed"),
     [
-        (0.5, False, True), (1.5, False, False), (float("nan"), False, False),
-        (1.5, True, True), (0.5, True, False), (float("nan"), True, False),
+        (0.5, False, True),
+        (1.5, False, False),
+        (float("nan"), False, False),
+        (1.5, True, True),
+        (0.5, True, False),
+        (float("nan"), True, False),
     ],
-)  # fmt: skip
+)
 def test_a_check_fails_on_the_wrong_side_of_its_bound_and_on_what_is_no_number(found, is_at_least, is_passed):
     assert Check("some", found, 1.0, is_at_least).is_passed is is_passed
 

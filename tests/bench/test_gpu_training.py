@@ -15,9 +15,20 @@ from models.train_config import TrainConfig
 
 ROOT = Path(__file__).parent.parent.parent
 NOT_THERE = (
-    "dagster", "daft", "deltalake", "pyarrow", "pandas", "pydantic", "tqdm", "tensorboard", "mlflow", "cv2",
-    "pipeline", "assets", "tests",
-)  # fmt: skip
+    "dagster",
+    "daft",
+    "deltalake",
+    "pyarrow",
+    "pandas",
+    "pydantic",
+    "tqdm",
+    "tensorboard",
+    "mlflow",
+    "cv2",
+    "pipeline",
+    "assets",
+    "tests",
+)
 CPU = TrainConfig(max_epochs=2, batch_size=64, device="cpu", num_threads=1)
 SMALL = small_city(128, 1)
 
@@ -51,9 +62,10 @@ def test_halves_that_are_not_weighed_do_not_pass(monkeypatch):
     monkeypatch.setattr("models.training_loss.TrainingLoss.total_weight", lambda self, labels: 1 + len(labels) // 3)
     steps = gpu_training_checks._gradients
     monkeypatch.setattr(
-        gpu_training_checks, "_gradients",
+        gpu_training_checks,
+        "_gradients",
         lambda train, config, parts: [g * parts for g in steps(train, config, parts)],
-    )  # fmt: skip
+    )
     assert not halved(SMALL, CPU).is_passed
 
 

@@ -94,11 +94,14 @@ def _service(checkout: Path, name: str, told: dict[str, Any], volumes: set[str])
     health = told.get("healthcheck", {}).get("test", ["NONE"])
     assert health[0] in ("CMD", "NONE"), f"{name}: {health[0]} is not known here"
     return Service(
-        name=name, command=tuple(told.get("command", ())), environment={**environment, **told["environment"]},
-        mounts=tuple(_mount(checkout, mount, volumes) for mount in told["volumes"]), health=tuple(health[1:]),
+        name=name,
+        command=tuple(told.get("command", ())),
+        environment={**environment, **told["environment"]},
+        mounts=tuple(_mount(checkout, mount, volumes) for mount in told["volumes"]),
+        health=tuple(health[1:]),
         waits={other: wait["condition"] for other, wait in told.get("depends_on", {}).items()},
         grace_s={"1m": 60}[told["stop_grace_period"]] if "stop_grace_period" in told else 10,
-    )  # fmt: skip
+    )
 
 
 def _mount(checkout: Path, told: str | dict[str, Any], volumes: set[str]) -> Mount:

@@ -66,9 +66,12 @@ class Containers:
         """Whether a service's own health check passes now."""
         service = self.services[name]
         told = subprocess.run(
-            self._words(service, service.health), cwd=self.image / "app", capture_output=True, check=False,
+            self._words(service, service.health),
+            cwd=self.image / "app",
+            capture_output=True,
+            check=False,
             env=self._environment(service),
-        )  # fmt: skip
+        )
         return told.returncode == 0
 
     def wait_until_healthy(self, name: str) -> None:
@@ -84,9 +87,15 @@ class Containers:
         """`docker compose exec SERVICE WORDS...`: what it printed; it must succeed."""
         service = self.services[name]
         told = subprocess.run(
-            self._words(service, words), cwd=self.image / "app", env=self._environment(service), input=stdin,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=2 * PATIENCE_S,
-        )  # fmt: skip
+            self._words(service, words),
+            cwd=self.image / "app",
+            env=self._environment(service),
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=2 * PATIENCE_S,
+        )
         assert told.returncode == 0, (
             f"{name}: {shlex.join(words)} ended with {told.returncode}:\n{told.stdout.decode()}"
         )
@@ -125,10 +134,15 @@ class Containers:
     def _start(self, service: Service) -> subprocess.Popen[bytes]:
         with (self.folder / f"{service.name}.log").open("wb") as log:
             return subprocess.Popen(
-                self._words(service, service.command), cwd=self.image / "app", env=self._environment(service),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                self._words(service, service.command),
+                cwd=self.image / "app",
+                env=self._environment(service),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-            )  # fmt: skip
+            )
 
     def _environment(self, service: Service) -> dict[str, str]:
         """The image's variables and the service's; besides, what stands for the image's own Python and user."""
@@ -136,11 +150,14 @@ class Containers:
         here = self._words(service, [*image_environment().values(), *service.environment.values()])
         return {
             "PATH": f"{Path(sys.executable).parent}:{self.server.programs}:{os.defpath}",
-            "PYTHONPATH": str(self.image / "app"), "TMPDIR": temporary,
-            "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
-            "PGHOST": str(self.server.folder), "PGPORT": str(self.ports["5432"]),
+            "PYTHONPATH": str(self.image / "app"),
+            "TMPDIR": temporary,
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "PGHOST": str(self.server.folder),
+            "PGPORT": str(self.ports["5432"]),
             **dict(zip([*image_environment(), *service.environment], here, strict=True)),
-        }  # fmt: skip
+        }
 
     def _words(self, service: Service, words: Iterable[str]) -> list[str]:
         """The same words with what differs put in."""
@@ -159,10 +176,15 @@ class Containers:
         temporary = self.folder / "tmp" / service.name
         temporary.mkdir(parents=True, exist_ok=True)
         return {
-            "0.0.0.0": "127.0.0.1", "postgres": "127.0.0.1", "code": "127.0.0.1", **self.ports,  # noqa: S104
-            "/app": self.image / "app", "/data": self.image / "data", "/dagster": self.image / "dagster",
+            "0.0.0.0": "127.0.0.1",  # noqa: S104
+            "postgres": "127.0.0.1",
+            "code": "127.0.0.1",
+            **self.ports,
+            "/app": self.image / "app",
+            "/data": self.image / "data",
+            "/dagster": self.image / "dagster",
             "/tmp": temporary,  # noqa: S108
-        }  # fmt: skip
+        }
 
     def _source(self, mount: Mount) -> Path:
         if mount.is_of_the_host:

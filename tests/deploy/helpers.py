@@ -39,11 +39,13 @@ def launch(address: str, assets: Sequence[str], city: str, patience_s: float) ->
     """Start a run as the page does and wait until it is over; its id and its last status."""
     run = {
         "selector": {
-            "repositoryLocationName": "mrlf", "repositoryName": "__repository__", "pipelineName": "__ASSET_JOB",
+            "repositoryLocationName": "mrlf",
+            "repositoryName": "__repository__",
+            "pipelineName": "__ASSET_JOB",
             "assetSelection": [{"path": [name]} for name in assets],
         },
         "executionMetadata": {"tags": [{"key": "dagster/partition", "value": city}]},
-    }  # fmt: skip
+    }
     run_id = ask(address, LAUNCH, run=run)["launchPipelineExecution"]["run"]["runId"]
     deadline = time.monotonic() + patience_s
     while (status := ask(address, STATUS, id=run_id)["runOrError"]["status"]) not in ("SUCCESS", "FAILURE"):

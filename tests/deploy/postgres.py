@@ -32,9 +32,16 @@ class Postgres:
             shutil.chown(self.folder, self._user)
             shutil.chown(password, self._user)
         self._run(
-            "initdb", "-D", "data", "-U", self._database["POSTGRES_USER"], "--pwfile=password", "--no-sync",
-            "--auth-local=trust", "--auth-host=scram-sha-256",
-        )  # fmt: skip
+            "initdb",
+            "-D",
+            "data",
+            "-U",
+            self._database["POSTGRES_USER"],
+            "--pwfile=password",
+            "--no-sync",
+            "--auth-local=trust",
+            "--auth-host=scram-sha-256",
+        )
         self.start("")
         user, made = self._database["POSTGRES_USER"], f"create database {self._database['POSTGRES_DB']}"
         self._run("psql", "-h", str(self.folder), "-p", str(self.port), "-U", user, "-d", "postgres", "-c", made)
@@ -50,9 +57,13 @@ class Postgres:
 
     def _run(self, program: str, *words: str) -> None:
         subprocess.run(
-            [self.programs / program, *words], cwd=self.folder, user=self._user, check=True,
-            stdout=subprocess.DEVNULL, env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
-        )  # fmt: skip
+            [self.programs / program, *words],
+            cwd=self.folder,
+            user=self._user,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
+        )
 
 
 def programs() -> Path:

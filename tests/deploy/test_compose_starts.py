@@ -24,7 +24,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 PASSWORD = "choose-one"
 TINY = {
-    "name": "Tiny", "latitude": 12.0, "longitude": -30.0, "radius_km": 12.0, "is_synthetic": True,
+    "name": "Tiny",
+    "latitude": 12.0,
+    "longitude": -30.0,
+    "radius_km": 12.0,
+    "is_synthetic": True,
     "demo": {"seed": 7, "num_pois": 4, "num_posts": 60, "num_users": 20, "image_side": 64},
     "curated_posts": {"min_hashtag_count": 2, "min_posts_per_poi": 3},
     "portrait_masks": {"weights": "builtin", "find_profiles": False, "num_workers": 1},
@@ -32,7 +36,7 @@ TINY = {
     "image_features": {"weights": "builtin", "image_size": 32},
     "train_mrlf": {"preset": "small", "max_epochs": 1, "num_threads": 1},
     "evaluate_mrlf": {"num_resamples": 100},
-}  # fmt: skip
+}
 ENV_FILE = f"""MRLF_POSTGRES_PASSWORD={PASSWORD}
 MRLF_INSTAGRAM_COOKIES=/data/private/cookies.json
 FOURSQUARE_API_KEY=fsq-of-a-test
@@ -90,9 +94,10 @@ def up(tmp_path_factory) -> Iterator[Up]:
         try:
             containers.up()
             yield Up(
-                containers, was_healthy_too_early,
+                containers,
+                was_healthy_too_early,
                 {command: run_documented(containers, command) for command in documented_commands()},
-            )  # fmt: skip
+            )
         finally:
             containers.stop()
 

@@ -24,8 +24,15 @@ def context(tmp_path_factory):
 def test_what_is_sent_is_the_code_and_nothing_of_anybody(context):
     sent = {path.relative_to(context).parts[0] for path in context.iterdir()}
     assert sent == {
-        "assets", "models", "pipeline", "deploy", "cities.yaml", "pyproject.toml", "README.md", "requirements.lock",
-    }  # fmt: skip
+        "assets",
+        "models",
+        "pipeline",
+        "deploy",
+        "cities.yaml",
+        "pyproject.toml",
+        "README.md",
+        "requirements.lock",
+    }
     assert [path.name for path in (context / "deploy").iterdir()] == ["workspace.yaml"]
     assert not list(context.rglob(".env*")) and not list(context.rglob("__pycache__"))
 
@@ -46,13 +53,17 @@ def test_the_last_step_of_the_build_installs_the_project_from_what_is_sent(conte
     assert install[:2] == ["pip", "install"]
     environment = {"PATH": f"{python.parent}:{os.defpath}", **image_environment(), "HOME": str(tmp_path)}
     installed = subprocess.run(
-        [sys.executable, "-m", "pip", "--python", python, *install[1:]], cwd=context,
-        env={**environment, "PIP_NO_INDEX": "1"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "pip", "--python", python, *install[1:]],
+        cwd=context,
+        env={**environment, "PIP_NO_INDEX": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert installed.returncode == 0, installed.stderr
     code = "import assets.definitions as d, pipeline, models; d.defs(); print(d.__file__, pipeline.__file__)"
     told = subprocess.run(
         [python, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )  # fmt: skip
+    )
     assert told.returncode == 0, told.stderr
     assert told.stdout.split() == [str(context / "assets/definitions.py"), str(context / "pipeline/__init__.py")]

@@ -14,9 +14,13 @@ import yaml
 from tests.deploy.helpers import ROOT, free_port, is_answered, launch
 
 TINY = {
-    "name": "Tiny", "latitude": 12.0, "longitude": -30.0, "radius_km": 12.0, "is_synthetic": True,
+    "name": "Tiny",
+    "latitude": 12.0,
+    "longitude": -30.0,
+    "radius_km": 12.0,
+    "is_synthetic": True,
     "demo": {"num_pois": 4, "num_posts": 48, "num_users": 8, "image_side": 64},
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -26,11 +30,15 @@ def environment(tmp_path) -> dict[str, str]:
     (tmp_path / "dagster/dagster.yaml").symlink_to(ROOT / "dagster.yaml")
     (tmp_path / "cities.yaml").write_text(yaml.safe_dump({"cities": {"demo": TINY}}))
     return {
-        **os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1",
-        "DAGSTER_HOME": str(tmp_path / "dagster"), "MRLF_DATA": str(tmp_path / "data"),
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "OMP_NUM_THREADS": "1",
+        "DAGSTER_HOME": str(tmp_path / "dagster"),
+        "MRLF_DATA": str(tmp_path / "data"),
         "MRLF_CITIES": str(tmp_path / "cities.yaml"),
-        "MRLF_UI_PORT": str(free_port()), "MRLF_CODE_PORT": str(free_port()),
-    }  # fmt: skip
+        "MRLF_UI_PORT": str(free_port()),
+        "MRLF_CODE_PORT": str(free_port()),
+    }
 
 
 @pytest.mark.parametrize("variable", ["MRLF_UI_PORT", "MRLF_CODE_PORT"])
@@ -51,9 +59,14 @@ def test_without_the_environment_it_says_what_to_do(environment):
 def ui(environment) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The pages, up and answering; returns the script's process and the address it told."""
     process = subprocess.Popen(
-        [ROOT / "deploy/ui"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+        [ROOT / "deploy/ui"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         told = next(line for line in process.stdout if "open http" in line or "did not start" in line)
         yield process, told.split()[2]

@@ -26,10 +26,12 @@ WORLD: dict[str, tuple[str, Callable[[FakeInstagram], object]]] = {
     "ill": ("the host of pictures answers a page", lambda server: server.fail("^/media/", SORRY, times=None)),
     "busy": ("the host of pictures wants two minutes", lambda server: server.fail("^/media/", BUSY, times=None)),
     "break": ("the next second page is of no known shape", lambda server: server.fail("/sections/", SORRY)),
-    "new": ("each place has 60 new posts", lambda server: [
-        server.world.add_post(place) for place in server.world.places for _ in range(60)]),
+    "new": (
+        "each place has 60 new posts",
+        lambda server: [server.world.add_post(place) for place in server.world.places for _ in range(60)],
+    ),
     "well": ("all is well again", lambda server: server.faults.clear()),
-}  # fmt: skip
+}
 """A word to type -> what it does."""
 
 

@@ -24,8 +24,10 @@ def media_id(number: int) -> str:
 def graphql_node(number: int = 1, *, is_videos: tuple[bool, ...] = (False,), **changes: Any) -> dict[str, Any]:
     """A node of the GraphQL era; `changes` replace its fields, None takes a field out."""
     kind = "GraphSidecar" if len(is_videos) > 1 else "GraphVideo" if is_videos[0] else "GraphImage"
-    children = [{"node": {"is_video": is_video, "display_url": f"https://x.invalid/{n}.jpg"}}
-                for n, is_video in enumerate(is_videos)]  # fmt: skip
+    children = [
+        {"node": {"is_video": is_video, "display_url": f"https://x.invalid/{n}.jpg"}}
+        for n, is_video in enumerate(is_videos)
+    ]
     caption = changes.pop("caption", "a fine morning at the harbour #harbour #morning")
     node = {
         "__typename": kind,
@@ -88,9 +90,15 @@ class FakeArchive:
         folder.mkdir(parents=True, exist_ok=True)
 
     def post(
-        self, number: int = 1, *, stem: str | None = None, node: dict[str, Any] | None = None, pictures: int = 1,
-        suffix: str = ".json.xz", **changes: Any,
-    ) -> Path:  # fmt: skip
+        self,
+        number: int = 1,
+        *,
+        stem: str | None = None,
+        node: dict[str, Any] | None = None,
+        pictures: int = 1,
+        suffix: str = ".json.xz",
+        **changes: Any,
+    ) -> Path:
         """A post's metadata with its first `pictures` photos, each of its own pixels; the path of the metadata."""
         node = graphql_node(number, **changes) if node is None else node
         stem = f"2021-06-01_{number:06d}" if stem is None else stem

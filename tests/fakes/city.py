@@ -21,27 +21,48 @@ def key(*parts: object) -> str:
 def poi(number: int, **changes: Any) -> dict[str, Any]:
     """A good POI, then `changes`."""
     return {
-        "poi_id": f"poi{number}", "name": f"Place {number}", "latitude": 0.001 * number, "longitude": 0.01,
-        "category_ids": ["c"], "category_name": "Cafe", "semantic_label": "Dining and Drinking", "rank": number + 1,
-        "popularity": None, "source": "file", "retrieved_utc": TAKEN, **changes,
-    }  # fmt: skip
+        "poi_id": f"poi{number}",
+        "name": f"Place {number}",
+        "latitude": 0.001 * number,
+        "longitude": 0.01,
+        "category_ids": ["c"],
+        "category_name": "Cafe",
+        "semantic_label": "Dining and Drinking",
+        "rank": number + 1,
+        "popularity": None,
+        "source": "file",
+        "retrieved_utc": TAKEN,
+        **changes,
+    }
 
 
 def curated_post(number: int, poi_number: int, user: int, images: list[str], **changes: Any) -> dict[str, Any]:
     """A good curated post, then `changes`."""
     return {
-        "post_key": key("post", number), "user_key": key("user", user), "poi_id": f"poi{poi_number}",
-        "taken_utc": TAKEN + dt.timedelta(days=number), "caption": f"a quiet hour at place {poi_number}",
-        "hashtags": [f"place{poi_number}", "town"], "image_digests": images, **changes,
-    }  # fmt: skip
+        "post_key": key("post", number),
+        "user_key": key("user", user),
+        "poi_id": f"poi{poi_number}",
+        "taken_utc": TAKEN + dt.timedelta(days=number),
+        "caption": f"a quiet hour at place {poi_number}",
+        "hashtags": [f"place{poi_number}", "town"],
+        "image_digests": images,
+        **changes,
+    }
 
 
 def post_of(curated: dict[str, Any]) -> dict[str, Any]:
     """The row of `posts` that a curated post came from."""
     return {
-        **curated, "media_key": key("media", curated["post_key"]), "location_id": "1", "num_media": 1,
-        "latitude": 0.0, "longitude": 0.0, "source": "archive", "retrieved_utc": TAKEN, "state": "active",
-    }  # fmt: skip
+        **curated,
+        "media_key": key("media", curated["post_key"]),
+        "location_id": "1",
+        "num_media": 1,
+        "latitude": 0.0,
+        "longitude": 0.0,
+        "source": "archive",
+        "retrieved_utc": TAKEN,
+        "state": "active",
+    }
 
 
 def fill_city(store: Store, *, num_pois: int = 3, posts_per_poi: int = 20, city: str = "demo") -> list[dict[str, Any]]:

@@ -18,8 +18,10 @@ OTHER = DEMO.model_copy(update={"key": "other", "name": "Other"})
 
 def put_posts(store: Store, city: City, posts: list[dict], pictures: list[str]) -> None:
     """Tables and record as the stage posts leaves them."""
-    images = [{"digest": digest, "width": 96, "height": 96, "format": "JPEG", "num_bytes": 1, "outcome": "ok"}
-              for digest in sorted(set(pictures))]  # fmt: skip
+    images = [
+        {"digest": digest, "width": 96, "height": 96, "format": "JPEG", "num_bytes": 1, "outcome": "ok"}
+        for digest in sorted(set(pictures))
+    ]
     for name, rows in (("posts", posts), ("images", images), ("pois", [poi(n) for n in range(NUM_POIS)])):
         store.tables.merge(city.key, name, rows)
     write_ledger(store, city.key, "posts", {})
@@ -32,9 +34,15 @@ def record_posts(store: Store, city: City) -> None:
     versions = {name: store.tables.version(city.key, name) for name in names}
     for stage in ("pois", "posts"):
         kept = names if stage == "posts" else ()
-        store.write_stage_record(city.key, StageRecord(
-            stage=stage, digest="d", outputs={n: outputs[n] for n in kept}, versions={n: versions[n] for n in kept},
-        ))  # fmt: skip
+        store.write_stage_record(
+            city.key,
+            StageRecord(
+                stage=stage,
+                digest="d",
+                outputs={n: outputs[n] for n in kept},
+                versions={n: versions[n] for n in kept},
+            ),
+        )
 
 
 def tombstone(store: Store, post_key: str, city: City = DEMO) -> None:

@@ -18,9 +18,7 @@ def green_gate(folder: Path) -> GateChoice:
     path = folder / "green.onnx"
     path.write_bytes(data)
     file = WeightsFile(name=YUNET, architecture=YUNET, path=path, source=path, weights_sha256=bytes_digest(data))
-    return GateChoice(
-        network=YUNET, weights_sha256=file.weights_sha256, search_side_px=640, min_score=0.6, file=file
-    )  # fmt: skip
+    return GateChoice(network=YUNET, weights_sha256=file.weights_sha256, search_side_px=640, min_score=0.6, file=file)
 
 
 def with_green(picture: np.ndarray, left: int, top: int, side: int = 32) -> np.ndarray:

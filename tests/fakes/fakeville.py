@@ -17,9 +17,17 @@ from tests.fakes.instagram_world import World
 
 CITY = "fakeville"
 NAMES = (
-    "Lighthouse Point", "Harbour Museum", "Fish Market", "Botanic Garden", "Old Theatre", "Castle Rock",
-    "Observatory Hill", "Paper Mill", "Glass House", "Tram Depot",
-)  # fmt: skip
+    "Lighthouse Point",
+    "Harbour Museum",
+    "Fish Market",
+    "Botanic Garden",
+    "Old Theatre",
+    "Castle Rock",
+    "Observatory Hill",
+    "Paper Mill",
+    "Glass House",
+    "Tram Depot",
+)
 FAST = 1_000_000
 STEP_DEGREES = 0.006
 
@@ -63,21 +71,30 @@ def write_fakeville(folder: Path, world: World, *, is_slow: bool = False) -> dic
     live = {"purpose": "trying the pipeline", "legal_basis": "synthetic data", "contact": "nobody@example.org"}
     pace = {} if is_slow else {"reads_per_minute": FAST, "reads_per_hour": FAST}
     city = {
-        "name": "Fakeville", "latitude": CENTRE[0], "longitude": CENTRE[1], "radius_km": 50, "live": {**live, **pace},
+        "name": "Fakeville",
+        "latitude": CENTRE[0],
+        "longitude": CENTRE[1],
+        "radius_km": 50,
+        "live": {**live, **pace},
         "curated_posts": {"min_hashtag_count": 2, "min_posts_per_poi": 5},
         "image_features": {"weights": "builtin", "image_size": 96},
-    }  # fmt: skip
+    }
     (folder / "cities.yaml").write_text(yaml.safe_dump({"cities": {CITY: city}}, sort_keys=False))
     cookies = folder / "cookies.json"
     cookies.touch(mode=0o600)
     cookies.chmod(0o600)
-    cookies.write_text(json.dumps([
-        {"name": name, "value": value, "domain": ".instagram.com"} for name, value in world.cookies().items()
-    ]))  # fmt: skip
+    cookies.write_text(
+        json.dumps(
+            [{"name": name, "value": value, "domain": ".instagram.com"} for name, value in world.cookies().items()]
+        )
+    )
     return {
-        "MRLF_CITIES": str(folder / "cities.yaml"), "MRLF_DATA": str(folder / "data"), "FOURSQUARE_API_KEY": KEY,
-        "MRLF_INSTAGRAM_COOKIES": str(cookies), "I_HAVE_READ_PRIVACY_MD": PRIVACY_VERSION,
-    }  # fmt: skip
+        "MRLF_CITIES": str(folder / "cities.yaml"),
+        "MRLF_DATA": str(folder / "data"),
+        "FOURSQUARE_API_KEY": KEY,
+        "MRLF_INSTAGRAM_COOKIES": str(cookies),
+        "I_HAVE_READ_PRIVACY_MD": PRIVACY_VERSION,
+    }
 
 
 def fail_sometimes(server: FakeServer, percent: float) -> None:

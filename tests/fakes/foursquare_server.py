@@ -31,8 +31,12 @@ def fake_place(number: int, category: str = MUSEUM, **changes: Any) -> dict[str,
         "extended_location": {},
         "link": f"/places/{number:024x}",
         "location": {
-            "address": f"{number} Main St", "locality": "Town", "region": "Isles", "postcode": "0001",
-            "country": "XX", "formatted_address": f"{number} Main St, Town 0001",
+            "address": f"{number} Main St",
+            "locality": "Town",
+            "region": "Isles",
+            "postcode": "0001",
+            "country": "XX",
+            "formatted_address": f"{number} Main St, Town 0001",
         },
         "name": f"Place {number}",
         "placemaker_url": f"https://placemaker.invalid/{number:024x}",
@@ -43,7 +47,7 @@ def fake_place(number: int, category: str = MUSEUM, **changes: Any) -> dict[str,
         "popularity": round(1 / (1 + number), 4),
         "rating": 5.0,
         **changes,
-    }  # fmt: skip
+    }
     return {name: value for name, value in place.items() if value is not None}
 
 
@@ -51,9 +55,12 @@ def fake_category(category: str, name: str | None = None) -> dict[str, Any]:
     """A category as an answer tells it."""
     name = name or NAMES.get(category, "Something")
     return {
-        "fsq_category_id": category, "name": name, "short_name": name, "plural_name": f"{name}s",
+        "fsq_category_id": category,
+        "name": name,
+        "short_name": name,
+        "plural_name": f"{name}s",
         "icon": {"prefix": "https://icons.invalid/", "suffix": ".png"},
-    }  # fmt: skip
+    }
 
 
 class FakeFoursquare(FakeServer):

@@ -43,7 +43,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "JSON": (b'{"status": "fail"}', "not_an_image"),
     **_cuts(),
     "a cut picture with a whole thumbnail": (
-        encoded(pixels(1, (200, 160)), quality=90, comment=encoded(pixels()))[:-900], "truncated",
+        encoded(pixels(1, (200, 160)), quality=90, comment=encoded(pixels()))[:-900],
+        "truncated",
     ),
     "40,000 x 40,000": (png_header(40_000, 40_000), "too_many_pixels"),
     "100 Mpx": (png_header(10_000, 10_000), "too_many_pixels"),
@@ -56,7 +57,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "EXIF of 4 MB": (encoded(pixels(), "WEBP", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0" + HUGE), "bad_header"),
     "GIF": (encoded(pixels(), "GIF"), "unsupported_format"),
     "a GIF that moves": (
-        encoded(pixels(), "GIF", save_all=True, append_images=[Image.fromarray(pixels(1))]), "unsupported_format",
+        encoded(pixels(), "GIF", save_all=True, append_images=[Image.fromarray(pixels(1))]),
+        "unsupported_format",
     ),
     "BMP": (encoded(pixels(), "BMP"), "unsupported_format"),
     "TIFF": (encoded(pixels(), "TIFF"), "unsupported_format"),
@@ -65,7 +67,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "SVG": (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "unsupported_format"),
     "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0", "unsupported_format"),
     "FITS": (b"SIMPLE  =                    T", "unsupported_format"),
-}  # fmt: skip
+}
 
 
 def _mode(mode: str) -> bytes:
@@ -83,9 +85,11 @@ def _frames(kind: str) -> bytes:
 
 TAKEN: dict[str, bytes] = {
     **{mode: _mode(mode) for mode in ("RGBA", "LA", "L", "P", "CMYK", "1", "I;16")},
-    "a PNG that moves": _frames("PNG"), "a WebP that moves": _frames("WEBP"), "MPO": _frames("MPO"),
+    "a PNG that moves": _frames("PNG"),
+    "a WebP that moves": _frames("WEBP"),
+    "MPO": _frames("MPO"),
     "progressive": encoded(pixels(), progressive=True),
-}  # fmt: skip
+}
 
 
 def flipped(seed: int) -> bytes:

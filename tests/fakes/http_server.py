@@ -175,10 +175,13 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         parts = urlsplit(self.path)
         request = Request(
-            method=self.command, path=parts.path, query=dict(parse_qsl(parts.query, keep_blank_values=True)),
-            form=dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)), headers=dict(self.headers),
+            method=self.command,
+            path=parts.path,
+            query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            form=dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)),
+            headers=dict(self.headers),
             body=body,
-        )  # fmt: skip
+        )
         answer = self.server.fake.respond(request, self.path)
         time.sleep(answer.delay_s)
         if answer.ending == "reset":

@@ -23,19 +23,30 @@ def web_info(world: World, place: FakePlace, *, tab: str = "", form: dict[str, s
     if form and form.get("max_id"):
         pages[tab] = recent(world, place, form)
     return {
-        "location_info": location_info(world, place), **pages, "show_qr_modal": False, "nearby_locations_list": [],
-    }  # fmt: skip
+        "location_info": location_info(world, place),
+        **pages,
+        "show_qr_modal": False,
+        "nearby_locations_list": [],
+    }
 
 
 def location_info(world: World, place: FakePlace, id_key: str = "pk") -> dict[str, Any]:
     """What an answer tells of a place; its id is a number here and text on its page."""
     number: int | str = int(place.location_id) if place.location_id.isdecimal() else place.location_id
     told = {
-        id_key: number if id_key == "pk" else place.location_id, "name": place.name, "slug": slug(place),
-        "category": "Landmark", "phone": "", "website": "", "location_address": "", "location_city": place.city,
-        "location_zip": "", "price_range": 0, "media_count": len(world.shown(place.location_id)),
+        id_key: number if id_key == "pk" else place.location_id,
+        "name": place.name,
+        "slug": slug(place),
+        "category": "Landmark",
+        "phone": "",
+        "website": "",
+        "location_address": "",
+        "location_city": place.city,
+        "location_zip": "",
+        "price_range": 0,
+        "media_count": len(world.shown(place.location_id)),
         "facebook_places_id": facebook_id(place),
-    }  # fmt: skip
+    }
     return told | ({"lat": place.latitude, "lng": place.longitude} if place.has_coordinates else {})
 
 
@@ -88,9 +99,15 @@ def page_data(world: World, place: FakePlace) -> list[dict[str, Any]]:
         ]
     if world.page_era == "2026-05":
         told = web_info(world, place)
-        return [{"xdt_api__v1__locations__web_info": {
-            "location_info": told["location_info"], "top": told["ranked"], "recent": told["recent"],
-        }}]  # fmt: skip
+        return [
+            {
+                "xdt_api__v1__locations__web_info": {
+                    "location_info": told["location_info"],
+                    "top": told["ranked"],
+                    "recent": told["recent"],
+                }
+            }
+        ]
     return [{"xdt_a_key_of_next_year": {"place": location_info(world, place)}}]
 
 
@@ -124,9 +141,12 @@ def _tab(
     sections = [_section(place, [{"media": media(world, pk)} for pk in row]) for row in rows]
     next_page, max_id, media_ids = cursor or (None, None, [])
     return {
-        "sections": sections, "more_available": cursor is not None, "next_max_id": max_id, "next_page": next_page,
+        "sections": sections,
+        "more_available": cursor is not None,
+        "next_max_id": max_id,
+        "next_page": next_page,
         "next_media_ids": media_ids,
-    }  # fmt: skip
+    }
 
 
 def _section(place: FakePlace, medias: list[dict[str, Any]]) -> dict[str, Any]:
@@ -135,9 +155,11 @@ def _section(place: FakePlace, medias: list[dict[str, Any]]) -> dict[str, Any]:
         content = {"one_by_two_item": {"clips": {"items": medias[:1]}}, "fill_items": medias[1:]}
     info = {"num_columns": IN_A_ROW, "total_num_columns": IN_A_ROW, "aspect_ratio": 3.0, "autoplay": False}
     return {
-        "layout_type": "one_by_two_left" if place.other_grid else "media_grid", "layout_content": content,
-        "feed_type": "clips" if place.other_grid else "media", "explore_item_info": info,
-    }  # fmt: skip
+        "layout_type": "one_by_two_left" if place.other_grid else "media_grid",
+        "layout_content": content,
+        "feed_type": "clips" if place.other_grid else "media",
+        "explore_item_info": info,
+    }
 
 
 def _cursor(place: FakePlace, page: int, num_left: int) -> tuple[int, str, list[int]]:

@@ -12,10 +12,17 @@ from tests.fakes.instagram_world import FakePlace, World, mixed
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _OPENINGS = [
-    "What a quiet morning", "We came here for the view", "A long walk ended here", "Back at my favourite place",
-    "The light was perfect today", "Rainy day and still worth it", "First visit and not the last",
-    "Coffee before work", "Sunset with old friends", "Nobody told me how pretty this is",
-]  # fmt: skip
+    "What a quiet morning",
+    "We came here for the view",
+    "A long walk ended here",
+    "Back at my favourite place",
+    "The light was perfect today",
+    "Rainy day and still worth it",
+    "First visit and not the last",
+    "Coffee before work",
+    "Sunset with old friends",
+    "Nobody told me how pretty this is",
+]
 _MIDDLES = [
     "and the streets were almost empty",
     "while the boats came in",
@@ -36,25 +43,58 @@ _CLOSINGS = [
     "",
 ]
 _TAGS = [
-    "travel", "morning", "sunset", "city", "weekend", "streetphotography", "coffee", "friends", "walk", "architecture",
-    "summer", "view", "food", "holiday", "nature",
-]  # fmt: skip
+    "travel",
+    "morning",
+    "sunset",
+    "city",
+    "weekend",
+    "streetphotography",
+    "coffee",
+    "friends",
+    "walk",
+    "architecture",
+    "summer",
+    "view",
+    "food",
+    "holiday",
+    "nature",
+]
 _LIKES = {"has_liked": False, "top_likers": [], "facepile_top_likers": [], "photo_of_you": False}
 _FLAGS = {
-    "filter_type": 0, "can_see_insights_as_brand": False, "is_unified_video": False, "can_viewer_reshare": True,
-    "caption_is_edited": False, "like_and_view_counts_disabled": False, "commerciality_status": "not_commercial",
-    "is_paid_partnership": False, "is_visual_reply_commenter_notice_enabled": True,
-    "original_media_has_visual_reply_media": False, "comment_likes_enabled": False, "comment_threading_enabled": True,
-    "has_more_comments": False, "max_num_visible_preview_comments": 2, "preview_comments": [], "comments": [],
-    "can_view_more_preview_comments": False, "hide_view_all_comment_entrypoint": False,
-    "is_organic_product_tagging_eligible": False, "can_viewer_save": True, "has_shared_to_fb": 0,
+    "filter_type": 0,
+    "can_see_insights_as_brand": False,
+    "is_unified_video": False,
+    "can_viewer_reshare": True,
+    "caption_is_edited": False,
+    "like_and_view_counts_disabled": False,
+    "commerciality_status": "not_commercial",
+    "is_paid_partnership": False,
+    "is_visual_reply_commenter_notice_enabled": True,
+    "original_media_has_visual_reply_media": False,
+    "comment_likes_enabled": False,
+    "comment_threading_enabled": True,
+    "has_more_comments": False,
+    "max_num_visible_preview_comments": 2,
+    "preview_comments": [],
+    "comments": [],
+    "can_view_more_preview_comments": False,
+    "hide_view_all_comment_entrypoint": False,
+    "is_organic_product_tagging_eligible": False,
+    "can_viewer_save": True,
+    "has_shared_to_fb": 0,
     "sharing_friction_info": {"should_have_sharing_friction": False, "bloks_app_url": None},
     "comment_inform_treatment": {
-        "should_have_inform_treatment": False, "text": "", "url": None, "action_type": None,
+        "should_have_inform_treatment": False,
+        "text": "",
+        "url": None,
+        "action_type": None,
     },
-    "is_in_profile_grid": False, "profile_grid_control_enabled": False, "deleted_reason": 0,
-    "integrity_review_decision": "pending", "music_metadata": None,
-}  # fmt: skip
+    "is_in_profile_grid": False,
+    "profile_grid_control_enabled": False,
+    "deleted_reason": 0,
+    "integrity_review_decision": "pending",
+    "music_metadata": None,
+}
 
 
 def media(world: World, pk: int) -> dict[str, Any]:
@@ -68,14 +108,25 @@ def media(world: World, pk: int) -> dict[str, Any]:
     for name in ("owner", "taken_at"):
         changes.pop(name, None)
     told = {
-        "taken_at": taken_at, "pk": pk, "id": f"{pk}_{owner}", "device_timestamp": taken_at * 1000 - 4096,
-        "media_type": 8 if len(flags) > 1 else _type(flags[0]), "code": shortcode(pk), "client_cache_key": f"{pk}.2",
-        **_FLAGS, **_LIKES, "organic_tracking_token": f"{mixed(pk, 9):x}", "like_count": mixed(pk, 3) % 400,
-        "comment_count": mixed(pk, 4) % 20, "user": _user(owner, is_private=pk in world.private),
+        "taken_at": taken_at,
+        "pk": pk,
+        "id": f"{pk}_{owner}",
+        "device_timestamp": taken_at * 1000 - 4096,
+        "media_type": 8 if len(flags) > 1 else _type(flags[0]),
+        "code": shortcode(pk),
+        "client_cache_key": f"{pk}.2",
+        **_FLAGS,
+        **_LIKES,
+        "organic_tracking_token": f"{mixed(pk, 9):x}",
+        "like_count": mixed(pk, 3) % 400,
+        "comment_count": mixed(pk, 4) % 20,
+        "user": _user(owner, is_private=pk in world.private),
         "caption": _caption(pk, owner, taken_at, caption),
         "product_type": "carousel_container" if len(flags) > 1 else "feed",
-        **_location(place), **_parts(world, pk, shown_pk, flags, owner), **changes,
-    }  # fmt: skip
+        **_location(place),
+        **_parts(world, pk, shown_pk, flags, owner),
+        **changes,
+    }
     return {name: value for name, value in told.items() if value is not None or name in ("caption", "music_metadata")}
 
 
@@ -83,10 +134,25 @@ def node(world: World, pk: int) -> dict[str, Any]:
     """A post as the page of a place embeds it: ids as text, null for what it has not, no `full_name`."""
     told = media(world, pk)
     kept = (
-        "code", "taken_at", "media_type", "caption", "like_count", "comment_count", "has_liked", "user", "location",
-        "image_versions2", "video_versions", "carousel_media", "carousel_media_count", "original_width",
-        "original_height", "product_type", "like_and_view_counts_disabled", "commerciality_status",
-    )  # fmt: skip
+        "code",
+        "taken_at",
+        "media_type",
+        "caption",
+        "like_count",
+        "comment_count",
+        "has_liked",
+        "user",
+        "location",
+        "image_versions2",
+        "video_versions",
+        "carousel_media",
+        "carousel_media_count",
+        "original_width",
+        "original_height",
+        "product_type",
+        "like_and_view_counts_disabled",
+        "commerciality_status",
+    )
     shown = {"__typename": "XDTMediaDict", "pk": str(told["pk"]), "id": told["id"], "accessibility_caption": None}
     shown |= {name: told.get(name) for name in kept}
     for part in shown["carousel_media"] or []:
@@ -156,29 +222,49 @@ def _type(is_video: bool) -> int:
 
 def _user(owner: int, *, is_private: bool) -> dict[str, Any]:
     return {
-        "pk": owner, "username": f"user.{owner}", "full_name": f"User {owner}", "is_private": is_private,
-        "profile_pic_url": "https://example.invalid/p.jpg", "is_verified": False,
-    }  # fmt: skip
+        "pk": owner,
+        "username": f"user.{owner}",
+        "full_name": f"User {owner}",
+        "is_private": is_private,
+        "profile_pic_url": "https://example.invalid/p.jpg",
+        "is_verified": False,
+    }
 
 
 def _caption(pk: int, owner: int, taken_at: int, text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
     return {
-        "pk": str(pk - 10**18), "user_id": owner, "text": text, "type": 1, "created_at": taken_at + 1,
-        "created_at_utc": taken_at + 1, "content_type": "comment", "status": "Active", "bit_flags": 0,
-        "did_report_as_spam": False, "share_enabled": False, "is_covered": False, "media_id": pk,
+        "pk": str(pk - 10**18),
+        "user_id": owner,
+        "text": text,
+        "type": 1,
+        "created_at": taken_at + 1,
+        "created_at_utc": taken_at + 1,
+        "content_type": "comment",
+        "status": "Active",
+        "bit_flags": 0,
+        "did_report_as_spam": False,
+        "share_enabled": False,
+        "is_covered": False,
+        "media_id": pk,
         "private_reply_status": 0,
-    }  # fmt: skip
+    }
 
 
 def _location(place: FakePlace) -> dict[str, Any]:
     told_id: int | str = int(place.location_id) if place.location_id.isdecimal() else place.location_id
     location = {
-        "pk": told_id, "short_name": place.name, "facebook_places_id": facebook_id(place),
-        "external_source": "facebook_places", "name": place.name, "address": "", "city": place.city,
-        "has_viewer_saved": False, "is_eligible_for_guides": True,
-    }  # fmt: skip
+        "pk": told_id,
+        "short_name": place.name,
+        "facebook_places_id": facebook_id(place),
+        "external_source": "facebook_places",
+        "name": place.name,
+        "address": "",
+        "city": place.city,
+        "has_viewer_saved": False,
+        "is_eligible_for_guides": True,
+    }
     if not (place.coordinates_in_posts and place.has_coordinates):
         return {"location": location}
     point = {"lng": place.longitude, "lat": place.latitude}
@@ -195,12 +281,15 @@ def _parts(world: World, pk: int, shown_pk: int, flags: tuple[bool, ...], owner:
         return _part(world, pk, shown_pk, 0, flags[0]) | ({"view_count": mixed(pk, 5) % 900} if flags[0] else {})
     parts = [
         {
-            "id": f"{pk * 10 + n}_{owner}", "media_type": _type(is_video), "pk": pk * 10 + n,
-            "carousel_parent_id": f"{pk}_{owner}", "commerciality_status": "not_commercial",
+            "id": f"{pk * 10 + n}_{owner}",
+            "media_type": _type(is_video),
+            "pk": pk * 10 + n,
+            "carousel_parent_id": f"{pk}_{owner}",
+            "commerciality_status": "not_commercial",
             **_part(world, pk, shown_pk, n, is_video, is_child=True),
         }
         for n, is_video in enumerate(flags)
-    ]  # fmt: skip
+    ]
     return {"carousel_media_count": len(parts), "carousel_media": parts}
 
 
@@ -210,18 +299,24 @@ def _part(
     width, height = world.picture_size
     sizes = ((width, height), (max(64, width // 2), max(48, height // 2)))
     told: dict[str, Any] = {
-        "image_versions2": {"candidates": [
-            {"width": w, "height": h, "url": _address(world, pk, part, (w, h), "jpg")} for w, h in sizes
-        ]},
-        "original_width": width, "original_height": height,
-    }  # fmt: skip
+        "image_versions2": {
+            "candidates": [
+                {"width": w, "height": h, "url": _address(world, pk, part, (w, h), "jpg")} for w, h in sizes
+            ]
+        },
+        "original_width": width,
+        "original_height": height,
+    }
     if is_video:
         video = {"type": 101, "width": width, "height": height, "id": "0"}
         told |= {
             "video_versions": [video | {"url": _address(world, pk, part, sizes[0], "mp4")}],
-            "video_duration": 8.033, "is_dash_eligible": 1, "video_dash_manifest": "", "video_codec": "avc1.4D401F",
+            "video_duration": 8.033,
+            "is_dash_eligible": 1,
+            "video_dash_manifest": "",
+            "video_codec": "avc1.4D401F",
             "number_of_qualities": 2,
-        }  # fmt: skip
+        }
     return told | ({"has_audio": True} if is_video and not is_child else {})
 
 

@@ -72,9 +72,10 @@ class FakeInstagram(FakeServer):
         if self.world.answers_201:
             return Answer(status=201, headers={"Content-Type": "text/html; charset=utf-8"})
         return self._grid(
-            request, place_id,
+            request,
+            place_id,
             lambda place: {"native_location_data": web_info(self.world, place, tab="recent", form=request.query)},
-        )  # fmt: skip
+        )
 
     def _web_info(self, request: Request, _: str) -> Answer:
         place_id = request.query.get("location_id", "")
@@ -106,10 +107,15 @@ class FakeInstagram(FakeServer):
         if self.world.place_of(pk) is None or pk in self.world.removed:
             return _failed(self.world.gone_status, "Media not found or unavailable")
         item = media(self.world, pk) | {"pk": str(pk)}
-        return Answer.json({
-            "items": [item], "num_results": 1, "more_available": False, "auto_load_more_enabled": False,
-            "status": "ok",
-        })  # fmt: skip
+        return Answer.json(
+            {
+                "items": [item],
+                "num_results": 1,
+                "more_available": False,
+                "auto_load_more_enabled": False,
+                "status": "ok",
+            }
+        )
 
     def _fbsearch(self, request: Request, _: str) -> Answer:
         if not self._is_signed_in(request, wants_app_id=True):
@@ -126,32 +132,41 @@ class FakeInstagram(FakeServer):
             return _login(request)
         point = (float(request.query.get("latitude", "nan")), float(request.query.get("longitude", "nan")))
         near = [
-            place for place in self.world.places.values()
-            if "location_search" in place.found_by
-            and distance_km(place.latitude, place.longitude, *point) <= NEAR_KM
-        ]  # fmt: skip
+            place
+            for place in self.world.places.values()
+            if "location_search" in place.found_by and distance_km(place.latitude, place.longitude, *point) <= NEAR_KM
+        ]
         named = list(self._by_name(request.query.get("search_query", ""), "location_search"))
         near.sort(key=lambda place: (place not in named, float(distance_km(place.latitude, place.longitude, *point))))
         venues = [
             {
-                "external_id": str(facebook_id(place)), "external_id_source": "facebook_places", "name": place.name,
-                "address": "", **({"lat": place.latitude, "lng": place.longitude} if place.has_coordinates else {}),
+                "external_id": str(facebook_id(place)),
+                "external_id_source": "facebook_places",
+                "name": place.name,
+                "address": "",
+                **({"lat": place.latitude, "lng": place.longitude} if place.has_coordinates else {}),
                 "minimum_age": 0,
             }
             for place in near[:MAX_FOUND]
-        ]  # fmt: skip
+        ]
         return Answer.json({"venues": venues, "request_id": "x", "rank_token": "x", "status": "ok"})
 
     def _topsearch(self, request: Request, _: str) -> Answer:
         if not self._is_signed_in(request):
             return _login(request)
         places = [
-            {"place": {
-                "location": _found(place) | {"pk": place.location_id}, "title": place.name, "subtitle": place.city,
-                "media_bundles": [], "slug": slug(place),
-            }, "position": position}
+            {
+                "place": {
+                    "location": _found(place) | {"pk": place.location_id},
+                    "title": place.name,
+                    "subtitle": place.city,
+                    "media_bundles": [],
+                    "slug": slug(place),
+                },
+                "position": position,
+            }
             for position, place in enumerate(self._by_name(request.query.get("query", ""), "topsearch"))
-        ]  # fmt: skip
+        ]
         return Answer.json({"users": [], "places": places, "hashtags": [], "has_more": False, "status": "ok"})
 
     def _by_name(self, query: str, search: str) -> Iterable[FakePlace]:
@@ -179,10 +194,15 @@ def _found(place: FakePlace) -> dict[str, Any]:
     """A place as the searches by name tell it."""
     number: int | str = int(place.location_id) if place.location_id.isdecimal() else place.location_id
     told = {
-        "pk": number, "short_name": place.name, "facebook_places_id": facebook_id(place),
-        "external_source": "facebook_places", "name": place.name, "address": "", "city": place.city,
+        "pk": number,
+        "short_name": place.name,
+        "facebook_places_id": facebook_id(place),
+        "external_source": "facebook_places",
+        "name": place.name,
+        "address": "",
+        "city": place.city,
         "has_viewer_saved": False,
-    }  # fmt: skip
+    }
     return told | ({"lng": place.longitude, "lat": place.latitude} if place.has_coordinates else {})
 
 

@@ -114,9 +114,14 @@ class World:
         """A place with posts; `oddities` are the fields of `FakePlace`. An id like `c123` makes a city's page."""
         assert location_id not in self.places
         place = FakePlace(
-            number=len(self.places), location_id=location_id, name=name, latitude=latitude, longitude=longitude,
-            num_posts=num_posts, **oddities,
-        )  # fmt: skip
+            number=len(self.places),
+            location_id=location_id,
+            name=name,
+            latitude=latitude,
+            longitude=longitude,
+            num_posts=num_posts,
+            **oddities,
+        )
         self.places[location_id] = place
         return place
 

@@ -21,9 +21,12 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.instagram_server import FakeInstagram
 
 LIVE = {
-    "purpose": "tests of this pipeline", "legal_basis": "synthetic data", "contact": "nobody@example.org",
-    "reads_per_minute": 1_000_000, "reads_per_hour": 1_000_000,
-}  # fmt: skip
+    "purpose": "tests of this pipeline",
+    "legal_basis": "synthetic data",
+    "contact": "nobody@example.org",
+    "reads_per_minute": 1_000_000,
+    "reads_per_hour": 1_000_000,
+}
 CENTRE = (12.0, -30.0)
 VOLATILE = ("retrieved_utc",)
 
@@ -45,10 +48,20 @@ class LiveTown:
     """A town of `num_places` places with `num_posts` posts each; changes of `live` replace its settings."""
 
     def __init__(
-        self, store: Store, folder: Path, server: FakeInstagram, monkeypatch: pytest.MonkeyPatch, *,
-        num_places: int = 2, num_posts: int = 20, is_signed_in: bool = True, clock: Clock | None = None,
-        place: dict[str, Any] | None = None, city_key: str = "town", **live: Any,
-    ) -> None:  # fmt: skip
+        self,
+        store: Store,
+        folder: Path,
+        server: FakeInstagram,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        num_places: int = 2,
+        num_posts: int = 20,
+        is_signed_in: bool = True,
+        clock: Clock | None = None,
+        place: dict[str, Any] | None = None,
+        city_key: str = "town",
+        **live: Any,
+    ) -> None:
         self.store, self.folder, self.server = store, folder, server
         self.clock = clock or FakeClock()
         folder.mkdir(parents=True, exist_ok=True)

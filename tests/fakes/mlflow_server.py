@@ -53,9 +53,13 @@ class MlflowServer(FakeServer):
     def _create_run(self, asked: dict[str, Any]) -> Answer:
         run_id = f"{len(self.runs):032x}"
         self.runs[run_id] = {
-            "name": asked.get("run_name"), "experiment_id": asked["experiment_id"], "status": "RUNNING",
-            "metrics": [], "params": {}, "tags": asked.get("tags", []),
-        }  # fmt: skip
+            "name": asked.get("run_name"),
+            "experiment_id": asked["experiment_id"],
+            "status": "RUNNING",
+            "metrics": [],
+            "params": {},
+            "tags": asked.get("tags", []),
+        }
         return Answer.json({"run": {"info": self._info(run_id), "data": {}}})
 
     def _get_run(self, asked: dict[str, Any]) -> Answer:
@@ -74,9 +78,15 @@ class MlflowServer(FakeServer):
     def _info(self, run_id: str) -> dict[str, Any]:
         run = self.runs[run_id]
         return {
-            "run_id": run_id, "run_uuid": run_id, "run_name": run["name"], "experiment_id": run["experiment_id"],
-            "status": run["status"], "start_time": 1, "artifact_uri": "", "lifecycle_stage": "active",
-        }  # fmt: skip
+            "run_id": run_id,
+            "run_uuid": run_id,
+            "run_name": run["name"],
+            "experiment_id": run["experiment_id"],
+            "status": run["status"],
+            "start_time": 1,
+            "artifact_uri": "",
+            "lifecycle_stage": "active",
+        }
 
 
 def _error(status: int, code: str, message: str) -> Answer:

@@ -40,10 +40,14 @@ def _mask_row(outcome: str, number: int, digest: str) -> dict[str, object]:
     mask[20 : 60 + number, 30:70] = True
     has_mask = outcome not in ("unchanged", "original_gone")
     return {
-        "digest": digest, "outcome": {True: "person", False: "no_person"}[has_mask],
-        "portrait_ratio": float(mask.mean()) if has_mask else 0.0, "mask": encode_mask(mask) if has_mask else None,
-        "network": "opencv", "weights_sha256": "", "recipe": "r",
-    }  # fmt: skip
+        "digest": digest,
+        "outcome": {True: "person", False: "no_person"}[has_mask],
+        "portrait_ratio": float(mask.mean()) if has_mask else 0.0,
+        "mask": encode_mask(mask) if has_mask else None,
+        "network": "opencv",
+        "weights_sha256": "",
+        "recipe": "r",
+    }
 
 
 def _clean_row(store: Store, outcome: str, number: int, digest: str) -> dict[str, object]:
@@ -53,6 +57,10 @@ def _clean_row(store: Store, outcome: str, number: int, digest: str) -> dict[str
         picture[0, 0] = number
         clean_digest = store.blobs.put("clean", encode_clean(picture))
     return {
-        "digest": digest, "outcome": outcome, "clean_digest": clean_digest, "inpainter": "opencv",
-        "weights_sha256": "", "recipe": "r",
-    }  # fmt: skip
+        "digest": digest,
+        "outcome": outcome,
+        "clean_digest": clean_digest,
+        "inpainter": "opencv",
+        "weights_sha256": "",
+        "recipe": "r",
+    }

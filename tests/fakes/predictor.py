@@ -32,9 +32,15 @@ NAMES = (
 )
 KINDS = ("Landmarks", "Landmarks", "Landmarks", "Culture", "Culture", "Culture", "Dining", "Dining")
 COLOURS = (
-    (230, 30, 30), (30, 200, 30), (40, 40, 230), (230, 220, 30),
-    (220, 40, 220), (30, 220, 220), (240, 240, 240), (20, 20, 20),
-)  # fmt: skip
+    (230, 30, 30),
+    (30, 200, 30),
+    (40, 40, 230),
+    (230, 220, 30),
+    (220, 40, 220),
+    (30, 220, 220),
+    (240, 240, 240),
+    (20, 20, 20),
+)
 FILLER = ("quiet", "morning", "again", "with", "coffee", "and", "rain", "walking", "slowly", "today")
 TAGS = frozenset({"town", *(name.split()[1].lower() for name in NAMES)})
 SIDE_PX = 32
@@ -59,11 +65,16 @@ def labels() -> list[dict[str, object]]:
     """As labels.json has them; the places lie 1.1 km apart on a line to the north."""
     return [
         {
-            "label": number, "poi_id": f"poi{number}", "name": name, "category": KINDS[number],
-            "latitude": 10.0 + 0.01 * number, "longitude": 20.0, "num_posts": 30,
+            "label": number,
+            "poi_id": f"poi{number}",
+            "name": name,
+            "category": KINDS[number],
+            "latitude": 10.0 + 0.01 * number,
+            "longitude": 20.0,
+            "num_posts": 30,
         }
         for number, name in enumerate(NAMES)
-    ]  # fmt: skip
+    ]
 
 
 def picture(number: int, seed: int = 0, side: int = 48, kind: str = "JPEG") -> bytes:
@@ -91,14 +102,24 @@ def grid_backbone() -> ImageFeatures:
 def town_predictor() -> Predictor:
     """The predictor, trained once in a process; some posts lack the picture, the words or the hashtags."""
     return Predictor(
-        _trained(), grid_backbone(), Places(labels()),
+        _trained(),
+        grid_backbone(),
+        Places(labels()),
         ModelFacts(
-            city="town", city_name="Little Town", model="mrlf", run="0123456789abcdef", release="fedcba9876543210",
-            is_synthetic=True, backbone="grid_colours", backbone_weights_sha256="0" * 64, test_accuracy=0.9,
+            city="town",
+            city_name="Little Town",
+            model="mrlf",
+            run="0123456789abcdef",
+            release="fedcba9876543210",
+            is_synthetic=True,
+            backbone="grid_colours",
+            backbone_weights_sha256="0" * 64,
+            test_accuracy=0.9,
             mean_error_km=0.4,
         ),
-        temperature=1.2, known_hashtags=TAGS,
-    )  # fmt: skip
+        temperature=1.2,
+        known_hashtags=TAGS,
+    )
 
 
 def town_posts(seeds: range) -> Samples:
@@ -111,9 +132,12 @@ def _trained() -> Fitted:
     config = dataclasses.replace(MrlfConfig.small(), dropout=0.1, head_dropout=0.2, hashtag_dropout=0.2)
     training = TrainConfig(max_epochs=16, learning_rate=3e-3, batch_size=16, num_threads=1, device="cpu")
     return fit(
-        town_posts(range(72)), town_posts(range(72, 78)), num_classes=NUM_PLACES, model_config=config,
+        town_posts(range(72)),
+        town_posts(range(72, 78)),
+        num_classes=NUM_PLACES,
+        model_config=config,
         train_config=training,
-    )  # fmt: skip
+    )
 
 
 def _posts(asker: Predictor, seeds: range) -> Samples:
@@ -127,6 +151,7 @@ def _posts(asker: Predictor, seeds: range) -> Samples:
     told = asker.samples(questions)
     fields = ("captions", "hashtags", "image_ND", "has_image_N")
     return Samples(
-        keys=[f"post{row}" for row in range(len(told))], labels_N=np.array(true, dtype=np.int64),
+        keys=[f"post{row}" for row in range(len(told))],
+        labels_N=np.array(true, dtype=np.int64),
         **{name: getattr(told, name) for name in fields},
-    )  # fmt: skip
+    )

@@ -18,13 +18,29 @@ ROOT = Path(__file__).parent.parent.parent
 
 def test_what_is_printed_leads_to_the_fakes_and_ctrl_c_ends_them(tmp_path):
     command = [
-        sys.executable, "-m", "tests.fakes", "--instagram-port", "0", "--foursquare-port", "0", "--places", "2",
-        "--folder", str(tmp_path), "--slow", "--fail-percent", "5",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "tests.fakes",
+        "--instagram-port",
+        "0",
+        "--foursquare-port",
+        "0",
+        "--places",
+        "2",
+        "--folder",
+        str(tmp_path),
+        "--slow",
+        "--fail-percent",
+        "5",
+    ]
     fakes = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, text=True,
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
+    )
     lines = list(iter(fakes.stdout.readline, "# Ctrl-C here ends the servers\n"))
     told = dict(found.groups() for line in lines if (found := re.fullmatch(r"export (\w+)=(.+)\n", line)))
     assert requests.get(f"{told['MRLF_INSTAGRAM_URL']}/explore/locations/5000/", timeout=5).status_code == 200
@@ -51,6 +67,8 @@ def test_both_fakes_know_the_same_places_and_the_odd_ones_besides(num_places):
     assert len(twins) == 2
     apart = [
         float(distance_km(a.latitude, a.longitude, b.latitude, b.longitude))
-        for a in locations for b in locations if a is not b
-    ]  # fmt: skip
+        for a in locations
+        for b in locations
+        if a is not b
+    ]
     assert min(apart) > 0.6

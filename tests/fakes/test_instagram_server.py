@@ -71,8 +71,10 @@ def test_posts_have_the_keys_of_the_recorded_ones(shared_data, instagram):
     for some in (made, recorded):
         assert all(told["media_type"] == 8 or "image_versions2" in told for told in some)
         assert not any(told["media_type"] == 8 and "image_versions2" in told for told in some)
-    candidates = [[c for told in some if "image_versions2" in told for c in told["image_versions2"]["candidates"]]
-                  for some in (made, recorded)]  # fmt: skip
+    candidates = [
+        [c for told in some if "image_versions2" in told for c in told["image_versions2"]["candidates"]]
+        for some in (made, recorded)
+    ]
     assert_like(candidates[0], candidates[1])
 
 

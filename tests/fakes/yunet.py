@@ -27,10 +27,12 @@ def yunet_bytes() -> bytes:
         outputs += [(f"{name}_{stride}", width) for name, width in (("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10))]
     outputs.sort(key=lambda output: ("cls", "obj", "bbox", "kps").index(output[0].split("_")[0]))
     graph = helper.make_graph(
-        nodes, "yunet", [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, 640, 640])],
+        nodes,
+        "yunet",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, 640, 640])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, None, width]) for name, width in outputs],
         [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-    )  # fmt: skip
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)])
     model.ir_version = 7
     onnx.checker.check_model(model)

@@ -26,10 +26,13 @@ def posts() -> Samples:
     """One post for each caption."""
     rng = np.random.default_rng(0)
     return Samples(
-        keys=[str(row) for row in range(len(CAPTIONS))], captions=CAPTIONS, hashtags=HASHTAGS,
+        keys=[str(row) for row in range(len(CAPTIONS))],
+        captions=CAPTIONS,
+        hashtags=HASHTAGS,
         image_ND=rng.normal(size=(len(CAPTIONS), 5)).astype(np.float32),
-        labels_N=np.zeros(len(CAPTIONS), dtype=np.int64), has_image_N=np.arange(len(CAPTIONS)) % 3 != 1,
-    )  # fmt: skip
+        labels_N=np.zeros(len(CAPTIONS), dtype=np.int64),
+        has_image_N=np.arange(len(CAPTIONS)) % 3 != 1,
+    )
 
 
 def fitted(**changes) -> Fitted:
@@ -39,10 +42,14 @@ def fitted(**changes) -> Fitted:
     vocabulary = Vocabulary.build(samples.captions, samples.hashtags, config)
     torch.manual_seed(0)
     return Fitted(
-        model=build_network(config, vocabulary, image_dim=5, num_classes=3).eval(), vocabulary=vocabulary,
-        scaler=ImageScaler.fit(samples.image_ND), history=[], model_config=config, train_config=TrainConfig(),
+        model=build_network(config, vocabulary, image_dim=5, num_classes=3).eval(),
+        vocabulary=vocabulary,
+        scaler=ImageScaler.fit(samples.image_ND),
+        history=[],
+        model_config=config,
+        train_config=TrainConfig(),
         best_epoch=1,
-    )  # fmt: skip
+    )
 
 
 ALL, NO_HASHTAGS = (True, True), (True, False)

@@ -110,8 +110,10 @@ def test_real_weights_are_called_by_the_backbones_name():
     module = build("vgg19", check_state(random_state("vgg19"), "vgg19", "a file"))
     features = ImageFeatures("vgg19", "ab" * 32, module, FP32, image_size=32)
     assert (features.backbone, features.weights_sha256, str(features.running)) == (
-        "vgg19", "ab" * 32, "torch fp32 on cpu",
-    )  # fmt: skip
+        "vgg19",
+        "ab" * 32,
+        "torch fp32 on cpu",
+    )
 
 
 @pytest.mark.fault("M9")
@@ -208,10 +210,14 @@ def test_preprocessing_is_torchvisions_recipe(name, shape):
 
 @pytest.mark.parametrize(
     "picture",
-    [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8), np.zeros((8, 8, 3), np.float32),
-     np.zeros((0, 8, 3), np.uint8)],
+    [
+        np.zeros((8, 8), np.uint8),
+        np.zeros((8, 8, 4), np.uint8),
+        np.zeros((8, 8, 3), np.float32),
+        np.zeros((0, 8, 3), np.uint8),
+    ],
     ids=["grey", "alpha", "float", "empty"],
-)  # fmt: skip
+)
 def test_a_picture_that_is_not_rgb_bytes_is_refused(picture):
     with pytest.raises(ValueError, match=r"uint8 of shape \(H, W, 3\)"):
         preprocess(picture, 32, 37)

@@ -39,8 +39,10 @@ def test_it_is_the_minimum_that_another_optimiser_finds(seed):
     proba = with_temperature(proba, 0.6)
     reference = minimize(
         lambda log_t: negative_log_likelihood(softmax(np.log(proba) / np.exp(log_t), axis=1), labels),
-        x0=[0.0], method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-12},
-    )  # fmt: skip
+        x0=[0.0],
+        method="Nelder-Mead",
+        options={"xatol": 1e-8, "fatol": 1e-12},
+    )
     assert fit_temperature(proba, labels) == pytest.approx(float(np.exp(reference.x[0])), rel=1e-5)
 
 

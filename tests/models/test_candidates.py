@@ -17,20 +17,39 @@ from tests.models.synthetic import NUM_CLASSES, city, clear_city, of_other_posts
 
 MODALITIES = {"text", "hashtags", "image"}
 TRAIN, VALIDATION, TEST = clear_city(160, seed=1), clear_city(80, seed=2), clear_city(200, seed=3)
-SETUP = Setup(
-    num_classes=4, class_lat_C=np.array([0.0, 0.01, 0.02, 0.03]), class_lng_C=np.zeros(4), num_threads=1
-)  # fmt: skip
+SETUP = Setup(num_classes=4, class_lat_C=np.array([0.0, 0.01, 0.02, 0.03]), class_lng_C=np.zeros(4), num_threads=1)
 CHANCE, FOUR_ERRORS = 0.25, 4 * np.sqrt(0.25 * 0.75 / 200)
 """of 200 test posts of 4 classes: .25, and .12"""
 FEW = {"batch_size": 16, "max_epochs": 4}
 QUICK = {
-    "deepgeo": {"char_dim": 16, "lstm_dim": 16, "num_filters": 32, "hidden_dim": 32, "learning_rate": 5e-3,
-                **FEW, "max_epochs": 6},
-    "loctwi": {"word_dim": 20, "word_ffn_dim": 20, "char_dim": 16, "num_filters": 16, "char_ffn_dim": 16,
-               "learning_rate": 3e-3, **FEW},
-    "mrlf": {"char_dim": 16, "num_filters": 16, "word_dim": 16, "ffn_dim": 16, "image_fc_dim": 16,
-             "learning_rate": 3e-3, **FEW},
-}  # fmt: skip
+    "deepgeo": {
+        "char_dim": 16,
+        "lstm_dim": 16,
+        "num_filters": 32,
+        "hidden_dim": 32,
+        "learning_rate": 5e-3,
+        **FEW,
+        "max_epochs": 6,
+    },
+    "loctwi": {
+        "word_dim": 20,
+        "word_ffn_dim": 20,
+        "char_dim": 16,
+        "num_filters": 16,
+        "char_ffn_dim": 16,
+        "learning_rate": 3e-3,
+        **FEW,
+    },
+    "mrlf": {
+        "char_dim": 16,
+        "num_filters": 16,
+        "word_dim": 16,
+        "ffn_dim": 16,
+        "image_fc_dim": 16,
+        "learning_rate": 3e-3,
+        **FEW,
+    },
+}
 BLIND = ["majority", "nearest_centre"]
 FINETUNED = [name for name, candidate in CANDIDATES.items() if candidate.needs_pixels]
 QUICK_NAMES = [name for name in CANDIDATES if name not in FINETUNED]
@@ -58,10 +77,20 @@ def accuracy(classifier, samples):
 def test_the_names_are_those_of_the_issue_and_each_has_its_source():
     backbones = ["vgg16", "vgg19", "resnet50", "resnet101", "densenet121"]
     assert list(CANDIDATES) == [
-        "majority", "nearest_centre", "logistic_hashtags", "logistic_characters", "logistic_text", "logistic_image",
-        "logistic_all", "tagvisor", "deepgeo", "loctwi", *(f"image_{name}" for name in backbones),
-        *(f"finetuned_{name}" for name in backbones), "mrlf",
-    ]  # fmt: skip
+        "majority",
+        "nearest_centre",
+        "logistic_hashtags",
+        "logistic_characters",
+        "logistic_text",
+        "logistic_image",
+        "logistic_all",
+        "tagvisor",
+        "deepgeo",
+        "loctwi",
+        *(f"image_{name}" for name in backbones),
+        *(f"finetuned_{name}" for name in backbones),
+        "mrlf",
+    ]
     for name, candidate in CANDIDATES.items():
         assert candidate.name == name and candidate.title and candidate.modalities <= MODALITIES
         assert "arXiv" in candidate.source or "ours" in candidate.source or "Frontiers" in candidate.source
@@ -168,9 +197,15 @@ def test_the_preset_paper_is_taken_at_its_word_also_for_few_posts(name, network,
 
 @pytest.mark.parametrize(
     ("preset", "num_posts", "expected"),
-    [("auto", 4999, True), ("auto", 5000, False), ("small", 10**6, True), ("paper", 3, False), ("best", 4999, True),
-     ("best", 5000, False)],
-)  # fmt: skip
+    [
+        ("auto", 4999, True),
+        ("auto", 5000, False),
+        ("small", 10**6, True),
+        ("paper", 3, False),
+        ("best", 4999, True),
+        ("best", 5000, False),
+    ],
+)
 def test_auto_takes_small_below_five_thousand_posts(preset, num_posts, expected):
     assert is_small(preset, num_posts) is expected
 
@@ -189,7 +224,7 @@ def test_the_small_settings_learn_a_city_of_a_few_hundred_posts(name):
     """Chance is .083; captions and hashtags allow a linear model about .8 with twice the posts."""
     setup = Setup(
         num_classes=NUM_CLASSES, class_lat_C=np.zeros(12), class_lng_C=np.zeros(12), max_epochs=15, num_threads=1
-    )  # fmt: skip
+    )
     trained = fit_candidate(name, city(500, seed=1), city(100, seed=2), setup)
     assert accuracy(trained, city(300, seed=3)) > 0.4
 
@@ -224,7 +259,7 @@ def test_checkpoints_and_epochs_are_those_of_the_one_loop(tmp_path):
         pytest.param("finetuned_vgg16", {"weights": {}}, "is not vgg16: it lacks", id="weights of nothing"),
         pytest.param("loctwi", {"weights": "random"}, "loctwi has no setting weights", id="weights for no use"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_made_is_refused_in_words(name, settings, match):
     with pytest.raises(ValueError, match=match):
         fit_candidate(name, TRAIN, VALIDATION, SETUP, settings=settings)

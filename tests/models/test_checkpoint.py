@@ -16,7 +16,7 @@ from models.checkpoint import (
     CheckpointWriteError,
     read_checkpoint,
     write_checkpoint,
-)  # fmt: skip
+)
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -7,9 +7,14 @@ from models.encoding import encode_text
 from models.text import PAD_ID, UNKNOWN_ID, TextConfig, Vocabulary
 
 CONFIG = TextConfig(
-    max_caption_chars=6, max_caption_words=2, max_hashtags=2, max_hashtag_chars=5,
-    min_char_count=1, min_word_count=1, min_hashtag_count=1,
-)  # fmt: skip
+    max_caption_chars=6,
+    max_caption_words=2,
+    max_hashtags=2,
+    max_hashtag_chars=5,
+    min_char_count=1,
+    min_word_count=1,
+    min_hashtag_count=1,
+)
 VOCABULARY = Vocabulary.build(["sea sun moon"], [["sea", "sun", "moon"]], CONFIG)
 
 

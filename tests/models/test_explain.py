@@ -19,20 +19,30 @@ class Planted:
 
     def predict_proba(self, samples: Samples) -> np.ndarray:
         """Class 1 is 0.2 and the weights of what is there."""
-        first_N = np.array([
-            0.2 + sum(PLANTED.get(word, 0) for word in caption.lower().split())
-            + sum(PLANTED_TAGS.get(tag, 0) for tag in tags) + PICTURE * has_image
-            for caption, tags, has_image in zip(samples.captions, samples.hashtags, samples.has_image_N, strict=True)
-        ])  # fmt: skip
+        first_N = np.array(
+            [
+                0.2
+                + sum(PLANTED.get(word, 0) for word in caption.lower().split())
+                + sum(PLANTED_TAGS.get(tag, 0) for tag in tags)
+                + PICTURE * has_image
+                for caption, tags, has_image in zip(
+                    samples.captions, samples.hashtags, samples.has_image_N, strict=True
+                )
+            ]
+        )
         return np.stack([1 - first_N, first_N], axis=1)
 
 
 def post(caption: str = "", hashtags: tuple[str, ...] = (), *, has_image: bool = True) -> Samples:
     """One post."""
     return Samples(
-        keys=["p"], captions=[caption], hashtags=[list(hashtags)], image_ND=np.ones((1, 3), dtype=np.float32),
-        labels_N=np.zeros(1, dtype=np.int64), has_image_N=np.array([has_image]),
-    )  # fmt: skip
+        keys=["p"],
+        captions=[caption],
+        hashtags=[list(hashtags)],
+        image_ND=np.ones((1, 3), dtype=np.float32),
+        labels_N=np.zeros(1, dtype=np.int64),
+        has_image_N=np.array([has_image]),
+    )
 
 
 def test_each_part_has_the_influence_that_was_planted():
@@ -57,8 +67,10 @@ def test_there_is_one_variant_for_each_part_and_one_for_the_whole(one, num_words
     varied = variants(one)
     assert len(varied) == 1 + num_words + num_tags + has_image
     assert (varied.captions[0], varied.hashtags[0], varied.has_image_N[0]) == (
-        one.captions[0], one.hashtags[0], one.has_image_N[0],
-    )  # fmt: skip
+        one.captions[0],
+        one.hashtags[0],
+        one.has_image_N[0],
+    )
     told = explain(Planted(), one)
     assert (len(told.words_W), len(told.hashtags_T)) == (num_words, num_tags)
     assert (len(shown_words(one.captions[0])), len(shown_hashtags(one.hashtags[0]))) == (num_words, num_tags)
@@ -91,9 +103,12 @@ def test_the_word_that_tells_the_place_has_the_most_influence_on_a_trained_netwo
     telling = ("harbour", "museum")
     posts = planted_posts(telling, num_posts=96, seed=0)
     fitted = fit(
-        posts, planted_posts(telling, num_posts=32, seed=1), num_classes=2, model_config=MrlfConfig.small(),
+        posts,
+        planted_posts(telling, num_posts=32, seed=1),
+        num_classes=2,
+        model_config=MrlfConfig.small(),
         train_config=TrainConfig(max_epochs=4, learning_rate=3e-3, batch_size=16, num_threads=1),
-    )  # fmt: skip
+    )
     asked = planted_posts(telling, num_posts=8, seed=2)
     for row in range(len(asked)):
         one = asked.take([row])
@@ -110,6 +125,9 @@ def planted_posts(telling: tuple[str, str], *, num_posts: int, seed: int) -> Sam
     noise = ["quiet", "morning", "rain", "coffee", "again", "walk"]
     captions = [" ".join(rng.permutation([*rng.choice(noise, 3), telling[label]])) for label in labels_N]
     return Samples(
-        keys=[f"{seed}-{n}" for n in range(num_posts)], captions=captions, hashtags=[["town"]] * num_posts,
-        image_ND=rng.normal(size=(num_posts, 4)).astype(np.float32), labels_N=labels_N,
-    )  # fmt: skip
+        keys=[f"{seed}-{n}" for n in range(num_posts)],
+        captions=captions,
+        hashtags=[["town"]] * num_posts,
+        image_ND=rng.normal(size=(num_posts, 4)).astype(np.float32),
+        labels_N=labels_N,
+    )

@@ -20,9 +20,7 @@ SAMPLES = city(40, seed=9)
 def trained():
     config = dataclasses.replace(MrlfConfig.small(), num_filters=8, num_heads=2)
     train_config = TrainConfig(max_epochs=2, num_threads=1)
-    return fit(
-        city(64), city(32, seed=4), num_classes=NUM_CLASSES, model_config=config, train_config=train_config
-    )  # fmt: skip
+    return fit(city(64), city(32, seed=4), num_classes=NUM_CLASSES, model_config=config, train_config=train_config)
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ def test_halves_become_floats(state):
             lambda s: s.update({f"generator.{LAST_BIAS}": s.pop(LAST_BIAS)}), "lacks model.34.bias", id="mixed"
         ),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_big_lama_is_refused_by_name(state, change, told):
     stored = dict(state)
     change(stored)

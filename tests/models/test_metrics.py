@@ -166,10 +166,14 @@ def test_calibration_error_is_0_for_honest_and_large_for_boastful_confidence():
 @pytest.mark.fault("T11")
 @pytest.mark.parametrize(
     "figure",
-    [lambda: accuracy(EMPTY, EMPTY), lambda: macro_f1(EMPTY, EMPTY), lambda: grouped_bootstrap(EMPTY, []),
-     lambda: score(PROBA[:0], EMPTY, np.zeros(7), np.zeros(7))],
+    [
+        lambda: accuracy(EMPTY, EMPTY),
+        lambda: macro_f1(EMPTY, EMPTY),
+        lambda: grouped_bootstrap(EMPTY, []),
+        lambda: score(PROBA[:0], EMPTY, np.zeros(7), np.zeros(7)),
+    ],
     ids=["accuracy", "macro_f1", "bootstrap", "score"],
-)  # fmt: skip
+)
 def test_no_samples_are_refused(figure):
     with pytest.raises(ValueError, match="no samples"):
         figure()

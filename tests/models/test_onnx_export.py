@@ -77,8 +77,10 @@ def test_shorter_and_longer_padding_give_the_same_answer(small):
     model, session = small
     inputs = inputs_of(model, posts().take([0]))
     [plain] = session.run(["logits"], inputs)
-    wider = {name: np.pad(array, ((0, 0), (0, 7))) if array.ndim == 2 and "image" not in name else array
-             for name, array in inputs.items()}  # fmt: skip
+    wider = {
+        name: np.pad(array, ((0, 0), (0, 7))) if array.ndim == 2 and "image" not in name else array
+        for name, array in inputs.items()
+    }
     [padded] = session.run(["logits"], wider)
     np.testing.assert_allclose(plain, padded, atol=1e-5)
 
@@ -94,9 +96,11 @@ def test_labels_vocabulary_and_preprocessing_travel_with_the_file(small):
         assert about["vocabulary"][name] == list(getattr(model.vocabulary, name))
     config = model.model_config
     assert about["limits"] == {
-        "caption_chars": config.max_caption_chars, "caption_words": config.max_caption_words,
-        "hashtag_chars": config.max_hashtag_chars, "hashtags": config.max_hashtags,
-    }  # fmt: skip
+        "caption_chars": config.max_caption_chars,
+        "caption_words": config.max_caption_words,
+        "hashtag_chars": config.max_hashtag_chars,
+        "hashtags": config.max_hashtags,
+    }
     assert about["image_dim"] == 5
 
 

@@ -24,12 +24,19 @@ CONFIGS = [
     pytest.param(dataclasses.replace(MrlfConfig.paper(), **NO_DROPOUT, **ALL_TOKENS), id="paper"),
     pytest.param(
         dataclasses.replace(
-            MrlfConfig.small(), **NO_DROPOUT, char_pool="disjoint", pooling="sum", norm_after_pool=True,
-            num_attention_layers=2, residual_and_norm=False, max_caption_chars=20, max_hashtag_chars=20,
+            MrlfConfig.small(),
+            **NO_DROPOUT,
+            char_pool="disjoint",
+            pooling="sum",
+            norm_after_pool=True,
+            num_attention_layers=2,
+            residual_and_norm=False,
+            max_caption_chars=20,
+            max_hashtag_chars=20,
         ),
         id="other choices, texts cut",
     ),
-]  # fmt: skip
+]
 
 
 def both(config):

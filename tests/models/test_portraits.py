@@ -113,9 +113,10 @@ def test_the_threshold_and_the_least_portrait_are_settings():
 
 
 @pytest.mark.parametrize(
-    "options", [{"threshold": 0.0}, {"threshold": 1.0}, {"min_portrait_ratio": 1.0}, {"min_portrait_ratio": -0.1}],
+    "options",
+    [{"threshold": 0.0}, {"threshold": 1.0}, {"min_portrait_ratio": 1.0}, {"min_portrait_ratio": -0.1}],
     ids=str,
-)  # fmt: skip
+)
 def test_settings_that_mask_all_or_nothing_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         portraits(Brightness(), **options)
@@ -140,10 +141,14 @@ def test_a_black_picture_is_a_picture():
 
 @pytest.mark.parametrize(
     "picture",
-    [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8), np.zeros((8, 8, 3), np.float32),
-     np.zeros((0, 8, 3), np.uint8)],
+    [
+        np.zeros((8, 8), np.uint8),
+        np.zeros((8, 8, 4), np.uint8),
+        np.zeros((8, 8, 3), np.float32),
+        np.zeros((0, 8, 3), np.uint8),
+    ],
     ids=["grey", "alpha", "float", "empty"],
-)  # fmt: skip
+)
 def test_a_picture_that_is_not_rgb_bytes_is_refused(picture):
     with pytest.raises(ValueError, match=r"uint8 of shape \(H, W, 3\)"):
         portraits(Brightness())([picture], [(8, 8)])

@@ -332,8 +332,11 @@ CHILD = """
 @NEEDS_OPENVINO
 def test_openvino_neither_calls_home_nor_warns_of_its_tracing():
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(CHILD)], capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", textwrap.dedent(CHILD)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout.strip()) == (0, "torch.Size([1, 2, 6, 6])"), done.stderr
     assert "Warning" not in done.stderr
 

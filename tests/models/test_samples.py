@@ -27,15 +27,23 @@ def samples(**changes) -> Samples:
         pytest.param({"image_ND": np.zeros((3, 2))}, "float32", id="float64 images"),
         pytest.param({"image_ND": np.zeros(3, dtype=np.float32)}, r"\(N, D\)", id="flat images"),
         pytest.param({"labels_N": np.zeros(3, dtype=np.float32)}, "int64", id="float labels"),
-        pytest.param({"image_ND": np.float32([[0, 1], [0, np.nan], [0, 1]])}, "row 1 .key b.", id="NaN",
-                     marks=pytest.mark.fault("T4")),
-        pytest.param({"image_ND": np.float32([[0, 1], [0, 1], [np.inf, 1]])}, "row 2", id="infinite",
-                     marks=pytest.mark.fault("T4")),
+        pytest.param(
+            {"image_ND": np.float32([[0, 1], [0, np.nan], [0, 1]])},
+            "row 1 .key b.",
+            id="NaN",
+            marks=pytest.mark.fault("T4"),
+        ),
+        pytest.param(
+            {"image_ND": np.float32([[0, 1], [0, 1], [np.inf, 1]])},
+            "row 2",
+            id="infinite",
+            marks=pytest.mark.fault("T4"),
+        ),
         pytest.param({"captions": ["sea", None, "sun"]}, "use '' for none", id="caption None"),
         pytest.param({"hashtags": [["x"], "sea", []]}, "list of texts", id="hashtags as text"),
         pytest.param({"hashtags": [["x"], [None], []]}, "list of texts", id="hashtag None"),
     ],
-)  # fmt: skip
+)
 def test_bad_samples_are_refused(changes, match):
     with pytest.raises(ValueError, match=match):
         samples(**changes)

@@ -50,9 +50,12 @@ def plain_network(monkeypatch):
 
 def run(room=10**9, train=TRAIN, **settings):
     return fit(
-        train, VALIDATION, num_classes=NUM_CLASSES, model_config=PlainConfig(room=room),
+        train,
+        VALIDATION,
+        num_classes=NUM_CLASSES,
+        model_config=PlainConfig(room=room),
         train_config=dataclasses.replace(ONE_EPOCH, **settings),
-    )  # fmt: skip
+    )
 
 
 def weights(fitted):
@@ -90,10 +93,15 @@ def test_a_batch_of_one_can_be_halved_too():
 def test_a_clipped_gradient_is_no_longer_than_asked():
     """Adam's first step is of one length, unless the gradient is smaller than its epsilon of 1e-8."""
     free, clipped = (
-        fit(TRAIN.take(range(32)), VALIDATION, num_classes=NUM_CLASSES, model_config=PlainConfig(),
-            train_config=dataclasses.replace(ONE_EPOCH, clip=clip, optimiser="adam", weight_decay=0.0))
+        fit(
+            TRAIN.take(range(32)),
+            VALIDATION,
+            num_classes=NUM_CLASSES,
+            model_config=PlainConfig(),
+            train_config=dataclasses.replace(ONE_EPOCH, clip=clip, optimiser="adam", weight_decay=0.0),
+        )
         for clip in (None, 1e-9)
-    )  # fmt: skip
+    )
     start = run(learning_rate=1e-30)
     moved = [(weights(fitted) - weights(start)).abs().max() for fitted in (free, clipped)]
     assert moved[1] < 0.1 * moved[0]

@@ -84,8 +84,12 @@ def test_shuffled_captions_leave_a_model_of_pictures_unaffected():
 
 @pytest.mark.slow
 def test_a_city_is_learnt_far_above_chance():
-    fitted = run(city(400, seed=1), city(100, seed=2), model_config=MrlfConfig.small(),
-                 train_config=TrainConfig(max_epochs=10, num_threads=1))  # fmt: skip
+    fitted = run(
+        city(400, seed=1),
+        city(100, seed=2),
+        model_config=MrlfConfig.small(),
+        train_config=TrainConfig(max_epochs=10, num_threads=1),
+    )
     test = city(300, seed=3)
     assert (fitted.predict_proba(test).argmax(axis=1) == test.labels_N).mean() > 0.45
 
@@ -291,22 +295,47 @@ def test_a_last_batch_of_one_is_trained_like_any_other():
 @pytest.mark.parametrize(
     ("train", "validation", "num_classes", "match"),
     [
-        pytest.param(TRAIN, TRAIN.take([]), 12, "validation split is empty", id="no validation",
-                     marks=pytest.mark.fault("T11")),
+        pytest.param(
+            TRAIN, TRAIN.take([]), 12, "validation split is empty", id="no validation", marks=pytest.mark.fault("T11")
+        ),
         pytest.param(TRAIN.take([]), VALIDATION, 12, "train split is empty", id="no training"),
-        pytest.param(TRAIN, VALIDATION, 1, "num_classes must be at least 2", id="one class",
-                     marks=pytest.mark.fault("T1")),
+        pytest.param(
+            TRAIN, VALIDATION, 1, "num_classes must be at least 2", id="one class", marks=pytest.mark.fault("T1")
+        ),
         pytest.param(TRAIN, VALIDATION, 11, "outside 0..10", id="label beyond", marks=pytest.mark.fault("T4")),
-        pytest.param(dataclasses.replace(TRAIN, labels_N=TRAIN.labels_N - 101), VALIDATION, 12, "outside 0..11",
-                     id="label negative", marks=pytest.mark.fault("T4")),
-        pytest.param(dataclasses.replace(TRAIN, labels_N=np.full(96, -100)), VALIDATION, 12,
-                     "96 labels of the train split lie outside", id="only -100", marks=pytest.mark.fault("T4")),
-        pytest.param(TRAIN, dataclasses.replace(VALIDATION, labels_N=VALIDATION.labels_N - 1), 12, "the first is -1",
-                     id="label -1", marks=pytest.mark.fault("T4")),
-        pytest.param(TRAIN, dataclasses.replace(VALIDATION, image_ND=VALIDATION.image_ND[:, :9]), 12,
-                     "64 image features", id="other features"),
+        pytest.param(
+            dataclasses.replace(TRAIN, labels_N=TRAIN.labels_N - 101),
+            VALIDATION,
+            12,
+            "outside 0..11",
+            id="label negative",
+            marks=pytest.mark.fault("T4"),
+        ),
+        pytest.param(
+            dataclasses.replace(TRAIN, labels_N=np.full(96, -100)),
+            VALIDATION,
+            12,
+            "96 labels of the train split lie outside",
+            id="only -100",
+            marks=pytest.mark.fault("T4"),
+        ),
+        pytest.param(
+            TRAIN,
+            dataclasses.replace(VALIDATION, labels_N=VALIDATION.labels_N - 1),
+            12,
+            "the first is -1",
+            id="label -1",
+            marks=pytest.mark.fault("T4"),
+        ),
+        pytest.param(
+            TRAIN,
+            dataclasses.replace(VALIDATION, image_ND=VALIDATION.image_ND[:, :9]),
+            12,
+            "64 image features",
+            id="other features",
+        ),
     ],
-)  # fmt: skip
+)
 def test_data_that_cannot_be_trained_on_is_refused(train, validation, num_classes, match):
     with pytest.raises(ValueError, match=match):
         run(train, validation, num_classes=num_classes)

@@ -19,9 +19,13 @@ def samples(captions, hashtags, has_image=True):
     image_ND = np.random.default_rng(0).normal(size=(count, 4)).astype(np.float32)
     has_image_N = np.full(count, has_image)
     return Samples(
-        keys=[str(number) for number in range(count)], captions=captions, hashtags=hashtags, image_ND=image_ND,
-        labels_N=np.zeros(count, np.int64), has_image_N=has_image_N,
-    )  # fmt: skip
+        keys=[str(number) for number in range(count)],
+        captions=captions,
+        hashtags=hashtags,
+        image_ND=image_ND,
+        labels_N=np.zeros(count, np.int64),
+        has_image_N=has_image_N,
+    )
 
 
 @pytest.mark.parametrize(

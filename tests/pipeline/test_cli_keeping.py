@@ -10,9 +10,16 @@ from tests.fakes.clock import FakeClock
 
 CITY = City(key="town", name="Town", latitude=12, longitude=-30, radius_km=10)
 POI = {
-    "poi_id": "p1", "name": "Old Mill", "latitude": 12.0, "longitude": -30.0, "category_ids": ["1"],
-    "category_name": "Mill", "semantic_label": "Landmarks", "rank": 1, "popularity": 0.5,
-}  # fmt: skip
+    "poi_id": "p1",
+    "name": "Old Mill",
+    "latitude": 12.0,
+    "longitude": -30.0,
+    "category_ids": ["1"],
+    "category_name": "Mill",
+    "semantic_label": "Landmarks",
+    "rank": 1,
+    "popularity": 0.5,
+}
 
 
 def release(store, version: str, **about: str) -> None:

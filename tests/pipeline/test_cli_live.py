@@ -249,9 +249,14 @@ def test_a_dry_run_tells_what_is_missing(fakeville, monkeypatch):
 def test_ctrl_c_is_one_sentence_and_the_next_run_goes_on(fakeville):
     fakeville.instagram.fail("/media/", change=lambda answer: _slowly(answer), times=None)
     process = subprocess.Popen(
-        COLLECT, cwd=ROOT, env={**os.environ, **fakeville.variables}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
+        COLLECT,
+        cwd=ROOT,
+        env={**os.environ, **fakeville.variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     while fakeville.instagram.count("/media/") < 5 and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
@@ -271,9 +276,15 @@ def test_no_secret_is_told_or_written(fakeville, caplog):
     fakeville.instagram.world.user_id = "7700100000042017"  # long enough not to stand somewhere by chance
     write_fakeville(fakeville.folder, fakeville.instagram.world)
     commands = [
-        ("doctor", CITY), ("collect", CITY, "--dry-run"), ("collect", CITY, "--max-requests", "14"),
-        ("status", CITY), ("collect", CITY), ("doctor", CITY, "--try", "5000"), ("settings", CITY), ("pois", CITY),
-    ]  # fmt: skip
+        ("doctor", CITY),
+        ("collect", CITY, "--dry-run"),
+        ("collect", CITY, "--max-requests", "14"),
+        ("status", CITY),
+        ("collect", CITY),
+        ("doctor", CITY, "--try", "5000"),
+        ("settings", CITY),
+        ("pois", CITY),
+    ]
     told = "".join(fakeville.mrlf(*words).output for words in commands) + caplog.text
     written = [path.read_bytes() for path in fakeville.data.rglob("*") if path.is_file()]
     written += [_of_parquet(path) for path in fakeville.data.rglob("*.parquet")]

@@ -50,8 +50,13 @@ def test_the_table_tells_what_there_is_and_what_is_here(mrlf, registry, pth):
     assert [line.split()[0] for line in lines[1:]] == list(REGISTRY)
     table = {line.split()[0]: re.split(r"  +", line) for line in lines[1:]}
     assert table["u2net_human_seg"][1:] == [
-        "u2net", "Apache-2.0", "176.0 MB", "not here", "portrait_masks (by default)", "U²-Net trained to find people",
-    ]  # fmt: skip
+        "u2net",
+        "Apache-2.0",
+        "176.0 MB",
+        "not here",
+        "portrait_masks (by default)",
+        "U²-Net trained to find people",
+    ]
     assert table["u2netp_pth"][1:] == [
         "u2netp",
         "Apache-2.0",

@@ -30,9 +30,9 @@ RESULT = pa.schema([("digest", pa.string()), ("size", pa.int64())])
 
 def job(store, pictures: list[bytes], **changes) -> PictureJob:
     digests = [store.blobs.put("original", data) for data in pictures]
-    rows = pa.table({
-        "digest": digests, "address": blob_addresses([store.blobs.path("original", digest) for digest in digests])
-    })  # fmt: skip
+    rows = pa.table(
+        {"digest": digests, "address": blob_addresses([store.blobs.path("original", digest) for digest in digests])}
+    )
     return PictureJob(**{"rows": rows, "result": RESULT, "make_worker": partial(Sizes, 2), "batch_size": 4, **changes})
 
 
@@ -84,9 +84,10 @@ def test_only_rows_without_a_result_are_missing(done):
     known = pa.table({"post_key": pa.array(done, pa.string()), "reason": pa.array(["x"] * len(done), pa.string())})
     missing = missing_rows(wanted, known, ["post_key"])
     assert missing.to_pydict() == {
-        "post_key": ["a", "c"] if done else ["a", "b", "c"], "stage": ["posts"] * (2 if done else 3),
+        "post_key": ["a", "c"] if done else ["a", "b", "c"],
+        "stage": ["posts"] * (2 if done else 3),
         "other": [2, 3] if done else [2, 1, 3],
-    }  # fmt: skip
+    }
 
 
 def test_rows_in_boxes_are_found_over_several_files(tmp_path):

@@ -12,8 +12,10 @@ def rows(store, table):
 def test_reasons_are_counted_the_most_frequent_first():
     drops = {"a": "video", "b": "no_place", "c": "no_place", "d": "bad_time"}
     assert list(reason_counts(drops).items()) == [
-        ("dropped/no_place", 2), ("dropped/bad_time", 1), ("dropped/video", 1),
-    ]  # fmt: skip
+        ("dropped/no_place", 2),
+        ("dropped/bad_time", 1),
+        ("dropped/video", 1),
+    ]
     assert reason_counts({"a": "image_missing"}, "deferred") == {"deferred/image_missing": 1}
     assert reason_counts({}) == {}
 

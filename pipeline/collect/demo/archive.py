@@ -70,9 +70,7 @@ def _write_post(folder: Path, context: Any, post: DemoPost, image_side: int) -> 
         _touch(file, post.taken_utc)
 
 
-def _write_media(
-    target: Path, post: DemoPost, picture: PictureSpec, *, is_video: bool, image_side: int
-) -> list[Path]:  # fmt: skip
+def _write_media(target: Path, post: DemoPost, picture: PictureSpec, *, is_video: bool, image_side: int) -> list[Path]:
     """The picture of one medium (a video's is its cover), sound or broken as the post's kind says."""
     if Kind.MISSING in post.kinds:
         return []
@@ -96,16 +94,27 @@ def _write_bystanders(archive: Path, context: Any, plan: DemoPlan) -> None:
     profile = folder / f"{username(post.user)}_{graphql_user(post.user)['id']}.json.xz"
     save_structure_to_file(Profile(context, graphql_user(post.user)), str(profile))
     frozen = FrozenNodeIterator(
-        query_hash=None, query_variables={}, query_referer=None, context_username=None, total_index=12,
-        best_before=FIRST_DAY.timestamp(), remaining_data=None, first_node=None, doc_id=None,
-    )  # fmt: skip
+        query_hash=None,
+        query_variables={},
+        query_referer=None,
+        context_username=None,
+        total_index=12,
+        best_before=FIRST_DAY.timestamp(),
+        remaining_data=None,
+        first_node=None,
+        doc_id=None,
+    )
     iterator = folder / "iterator_demo0000.json.xz"
     save_structure_to_file(frozen, str(iterator))
     comments = folder / f"{stem(post)}_comments.json"
     comment = {
-        "id": media_id(post) + 900, "created_at": int(post.taken_utc.timestamp()), "text": "Lovely picture!",
-        "owner": graphql_user(post.user), "likes_count": 1, "answers": [],
-    }  # fmt: skip
+        "id": media_id(post) + 900,
+        "created_at": int(post.taken_utc.timestamp()),
+        "text": "Lovely picture!",
+        "owner": graphql_user(post.user),
+        "likes_count": 1,
+        "answers": [],
+    }
     comments.write_text(json.dumps([comment], indent=4))
     note = folder / f"{stem(post)}_location.txt"
     note.write_bytes(f"{post.location.name}\n".encode())

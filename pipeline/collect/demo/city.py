@@ -24,8 +24,15 @@ log = logging.getLogger("mrlf")
 TELLS = "demo.json"
 LOG_EVERY = 500
 POI_COLUMNS = (
-    "fsq_place_id", "name", "latitude", "longitude", "category_ids", "category_name", "semantic_label", "popularity",
-)  # fmt: skip
+    "fsq_place_id",
+    "name",
+    "latitude",
+    "longitude",
+    "category_ids",
+    "category_name",
+    "semantic_label",
+    "popularity",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +45,7 @@ class DemoCity:
 
 def write_demo_city(
     folder: Path, settings: DemoSettings, *, centre: tuple[float, float], radius_km: float
-) -> DemoCity:  # fmt: skip
+) -> DemoCity:
     """The demo city of these settings in `folder`; one that is there already is left as it is.
 
     centre: latitude and longitude in degrees.
@@ -130,6 +137,14 @@ def _write_pois(path: Path, plan: DemoPlan) -> None:
             category_id = f"de30{sha256(place.category_name.encode()).hexdigest()[:20]}"
             popularity = round(counts[index] / max(counts), 4)
             table.writerow(
-                [poi_id(index), place.name, latitude, longitude, category_id, place.category_name,
-                 place.semantic_label, popularity]
-            )  # fmt: skip
+                [
+                    poi_id(index),
+                    place.name,
+                    latitude,
+                    longitude,
+                    category_id,
+                    place.category_name,
+                    place.semantic_label,
+                    popularity,
+                ]
+            )

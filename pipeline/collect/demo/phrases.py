@@ -3,8 +3,18 @@
 `{place}` is a place's name, `{detail}` something to see there, `{who}`, `{day}` and `{time}` are filled at random.
 """
 
-WHO = ("my sister", "an old friend", "the whole family", "my parents", "two good friends", "my favourite person",
-       "the kids", "my cousin", "a colleague", "nobody but my camera")  # fmt: skip
+WHO = (
+    "my sister",
+    "an old friend",
+    "the whole family",
+    "my parents",
+    "two good friends",
+    "my favourite person",
+    "the kids",
+    "my cousin",
+    "a colleague",
+    "nobody but my camera",
+)
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 TIMES = ("morning", "afternoon", "evening", "weekend", "day off", "lunch break")
 
@@ -159,15 +169,67 @@ OTHER_LANGUAGES = {
 }
 
 GENERIC_TAGS = (
-    "demoria", "photooftheday", "instagood", "travel", "visitdemoria", "weekend", "love", "photography",
-    "city", "happy", "demoriadiaries", "friends", "beautiful", "nofilter", "igersdemoria",
-    "picoftheday", "citylife", "memories", "explore", "goodvibes", "café", "wanderlust", "family",
-    "sunday", "democity", "lifestyle", "smile", "moments", "夜景", "throwback", "colours", "dayoff",
-    "यात्रा", "streetphotography", "localgem", "hello", "autumn", "spring", "fotografía", "discover",
-    "home", "slowliving", "mood", "neighbourhood", "سفر", "weekendvibes", "today", "summer", "winter",
-    "straßenfoto", "light", "myview", "சுற்றுலா", "littlethings", "goodday", "ท่องเที่ยว", "snapshot",
-    "upforanything", "gününfotoğrafı", "syntheticcity",
-)  # fmt: skip
+    "demoria",
+    "photooftheday",
+    "instagood",
+    "travel",
+    "visitdemoria",
+    "weekend",
+    "love",
+    "photography",
+    "city",
+    "happy",
+    "demoriadiaries",
+    "friends",
+    "beautiful",
+    "nofilter",
+    "igersdemoria",
+    "picoftheday",
+    "citylife",
+    "memories",
+    "explore",
+    "goodvibes",
+    "café",
+    "wanderlust",
+    "family",
+    "sunday",
+    "democity",
+    "lifestyle",
+    "smile",
+    "moments",
+    "夜景",
+    "throwback",
+    "colours",
+    "dayoff",
+    "यात्रा",
+    "streetphotography",
+    "localgem",
+    "hello",
+    "autumn",
+    "spring",
+    "fotografía",
+    "discover",
+    "home",
+    "slowliving",
+    "mood",
+    "neighbourhood",
+    "سفر",
+    "weekendvibes",
+    "today",
+    "summer",
+    "winter",
+    "straßenfoto",
+    "light",
+    "myview",
+    "சுற்றுலா",
+    "littlethings",
+    "goodday",
+    "ท่องเที่ยว",
+    "snapshot",
+    "upforanything",
+    "gününfotoğrafı",
+    "syntheticcity",
+)
 """Tags of the whole city and of anything, the frequent ones first."""
 
 CATEGORY_TAGS = (

@@ -66,9 +66,7 @@ def draw(spec: PictureSpec, side: int) -> Picture:
         wide, high = min(wide, high), max(wide, high)  # in a wide picture a head leaves room beside it
     canvas = Canvas(round(wide * side), round(high * side))
     place = PLACES[spec.place]
-    style = Style(
-        accent=jitter(rng, place.accent, STYLE_JITTER), second=jitter(rng, place.second, STYLE_JITTER)
-    )  # fmt: skip
+    style = Style(accent=jitter(rng, place.accent, STYLE_JITTER), second=jitter(rng, place.second, STYLE_JITTER))
     _SCENES[_scene(rng, spec.place)](canvas, rng, style)
     pixels, nobody = canvas.pixels, np.zeros(canvas.pixels.shape[:2], np.bool_)
     drawn = Picture(pixels, nobody, nobody)

@@ -52,12 +52,19 @@ class Era(StrEnum):
 GROUPS = (
     (Kind.ELSEWHERE, Kind.FAR),
     (
-        Kind.REPOST, Kind.CAROUSEL, Kind.VIDEO, Kind.PORTRAIT_FULL, Kind.PORTRAIT_SIDE, Kind.ROTATED,
-        Kind.CUT, Kind.HTML, Kind.MISSING,
+        Kind.REPOST,
+        Kind.CAROUSEL,
+        Kind.VIDEO,
+        Kind.PORTRAIT_FULL,
+        Kind.PORTRAIT_SIDE,
+        Kind.ROTATED,
+        Kind.CUT,
+        Kind.HTML,
+        Kind.MISSING,
     ),
     (Kind.NO_CAPTION, Kind.OTHER_LANGUAGE),
     (Kind.NO_HASHTAGS,),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,17 +112,32 @@ def plan_city(settings: DemoSettings, *, centre: tuple[float, float], radius_km:
     for number in range(settings.num_posts):
         own = np.random.default_rng([settings.seed, 1, number])
         post = _post(
-            own, settings, number, kinds=kinds[number], place=places[number], user=users[number],
-            taken_utc=times[number], locations=locations, radius_km=radius_km,
-        )  # fmt: skip
+            own,
+            settings,
+            number,
+            kinds=kinds[number],
+            place=places[number],
+            user=users[number],
+            taken_utc=times[number],
+            locations=locations,
+            radius_km=radius_km,
+        )
         posts.append(_as_repost(own, post, posts, radius_km) if Kind.REPOST in post.kinds else post)
     return DemoPlan(coordinates=coordinates, locations=locations, posts=tuple(posts))
 
 
 def _post(
-    rng: Rng, settings: DemoSettings, number: int, *, kinds: frozenset[Kind], place: int, user: int,
-    taken_utc: datetime, locations: tuple[Location, ...], radius_km: float,
-) -> DemoPost:  # fmt: skip
+    rng: Rng,
+    settings: DemoSettings,
+    number: int,
+    *,
+    kinds: frozenset[Kind],
+    place: int,
+    user: int,
+    taken_utc: datetime,
+    locations: tuple[Location, ...],
+    radius_km: float,
+) -> DemoPost:
     own = [location for location in locations if location.place == place]
     if Kind.ELSEWHERE in kinds:
         own = [location for location in locations if location.place is None]
@@ -124,10 +146,19 @@ def _post(
     latitude, longitude = _own_coordinates(rng, location, kinds, radius_km)
     words = _words(rng, settings, kinds, place, user)
     return DemoPost(
-        number=number, kinds=kinds, era=era, user=user, place=place, location=location, latitude=latitude,
-        longitude=longitude, taken_utc=taken_utc, words=words, caption=join(rng, words),
+        number=number,
+        kinds=kinds,
+        era=era,
+        user=user,
+        place=place,
+        location=location,
+        latitude=latitude,
+        longitude=longitude,
+        taken_utc=taken_utc,
+        words=words,
+        caption=join(rng, words),
         pictures=_pictures(rng, settings.seed, number, kinds, place),
-    )  # fmt: skip
+    )
 
 
 def _as_repost(rng: Rng, post: DemoPost, earlier: list[DemoPost], radius_km: float) -> DemoPost:
@@ -143,9 +174,15 @@ def _as_repost(rng: Rng, post: DemoPost, earlier: list[DemoPost], radius_km: flo
     location = post.location if Kind.ELSEWHERE in post.kinds else original.location
     latitude, longitude = _own_coordinates(rng, location, post.kinds, radius_km)
     return replace(
-        post, place=original.place, location=location, latitude=latitude, longitude=longitude,
-        pictures=original.pictures, words=words, caption=join(rng, words),
-    )  # fmt: skip
+        post,
+        place=original.place,
+        location=location,
+        latitude=latitude,
+        longitude=longitude,
+        pictures=original.pictures,
+        words=words,
+        caption=join(rng, words),
+    )
 
 
 def _words(rng: Rng, settings: DemoSettings, kinds: frozenset[Kind], place: int, user: int) -> Words:
@@ -161,9 +198,7 @@ def _words(rng: Rng, settings: DemoSettings, kinds: frozenset[Kind], place: int,
     return Words(language=language, text=text, hashtags=tags)
 
 
-def _pictures(
-    rng: Rng, seed: int, number: int, kinds: frozenset[Kind], place: int
-) -> tuple[PictureSpec, ...]:  # fmt: skip
+def _pictures(rng: Rng, seed: int, number: int, kinds: frozenset[Kind], place: int) -> tuple[PictureSpec, ...]:
     count = int(rng.integers(2, 5)) if Kind.CAROUSEL in kinds else 1
     portrait: Portrait = "none"
     if Kind.PORTRAIT_FULL in kinds:
@@ -183,9 +218,7 @@ def _era(rng: Rng, age: float, kinds: frozenset[Kind]) -> Era:
     return Era.OLD_GRAPHQL if rng.random() < 0.4 else Era.GRAPHQL
 
 
-def _own_coordinates(
-    rng: Rng, location: Location, kinds: frozenset[Kind], radius_km: float
-) -> tuple[float, float]:  # fmt: skip
+def _own_coordinates(rng: Rng, location: Location, kinds: frozenset[Kind], radius_km: float) -> tuple[float, float]:
     distance_km = rng.uniform(1.2, 2.0) * max(radius_km, 3) if Kind.FAR in kinds else abs(rng.normal(0, 0.02))
     return moved((location.latitude, location.longitude), distance_km, rng.uniform(0, 2 * np.pi))
 

@@ -8,9 +8,13 @@ from pipeline.collect.demo.canvas import Canvas, Color, Point, jitter, mix, shad
 from pipeline.collect.demo.scenes_outdoors import WHITE, Rng, Style
 
 FOODS: tuple[Color, ...] = (
-    (0.80, 0.52, 0.20), (0.62, 0.22, 0.12), (0.45, 0.58, 0.22),
-    (0.92, 0.78, 0.42), (0.55, 0.33, 0.18), (0.90, 0.35, 0.20),
-)  # fmt: skip
+    (0.80, 0.52, 0.20),
+    (0.62, 0.22, 0.12),
+    (0.45, 0.58, 0.22),
+    (0.92, 0.78, 0.42),
+    (0.55, 0.33, 0.18),
+    (0.90, 0.35, 0.20),
+)
 CREAM: Color = (0.93, 0.89, 0.81)
 
 

@@ -109,12 +109,18 @@ class AnswerFolder:
     def put(self, state: State, link: str, page: Page, now: datetime) -> State:
         """Keep the page that follows those of `state`; returns the new state."""
         write_atomically(self._page(len(state.digests)), page.body)
-        return self.write(replace(
-            state, links=(*state.links, link), digests=(*state.digests, bytes_digest(page.body)),
-            next_link=page.next_link, stopped="refused_link" if page.refused else "", not_before_utc="",
-            asked_before_utc="",
-            started_utc=state.started_utc or now.astimezone(UTC).isoformat(timespec="seconds"),
-        ))  # fmt: skip
+        return self.write(
+            replace(
+                state,
+                links=(*state.links, link),
+                digests=(*state.digests, bytes_digest(page.body)),
+                next_link=page.next_link,
+                stopped="refused_link" if page.refused else "",
+                not_before_utc="",
+                asked_before_utc="",
+                started_utc=state.started_utc or now.astimezone(UTC).isoformat(timespec="seconds"),
+            )
+        )
 
     def write(self, state: State) -> State:
         """Keep how far the fetch has come."""

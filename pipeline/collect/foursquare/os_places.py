@@ -24,9 +24,18 @@ from pipeline.store.digests import json_digest
 
 NEEDED = ("fsq_place_id", "name", "latitude", "longitude")
 OPTIONAL = (
-    "fsq_category_ids", "fsq_category_labels", "address", "website", "tel", "facebook_id", "instagram", "twitter",
-    "date_refreshed", "date_closed", "unresolved_flags",
-)  # fmt: skip
+    "fsq_category_ids",
+    "fsq_category_labels",
+    "address",
+    "website",
+    "tel",
+    "facebook_id",
+    "instagram",
+    "twitter",
+    "date_refreshed",
+    "date_closed",
+    "unresolved_flags",
+)
 MARGIN = 1e-9
 """Degrees added to every box, so that rounding loses no place at its border; the exact circle follows."""
 
@@ -119,9 +128,11 @@ def _preference(record: dict[str, Any]) -> tuple[bool, int, int, str]:
     has_social = any(record.get(name) for name in ("facebook_id", "instagram", "twitter"))
     offers = [record.get("address"), record.get("website"), record.get("tel"), has_social]
     return (
-        not record.get("fsq_category_ids"), -sum(map(bool, offers)), -_day(record.get("date_refreshed")),
+        not record.get("fsq_category_ids"),
+        -sum(map(bool, offers)),
+        -_day(record.get("date_refreshed")),
         str(record["fsq_place_id"]),
-    )  # fmt: skip
+    )
 
 
 def _day(told: object) -> int:

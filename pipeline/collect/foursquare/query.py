@@ -12,8 +12,15 @@ Sort: TypeAlias = Literal["POPULARITY", "RELEVANCE", "RATING", "DISTANCE"]
 MAX_RADIUS_M = 100_000
 PAGE_SIZE = 50
 FREE_FIELDS = (
-    "fsq_place_id", "name", "latitude", "longitude", "categories", "location", "date_closed", "unresolved_flags",
-)  # fmt: skip
+    "fsq_place_id",
+    "name",
+    "latitude",
+    "longitude",
+    "categories",
+    "location",
+    "date_closed",
+    "unresolved_flags",
+)
 PREMIUM_FIELDS = ("popularity", "rating")
 
 
@@ -35,18 +42,25 @@ class PlacesQuery:
     ) -> "PlacesQuery":
         """The query of a city; of a circle above 100 km Foursquare searches the inner 100 km."""
         return cls(
-            latitude=city.latitude, longitude=city.longitude,
+            latitude=city.latitude,
+            longitude=city.longitude,
             radius_m=min(math.ceil(city.radius_km * 1000), MAX_RADIUS_M),
-            categories=tuple(sorted(set(categories))), sort=sort, is_premium=is_premium, base_url=base_url,
-        )  # fmt: skip
+            categories=tuple(sorted(set(categories))),
+            sort=sort,
+            is_premium=is_premium,
+            base_url=base_url,
+        )
 
     def params(self) -> dict[str, str]:
         """The parameters of the first page."""
         fields = FREE_FIELDS + (PREMIUM_FIELDS if self.is_premium else ())
         params = {
-            "ll": f"{self.latitude:.6f},{self.longitude:.6f}", "radius": str(self.radius_m), "sort": self.sort,
-            "limit": str(PAGE_SIZE), "fields": ",".join(fields),
-        }  # fmt: skip
+            "ll": f"{self.latitude:.6f},{self.longitude:.6f}",
+            "radius": str(self.radius_m),
+            "sort": self.sort,
+            "limit": str(PAGE_SIZE),
+            "fields": ",".join(fields),
+        }
         if self.categories:
             params["fsq_category_ids"] = ",".join(self.categories)
         return params

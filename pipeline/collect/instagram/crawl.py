@@ -203,12 +203,18 @@ class Crawl:
 
     def _report(self, num_places: int) -> CrawlReport:
         return CrawlReport(
-            num_places=num_places, num_done=self.num_done, num_new=self.walker.num_new,
-            num_updated=self.walker.num_updated + self.recheck.num_updated, num_gone=self.recheck.num_gone,
-            num_first_looks=self.num_first_looks, num_requests=self.door.num_requests,
-            num_pictures=self.photos.num_fetched, pictures_failed=self.photos.failed,
-            is_media_ill=self.photos.are_mostly_failing or self.stopped in (RESTS, ILL), stopped=self.stopped,
-        )  # fmt: skip
+            num_places=num_places,
+            num_done=self.num_done,
+            num_new=self.walker.num_new,
+            num_updated=self.walker.num_updated + self.recheck.num_updated,
+            num_gone=self.recheck.num_gone,
+            num_first_looks=self.num_first_looks,
+            num_requests=self.door.num_requests,
+            num_pictures=self.photos.num_fetched,
+            pictures_failed=self.photos.failed,
+            is_media_ill=self.photos.are_mostly_failing or self.stopped in (RESTS, ILL),
+            stopped=self.stopped,
+        )
 
     def _now(self) -> float:
         return self.walker.clock.now().timestamp()

@@ -139,10 +139,14 @@ class InstagramDoor:
         pressure.note_throttled(seconds)
         self.pace.rest(seconds)
         log.warning(
-            "Instagram throttles (%s, the %s time in %s): everything rests for %s, until %s%s", error.reason,
-            ordinal(number), span(self.throttled_within_s), span(seconds), self.pace.rest_end(),
+            "Instagram throttles (%s, the %s time in %s): everything rests for %s, until %s%s",
+            error.reason,
+            ordinal(number),
+            span(self.throttled_within_s),
+            span(seconds),
+            self.pace.rest_end(),
             "; this run ends, the next one goes on" if is_end else "",
-        )  # fmt: skip
+        )
         if is_end:
             raise error
         self.clock.sleep(seconds)
@@ -172,16 +176,25 @@ class InstagramDoor:
 
     def _page(self, path: str) -> str:
         """A page is open to visitors: that it comes says nothing of the session."""
-        headers = {"Accept": "text/html", "Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate",
-                   "Sec-Fetch-Site": "none", "X-Requested-With": None}  # fmt: skip
+        headers = {
+            "Accept": "text/html",
+            "Sec-Fetch-Dest": "document",
+            "Sec-Fetch-Mode": "navigate",
+            "Sec-Fetch-Site": "none",
+            "X-Requested-With": None,
+        }
         body, wait_s = self._body("GET", path, NO_PARAMS, None, headers)
         judge_body(body, path, wait_s, is_good=True)
         return body.decode("utf-8", "replace")
 
     def _body(
-        self, method: str, path: str, params: Mapping[str, str], form: Mapping[str, str] | None,
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        form: Mapping[str, str] | None,
         headers: Mapping[str, str | None],
-    ) -> tuple[bytes, float | None]:  # fmt: skip
+    ) -> tuple[bytes, float | None]:
         """What one request answers, counted and at its turn; beside it what `Retry-After` asks for."""
         if self.max_requests is not None and self.num_requests >= self.max_requests:
             raise BudgetSpentError("request_budget")
@@ -189,9 +202,15 @@ class InstagramDoor:
         self.num_requests += 1
         try:
             response = self.context._session.request(
-                method, f"{self.base}/{path}", params=dict(params), data=dict(form) if form is not None else None,
-                headers=dict(headers), allow_redirects=False, stream=True, timeout=self.timeout_s,
-            )  # fmt: skip
+                method,
+                f"{self.base}/{path}",
+                params=dict(params),
+                data=dict(form) if form is not None else None,
+                headers=dict(headers),
+                allow_redirects=False,
+                stream=True,
+                timeout=self.timeout_s,
+            )
         except requests.exceptions.Timeout:
             raise RetryError("timeout") from None
         except requests.exceptions.RequestException:  # its text holds the address

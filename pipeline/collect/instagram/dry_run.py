@@ -79,11 +79,17 @@ def plan_run(
         num_requests += _num_pages(kind, walk, known, limits) if is_signed_in or kind == "waiting" else 1
         num_pictures += _num_new(kind, known, limits) * a_post
     return Plan(
-        has_pois=bool(pois), num_to_search=num_to_search, num_first=kinds["first"], num_refresh=kinds["refresh"],
-        num_again=kinds["again"], num_waiting=kinds["waiting"], num_requests=num_requests,
-        num_pictures=round(num_pictures), hours=pace.hours(num_requests),
+        has_pois=bool(pois),
+        num_to_search=num_to_search,
+        num_first=kinds["first"],
+        num_refresh=kinds["refresh"],
+        num_again=kinds["again"],
+        num_waiting=kinds["waiting"],
+        num_requests=num_requests,
+        num_pictures=round(num_pictures),
+        hours=pace.hours(num_requests),
         at_least=_at_least(num_to_search, kinds, limits) if is_signed_in else (),
-    )  # fmt: skip
+    )
 
 
 def _kind(walk: sqlite3.Row | None, limits: WalkLimits, now: datetime) -> str:
@@ -94,9 +100,12 @@ def _kind(walk: sqlite3.Row | None, limits: WalkLimits, now: datetime) -> str:
         return "waiting"
     capped_at = walk["capped_at"] if "capped_at" in walk.keys() else None
     return kind_of_walk(
-        has_all=walk["has_all"], walked_all=walk["walked_all"], capped_at=capped_at, limits=limits,
+        has_all=walk["has_all"],
+        walked_all=walk["walked_all"],
+        capped_at=capped_at,
+        limits=limits,
         now=now.timestamp(),
-    )  # fmt: skip
+    )
 
 
 def _num_pages(kind: str, walk: sqlite3.Row | None, known: int, limits: WalkLimits) -> int:

@@ -30,9 +30,12 @@ class GuardedAdapter(HTTPAdapter):
     """Sends requests over connections to judged IPs; keeps them alive."""
 
     def __init__(
-        self, allowed: AllowedHosts, timeout_s: float, resolve: Resolve = socket.getaddrinfo,
+        self,
+        allowed: AllowedHosts,
+        timeout_s: float,
+        resolve: Resolve = socket.getaddrinfo,
         dial: Dial = socket.create_connection,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._allowed, self._timeout_s, self._resolve, self._dial = allowed, timeout_s, resolve, dial
         super().__init__(max_retries=0)
 
@@ -73,7 +76,7 @@ class GuardedAdapter(HTTPAdapter):
 def follow_nothing(session: requests.Session) -> None:
     """Let a session leave redirects alone: even with `allow_redirects=False` it reads their whole body, however long,
     and trips over their address.
-    """  # fmt: skip
+    """
     session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
 
 

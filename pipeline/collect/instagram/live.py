@@ -4,9 +4,10 @@ Law: the terms are checked before anything is opened; one process at a time uses
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -110,10 +111,16 @@ def open_door(
         )
         with closing(context):
             yield InstagramDoor(
-                context=context, base=base, pace=pace, clock=tools.clock, cool_downs_s=live.cool_downs_s,
-                throttled_within_s=live.cool_down_window_s, max_requests=max_requests,
-                timeout_s=live.request_timeout_s, retries=tools.retries,
-            )  # fmt: skip
+                context=context,
+                base=base,
+                pace=pace,
+                clock=tools.clock,
+                cool_downs_s=live.cool_downs_s,
+                throttled_within_s=live.cool_down_window_s,
+                max_requests=max_requests,
+                timeout_s=live.request_timeout_s,
+                retries=tools.retries,
+            )
 
 
 @contextmanager
@@ -154,13 +161,17 @@ def pois_to_search(journal: Journal, pois: Sequence[NamedPoint]) -> list[NamedPo
 
 
 def crawl(
-    store: Store, city: City, taking: Taking, names: Mapping[str, str], *, limits: WalkLimits,
-    pictures: PictureLimits, max_requests: int | None, tools: Tools,
-) -> CrawlReport | None:  # fmt: skip
-    """Collect what is new at a city's matched places; None where the city is not live.
-
-    names: location_id -> the name of its POI, in the order of rank.
-    """
+    store: Store,
+    city: City,
+    taking: Taking,
+    names: Mapping[str, str],
+    *,
+    limits: WalkLimits,
+    pictures: PictureLimits,
+    max_requests: int | None,
+    tools: Tools,
+) -> CrawlReport | None:
+    """Collect what is new at a city's places (location_id -> its POI's name, by rank); None where it is not live."""
     live = live_settings(city)
     if live is None:
         return None
@@ -171,34 +182,79 @@ def crawl(
         closing(MediaHosts(media_hosts_path(store), tools.clock)) as hosts,
         closing(_fetcher(tools, pictures, hosts)) as fetcher,
     ):
-        wanted = [(location_id, taking.poi_of_location[location_id], rank) for rank, location_id in enumerate(names)]
-        journal.want(wanted)
-        empty_journal(store, city.key, journal)
-        _note_elsewhere(store, city.key, journal)
-        gone = [place for place, cause in journal.causes() if _has_gone(cause, pictures, tools.clock)]
-        journal.pass_again(gone)
+        has_passed = partial(_has_passed, pictures=pictures, clock=tools.clock)
+        _prepare(store, city.key, journal, [(place, taking.poi_of_location[place]) for place in names], has_passed)
         walker = Walker(
-            journal=journal, door=door, taking=taking, ids=ids, limits=limits, clock=tools.clock,
+            journal=journal,
+            door=door,
+            taking=taking,
+            ids=ids,
+            limits=limits,
+            clock=tools.clock,
             after_page=lambda: _after_page(store, city.key, journal, photos, run),
-            has_gone=lambda cause: _has_gone(cause, pictures, tools.clock),
-        )  # fmt: skip
+            has_gone=has_passed,
+        )
         recheck = Recheck(journal=journal, door=door, walker=walker)
-        photos = Photos(
-            journal=journal, fetcher=fetcher, hosts=hosts, limits=pictures, blobs=store.blobs, clock=tools.clock,
-            num_connections=live.media_connections, addresses_anew=recheck.fresh_addresses,
-            has_opted_out=lambda post: _has_opted_out(city.key, taking, post),
-        )  # fmt: skip
+        opted_out = partial(_has_opted_out, city.key, taking)
+        photos = _photos(store, journal, fetcher, hosts, pictures, tools.clock, live, recheck, opted_out)
         run = Crawl(
-            city=city.key, journal=journal, walker=walker, photos=photos, recheck=recheck, names=names, door=door,
+            city=city.key,
+            journal=journal,
+            walker=walker,
+            photos=photos,
+            recheck=recheck,
+            names=names,
+            door=door,
             empty=lambda: empty_journal(store, city.key, journal),
-        )  # fmt: skip
-        try:
+        )
+        with _noting_tables(store, city.key, journal):
             return run.run()
-        finally:
-            journal.set_note("tables", _tables_now(store, city.key))
 
 
-def _has_gone(cause: str, pictures: PictureLimits, clock: Clock) -> bool:
+@contextmanager
+def _noting_tables(store: Store, city: str, journal: Journal) -> Iterator[None]:
+    """The end of a crawl, good or bad, notes the versions of the tables that the journal stands beside."""
+    try:
+        yield
+    finally:
+        journal.set_note("tables", _tables_now(store, city))
+
+
+def _prepare(
+    store: Store, city: str, journal: Journal, places: Sequence[tuple[str, str]], has_gone: Callable[[str], bool]
+) -> None:
+    """Bring the journal up to date with the places (location and POI, by rank), the tables and the settings."""
+    journal.want([(location_id, poi_id, rank) for rank, (location_id, poi_id) in enumerate(places)])
+    empty_journal(store, city, journal)
+    _note_elsewhere(store, city, journal)
+    journal.pass_again([place for place, cause in journal.causes() if has_gone(cause)])
+
+
+def _photos(
+    store: Store,
+    journal: Journal,
+    fetcher: MediaFetcher,
+    hosts: MediaHosts,
+    limits: PictureLimits,
+    clock: Clock,
+    live: LiveSettings,
+    recheck: Recheck,
+    has_opted_out: Callable[[StoredPost], bool],
+) -> Photos:
+    return Photos(
+        journal=journal,
+        fetcher=fetcher,
+        hosts=hosts,
+        limits=limits,
+        blobs=store.blobs,
+        clock=clock,
+        num_connections=live.media_connections,
+        addresses_anew=recheck.fresh_addresses,
+        has_opted_out=has_opted_out,
+    )
+
+
+def _has_passed(cause: str, pictures: PictureLimits, clock: Clock) -> bool:
     """Whether what stood against a post has gone: a setting is another one, or its time lay ahead and has come."""
     name, _, value = cause.partition("=")
     if name == AHEAD:

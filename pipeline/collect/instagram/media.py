@@ -54,10 +54,16 @@ class MediaFetcher:
     """
 
     def __init__(
-        self, clock: Clock, allowed: AllowedHosts, hosts: MediaHosts, max_bytes: int, deadline_s: float,
+        self,
+        clock: Clock,
+        allowed: AllowedHosts,
+        hosts: MediaHosts,
+        max_bytes: int,
+        deadline_s: float,
         retries: Retries,
-        resolve: Resolve = socket.getaddrinfo, dial: Dial = socket.create_connection,
-    ) -> None:  # fmt: skip
+        resolve: Resolve = socket.getaddrinfo,
+        dial: Dial = socket.create_connection,
+    ) -> None:
         self._clock, self._allowed, self._hosts = clock, allowed, hosts
         self._max_bytes, self._retries = max_bytes, retries
         self._deadline_s, self._timeout_s = deadline_s, min(MAX_TIMEOUT_S, deadline_s)

@@ -32,7 +32,7 @@ log = logging.getLogger("mrlf")
 class _Host:
     """What this process knows of a host: its last pictures (address -> whether it came), and until when it rests on
     the monotonic clock.
-    """  # fmt: skip
+    """
 
     pictures: dict[str, bool] = field(default_factory=dict)
     until: float = 0.0

@@ -76,8 +76,12 @@ class Pace:
         self._forget(now - HOUR_S)
         gap_s = MINUTE_S / self._limits.per_minute * random.uniform(0.6, 1.4)  # noqa: S311
         after_last = self._times[-1] + gap_s if self._times else now
-        due = [self._rested_at, after_last, self._window(HOUR_S, self._limits.per_hour),
-               self._window(MINUTE_S, self._limits.per_minute)]  # fmt: skip
+        due = [
+            self._rested_at,
+            after_last,
+            self._window(HOUR_S, self._limits.per_hour),
+            self._window(MINUTE_S, self._limits.per_minute),
+        ]
         return max(0.0, max(due) - now)
 
     def rest(self, seconds: float) -> None:

@@ -20,14 +20,29 @@ PLACE, GRID, OLDER = "xdt_location_get_web_info", "xdt_location_get_web_info_tab
 PageKind = Literal["", "captcha", "challenge", "login"]
 LOGIN_PATHS = ("/accounts/login", "/accounts/emailsignup", "/accounts/signup", "/login")
 CLOSED_PATHS = (
-    "/challenge", "/checkpoint", "/accounts/suspended", "/accounts/two_factor", "/accounts/login/two_factor",
-    "/auth_platform", "/consent",
-)  # fmt: skip
+    "/challenge",
+    "/checkpoint",
+    "/accounts/suspended",
+    "/accounts/two_factor",
+    "/accounts/login/two_factor",
+    "/auth_platform",
+    "/consent",
+)
 CAPTCHA_WORDS = (
-    "captcha", "help us confirm it's you", "help us confirm that it's you", "help us confirm you own this account",
-    "unusual login attempt", "suspicious login attempt", "i'm not a robot", "i am not a robot", "confirm you're human",
-    "confirm you are human", "confirm that you're human", "confirm that you are human", "suspect automated behavior",
-)  # fmt: skip
+    "captcha",
+    "help us confirm it's you",
+    "help us confirm that it's you",
+    "help us confirm you own this account",
+    "unusual login attempt",
+    "suspicious login attempt",
+    "i'm not a robot",
+    "i am not a robot",
+    "confirm you're human",
+    "confirm you are human",
+    "confirm that you're human",
+    "confirm that you are human",
+    "suspect automated behavior",
+)
 MAX_CHARACTERS = 512 * 2**10
 """So much of a page's frame is looked at."""
 

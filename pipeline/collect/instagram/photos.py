@@ -184,9 +184,13 @@ class Photos:
         state, reason = told.pop("state"), told.pop("reason")
         row = {**(post.row or {}), "image_digests": [picture.digest for picture in checked]}
         self.journal.settle(
-            post.post_key, state, reason, row=row if state == "kept" else None,
-            pictures=post.pictures if state == "deferred" else (), **told,
-        )  # fmt: skip
+            post.post_key,
+            state,
+            reason,
+            row=row if state == "kept" else None,
+            pictures=post.pictures if state == "deferred" else (),
+            **told,
+        )
         self.failed.update(one for one in _reasons(got) if is_failure(one) and one != RESTS)
         self.num_settled += len(_reasons(got))
         self._note_new(post, got)
@@ -199,7 +203,7 @@ class Photos:
     def _without_placeholders(self, got: list[Picture]) -> list[Picture]:
         """The same, where a picture is none of a post's but what its host shows in place of any: one that several
         posts got, or one that is smaller than any that Instagram has.
-        """  # fmt: skip
+        """
         return [
             PLACEHOLDER if isinstance(picture, CheckedPicture) and self._is_placeholder(picture) else picture
             for picture in got
@@ -215,14 +219,18 @@ class Photos:
         if RESTS not in got and not (left_s and TWICE & set(_reasons(got))):
             return None
         return Settlement(
-            state="deferred", reason=RESTS, not_before=self._now() + max(left_s, LEAST_REST_S), said=post.said,
-            said_at=post.said_at, num_tries=post.num_tries,
-        )  # fmt: skip
+            state="deferred",
+            reason=RESTS,
+            not_before=self._now() + max(left_s, LEAST_REST_S),
+            said=post.said,
+            said_at=post.said_at,
+            num_tries=post.num_tries,
+        )
 
     def _note_new(self, post: StoredPost, got: Sequence[Picture]) -> None:
         """What the posts of this run's pages came to, the last ones. Those of earlier runs do not count: the same few
         would hold up every run.
-        """  # fmt: skip
+        """
         if post.state == "waiting" or post.post_key in self._new:
             self._new[post.post_key] = next(filter(is_failure, _reasons(got)), OK)
         if len(self._new) > MOST_OF:

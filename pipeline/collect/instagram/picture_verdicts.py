@@ -62,9 +62,7 @@ def settlement(post: StoredPost, got: Sequence[Picture], limits: PictureLimits, 
     said = [reason for reason in reasons if reason in TWICE]
     if said and not (post.said == said[0] and is_said_again(post.said_at, now)):
         said_at = post.said_at if post.said == said[0] and 0 < post.said_at <= now else now
-        return Settlement(
-            state="deferred", reason=said[0], not_before=said_at + DAY_S, said=said[0], said_at=said_at
-        )  # fmt: skip
+        return Settlement(state="deferred", reason=said[0], not_before=said_at + DAY_S, said=said[0], said_at=said_at)
     if OK in reasons:
         refused = next((reason for reason in reasons if reason in OF_A_SETTING), "")
         return Settlement(state="kept", cause=cause_of(refused, limits))

@@ -110,9 +110,7 @@ class Recheck:
                 self.journal.see(post.post_key)
                 return
             number = self.journal.walk(location_id).number_all
-            met = self.journal.meet(
-                new, location_id, number=number, is_whole_walk=True, has_gone=self.walker.has_gone
-            )  # fmt: skip
+            met = self.journal.meet(new, location_id, number=number, is_whole_walk=True, has_gone=self.walker.has_gone)
             self.num_updated += met in ("changed", "gone", "moved_away")
 
     def _believe(self) -> None:

@@ -56,9 +56,12 @@ def search_city(
     left = door.pace.rest_left_s()
     not_before = datetime.fromtimestamp(clock.now().timestamp() + left, UTC) if left else None
     return SearchReport(
-        num_searched=num_searched, num_requests=door.num_requests, deferred=deferred, stopped=stopped,
+        num_searched=num_searched,
+        num_requests=door.num_requests,
+        deferred=deferred,
+        stopped=stopped,
         not_before=not_before,
-    )  # fmt: skip
+    )
 
 
 def _search(door: InstagramDoor, poi: NamedPoint, matcher: Matcher) -> tuple[str, list[LocationStub]]:

@@ -22,9 +22,12 @@ SIGNED_IN = "<signed in>"
 
 
 def open_context(
-    cookies: dict[str, str] | None, *, rate_controller: "Callable[[InstaloaderContext], RateController] | None",
-    request_timeout_s: float, base_url: str = INSTAGRAM_URL,
-) -> "InstaloaderContext":  # fmt: skip
+    cookies: dict[str, str] | None,
+    *,
+    rate_controller: "Callable[[InstaloaderContext], RateController] | None",
+    request_timeout_s: float,
+    base_url: str = INSTAGRAM_URL,
+) -> "InstaloaderContext":
     """Instaloader's context, without prints, pauses and tries of its own; signed in with cookies, else anonymous.
 
     base_url: the address whose host alone gets the cookies.
@@ -41,9 +44,13 @@ def open_context(
             """Print nothing and keep nothing to print later."""
 
     context = SilentContext(
-        sleep=False, quiet=True, max_connection_attempts=1, request_timeout=request_timeout_s,
-        rate_controller=rate_controller, iphone_support=False,
-    )  # fmt: skip
+        sleep=False,
+        quiet=True,
+        max_connection_attempts=1,
+        request_timeout=request_timeout_s,
+        rate_controller=rate_controller,
+        iphone_support=False,
+    )
     if cookies is not None:
         context.load_session(SIGNED_IN, cookies)  # type: ignore[no-untyped-call]
     session = context._session
@@ -69,9 +76,12 @@ class _KeptCookies(RequestsCookieJar):
         jar = cls()
         for name, value in cookies.items():
             cookie = create_cookie(  # type: ignore[no-untyped-call]
-                name, value, domain=".instagram.com" if base_url == INSTAGRAM_URL else domain,
-                secure=parts.scheme == "https", port=str(parts.port) if parts.port else None,
-            )  # fmt: skip
+                name,
+                value,
+                domain=".instagram.com" if base_url == INSTAGRAM_URL else domain,
+                secure=parts.scheme == "https",
+                port=str(parts.port) if parts.port else None,
+            )
             jar.set_cookie(cookie)
         return jar
 

@@ -28,9 +28,11 @@ class LiveSettings(Settings):
         4, ge=1, le=16, description="connections to the hosts of pictures side by side; a host that throttles rests"
     )
     cool_down_window_s: float = Field(
-        21_600, gt=0, le=LONGEST_WINDOW_S,
+        21_600,
+        gt=0,
+        le=LONGEST_WINDOW_S,
         description="so long, rests left out, a throttling counts for which rest is the next one",
-    )  # fmt: skip
+    )
     request_timeout_s: float = Field(30, gt=0, allow_inf_nan=False, description="for one answer to begin")
 
     @property

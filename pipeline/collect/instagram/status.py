@@ -138,19 +138,29 @@ def _status(disk: sqlite3.Connection, pois: Mapping[str, str], pace: PaceStatus,
     num_done = sum(walk["has_all"] and not walk["is_open"] and walk["reason"] in ("", PLACE_GONE) for walk in walks)
     posts, deferred_posts = _posts(disk)
     return LiveStatus(
-        has_journal=True, num_places=len(walks), num_done=num_done, num_gone=num_gone, num_pois=len(pois),
-        unanswered=unanswered(disk, pois), posts=posts, deferred_posts=deferred_posts,
+        has_journal=True,
+        num_places=len(walks),
+        num_done=num_done,
+        num_gone=num_gone,
+        num_pois=len(pois),
+        unanswered=unanswered(disk, pois),
+        posts=posts,
+        deferred_posts=deferred_posts,
         deferred_places=tuple(_place(walk, pois, now) for walk in walks if walk["reason"] not in ("", PLACE_GONE)),
-        open_walks=tuple(_place(walk, pois, now) for walk in open_walks), pace=pace,
-    )  # fmt: skip
+        open_walks=tuple(_place(walk, pois, now) for walk in open_walks),
+        pace=pace,
+    )
 
 
 def _place(walk: sqlite3.Row, pois: Mapping[str, str], now: datetime) -> PlaceStatus:
     location_id = walk["location_id"]
     return PlaceStatus(
-        location_id=location_id, name=pois.get(walk["poi_id"], location_id), reason=walk["reason"],
-        not_before=_later(walk["not_before"], now), num_pages=walk["num_pages"],
-    )  # fmt: skip
+        location_id=location_id,
+        name=pois.get(walk["poi_id"], location_id),
+        reason=walk["reason"],
+        not_before=_later(walk["not_before"], now),
+        num_pages=walk["num_pages"],
+    )
 
 
 def _posts(disk: sqlite3.Connection) -> tuple[dict[str, int], dict[str, int]]:

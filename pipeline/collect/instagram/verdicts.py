@@ -25,15 +25,28 @@ from pipeline.collect.web.errors import (
 PRESSURE = {"feedback_required": "feedback_required", "wait a few minutes": "please_wait", "rate limit": "throttled"}
 LOGIN = "login_required"
 CLOSED = (
-    "checkpoint_required", "challenge_required", "two_factor_required", LOGIN, "bad_password",
-    "consent_required", "inactive user",
-)  # fmt: skip
+    "checkpoint_required",
+    "challenge_required",
+    "two_factor_required",
+    LOGIN,
+    "bad_password",
+    "consent_required",
+    "inactive user",
+)
 GONE = ("media not found", "media_not_found", "not found or unavailable")
 MEDIA_PATH = "api/v1/media/"
 ENVELOPE = (
-    "message", "error", "errors", "error_type", "error_title", "error_message", "exception_name", "feedback_title",
-    "feedback_message", "detail",
-)  # fmt: skip
+    "message",
+    "error",
+    "errors",
+    "error_type",
+    "error_title",
+    "error_message",
+    "exception_name",
+    "feedback_title",
+    "feedback_message",
+    "detail",
+)
 """The keys of an answer with which Instagram speaks itself; posts, places and searches stand under others."""
 
 CLOSED_KEYS = ("checkpoint_url", "challenge", "two_factor_required")

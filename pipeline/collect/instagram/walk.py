@@ -93,9 +93,12 @@ class Walker:
     def kind(self, walk: Walk) -> str:
         """What the next walk over a location is for."""
         return kind_of_walk(
-            has_all=walk.has_all, walked_all=walk.walked_all, capped_at=walk.capped_at, limits=self.limits,
+            has_all=walk.has_all,
+            walked_all=walk.walked_all,
+            capped_at=walk.capped_at,
+            limits=self.limits,
             now=self._now(),
-        )  # fmt: skip
+        )
 
     def judged(self, media: dict[str, Any], location_id: str) -> NewPost:
         """A media that was asked for by itself, as the journal takes it."""
@@ -197,9 +200,12 @@ class Walker:
         row = self.taking.row(fields, [], now)
         told = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
         new = NewPost(
-            post_key=key, state="waiting", row=told, pictures=post.pictures,
+            post_key=key,
+            state="waiting",
+            row=told,
+            pictures=post.pictures,
             has_own_place=post.fields.location is not None,
-        )  # fmt: skip
+        )
         return new, fields
 
     def _unreadable_key(self, media: dict[str, Any], here: "_Here") -> str:
@@ -212,18 +218,21 @@ class Walker:
         is_all_there_is = not reason or (reason == FIRST_LOOK and not self.door.is_signed_in)
         not_before = 0.0 if is_all_there_is else self._now() + DAY_S
         self.journal.end_walk(
-            walk.location_id, reason, self._now(), has_all=not reason and walk.kind != "refresh",
-            is_ground=not reason, capped_at=capped_at, not_before=not_before,
-        )  # fmt: skip
+            walk.location_id,
+            reason,
+            self._now(),
+            has_all=not reason and walk.kind != "refresh",
+            is_ground=not reason,
+            capped_at=capped_at,
+            not_before=not_before,
+        )
         return reason
 
     def _now(self) -> float:
         return self.clock.now().timestamp()
 
 
-def kind_of_walk(
-    *, has_all: bool, walked_all: float, capped_at: int | None, limits: WalkLimits, now: float
-) -> str:  # fmt: skip
+def kind_of_walk(*, has_all: bool, walked_all: float, capped_at: int | None, limits: WalkLimits, now: float) -> str:
     """What a walk is for: `first`, `refresh`, or `again` where all was passed `refresh_days` ago; UTC seconds.
 
     One that a smaller limit of posts has ended is begun again as a first one.

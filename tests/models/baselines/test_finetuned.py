@@ -28,10 +28,15 @@ def network(name="densenet121", **how):
 
 def batch_of(pixels_BCHW, has_image_B=None):
     return Batch(
-        caption_chars=NO_TEXT, caption_words=NO_TEXT, hashtag_chars=NO_TEXT, hashtag_words=NO_TEXT,
-        hashtag_of_char_BL=NO_TEXT.ids_BL, image_BD=torch.zeros(0), pixels_BCHW=pixels_BCHW,
+        caption_chars=NO_TEXT,
+        caption_words=NO_TEXT,
+        hashtag_chars=NO_TEXT,
+        hashtag_words=NO_TEXT,
+        hashtag_of_char_BL=NO_TEXT.ids_BL,
+        image_BD=torch.zeros(0),
+        pixels_BCHW=pixels_BCHW,
         has_image_B=torch.ones(len(pixels_BCHW), dtype=torch.bool) if has_image_B is None else has_image_B,
-    )  # fmt: skip
+    )
 
 
 def pictures(num, side=32):
@@ -148,9 +153,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path):
     ours, theirs = whole.model.state_dict(), resumed.model.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     whole.save(tmp_path / "model")
-    assert np.array_equal(
-        Fitted.load(tmp_path / "model").predict_proba(VALIDATION), whole.predict_proba(VALIDATION)
-    )  # fmt: skip
+    assert np.array_equal(Fitted.load(tmp_path / "model").predict_proba(VALIDATION), whole.predict_proba(VALIDATION))
 
 
 @pytest.mark.parametrize(
@@ -163,9 +166,12 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path):
 def test_samples_without_fit_pixels_are_refused(pixels, match):
     with pytest.raises(ValueError, match=match):
         fit(
-            dataclasses.replace(TRAIN, pixels_NHWC=pixels), VALIDATION, num_classes=4, model_config=QUICK,
+            dataclasses.replace(TRAIN, pixels_NHWC=pixels),
+            VALIDATION,
+            num_classes=4,
+            model_config=QUICK,
             train_config=TrainConfig(max_epochs=1, num_threads=1),
-        )  # fmt: skip
+        )
 
 
 @pytest.mark.parametrize("wrong", [{"backbone": "vgg11"}, {"max_shift": 0.5}, {"head_dropout": 1.0}], ids=str)

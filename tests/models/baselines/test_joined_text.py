@@ -59,12 +59,13 @@ def test_the_caption_alone_is_left_as_it_is():
 def test_wider_padding_of_either_moves_nothing():
     batch = batch_of(range(6))
     wider = dataclasses.replace(
-        batch, **{
+        batch,
+        **{
             name: Padded(torch.nn.functional.pad(field.ids_BL, (0, 7)), field.lengths_B)
             for name in ("caption_chars", "hashtag_chars", "caption_words", "hashtag_words")
             for field in [getattr(batch, name)]
         },
-    )  # fmt: skip
+    )
     for join, number in ((joined_characters, space_id(VOCABULARY)), (joined_words, VOCABULARY.num_words)):
         assert rows_of(join(batch, "caption_and_hashtags", number)) == rows_of(
             join(wider, "caption_and_hashtags", number)

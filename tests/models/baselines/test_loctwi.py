@@ -16,9 +16,18 @@ from models.text import Vocabulary
 from tests.models.synthetic import city
 
 CONFIG = LocTwiConfig(
-    min_char_count=1, min_word_count=1, min_hashtag_count=1, word_dim=6, num_word_heads=2, word_ffn_dim=9, char_dim=5,
-    char_filter_sizes=(3, 4), num_filters=4, num_char_heads=2, char_ffn_dim=7,
-)  # fmt: skip
+    min_char_count=1,
+    min_word_count=1,
+    min_hashtag_count=1,
+    word_dim=6,
+    num_word_heads=2,
+    word_ffn_dim=9,
+    char_dim=5,
+    char_filter_sizes=(3, 4),
+    num_filters=4,
+    num_char_heads=2,
+    char_ffn_dim=7,
+)
 SAMPLES = dataclasses.replace(
     city(6),
     captions=["", "ab", "abc", "a walk by the sea", "", "abcdefg"],
@@ -103,10 +112,17 @@ def test_the_sizes_and_the_training_are_those_of_the_code():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"word_dim": 201}, {"num_filters": 63}, {"char_filter_sizes": ()}, {"char_filter_sizes": (1,)},
-     {"pooling": "max"}, {"dropout": -0.1}, {"reads": "hashtags"}],
+    [
+        {"word_dim": 201},
+        {"num_filters": 63},
+        {"char_filter_sizes": ()},
+        {"char_filter_sizes": (1,)},
+        {"pooling": "max"},
+        {"dropout": -0.1},
+        {"reads": "hashtags"},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         LocTwiConfig(**wrong)

@@ -24,12 +24,17 @@ def versions(name: str, *sides: tuple[int, int]) -> dict:
 def iphone_media(number: int = 1, **changes) -> dict:
     """A good photo of the iPhone API, then `changes`; None takes a field out."""
     media = {
-        "pk": int(media_id(number)), "id": f"{media_id(number)}_77001", "code": f"Cbb{number:06d}", "media_type": 1,
-        "taken_at": int(TAKEN_UTC.timestamp()) + number, "image_versions2": versions("a", (640, 480), (320, 240)),
+        "pk": int(media_id(number)),
+        "id": f"{media_id(number)}_77001",
+        "code": f"Cbb{number:06d}",
+        "media_type": 1,
+        "taken_at": int(TAKEN_UTC.timestamp()) + number,
+        "image_versions2": versions("a", (640, 480), (320, 240)),
         "caption": {"text": "a fine morning at the harbour #harbour #morning", "pk": 1},
         "user": {"pk": 77001, "username": "Anna", "full_name": "Anna A", "is_private": False},
-        "location": {"pk": 212928653, "name": "Old Lighthouse", "lat": 12.0, "lng": -30.0}, **changes,
-    }  # fmt: skip
+        "location": {"pk": 212928653, "name": "Old Lighthouse", "lat": 12.0, "lng": -30.0},
+        **changes,
+    }
     return {name: value for name, value in media.items() if value is not None}
 
 
@@ -53,12 +58,19 @@ def reason(media: object) -> str:
 def test_a_photo_of_the_iphone_api():
     assert api_post(iphone_media(), NOW) == ApiPost(
         fields=PostFields(
-            media_id=media_id(1), owner="77001", owner_names=("77001", "@anna"), is_private=False,
-            taken_utc=TAKEN_UTC + timedelta(seconds=1), caption="a fine morning at the harbour #harbour #morning",
-            is_videos=(False,), location=PLACE, coordinates=(12.0, -30.0),
+            media_id=media_id(1),
+            owner="77001",
+            owner_names=("77001", "@anna"),
+            is_private=False,
+            taken_utc=TAKEN_UTC + timedelta(seconds=1),
+            caption="a fine morning at the harbour #harbour #morning",
+            is_videos=(False,),
+            location=PLACE,
+            coordinates=(12.0, -30.0),
         ),
-        pictures=("https://x.invalid/a_640.jpg",), is_private=False,
-    )  # fmt: skip
+        pictures=("https://x.invalid/a_640.jpg",),
+        is_private=False,
+    )
 
 
 @pytest.mark.parametrize("media", [xdt_node(), graphql_node(owner={"id": "77001", "username": "Anna"})])
@@ -83,31 +95,44 @@ def test_a_post_is_the_same_from_a_page_and_from_instaloaders_file(node, is_vide
         pytest.param(iphone_media(media_type=2, product_type="clips"), [], (True,), id="reel"),
         pytest.param(
             iphone_media(media_type=8, carousel_media=[part(1, "p"), part(2, "q"), part(1, "r")]),
-            ["p_640", "r_640"], (False, True, False), id="carousel of photos and a video",
+            ["p_640", "r_640"],
+            (False, True, False),
+            id="carousel of photos and a video",
         ),
         pytest.param(
-            iphone_media(media_type=8, carousel_media=[part(2, "p"), part(2, "q")]), [], (True, True), id="of videos",
+            iphone_media(media_type=8, carousel_media=[part(2, "p"), part(2, "q")]),
+            [],
+            (True, True),
+            id="of videos",
         ),
         pytest.param(
             iphone_media(media_type=8, carousel_media=[part(1, f"p{n}") for n in range(10)]),
-            [f"p{n}_640" for n in range(10)], (False,) * 10, id="of ten",
+            [f"p{n}_640" for n in range(10)],
+            (False,) * 10,
+            id="of ten",
         ),
         pytest.param(
             iphone_media(media_type=8, carousel_media=[part(1, "p"), part(19, "q"), "x", None]),
-            ["p_640"], (False, True), id="with a part of a later kind",
+            ["p_640"],
+            (False, True),
+            id="with a part of a later kind",
         ),
         pytest.param(iphone_media(media_type=8), ["a_640"], None, id="carousel without its parts: the cover"),
         pytest.param(
             iphone_media(media_type=None, carousel_media=[part(1, "p"), part(1, "q")]),
-            ["p_640", "q_640"], (False, False), id="carousel that does not name its kind",
+            ["p_640", "q_640"],
+            (False, False),
+            id="carousel that does not name its kind",
         ),
         pytest.param(
-            iphone_media(media_type=None, video_versions=[{"url": "x"}]), [], (True,),
+            iphone_media(media_type=None, video_versions=[{"url": "x"}]),
+            [],
+            (True,),
             id="video that does not name its kind",
         ),
         pytest.param(iphone_media(media_type="1"), ["a_640"], (False,), id="kind as text"),
     ],
-)  # fmt: skip
+)
 def test_the_photos_are_told_in_their_order_and_no_video(media, expected, is_videos):
     told = api_post(media, NOW)
     assert told.pictures == tuple(f"https://x.invalid/{name}.jpg" for name in expected)
@@ -138,7 +163,8 @@ def test_the_largest_picture_is_taken(told, expected):
         pytest.param(graphql_node(), ("https://x.invalid/a.jpg",), id="photo"),
         pytest.param(graphql_node(is_videos=(True,)), (), id="video"),
         pytest.param(
-            graphql_node(is_videos=(False, True, False)), ("https://x.invalid/0.jpg", "https://x.invalid/2.jpg"),
+            graphql_node(is_videos=(False, True, False)),
+            ("https://x.invalid/0.jpg", "https://x.invalid/2.jpg"),
             id="carousel",
         ),
         pytest.param(
@@ -148,7 +174,7 @@ def test_the_largest_picture_is_taken(told, expected):
         pytest.param(graphql_node(__typename=None), ("https://x.invalid/a.jpg",), id="without its kind"),
         pytest.param(graphql_node(display_url=7), (), id="an address that is none"),
     ],
-)  # fmt: skip
+)
 def test_the_photos_of_a_graphql_node(node, expected):
     assert api_post(node, NOW).pictures == expected
 
@@ -173,14 +199,17 @@ def test_an_id_is_text_whatever_the_page_makes_of_it(changes, expected):
         pytest.param(None, None, id="none"),
         pytest.param({}, None, id="empty"),
         pytest.param(
-            {"pk": "5", "name": "X"}, LocationStub(location_id="5", name="X", coordinates=None), id="no coordinates",
+            {"pk": "5", "name": "X"},
+            LocationStub(location_id="5", name="X", coordinates=None),
+            id="no coordinates",
         ),
         pytest.param(
             {"pk": 5, "id": 5, "name": None, "lat": None, "lng": None},
-            LocationStub(location_id="5", name="", coordinates=None), id="nulls",
+            LocationStub(location_id="5", name="", coordinates=None),
+            id="nulls",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_place_may_be_missing_or_have_no_coordinates(location, expected):
     fields = api_post({**iphone_media(), "location": location}, NOW).fields
     assert (fields.location, fields.coordinates) == (expected, None)
@@ -255,8 +284,9 @@ def test_what_is_no_post_has_a_reason(media, expected):
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=6,
-)  # fmt: skip
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
 WHOLE = iphone_media(media_type=8, carousel_media=[part(1, "p"), part(2, "q")], lat=1.0, lng=1.0)
 
 
@@ -276,12 +306,18 @@ def test_only_the_allowed_fields_leave_a_media_of_sixty():
     foreign = {f"field_{n}": f"canary_{n}" for n in range(60)}
     user = {"pk": 7, "username": "anna", "full_name": "canary_name", "biography": "canary_bio", "is_private": False}
     media = iphone_media(
-        **foreign, user=user, accessibility_caption="canary_seen", usertags={"in": [{"user": "canary_tagged"}]},
-        preview_comments=[{"text": "canary_comment"}], title="canary_title", 
+        **foreign,
+        user=user,
+        accessibility_caption="canary_seen",
+        usertags={"in": [{"user": "canary_tagged"}]},
+        preview_comments=[{"text": "canary_comment"}],
+        title="canary_title",
         coauthor_producers=[{"pk": 8, "username": "ben", "full_name": "canary_coauthor"}],
         location={"pk": 5, "name": "X", "address": "canary_address", "phone": "canary_phone"},
-        music_metadata={"x": "canary_music"}, video_versions=[{"url": "canary_video"}], likers=["canary_liker"],
-    )  # fmt: skip
+        music_metadata={"x": "canary_music"},
+        video_versions=[{"url": "canary_video"}],
+        likers=["canary_liker"],
+    )
     node = graphql_node(**foreign, owner={"id": "7", "full_name": "canary_name"}, accessibility_caption="canary_seen")
     for told in (api_post(media, NOW), api_post(node, NOW)):
         assert "canary" not in repr(told)

@@ -156,8 +156,11 @@ def test_the_recorded_files_are_four_posts(shared_data):
         ("213281320", "Dubai, United Arab Emirates", None),
     ]
     assert [entry.fields.is_videos for entry in told.values()] == [
-        (False,), (False,) * 9 + (True,), (False,) * 7, (True,),
-    ]  # fmt: skip
+        (False,),
+        (False,) * 9 + (True,),
+        (False,) * 7,
+        (True,),
+    ]
     assert all(entry.media.pictures == () and not entry.media.has_video for entry in told.values())
 
 
@@ -230,8 +233,13 @@ def test_a_recorded_post_is_read_to_the_letter(shared_data, tmp_path):
     assert post.caption.startswith("Understanding FastAPI\n\nA Thread")
     assert "Follow <USER>" in post.caption
     assert replace(post, caption="") == PostFields(
-        media_id="2800000000000000014", owner="0", owner_names=("0", "@redacted"), is_private=False,
-        taken_utc=datetime(2022, 3, 28, 9, 47, 53, tzinfo=UTC), caption="", is_videos=(False,) * 5,
+        media_id="2800000000000000014",
+        owner="0",
+        owner_names=("0", "@redacted"),
+        is_private=False,
+        taken_utc=datetime(2022, 3, 28, 9, 47, 53, tzinfo=UTC),
+        caption="",
+        is_videos=(False,) * 5,
         location=LocationStub(location_id="213572516", name="Pune, Maharashtra", coordinates=(18.5203, 73.8567)),
         coordinates=(18.5203, 73.8567),
-    )  # fmt: skip
+    )

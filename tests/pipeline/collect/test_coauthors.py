@@ -43,10 +43,14 @@ def told_by_file(**changes):
 def api_media(**changes) -> dict:
     """A media of the API; without `code` and with `shortcode` it is a GraphQL node."""
     return {
-        "pk": 2_800_000_000_000_000_001, "code": "Cbb000001", "media_type": 1, "taken_at": 1_600_000_000,
+        "pk": 2_800_000_000_000_000_001,
+        "code": "Cbb000001",
+        "media_type": 1,
+        "taken_at": 1_600_000_000,
         "image_versions2": {"candidates": [{"url": "https://x.invalid/a.jpg", "width": 9, "height": 9}]},
-        "user": {"pk": 77001, "username": "anna"}, **changes,
-    }  # fmt: skip
+        "user": {"pk": 77001, "username": "anna"},
+        **changes,
+    }
 
 
 @pytest.mark.fault("S17")
@@ -61,22 +65,35 @@ def test_a_co_author_is_known_in_every_shape_a_post_tells_it(way):
 @pytest.mark.fault("S17")
 @pytest.mark.parametrize(
     ("told", "names"),
-    [([{"pk": "77777"}], ("77777",)), ([{"username": " Ben "}], ("@ben",)), ([77777], ("77777",)),
-     (["77777", "ben"], NAMES), ("ben", ("@ben",)), (77777, ("77777",)), ([{"username": "@\uff22en"}], ("@ben",)),
-     ([{"pk_id": "77777"}], ("77777",)), ([77777.0], ("77777",)), ({"items": ["ben"]}, ("@ben",)),
-     (["https://www.instagram.com/ben/?hl=en"], ("@ben",))],
-)  # fmt: skip
+    [
+        ([{"pk": "77777"}], ("77777",)),
+        ([{"username": " Ben "}], ("@ben",)),
+        ([77777], ("77777",)),
+        (["77777", "ben"], NAMES),
+        ("ben", ("@ben",)),
+        (77777, ("77777",)),
+        ([{"username": "@\uff22en"}], ("@ben",)),
+        ([{"pk_id": "77777"}], ("77777",)),
+        ([77777.0], ("77777",)),
+        ({"items": ["ben"]}, ("@ben",)),
+        (["https://www.instagram.com/ben/?hl=en"], ("@ben",)),
+    ],
+)
 def test_a_co_author_is_known_by_what_is_told_of_it(told, names):
     assert told_by_file(coauthor_producers=told).coauthor_names == names
     assert api_post(api_media(coauthor_producers=told), NOW).fields.coauthor_names == names
 
 
 NO_AUTHORS = [
-    {"invited_coauthor_producers": [BEN]}, {"pending_coauthor_producers": [BEN]},
+    {"invited_coauthor_producers": [BEN]},
+    {"pending_coauthor_producers": [BEN]},
     {"usertags": {"in": [{"user": BEN}]}},
-    {"edge_media_to_tagged_user": {"edges": [{"node": {"user": BEN}}]}}, {"sponsor_tags": [{"sponsor": BEN}]},
-    {"coauthor_producer_can_see_organic_insights": True}, {KEY: None}, {KEY: [None, True, 1.5, {}, [], {"user": 1}]},
-]  # fmt: skip
+    {"edge_media_to_tagged_user": {"edges": [{"node": {"user": BEN}}]}},
+    {"sponsor_tags": [{"sponsor": BEN}]},
+    {"coauthor_producer_can_see_organic_insights": True},
+    {KEY: None},
+    {KEY: [None, True, 1.5, {}, [], {"user": 1}]},
+]
 
 
 @pytest.mark.parametrize("told", NO_AUTHORS, ids=lambda told: next(iter(told)))
@@ -144,9 +161,14 @@ def live(store, tmp_path, monkeypatch):
     monkeypatch.setenv("MRLF_PSEUDONYM_KEY", "5e" * 32)
     with FakeInstagram() as server:
         town = LiveTown(
-            store, tmp_path / "live", server, monkeypatch, num_places=1, num_posts=8,
+            store,
+            tmp_path / "live",
+            server,
+            monkeypatch,
+            num_places=1,
+            num_posts=8,
             place={"video": 0.0, "carousel": 0.0},
-        )  # fmt: skip
+        )
         town.find()
         server.world.change(newest(town), coauthor_producers=[BEN])
         yield town

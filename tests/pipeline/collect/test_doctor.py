@@ -18,9 +18,14 @@ COOKIES = {"sessionid": "canary-session", "csrftoken": "canary-token", "ds_user_
 LIVE = {"purpose": "a test", "legal_basis": "synthetic data", "contact": "nobody@example.org"}
 KEY, SECRET = "canary-key-0123456789", "c0" * 32
 VARIABLES = (
-    "MRLF_INSTAGRAM_COOKIES", "MRLF_INSTAGRAM_URL", "MRLF_FOURSQUARE_URL", "FOURSQUARE_API_KEY", "MRLF_PSEUDONYM_KEY",
-    READ_VARIABLE, "MRLF_CITIES",
-)  # fmt: skip
+    "MRLF_INSTAGRAM_COOKIES",
+    "MRLF_INSTAGRAM_URL",
+    "MRLF_FOURSQUARE_URL",
+    "FOURSQUARE_API_KEY",
+    "MRLF_PSEUDONYM_KEY",
+    READ_VARIABLE,
+    "MRLF_CITIES",
+)
 
 
 def city(**changes) -> City:
@@ -36,10 +41,12 @@ def environment(monkeypatch, tmp_path):
 
     def of(**changes: str | None) -> None:
         told = {
-            "FOURSQUARE_API_KEY": KEY, "MRLF_PSEUDONYM_KEY": SECRET, READ_VARIABLE: PRIVACY_VERSION,
+            "FOURSQUARE_API_KEY": KEY,
+            "MRLF_PSEUDONYM_KEY": SECRET,
+            READ_VARIABLE: PRIVACY_VERSION,
             "MRLF_INSTAGRAM_COOKIES": str(write_cookies(tmp_path / "cookies.json", COOKIES)),
             **changes,
-        }  # fmt: skip
+        }
         for name in VARIABLES:
             monkeypatch.delenv(name, raising=False)
         for name, value in told.items():

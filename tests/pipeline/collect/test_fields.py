@@ -31,10 +31,16 @@ def reason(structure) -> str:
 
 def test_a_graphql_post():
     assert post() == PostFields(
-        media_id=media_id(1), owner="77001", owner_names=("77001", "@anna"), is_private=False,
-        taken_utc=TAKEN_UTC + timedelta(seconds=1), caption="a fine morning at the harbour #harbour #morning",
-        is_videos=(False,), location=PLACE, coordinates=(12.0, -30.0),
-    )  # fmt: skip
+        media_id=media_id(1),
+        owner="77001",
+        owner_names=("77001", "@anna"),
+        is_private=False,
+        taken_utc=TAKEN_UTC + timedelta(seconds=1),
+        caption="a fine morning at the harbour #harbour #morning",
+        is_videos=(False,),
+        location=PLACE,
+        coordinates=(12.0, -30.0),
+    )
 
 
 def test_an_iphone_post_tells_its_own_coordinates():
@@ -105,9 +111,12 @@ def test_a_media_id_of_another_shape_is_refused(told):
 
 @pytest.mark.parametrize(
     ("told", "expected"),
-    [(2014000000000000001, "2014000000000000001"), ("2014000000000000001_77001", "2014000000000000001"),
-     ("Bvz_Kl-RRowAB", "Bvz_Kl-RRowAB")],
-)  # fmt: skip
+    [
+        (2014000000000000001, "2014000000000000001"),
+        ("2014000000000000001_77001", "2014000000000000001"),
+        ("Bvz_Kl-RRowAB", "Bvz_Kl-RRowAB"),
+    ],
+)
 def test_a_media_id_is_text_without_its_owner(told, expected):
     assert post(id=told).media_id == expected
 
@@ -145,19 +154,22 @@ def test_a_post_of_nobody_is_refused(owner):
         pytest.param("Paris", None, id="text"),
         pytest.param({"id": "5", "name": "X"}, LocationStub(location_id="5", name="X", coordinates=None), id="stub"),
         pytest.param(
-            {"id": 5, "name": "X", "lat": 0, "lng": 0}, LocationStub(location_id="5", name="X", coordinates=None),
+            {"id": 5, "name": "X", "lat": 0, "lng": 0},
+            LocationStub(location_id="5", name="X", coordinates=None),
             id="null island",
         ),
         pytest.param(
             {"pk": 5, "name": "a\0\u202eb", "lat": 91, "lng": 0},
-            LocationStub(location_id="5", name="ab", coordinates=None), id="hostile name, latitude 91",
+            LocationStub(location_id="5", name="ab", coordinates=None),
+            id="hostile name, latitude 91",
         ),
         pytest.param(
-            {"id": "5", "lat": 1.5, "lng": 2}, LocationStub(location_id="5", name="", coordinates=(1.5, 2.0)),
+            {"id": "5", "lat": 1.5, "lng": 2},
+            LocationStub(location_id="5", name="", coordinates=(1.5, 2.0)),
             id="without a name",
         ),
     ],
-)  # fmt: skip
+)
 def test_the_place_is_read_from_the_file(location, expected):
     assert post(location=location).location == expected
 
@@ -184,8 +196,9 @@ def test_what_is_no_post_has_a_reason(structure, expected):
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=6,
-)  # fmt: skip
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
 
 
 @given(st.sampled_from(sorted(graphql_node(is_videos=(False, True)))), JSON)

@@ -81,9 +81,13 @@ def with_an_older_log(store: Store, table: Path) -> None:
 
 
 LOSSES = [
-    without_tables, with_an_empty_folder_in_place_of_tables, without_log, with_an_empty_log,
-    with_a_file_in_place_of_the_table, with_an_older_log,
-]  # fmt: skip
+    without_tables,
+    with_an_empty_folder_in_place_of_tables,
+    without_log,
+    with_an_empty_log,
+    with_a_file_in_place_of_the_table,
+    with_an_older_log,
+]
 
 
 @pytest.mark.fault("S18")

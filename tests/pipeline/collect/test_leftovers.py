@@ -210,9 +210,15 @@ def live(store, tmp_path, monkeypatch):
     """A place of six posts with a picture each, found."""
     with FakeInstagram() as server:
         town = LiveTown(
-            store, tmp_path / "live", server, monkeypatch, num_places=1, num_posts=6,
-            place={"video": 0.0, "carousel": 0.0}, media_connections=1,
-        )  # fmt: skip
+            store,
+            tmp_path / "live",
+            server,
+            monkeypatch,
+            num_places=1,
+            num_posts=6,
+            place={"video": 0.0, "carousel": 0.0},
+            media_connections=1,
+        )
         town.find()
         yield town
 

@@ -8,8 +8,12 @@ from pipeline.collect.fields import LocationStub
 from pipeline.collect.matching import Matcher, MatchRules, NamedPoint, name_similarity, normal_name
 
 RULES = MatchRules(
-    max_distance_m=300, min_name_similarity=70, min_name_only_similarity=95, tie_similarity=3, tie_distance_m=20,
-)  # fmt: skip
+    max_distance_m=300,
+    min_name_similarity=70,
+    min_name_only_similarity=95,
+    tie_similarity=3,
+    tie_distance_m=20,
+)
 METRES = 1 / 111_195
 
 
@@ -96,8 +100,9 @@ def test_all_pairs_within_reach_are_told_with_distance_and_similarity():
     pois = [poi("a", "Bean Cafe", north_m=100), poi("b", "Museum", north_m=-50), poi("c", "Bean Cafe", north_m=400)]
     pairs = Matcher(pois, "Town", RULES).pairs(location("Bean Cafe"))
     assert [(pair.poi_id, round(pair.distance_m), round(pair.similarity), pair.is_match) for pair in pairs] == [
-        ("a", 100, 100, True), ("b", 50, round(name_similarity("bean cafe", "museum")), False),
-    ]  # fmt: skip
+        ("a", 100, 100, True),
+        ("b", 50, round(name_similarity("bean cafe", "museum")), False),
+    ]
 
 
 @pytest.mark.parametrize(

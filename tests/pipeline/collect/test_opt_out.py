@@ -26,9 +26,17 @@ def file_of(store):
 
 @pytest.mark.parametrize(
     "entry",
-    ["77001", "@anna", "@Anna", " @anna\n", "＠anna", "anna", "https://www.instagram.com/anna/",
-     "instagram.com/Anna?hl=en"],
-)  # fmt: skip
+    [
+        "77001",
+        "@anna",
+        "@Anna",
+        " @anna\n",
+        "＠anna",
+        "anna",
+        "https://www.instagram.com/anna/",
+        "instagram.com/Anna?hl=en",
+    ],
+)
 def test_an_account_is_covered_by_its_id_name_or_address(store, entry):
     add_opt_outs(store, [entry])
     assert OptOut.load(store).covers(ANNA, "1")
@@ -37,11 +45,18 @@ def test_an_account_is_covered_by_its_id_name_or_address(store, entry):
 
 @pytest.mark.parametrize(
     "entry",
-    [MEDIA_ID, f"{MEDIA_ID}_77001", SHORTCODE, f"https://www.instagram.com/p/{SHORTCODE}/", f"{SHORTCODE}{'x' * 28}",
-     f"https://www.instagram.com/reel/{SHORTCODE}/?igsh=1", f"instagram.com/anna/p/{SHORTCODE}/?img_index=2",
-     f"https://instagr.am/p/{SHORTCODE}"],
+    [
+        MEDIA_ID,
+        f"{MEDIA_ID}_77001",
+        SHORTCODE,
+        f"https://www.instagram.com/p/{SHORTCODE}/",
+        f"{SHORTCODE}{'x' * 28}",
+        f"https://www.instagram.com/reel/{SHORTCODE}/?igsh=1",
+        f"instagram.com/anna/p/{SHORTCODE}/?img_index=2",
+        f"https://instagr.am/p/{SHORTCODE}",
+    ],
     ids=["media id", "media id with owner", "shortcode", "address", "private", "reel", "with account", "short"],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("media_id", [MEDIA_ID, f"{MEDIA_ID}_77001", SHORTCODE])
 def test_a_post_is_covered_by_its_id_shortcode_or_address(store, entry, media_id):
     add_opt_outs(store, [entry])
@@ -57,9 +72,20 @@ def test_any_name_of_the_account_is_enough(store):
 
 @pytest.mark.parametrize(
     "entry",
-    ["", " ", "@", "@anna!", "@" + "a" * 31, "anna smith", "https://example.com/p/BvzKlRRowAB/",
-     "https://instagram.com.example.com/anna", "https://www.instagram.com/", "https://[::1/p/x", "abc/"],
-)  # fmt: skip
+    [
+        "",
+        " ",
+        "@",
+        "@anna!",
+        "@" + "a" * 31,
+        "anna smith",
+        "https://example.com/p/BvzKlRRowAB/",
+        "https://instagram.com.example.com/anna",
+        "https://www.instagram.com/",
+        "https://[::1/p/x",
+        "abc/",
+    ],
+)
 def test_an_entry_that_is_none_is_told_by_its_place_and_nothing_is_added(store, entry):
     with pytest.raises(StageError, match=r"entry 2 cannot be put on the opt-out list") as caught:
         add_opt_outs(store, ["@someone", entry])

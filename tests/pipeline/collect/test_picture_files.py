@@ -61,9 +61,17 @@ def test_what_is_no_image(data):
 
 
 @pytest.mark.fault("M3")
-@pytest.mark.parametrize("data", [encoded(pixels(), "GIF"), encoded(pixels(), "BMP"), encoded(pixels(), "TIFF"),
-                                  b"\0\0\0\x20ftypheic" + b"\0" * 40, b"%!PS-Adobe-3.0 EPSF-3.0"],
-                         ids=["GIF", "BMP", "TIFF", "HEIC", "EPS"])  # fmt: skip
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoded(pixels(), "GIF"),
+        encoded(pixels(), "BMP"),
+        encoded(pixels(), "TIFF"),
+        b"\0\0\0\x20ftypheic" + b"\0" * 40,
+        b"%!PS-Adobe-3.0 EPSF-3.0",
+    ],
+    ids=["GIF", "BMP", "TIFF", "HEIC", "EPS"],
+)
 def test_a_format_we_do_not_take(data):
     assert check_bytes(data, LIMITS).outcome == "unsupported_format"
 

@@ -42,8 +42,13 @@ def test_a_location_of_the_archive_is_matched(store, fake):
     report = build(store, fake)
     assert matches(store) == {"212928653": "p1", "8": "p2"}
     assert report.counts == {
-        "locations": 3, "matched_locations": 2, "ambiguous_locations": 0, "pairs": 2, "pois": 2, "matched_pois": 2,
-    }  # fmt: skip
+        "locations": 3,
+        "matched_locations": 2,
+        "ambiguous_locations": 0,
+        "pairs": 2,
+        "pois": 2,
+        "matched_pois": 2,
+    }
     (row, _) = store.tables.read("town", "places").to_pylist()
     assert (row["location_name"], row["latitude"], row["decided_by"]) == ("Old Lighthouse", 12.0, "distance_and_name")
     assert round(row["distance_m"]) == 56

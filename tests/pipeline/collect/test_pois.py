@@ -74,9 +74,14 @@ def test_a_bad_row_is_counted_with_its_reason(store, tmp_path, row, reason):
 
 @pytest.mark.parametrize(
     "row",
-    [poi(latitude="12.01"), poi(date_closed=""), poi(closed_bucket="LikelyOpen"), poi(unresolved_flags=[]),
-     poi(closed=False)],
-)  # fmt: skip
+    [
+        poi(latitude="12.01"),
+        poi(date_closed=""),
+        poi(closed_bucket="LikelyOpen"),
+        poi(unresolved_flags=[]),
+        poi(closed=False),
+    ],
+)
 def test_a_good_row_in_another_dress_is_taken(store, tmp_path, row):
     assert build(store, tmp_path, [row]).counts["pois"] == 1
 
@@ -94,16 +99,25 @@ def test_two_pois_of_one_name_are_two_and_told_apart(store, tmp_path):
         store, tmp_path, [poi(address="1 Main St"), poi(poi_id="p2", address="9 Side St"), poi(poi_id="p3", name="")]
     )
     assert [(row["poi_id"], row["name"]) for row in table(store)] == [
-        ("p1", "Old Lighthouse (1 Main St)"), ("p2", "Old Lighthouse (9 Side St)"), ("p3", "p3"),
-    ]  # fmt: skip
+        ("p1", "Old Lighthouse (1 Main St)"),
+        ("p2", "Old Lighthouse (9 Side St)"),
+        ("p3", "p3"),
+    ]
 
 
 @pytest.mark.fault("P9")
 @pytest.mark.parametrize(
     ("name", "stored"),
-    [("a\0b", "ab"), ("\u202ex", "x"), ("../../x", "../../x"), ("CON", "CON"), ("🗼", "🗼"), ("x" * 300, "x" * 300),
-     ("\u0301", "\u0301")],
-)  # fmt: skip
+    [
+        ("a\0b", "ab"),
+        ("\u202ex", "x"),
+        ("../../x", "../../x"),
+        ("CON", "CON"),
+        ("🗼", "🗼"),
+        ("x" * 300, "x" * 300),
+        ("\u0301", "\u0301"),
+    ],
+)
 def test_a_name_is_data(store, tmp_path, name, stored):
     build(store, tmp_path, [poi(name=name, poi_id="../../p")])
     assert [(row["poi_id"], row["name"]) for row in table(store)] == [("../../p", stored)]
@@ -115,8 +129,10 @@ def test_the_most_popular_are_taken_and_ranked(store, tmp_path):
     report = build(store, tmp_path, rows, max_pois=3)
     assert report.counts["beyond_max_pois"] == 1
     assert {row["poi_id"]: (row["rank"], row["popularity"]) for row in table(store)} == {
-        "p2": (1, 0.9), "p3": (2, 0.5), "p0": (3, 0.2),
-    }  # fmt: skip
+        "p2": (1, 0.9),
+        "p3": (2, 0.5),
+        "p0": (3, 0.2),
+    }
 
 
 def test_a_rank_in_the_file_counts_before_popularity(store, tmp_path):
@@ -129,19 +145,22 @@ def test_a_rank_in_the_file_counts_before_popularity(store, tmp_path):
     [
         pytest.param(
             {"categories": [{"fsq_category_id": "4bf", "name": "Car Dealership"}]},
-            (["4bf"], "Car Dealership", "Car Dealership"), id="Places API",
+            (["4bf"], "Car Dealership", "Car Dealership"),
+            id="Places API",
         ),
         pytest.param(
             {"fsq_category_ids": ["4bf", "4c0"], "fsq_category_labels": ["Dining and Drinking > Bar > Wine Bar"]},
-            (["4bf", "4c0"], "Wine Bar", "Dining and Drinking"), id="OS Places",
+            (["4bf", "4c0"], "Wine Bar", "Dining and Drinking"),
+            id="OS Places",
         ),
         pytest.param(
-            {"category_ids": "a|b", "category_name": "Cafe", "semantic_label": "Food"}, (["a", "b"], "Cafe", "Food"),
+            {"category_ids": "a|b", "category_name": "Cafe", "semantic_label": "Food"},
+            (["a", "b"], "Cafe", "Food"),
             id="our own CSV",
         ),
         pytest.param({}, ([], "", ""), id="none"),
     ],
-)  # fmt: skip
+)
 def test_categories(store, tmp_path, row, expected):
     build(store, tmp_path, [poi(**row)])
     (stored,) = table(store)
@@ -208,9 +227,14 @@ def recorded(store, shared_data, name, **settings):
 def test_a_recorded_answer_of_2025_is_read(store, shared_data):
     report, rows = recorded(store, shared_data, "foursquare_places_api_2025_pune.json")
     assert report.counts == {
-        "rows": 6, "pois": 5, "beyond_max_pois": 0, "dropped": 1, "dropped/sensitive_category": 1,  # a temple
-        "unknown_categories": 4, "category_not_in_taxonomy": 5,
-    }  # fmt: skip
+        "rows": 6,
+        "pois": 5,
+        "beyond_max_pois": 0,
+        "dropped": 1,
+        "dropped/sensitive_category": 1,  # a temple
+        "unknown_categories": 4,
+        "category_not_in_taxonomy": 5,
+    }
     assert [row["poi_id"] for row in rows[:2]] == ["6818af765ef9120f872249c5", "66ff72aa92206c366a8f6841"]
     assert (rows[0]["latitude"], rows[0]["longitude"]) == (18.541531, 73.791962)
     assert (rows[0]["category_ids"], rows[0]["category_name"]) == (["4eb1c1623b7b52c0e1adc2ec"], "Car Dealership")
@@ -227,29 +251,41 @@ def test_a_recorded_answer_of_v3_is_read(store, shared_data):
         "Heimat",
     ]
     assert (rows[1]["poi_id"], rows[1]["latitude"], rows[1]["longitude"]) == (
-        "568c338d498e0b9ee997a939", 50.11099, 8.675335,
-    )  # fmt: skip
+        "568c338d498e0b9ee997a939",
+        50.11099,
+        8.675335,
+    )
     assert (rows[1]["category_ids"], rows[1]["category_name"]) == (["13034", "13035"], "Café")
     assert [row["semantic_label"] for row in rows] == [
-        *["Dining and Drinking"] * 6, "Retail", "Landmarks and Outdoors", "Arts and Entertainment",
+        *["Dining and Drinking"] * 6,
+        "Retail",
+        "Landmarks and Outdoors",
+        "Arts and Entertainment",
         "Dining and Drinking",
-    ]  # fmt: skip
+    ]
 
 
 def test_a_recorded_answer_of_v2_explore_is_read(store, shared_data):
     taxonomy = shared_data / "foursquare" / "factual_places" / "foursquare_to_integrated.json"
     report, rows = recorded(store, shared_data, "foursquare_v2_explore_dallas_2015.json", taxonomy=taxonomy)
     assert {name: report.counts[name] for name in ("rows", "pois", "dropped")} == {
-        "rows": 30, "pois": 30, "dropped": 0,
-    }  # fmt: skip
+        "rows": 30,
+        "pois": 30,
+        "dropped": 0,
+    }
     assert [row["name"] for row in rows[:2]] == ["Kenny's Wood Fired Grill", "Flying Saucer Draught Emporium"]
     first = rows[0]
     assert (first["poi_id"], first["latitude"], first["longitude"]) == (
-        "4b72f0c2f964a520fa902de3", 32.95342666340683, -96.82353436946869,
-    )  # fmt: skip
+        "4b72f0c2f964a520fa902de3",
+        32.95342666340683,
+        -96.82353436946869,
+    )
     assert (first["category_ids"], first["category_name"], first["semantic_label"], first["popularity"]) == (
-        ["4bf58dd8d48988d14e941735"], "American Restaurant", "Dining and Drinking", None,
-    )  # fmt: skip
+        ["4bf58dd8d48988d14e941735"],
+        "American Restaurant",
+        "Dining and Drinking",
+        None,
+    )
     assert rows[11]["name"] == "Addison Circle Park"
     assert rows[11]["semantic_label"] == "Landmarks and Outdoors"
 
@@ -262,19 +298,29 @@ def test_a_recorded_answer_of_v2_explore_is_read(store, shared_data):
         pytest.param(
             lambda places: {
                 "notifications": [{"type": "x"}],
-                "response": {"groups": [{"items": [{"venue": place} for place in places[:1]]},
-                                        {"items": [{"venue": place} for place in places[1:]]}, {"type": "x"}]},
+                "response": {
+                    "groups": [
+                        {"items": [{"venue": place} for place in places[:1]]},
+                        {"items": [{"venue": place} for place in places[1:]]},
+                        {"type": "x"},
+                    ]
+                },
             },
             id="v2 explore",
         ),
     ],
-)  # fmt: skip
+)
 def test_the_order_of_an_answer_is_its_rank(store, tmp_path, wrap):
     places = [
-        {"id": f"p{n}", "name": f"P{n}", "location": {"lat": 12.0, "lng": -30.0}, "rating": rating,
-         "categories": [{"id": "a", "name": "Second"}, {"id": "b", "name": "First", "primary": True}]}
+        {
+            "id": f"p{n}",
+            "name": f"P{n}",
+            "location": {"lat": 12.0, "lng": -30.0},
+            "rating": rating,
+            "categories": [{"id": "a", "name": "Second"}, {"id": "b", "name": "First", "primary": True}],
+        }
         for n, rating in enumerate([1.0, 9.0, 5.0])
-    ]  # fmt: skip
+    ]
     (tmp_path / "a.json").write_text(json.dumps(wrap(places)))
     build_pois(store, CITY, PoisSettings(file=tmp_path / "a.json"))
     rows = sorted(table(store), key=lambda row: row["rank"])
@@ -294,8 +340,12 @@ def test_one_name_in_two_cities_is_two_pois_in_two_tables(store, tmp_path):
 @pytest.mark.fault("P8")
 def test_a_city_at_a_pole_has_pois_on_all_meridians(store, tmp_path):
     city = City(key="town", name="Town", latitude=89.95, longitude=0, radius_km=20)
-    rows = [poi(latitude=89.95, longitude=0), poi(poi_id="p2", latitude=89.95, longitude=180),
-            poi(poi_id="p3", latitude=90, longitude=77), poi(poi_id="p4", latitude=89.7, longitude=180)]  # fmt: skip
+    rows = [
+        poi(latitude=89.95, longitude=0),
+        poi(poi_id="p2", latitude=89.95, longitude=180),
+        poi(poi_id="p3", latitude=90, longitude=77),
+        poi(poi_id="p4", latitude=89.7, longitude=180),
+    ]
     assert build(store, tmp_path, rows, city).counts["pois"] == 3
 
 
@@ -329,9 +379,11 @@ def test_letting_sensitive_places_in_is_told(store, tmp_path):
     report = build(store, tmp_path, [row], include_sensitive=["religious"], sensitive_reason="churches")
     assert report.counts["pois"] == 1
     assert report.record.about == {
-        "source": "file", "sensitive_list_version": "1", "sensitive_included": "religious",
+        "source": "file",
+        "sensitive_list_version": "1",
+        "sensitive_included": "religious",
         "sensitive_reason": "churches",
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture

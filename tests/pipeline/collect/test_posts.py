@@ -37,20 +37,37 @@ def test_a_good_post_is_a_row_with_its_picture(town):
     (image,), (post,) = town.rows("images"), town.rows("posts")
     pseudonyms = load_pseudonyms(town.store, CITY)
     assert post == {
-        "post_key": pseudonyms.post_key(media_id(1)), "media_key": pseudonyms.media_key(media_id(1)),
-        "user_key": pseudonyms.user_key("77001"), "poi_id": "p1", "location_id": "212928653",
-        "taken_utc": TAKEN_UTC.replace(second=1), "caption": "with <USER> #Harbour #harbour", "hashtags": ["harbour"],
-        "image_digests": [image["digest"]], "num_media": 1, "latitude": 12.0, "longitude": -30.0, "source": "archive",
-        "retrieved_utc": datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC), "state": "active",
-    }  # fmt: skip
+        "post_key": pseudonyms.post_key(media_id(1)),
+        "media_key": pseudonyms.media_key(media_id(1)),
+        "user_key": pseudonyms.user_key("77001"),
+        "poi_id": "p1",
+        "location_id": "212928653",
+        "taken_utc": TAKEN_UTC.replace(second=1),
+        "caption": "with <USER> #Harbour #harbour",
+        "hashtags": ["harbour"],
+        "image_digests": [image["digest"]],
+        "num_media": 1,
+        "latitude": 12.0,
+        "longitude": -30.0,
+        "source": "archive",
+        "retrieved_utc": datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
+        "state": "active",
+    }
     assert (image["width"], image["height"], image["format"], image["outcome"]) == (64, 48, "JPEG", "ok")
     assert (
         town.store.blobs.get("original", image["digest"])
         == (town.archive.folder / "2021-06-01_000001.jpg").read_bytes()
     )
     assert report.counts == {
-        "seen": 1, "posts": 1, "kept": 1, "deleted": 0, "deferred": 0, "dropped": 0, "users": 1, "images": 1,
-    }  # fmt: skip
+        "seen": 1,
+        "posts": 1,
+        "kept": 1,
+        "deleted": 0,
+        "deferred": 0,
+        "dropped": 0,
+        "users": 1,
+        "images": 1,
+    }
 
 
 def test_both_eras_of_nodes_and_both_forms_of_files_give_equal_rows(town):
@@ -162,11 +179,17 @@ class TestOutcomes:
 @pytest.mark.parametrize(
     ("caption", "stored"),
     [
-        (None, ""), ("\u200b\u200b", ""), ("é" * 2200, "é" * 2200), ("😀" * 2200, "😀" * 2200), ("a\0b\x9f", "ab"),
-        ("x\ud83dy", "x\ufffdy"), ("a\u202eb", "ab"), ("a" + "\u0301" * 99, "á" + "\u0301" * 98),
+        (None, ""),
+        ("\u200b\u200b", ""),
+        ("é" * 2200, "é" * 2200),
+        ("😀" * 2200, "😀" * 2200),
+        ("a\0b\x9f", "ab"),
+        ("x\ud83dy", "x\ufffdy"),
+        ("a\u202eb", "ab"),
+        ("a" + "\u0301" * 99, "á" + "\u0301" * 98),
     ],
     ids=["null", "zero-width", "letters", "emoji", "controls", "lone surrogate", "bidi", "storm"],
-)  # fmt: skip
+)
 def test_a_hostile_caption_goes_through_the_table(town, caption, stored):
     town.archive.post(2, caption=caption)
     town.build()
@@ -338,20 +361,30 @@ def test_the_recorded_files_are_four_deferred_posts(store, tmp_path, shared_data
     posts = {post["poi_id"]: (post["taken_utc"], post["num_media"], post["hashtags"]) for post in town.rows("posts")}
     assert posts == {
         "miami": (
-            datetime(2019, 4, 3, 16, 43, 25, tzinfo=UTC), 1,
+            datetime(2019, 4, 3, 16, 43, 25, tzinfo=UTC),
+            1,
             ["mygirl", "wecameforthecubanfood", "momdaughtertime", "tag", "miami", "southbeach", "springbreak2019"],
         ),
         "ny": (datetime(2019, 4, 3, 19, 50, 53, tzinfo=UTC), 10, []),
         "laguna": (
-            datetime(2019, 4, 3, 21, 32, 36, tzinfo=UTC), 7,
+            datetime(2019, 4, 3, 21, 32, 36, tzinfo=UTC),
+            7,
             ["siblinglove", "beachfun", "naturebugs", "springbreak2019", "tag"],
         ),
         "dubai": (
-            datetime(2023, 5, 24, 11, 28, 6, tzinfo=UTC), 1,
+            datetime(2023, 5, 24, 11, 28, 6, tzinfo=UTC),
+            1,
             ["mercedesamg", "mercedesbenz", "eqs53", "eqs", "mercedeseq", "amg", "amgperformance"],
         ),
-    }  # fmt: skip
+    }
     assert counts == {
-        "seen": 4, "posts": 4, "kept": 0, "deleted": 0, "deferred": 4, "dropped": 0, "users": 1, "images": 0,
+        "seen": 4,
+        "posts": 4,
+        "kept": 0,
+        "deleted": 0,
+        "deferred": 4,
+        "dropped": 0,
+        "users": 1,
+        "images": 0,
         "deferred/image_missing": 4,
-    }  # fmt: skip
+    }

@@ -23,13 +23,23 @@ def test_a_key_is_128_bits_in_hex_and_always_the_same():
 
 def test_another_secret_city_purpose_or_id_gives_another_key():
     ours, other_secret, other_city = (
-        Pseudonyms(SECRET, "demo"), Pseudonyms(SECRET[::-1], "demo"), Pseudonyms(SECRET, "demo2"),
-    )  # fmt: skip
+        Pseudonyms(SECRET, "demo"),
+        Pseudonyms(SECRET[::-1], "demo"),
+        Pseudonyms(SECRET, "demo2"),
+    )
     keys = [
-        ours.post_key("12345"), ours.media_key("12345"), ours.user_key("12345"), ours.file_key("12345"),
-        ours.user_key("@12345"), ours.user_key("12346"), other_secret.user_key("12345"), other_city.user_key("12345"),
-        ours.fingerprint, other_secret.fingerprint, other_city.fingerprint,
-    ]  # fmt: skip
+        ours.post_key("12345"),
+        ours.media_key("12345"),
+        ours.user_key("12345"),
+        ours.file_key("12345"),
+        ours.user_key("@12345"),
+        ours.user_key("12346"),
+        other_secret.user_key("12345"),
+        other_city.user_key("12345"),
+        ours.fingerprint,
+        other_secret.fingerprint,
+        other_city.fingerprint,
+    ]
     assert len(set(keys)) == len(keys)
 
 

@@ -28,15 +28,24 @@ def edges(*numbers: int) -> dict:
         pytest.param({"sections": [section(1, 2), section(3)], "more_available": True}, [1, 2, 3], id="sections"),
         pytest.param(
             {"data": {"name": "x", "top": {"sections": [section(1)]}, "recent": {"sections": [section(2, 3)]}}},
-            [1, 2, 3], id="tabs",
+            [1, 2, 3],
+            id="tabs",
         ),
         pytest.param(
-            {"native_location_data": {"location_info": {"pk": 9, "name": "x"}, "ranked": {"sections": [section(1)]},
-                                      "recent": {"sections": [section(2)]}}},
-            [1, 2], id="a place",
+            {
+                "native_location_data": {
+                    "location_info": {"pk": 9, "name": "x"},
+                    "ranked": {"sections": [section(1)]},
+                    "recent": {"sections": [section(2)]},
+                }
+            },
+            [1, 2],
+            id="a place",
         ),
         pytest.param(
-            {"graphql": {"hashtag": {"id": "1", "edge_hashtag_to_media": edges(2, 1)}}}, [2, 1], id="GraphQL",
+            {"graphql": {"hashtag": {"id": "1", "edge_hashtag_to_media": edges(2, 1)}}},
+            [2, 1],
+            id="GraphQL",
         ),
         pytest.param({"data": {"xdt_location_get_web_info_tab": edges(1, 2)}}, [1, 2], id="xdt tab"),
         pytest.param({"require": [[["x", [{"__bbox": {"result": {"tab": edges(4)}}}]]]]}, [4], id="a script"),
@@ -45,12 +54,21 @@ def edges(*numbers: int) -> dict:
         pytest.param([edges(1), {"sections": [section(2)]}], [1, 2], id="a list of pages"),
         pytest.param({"sections": [section(1), section(1)]}, [1, 1], id="the same post twice"),
         pytest.param(
-            {"sections": [{"layout_content": {"one_by_two_item": {"clips": {"items": [{"media": media(5)}]}},
-                                              "fill_items": [{"media": media(6)}]}}]},
-            [5, 6], id="a large one among small ones",
+            {
+                "sections": [
+                    {
+                        "layout_content": {
+                            "one_by_two_item": {"clips": {"items": [{"media": media(5)}]}},
+                            "fill_items": [{"media": media(6)}],
+                        }
+                    }
+                ]
+            },
+            [5, 6],
+            id="a large one among small ones",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_page_gives_its_media_in_their_order(structure, expected):
     assert [held["pk"] for held in page_medias(structure)] == expected
 
@@ -58,7 +76,12 @@ def test_a_page_gives_its_media_in_their_order(structure, expected):
 @pytest.mark.parametrize(
     "structure",
     [
-        None, 7, "text", [], {}, [1, [2]],
+        None,
+        7,
+        "text",
+        [],
+        {},
+        [1, [2]],
         {"type": "FeatureCollection", "features": [{"id": 1, "properties": {"code": "x"}}]},
         {"edges": [{"node": {"id": 1, "text": "a comment", "owner": {"id": 2}}}]},
         {"users": [{"pk": 1, "username": "anna"}]},
@@ -67,7 +90,7 @@ def test_a_page_gives_its_media_in_their_order(structure, expected):
         instaloader_json(graphql_node()),
         instaloader_json({"remaining_data": edges(1)}, "FrozenNodeIterator"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_page_gives_nothing(structure):
     assert page_medias(structure) == []
 
@@ -100,12 +123,20 @@ def test_nesting_without_end_is_walked_without_recursion():
         page = page["x"].pop()
 
 
-@given(st.recursive(
-    st.none() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
-        st.sampled_from(["medias", "media", "edges", "node", "items", "pk", "code", "user", "x"]), inner, max_size=4
-    ), max_leaves=20,
-))  # fmt: skip
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(
+                st.sampled_from(["medias", "media", "edges", "node", "items", "pk", "code", "user", "x"]),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=20,
+    )
+)
 def test_any_json_gives_a_list(structure):
     assert all(isinstance(shortcode(held), str) for held in page_medias(structure))
 

@@ -12,10 +12,18 @@ FREQUENT = frozenset({"harbour", "sun"})
 
 def post(**changes) -> Candidate:
     """A post that passes every rule, then `changes`."""
-    return Candidate(**{
-        "post_key": "k1", "poi_id": "p1", "caption": "a fine morning #harbour", "hashtags": ("harbour",),
-        "image_digests": ("d",), "distance_km": 0.1, "is_active": True, **changes,
-    })  # fmt: skip
+    return Candidate(
+        **{
+            "post_key": "k1",
+            "poi_id": "p1",
+            "caption": "a fine morning #harbour",
+            "hashtags": ("harbour",),
+            "image_digests": ("d",),
+            "distance_km": 0.1,
+            "is_active": True,
+            **changes,
+        }
+    )
 
 
 def is_english(texts: list[str]) -> list[bool]:
@@ -74,9 +82,11 @@ def test_a_kept_post_has_its_text_without_hashtags_and_its_frequent_hashtags_in_
 def test_the_floor_counts_what_the_other_rules_left():
     limits = Limits(max_poi_distance_km=2, min_hashtag_count=1, min_posts_per_poi=2, language="en")
     posts = [
-        post(post_key="a"), post(post_key="b"),
-        post(post_key="c", poi_id="p2"), post(post_key="d", poi_id="p2", caption=""),
-    ]  # fmt: skip
+        post(post_key="a"),
+        post(post_key="b"),
+        post(post_key="c", poi_id="p2"),
+        post(post_key="d", poi_id="p2", caption=""),
+    ]
     kept, drops = apply_rules(posts, FREQUENT, limits, is_english)
     assert [one.post_key for one in kept] == ["a", "b"]
     assert drops == {"c": "poi_below_floor", "d": "no_text"}
@@ -84,9 +94,10 @@ def test_the_floor_counts_what_the_other_rules_left():
 
 def test_a_hashtag_is_counted_once_per_active_post():
     posts = [
-        post(post_key="a", hashtags=("sun", "sun")), post(post_key="b", hashtags=("sun", "sea")),
+        post(post_key="a", hashtags=("sun", "sun")),
+        post(post_key="b", hashtags=("sun", "sea")),
         post(post_key="c", hashtags=("sea",), is_active=False),
-    ]  # fmt: skip
+    ]
     assert frequent_hashtags(posts, 1) == {"sun", "sea"}
     assert frequent_hashtags(posts, 2) == {"sun"}
     assert frequent_hashtags(posts, 3) == frozenset()

@@ -51,9 +51,11 @@ def test_the_built_in_parts_are_called_by_their_own_names(masker):
 @pytest.mark.fault("M8")
 @settings(max_examples=25, deadline=None)
 @given(
-    width=st.integers(17, 70), height=st.integers(17, 70), seed=st.integers(0, 99),
+    width=st.integers(17, 70),
+    height=st.integers(17, 70),
+    seed=st.integers(0, 99),
     share=st.sampled_from([0.0, 0.001, 0.2, 0.7, 1.0]),
-)  # fmt: skip
+)
 def test_outside_the_mask_every_pixel_is_the_inputs(width, height, seed, share):
     picture = pixels(seed, (width, height))
     mask = np.random.default_rng(seed).random((height, width)) < share

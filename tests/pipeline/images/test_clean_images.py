@@ -42,11 +42,17 @@ def write_masks(store: Store, digests: list[str], *, recipe: str = "r", side: in
     for number, digest in enumerate(digests):
         mask = np.zeros((96, 96), dtype=np.bool_)
         mask[20 : 20 + side, 20:60] = True
-        rows.append({
-            "digest": digest, "outcome": ("person", "no_person")[number % 2], "network": "n", "weights_sha256": "",
-            "portrait_ratio": float(mask.mean()) if number % 2 == 0 else 0.0, "recipe": recipe,
-            "mask": encode_mask(mask) if number % 2 == 0 else None,
-        })  # fmt: skip
+        rows.append(
+            {
+                "digest": digest,
+                "outcome": ("person", "no_person")[number % 2],
+                "network": "n",
+                "weights_sha256": "",
+                "portrait_ratio": float(mask.mean()) if number % 2 == 0 else 0.0,
+                "recipe": recipe,
+                "mask": encode_mask(mask) if number % 2 == 0 else None,
+            }
+        )
     store.tables.replace("demo", "portrait_masks", rows)
     store.write_stage_record("demo", StageRecord(stage="portrait_masks", digest=recipe, outputs={}, versions={}))
 
@@ -113,9 +119,7 @@ def test_settings_that_cannot_be_are_refused(name, value):
 # what makes a picture be cleaned anew
 
 GATE = GateChoice(network=HAAR, weights_sha256="c" * 64, search_side_px=640, min_score=0.6)
-FILE = WeightsFile(
-    name="big_lama", architecture="big_lama", path=Path("x"), source=Path("y"), weights_sha256="a" * 64
-)  # fmt: skip
+FILE = WeightsFile(name="big_lama", architecture="big_lama", path=Path("x"), source=Path("y"), weights_sha256="a" * 64)
 LAMA = FillerChoice(network="big_lama", weights_sha256="a" * 64, gate=GATE, file=FILE)
 BUILTIN = FillerChoice(network=BuiltinFill.network, weights_sha256="", gate=GATE)
 
@@ -149,11 +153,17 @@ def test_what_comes_out_otherwise_is_made_anew(changed):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"runtime": "torch"}, {"device": "cpu"}, {"batch_size": 3}, {"num_workers": 1}, {"commit_every": 9},
-        {"weights": "require"}, {"weights_file": Path("elsewhere.pt")}, {"face_gate_off_reason": "none"},
+        {"runtime": "torch"},
+        {"device": "cpu"},
+        {"batch_size": 3},
+        {"num_workers": 1},
+        {"commit_every": 9},
+        {"weights": "require"},
+        {"weights_file": Path("elsewhere.pt")},
+        {"face_gate_off_reason": "none"},
     ],
     ids=lambda changes: next(iter(changes)),
-)  # fmt: skip
+)
 def test_how_the_work_is_done_makes_nothing_anew(changes):
     assert recipe(**changes) == recipe()
 

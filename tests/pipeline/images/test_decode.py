@@ -167,11 +167,16 @@ def test_a_progressive_or_stereo_jpeg_is_as_a_plain_one(kind, min_side_px):
 
 
 FOREIGN = {
-    "GIF": encoded(pixels(), "GIF"), "BMP": encoded(pixels(), "BMP"), "TIFF": encoded(pixels(), "TIFF"),
-    "AVIF": b"\0\0\0\x20ftypavif" + b"\0" * 40, "HEIC": b"\0\0\0\x20ftypheic" + b"\0" * 40,
-    "SVG": b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "EPS": b"%!PS-Adobe-3.0 EPSF-3.0",
-    "FITS": b"SIMPLE  =                    T", "a film": b"\0\0\0\x18ftypisom",
-}  # fmt: skip
+    "GIF": encoded(pixels(), "GIF"),
+    "BMP": encoded(pixels(), "BMP"),
+    "TIFF": encoded(pixels(), "TIFF"),
+    "AVIF": b"\0\0\0\x20ftypavif" + b"\0" * 40,
+    "HEIC": b"\0\0\0\x20ftypheic" + b"\0" * 40,
+    "SVG": b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>',
+    "EPS": b"%!PS-Adobe-3.0 EPSF-3.0",
+    "FITS": b"SIMPLE  =                    T",
+    "a film": b"\0\0\0\x18ftypisom",
+}
 
 
 @pytest.mark.fault("M3")
@@ -181,9 +186,15 @@ def test_a_format_that_is_not_on_the_list_is_told_as_such(name):
 
 
 TURNED_BACK = {
-    1: lambda p: p, 2: np.fliplr, 3: lambda p: np.rot90(p, 2), 4: np.flipud, 5: lambda p: p.transpose(1, 0, 2),
-    6: lambda p: np.rot90(p, 1), 7: lambda p: np.rot90(p, 2).transpose(1, 0, 2), 8: lambda p: np.rot90(p, 3),
-}  # fmt: skip
+    1: lambda p: p,
+    2: np.fliplr,
+    3: lambda p: np.rot90(p, 2),
+    4: np.flipud,
+    5: lambda p: p.transpose(1, 0, 2),
+    6: lambda p: np.rot90(p, 1),
+    7: lambda p: np.rot90(p, 2).transpose(1, 0, 2),
+    8: lambda p: np.rot90(p, 3),
+}
 
 
 @pytest.mark.fault("M4")

@@ -126,9 +126,15 @@ def own_shelf(store, monkeypatch):
     """A store whose registry knows our YuNet, which is not on the shelf yet."""
     data = yunet_bytes()
     entry = WeightsEntry(
-        name=YUNET, architecture=YUNET, file_name="yunet.onnx", about="", licence="MIT", used_by="clean_images",
-        sha256=bytes_digest(data), num_bytes=len(data),
-    )  # fmt: skip
+        name=YUNET,
+        architecture=YUNET,
+        file_name="yunet.onnx",
+        about="",
+        licence="MIT",
+        used_by="clean_images",
+        sha256=bytes_digest(data),
+        num_bytes=len(data),
+    )
     shelf = Shelf(store.weights.folder, registry={**REGISTRY, YUNET: entry})
     monkeypatch.setattr(type(store), "weights", property(lambda self: shelf))
     return store

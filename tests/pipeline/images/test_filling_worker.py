@@ -271,9 +271,14 @@ def test_what_cannot_be_read_is_a_reason(make, data, reason):
 @pytest.mark.fault("M9")
 def test_a_row_does_not_depend_on_its_batch(make):
     rows = [
-        row(scene(0)), row(scene(1), hole()), row(with_green(scene(2), 128, 128)), row(scene(3), data=None),
-        row(with_green(scene(4), 64, 64), hole(200, 100)), row(scene(5), hole(0, 0, 250)), row(scene(6), hole(8, 8)),
-    ]  # fmt: skip
+        row(scene(0)),
+        row(scene(1), hole()),
+        row(with_green(scene(2), 128, 128)),
+        row(scene(3), data=None),
+        row(with_green(scene(4), 64, 64), hole(200, 100)),
+        row(scene(5), hole(0, 0, 250)),
+        row(scene(6), hole(8, 8)),
+    ]
     one_by_one = [make()([each])[0] for each in rows]
     for num_at_once in (1, 3, 7):
         assert make(num_at_once=num_at_once)(rows) == one_by_one

@@ -36,8 +36,12 @@ def inpainter(**options) -> LamaInpainter:
     return LamaInpainter(LamaFill("big_lama", "0" * 64, Blur(), Running("torch", "cpu", "fp32")), **options)
 
 
-WAYS = {"crops": {}, "small crops": {"max_crop_side_px": 64}, "never small": {"max_crop_side_px": None},
-        "full": {"frame": "full"}}  # fmt: skip
+WAYS = {
+    "crops": {},
+    "small crops": {"max_crop_side_px": 64},
+    "never small": {"max_crop_side_px": None},
+    "full": {"frame": "full"},
+}
 each_way = pytest.mark.parametrize("options", WAYS.values(), ids=WAYS)
 
 

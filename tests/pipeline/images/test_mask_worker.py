@@ -63,9 +63,12 @@ def rows(*pictures: bytes | None) -> list[dict]:
 
 GOOD = [encoded(pixels(seed, (90 + seed, 70)), quality=95) for seed in range(7)]
 BAD = {
-    "original_gone": None, "not_an_image": b"<html>", "unsupported_format": encoded(pixels(), "GIF"),
-    "truncated": GOOD[0][:-2], "too_small": encoded(pixels(size=(9, 90))),
-}  # fmt: skip
+    "original_gone": None,
+    "not_an_image": b"<html>",
+    "unsupported_format": encoded(pixels(), "GIF"),
+    "truncated": GOOD[0][:-2],
+    "too_small": encoded(pixels(size=(9, 90))),
+}
 
 
 @pytest.mark.fault("M1")
@@ -156,9 +159,12 @@ def test_the_frames_of_a_moving_picture_are_told():
 @pytest.mark.fault("M8")
 @settings(max_examples=60, deadline=None)
 @given(
-    width=st.integers(1, 70), height=st.integers(1, 70), seed=st.integers(0, 99),
-    share=st.sampled_from([0.0, 0.001, 0.05, 1.0]), ratio=st.sampled_from([0.0, 0.02, 0.1, 0.5]),
-)  # fmt: skip
+    width=st.integers(1, 70),
+    height=st.integers(1, 70),
+    seed=st.integers(0, 99),
+    share=st.sampled_from([0.0, 0.001, 0.05, 1.0]),
+    ratio=st.sampled_from([0.0, 0.02, 0.1, 0.5]),
+)
 def test_a_widened_mask_is_the_one_of_a_disc_around_every_pixel(width, height, seed, share, ratio):
     mask = np.random.default_rng(seed).random((height, width)) < share
     radius = round(ratio * max(mask.shape))

@@ -45,10 +45,16 @@ def released(root: Path, pictures: list[tuple[bytes, np.ndarray | None]], qualit
     store, rows = Store(root), []
     for data, clean in pictures:
         clean_digest = store.blobs.put("clean", encode_clean(clean, quality)) if clean is not None else None
-        rows.append({
-            "digest": bytes_digest(data), "outcome": "filled" if clean_digest else "face_left", "recipe": "r",
-            "clean_digest": clean_digest, "inpainter": "n", "weights_sha256": "",
-        })  # fmt: skip
+        rows.append(
+            {
+                "digest": bytes_digest(data),
+                "outcome": "filled" if clean_digest else "face_left",
+                "recipe": "r",
+                "clean_digest": clean_digest,
+                "inpainter": "n",
+                "weights_sha256": "",
+            }
+        )
     store.tables.replace("demo", "clean_images", rows)
     return store, {str(row["digest"]) for row in rows}
 
@@ -68,9 +74,11 @@ def test_whole_person_headless_body_nobody_and_dropped_are_told_apart(drawn, qua
     head = mask.copy()
     head[np.flatnonzero(face.any(axis=1))[-1] + 1 :] = False
     pictures = [
-        (whole, decode_picture(whole)), (headless, without(headless, head)), (empty, without(empty, gone)),
+        (whole, decode_picture(whole)),
+        (headless, without(headless, head)),
+        (empty, without(empty, gone)),
         (dropped, None),
-    ]  # fmt: skip
+    ]
     store, digests = released(root, pictures, quality)
     found = people_left(store, CITY, digests)
     assert found == PeopleLeft(num_pictures=4, num_dropped=1, num_face_left=1, num_body_left=2)
@@ -127,9 +135,7 @@ def test_of_the_demos_people_no_face_and_no_body_is_left_by_the_built_in_stages(
     store = Store(tmp_path)
     originals = [encode(spec, SIDE) for spec in specs]
     rows = [{"digest": bytes_digest(data), "data": data} for data in originals]
-    masker = MaskWorker(
-        BuiltinPortraits(find_profiles=False), {}, dilation_ratio=0.02, num_at_once=4, num_threads=1
-    )  # fmt: skip
+    masker = MaskWorker(BuiltinPortraits(find_profiles=False), {}, dilation_ratio=0.02, num_at_once=4, num_threads=1)
     gate = choose_gate(store, "haar", "builtin", search_side_px=640, min_score=0.6, find_profiles=False)
     filler = FillWorker(BuiltinFill(), gate, store.blobs, {}, max_portrait_ratio=0.5, jpeg_quality=95, num_at_once=4)
     masked = masker(rows)

@@ -38,10 +38,12 @@ def masked(tmp_path_factory):
     store = Store(folder / "data")
     sha256 = put_network(store, folder, "small_net", seed=1)
     pictures = [
-        encoded(pixels(1, (700, 650)), quality=90), encoded(pixels(2, (333, 777)), "PNG"),
-        encoded(portrait(), quality=90), encoded(pixels(3), quality=90)[:-2],
+        encoded(pixels(1, (700, 650)), quality=90),
+        encoded(pixels(2, (333, 777)), "PNG"),
+        encoded(portrait(), quality=90),
+        encoded(pixels(3), quality=90)[:-2],
         encoded(pixels(4), "PNG", save_all=True, append_images=[_image(5)]),
-    ]  # fmt: skip
+    ]
     digests = [store.blobs.put("original", data) for data in pictures]
     posts = [curated_post(number, 0, number, [digest]) for number, digest in enumerate(digests)]
     put_city(store, [poi(0)], posts)
@@ -159,12 +161,15 @@ def test_the_built_in_way_says_that_it_ran_and_why(store):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        pytest.param({"network": "vgg19"}, "weights vgg19, which are of vgg19: take those of u2net or u2netp",
-                     id="another network's"),
+        pytest.param(
+            {"network": "vgg19"},
+            "weights vgg19, which are of vgg19: take those of u2net or u2netp",
+            id="another network's",
+        ),
         pytest.param({"network": "nobody"}, "no weights 'nobody'", id="unknown"),
         pytest.param({"weights_file": Path("missing.pth")}, "no file", id="no such file"),
     ],
-)  # fmt: skip
+)
 def test_weights_that_cannot_be_used_are_refused_with_what_to_do(masked, changes, told):
     store = masked[0]
     with pytest.raises(StageError, match=told):

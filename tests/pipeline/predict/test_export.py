@@ -64,13 +64,19 @@ def test_the_example_of_the_readme_answers_as_the_predictor_in_a_process_without
 def test_the_example_of_the_readme_reads_a_blend_as_well(tmp_path):
     town = town_predictor()
     best = fit_best(
-        town_posts(range(24)), town_posts(range(24, 30)), num_classes=len(NAMES),
+        town_posts(range(24)),
+        town_posts(range(24, 30)),
+        num_classes=len(NAMES),
         train_config=TrainConfig(max_epochs=6, learning_rate=5e-3, num_threads=1, device="cpu"),
-    )  # fmt: skip
+    )
     predictor = Predictor(
-        replace(best, deep_weight=0.5), town.backbone, town.places, town.facts, temperature=1.1,
+        replace(best, deep_weight=0.5),
+        town.backbone,
+        town.places,
+        town.facts,
+        temperature=1.1,
         known_hashtags=town.known_hashtags,
-    )  # fmt: skip
+    )
     write_onnx(predictor, GridColours(), tmp_path / "town")
     assert_example_answers_as(predictor, tmp_path / "town")
     [answer] = predictor.answer([predictor.read(picture(3), caption(3))], [Wish(why=True)])
@@ -108,7 +114,7 @@ def test_what_has_no_onnx_form_says_what_to_do(tmp_path):
     town = town_predictor()
     other = Predictor(
         SimpleNamespace(), town.backbone, town.places, town.facts, temperature=1.0, known_hashtags=frozenset()
-    )  # fmt: skip
+    )
     with pytest.raises(ValueError, match="use --format safetensors"):
         write_onnx(other, GridColours(), tmp_path / "town")
     assert not (tmp_path / "town").exists()

@@ -94,9 +94,14 @@ def test_the_caption_and_hashtags_are_those_that_curation_would_keep(caption):
     """The reference: the very rules that made the data set."""
     cleaned = clean_caption(caption)
     post = Candidate(
-        post_key="p", poi_id="x", caption=cleaned, hashtags=tuple(hashtags(cleaned)), image_digests=("d",),
-        distance_km=None, is_active=True,
-    )  # fmt: skip
+        post_key="p",
+        poi_id="x",
+        caption=cleaned,
+        hashtags=tuple(hashtags(cleaned)),
+        image_digests=("d",),
+        distance_km=None,
+        is_active=True,
+    )
     limits = Limits(max_poi_distance_km=2, min_hashtag_count=1, min_posts_per_poi=1, language="any")
     [kept], _ = apply_rules([post], KNOWN, limits, lambda texts: [True] * len(texts))
     question = ask(None, caption)

@@ -197,7 +197,16 @@ def test_no_sample_holds_more_than_its_fields(released):
         members = shard.getmembers()
         first = json.loads(io.BytesIO(shard.extractfile(members[1]).read()).read())
     assert set(first) == {
-        "post_key", "user_key", "poi_id", "poi_name", "category", "label", "latitude", "longitude", "caption",
-        "hashtags", "taken_day",
-    }  # fmt: skip
+        "post_key",
+        "user_key",
+        "poi_id",
+        "poi_name",
+        "category",
+        "label",
+        "latitude",
+        "longitude",
+        "caption",
+        "hashtags",
+        "taken_day",
+    }
     assert {member.mtime for member in members} == {0}

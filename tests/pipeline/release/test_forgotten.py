@@ -144,13 +144,25 @@ def test_pictures_go_with_the_last_post_of_any_city_that_has_them(store):
 
 
 def clean_row(digest: str, clean_digest: str, recipe: str) -> dict:
-    return {"digest": digest, "outcome": "filled", "clean_digest": clean_digest, "inpainter": "opencv",
-            "weights_sha256": "", "recipe": recipe}  # fmt: skip
+    return {
+        "digest": digest,
+        "outcome": "filled",
+        "clean_digest": clean_digest,
+        "inpainter": "opencv",
+        "weights_sha256": "",
+        "recipe": recipe,
+    }
 
 
 def feature_row(clean_digest: str) -> dict:
-    return {"clean_digest": clean_digest, "backbone": "b", "outcome": "ok", "vector": b"v", "weights_sha256": "",
-            "recipe": "r"}  # fmt: skip
+    return {
+        "clean_digest": clean_digest,
+        "backbone": "b",
+        "outcome": "ok",
+        "vector": b"v",
+        "weights_sha256": "",
+        "recipe": "r",
+    }
 
 
 def clean_on_disk(store: Store) -> set[str]:

@@ -40,12 +40,23 @@ STAGES: list[tuple[Any, Any]] = [
     (build_clean_images, CleanImagesSettings(weights="builtin", num_workers=1)),
     (build_dataset, DatasetSettings(min_posts_per_poi=5)),
     (build_image_features, ImageFeaturesSettings(weights="builtin", image_size=32)),
-    (build_train_mrlf, TrainMrlfSettings(
-        max_epochs=1, num_filters=8, num_heads=2, char_dim=8, word_dim=8, image_fc_dim=8, ffn_dim=8, min_word_count=1,
-        min_hashtag_count=1, num_threads=1,
-    )),
+    (
+        build_train_mrlf,
+        TrainMrlfSettings(
+            max_epochs=1,
+            num_filters=8,
+            num_heads=2,
+            char_dim=8,
+            word_dim=8,
+            image_fc_dim=8,
+            ffn_dim=8,
+            min_word_count=1,
+            min_hashtag_count=1,
+            num_threads=1,
+        ),
+    ),
     (build_evaluate_mrlf, EvaluateMrlfSettings(num_resamples=100)),
-]  # fmt: skip
+]
 
 
 def build(store: Store, city: City = DEMO, num_stages: int = len(STAGES)) -> list[bool]:
@@ -109,8 +120,14 @@ def town(built, tmp_path) -> Town:
 def test_after_the_next_build_nothing_is_found_of_a_deleted_post(town):
     picture = town.store.blobs.get("original", town.own)
     clean = clean_digest(town, town.own)
-    traces = [CANARY.encode(), TAG.encode(), town.own.encode(), clean.encode(), picture[-200:-50],
-              town.store.blobs.get("clean", clean)[-200:-50]]  # fmt: skip
+    traces = [
+        CANARY.encode(),
+        TAG.encode(),
+        town.own.encode(),
+        clean.encode(),
+        picture[-200:-50],
+        town.store.blobs.get("clean", clean)[-200:-50],
+    ]
     assert all(holders(town.root, trace) or list(town.root.rglob(trace.decode("latin-1"))) for trace in traces[:4])
     old = latest_release(town.store, "demo").version
     tombstone(town.store, town.key)

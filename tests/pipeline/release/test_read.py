@@ -32,9 +32,16 @@ def release(store: Store, version: str) -> None:
     for name in NAMES[2:]:
         (folder / name).write_bytes(version.encode() * 500)
     seal(folder, {"version": version}, NAMES)
-    store.write_stage_record("demo", StageRecord(
-        stage="dataset", digest="d", outputs={}, versions={}, about={"version": version},
-    ))  # fmt: skip
+    store.write_stage_record(
+        "demo",
+        StageRecord(
+            stage="dataset",
+            digest="d",
+            outputs={},
+            versions={},
+            about={"version": version},
+        ),
+    )
 
 
 @pytest.fixture

@@ -31,9 +31,13 @@ def clean_row(store, number, digest):
     """The row of a picture in which nobody was, whose clean form is told apart from the others."""
     clean_digest = store.blobs.put("clean", encode_clean(pixels(1000 + number, (96, 120))))
     return {
-        "digest": digest, "outcome": "unchanged", "inpainter": "none", "clean_digest": clean_digest,
-        "weights_sha256": "", "recipe": "r",
-    }  # fmt: skip
+        "digest": digest,
+        "outcome": "unchanged",
+        "inpainter": "none",
+        "clean_digest": clean_digest,
+        "weights_sha256": "",
+        "recipe": "r",
+    }
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes")
@@ -123,8 +127,10 @@ def test_the_default_collate_makes_batches(folder):
     assert batch["image"].shape == (5, 3, 224, 224) and batch["image"].dtype == torch.uint8
     assert batch["label"].tolist() == data.labels[:5] and batch["label"].dtype == torch.int64
     assert [batch[name] for name in ("caption", "hashtags", "key")] == [
-        data.captions[:5], data.hashtags[:5], data.keys[:5],
-    ]  # fmt: skip
+        data.captions[:5],
+        data.hashtags[:5],
+        data.keys[:5],
+    ]
 
 
 def test_the_picture_is_what_the_backbones_see(folder):

@@ -18,18 +18,23 @@ def make_samples(
     """Posts whose picture's first number is their label."""
     count = len(labels)
     return Samples(
-        keys=[f"post{row}" for row in range(count)], captions=captions or ["words"] * count,
-        hashtags=hashtags or [["tag"]] * count, image_ND=np.array([[label, 1] for label in labels], dtype=np.float32),
-        labels_N=np.array(labels, dtype=np.int64), groups=[f"user{row % 7}" for row in range(count)],
-    )  # fmt: skip
+        keys=[f"post{row}" for row in range(count)],
+        captions=captions or ["words"] * count,
+        hashtags=hashtags or [["tag"]] * count,
+        image_ND=np.array([[label, 1] for label in labels], dtype=np.float32),
+        labels_N=np.array(labels, dtype=np.int64),
+        groups=[f"user{row % 7}" for row in range(count)],
+    )
 
 
 def make_city(samples: Samples) -> CitySamples:
     """A city whose test split these are."""
     return CitySamples(
-        splits={"test": samples}, users={"test": samples.groups}, class_latitudes=LATITUDES,
+        splits={"test": samples},
+        users={"test": samples.groups},
+        class_latitudes=LATITUDES,
         class_longitudes=LONGITUDES,
-    )  # fmt: skip
+    )
 
 
 def bootstrap(samples: Samples) -> Bootstrap:

@@ -35,9 +35,18 @@ PLACES = [
 ]
 NUM_POSTS, NUM_USERS, WIDTH = 120, 40, 8
 NETWORK = MrlfConfig(
-    char_dim=8, char_filter_sizes=(3,), num_filters=8, num_heads=2, ffn_dim=8, word_dim=8, word_filter_sizes=(2,),
-    image_fc_dim=8, min_char_count=1, min_word_count=1, min_hashtag_count=1,
-)  # fmt: skip
+    char_dim=8,
+    char_filter_sizes=(3,),
+    num_filters=8,
+    num_heads=2,
+    ffn_dim=8,
+    word_dim=8,
+    word_filter_sizes=(2,),
+    image_fc_dim=8,
+    min_char_count=1,
+    min_word_count=1,
+    min_hashtag_count=1,
+)
 WHEN = datetime(2024, 5, 1, tzinfo=UTC)
 BACKBONE = "vgg19_fixed_seed"
 NOTES = {
@@ -48,12 +57,15 @@ NOTES = {
 ABOUT = {
     "portrait_masks": {"network": "opencv_haar_hog_grabcut", "weights_sha256": "ab" * 32},
     "clean_images": {
-        "network": "opencv_inpaint_telea", "weights_sha256": "", "face_gate": "opencv_haar_alt",
-        "face_gate_sha256": "ef" * 32, "face_recall": "upright 7 of 8; turned 30 to 45° 1 of 8",
+        "network": "opencv_inpaint_telea",
+        "weights_sha256": "",
+        "face_gate": "opencv_haar_alt",
+        "face_gate_sha256": "ef" * 32,
+        "face_recall": "upright 7 of 8; turned 30 to 45° 1 of 8",
         "face_recall_shows_not": "crowds are not in it",
     },
     "image_features": {"backbone": BACKBONE, "weights_sha256": "cd" * 32, "running": "torch fp32 on cpu"},
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -71,9 +83,14 @@ class Trained:
 def make_city(*, is_synthetic: bool) -> City:
     """The city of these tests."""
     return City(
-        key="demo", name="Demo & City", latitude=12.0, longitude=-30.0, radius_km=12, is_synthetic=is_synthetic,
+        key="demo",
+        name="Demo & City",
+        latitude=12.0,
+        longitude=-30.0,
+        radius_km=12,
+        is_synthetic=is_synthetic,
         stages={"curated_posts": {"min_posts_per_poi": 5}},
-    )  # fmt: skip
+    )
 
 
 def write_data(store: Store, city: City) -> None:
@@ -100,10 +117,18 @@ def write_data(store: Store, city: City) -> None:
 
 def make_poi(rank: int, poi_id: str, name: str, category: str, latitude: float, longitude: float) -> dict[str, object]:
     return {
-        "poi_id": poi_id, "name": name, "latitude": latitude, "longitude": longitude, "category_ids": ["1"],
-        "category_name": category, "semantic_label": category, "rank": rank, "popularity": None, "source": "test",
+        "poi_id": poi_id,
+        "name": name,
+        "latitude": latitude,
+        "longitude": longitude,
+        "category_ids": ["1"],
+        "category_name": category,
+        "semantic_label": category,
+        "rank": rank,
+        "popularity": None,
+        "source": "test",
         "retrieved_utc": WHEN,
-    }  # fmt: skip
+    }
 
 
 def make_post(number: int, rng: np.random.Generator) -> dict[str, object]:
@@ -112,12 +137,21 @@ def make_post(number: int, rng: np.random.Generator) -> dict[str, object]:
     word = f"place{label}" if rng.random() < 0.5 else "somewhere"
     tag = f"tag{label}" if rng.random() < 0.5 else "holiday"
     return {
-        "post_key": f"{number:032x}", "media_key": f"media{number}", "user_key": f"user{rng.integers(NUM_USERS):028d}",
-        "poi_id": PLACES[label][0], "location_id": f"l{label}", "taken_utc": WHEN,
-        "caption": f"{CANARY} {word} {SCRIPT} \u202eback", "hashtags": [tag, "city"],
-        "image_digests": [f"{number:064x}"], "num_media": 1, "latitude": None, "longitude": None, "source": "test",
+        "post_key": f"{number:032x}",
+        "media_key": f"media{number}",
+        "user_key": f"user{rng.integers(NUM_USERS):028d}",
+        "poi_id": PLACES[label][0],
+        "location_id": f"l{label}",
+        "taken_utc": WHEN,
+        "caption": f"{CANARY} {word} {SCRIPT} \u202eback",
+        "hashtags": [tag, "city"],
+        "image_digests": [f"{number:064x}"],
+        "num_media": 1,
+        "latitude": None,
+        "longitude": None,
+        "source": "test",
         "retrieved_utc": WHEN,
-    }  # fmt: skip
+    }
 
 
 def write_picture(
@@ -127,13 +161,22 @@ def write_picture(
     picture = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
     is_filled = number % 5 == 0
     mask = {
-        "digest": digest, "outcome": "person" if is_filled else "no_person", "mask": None, "network": "opencv",
-        "portrait_ratio": 0.2 if is_filled else 0.0, "weights_sha256": "", "recipe": "r",
-    }  # fmt: skip
+        "digest": digest,
+        "outcome": "person" if is_filled else "no_person",
+        "mask": None,
+        "network": "opencv",
+        "portrait_ratio": 0.2 if is_filled else 0.0,
+        "weights_sha256": "",
+        "recipe": "r",
+    }
     clean = {
-        "digest": digest, "outcome": "filled" if is_filled else "unchanged", "inpainter": "opencv",
-        "clean_digest": store.blobs.put("clean", encode_clean(picture)), "weights_sha256": "", "recipe": "r",
-    }  # fmt: skip
+        "digest": digest,
+        "outcome": "filled" if is_filled else "unchanged",
+        "inpainter": "opencv",
+        "clean_digest": store.blobs.put("clean", encode_clean(picture)),
+        "weights_sha256": "",
+        "recipe": "r",
+    }
     return mask, clean
 
 
@@ -142,12 +185,15 @@ def write_features(store: Store, city: str, rng: np.random.Generator) -> None:
     posts = latest_release(store, city).posts.to_pylist()
     rows = [
         {
-            "clean_digest": post["clean_digest"], "backbone": BACKBONE, "outcome": "ok", "weights_sha256": "cd" * 32,
+            "clean_digest": post["clean_digest"],
+            "backbone": BACKBONE,
+            "outcome": "ok",
+            "weights_sha256": "cd" * 32,
             "vector": (rng.normal(size=WIDTH) + 1.5 * np.eye(WIDTH)[post["label"]]).astype("<f2").tobytes(),
             "recipe": "r",
         }
         for post in posts
-    ]  # fmt: skip
+    ]
     store.tables.replace(city, "image_features", rows)
 
 
@@ -158,11 +204,14 @@ def write_run(
     release = latest_release(store, city)
     samples = city_samples(store, city, release, BACKBONE)
     fitted = fit(
-        samples.splits["train"], samples.splits["validation"], num_classes=len(PLACES), model_config=NETWORK,
+        samples.splits["train"],
+        samples.splits["validation"],
+        num_classes=len(PLACES),
+        model_config=NETWORK,
         train_config=TrainConfig(
             num_threads=1, max_epochs=max_epochs, batch_size=16, learning_rate=learning_rate, seed=seed
         ),
-    )  # fmt: skip
+    )
     folder = store.run_folder("mrlf", city, run)
     folder.mkdir(parents=True, exist_ok=True)
     files = fitted.save(folder)
@@ -170,10 +219,17 @@ def write_run(
     epochs = [{**vars(epoch), "seconds": 0.5} for epoch in fitted.history]
     pq.write_table(pa.Table.from_pylist(epochs), folder / "history.parquet")
     about = {
-        "city": city, "run": run, "release": release.version, "backbone": BACKBONE, "seconds": 5.0,
-        "epochs": len(fitted.history), "best_epoch": fitted.best_epoch, "num_parameters": fitted.num_parameters,
-        "device": "cpu", "settings": {"preset": "auto"},
-    }  # fmt: skip
+        "city": city,
+        "run": run,
+        "release": release.version,
+        "backbone": BACKBONE,
+        "seconds": 5.0,
+        "epochs": len(fitted.history),
+        "best_epoch": fitted.best_epoch,
+        "num_parameters": fitted.num_parameters,
+        "device": "cpu",
+        "settings": {"preset": "auto"},
+    }
     seal(folder, about, [*files, "predictions.parquet", "history.parquet"])
     write_record(store, city, "train_mrlf", {"run": run}, [])
 
@@ -184,10 +240,17 @@ def make_predictions(samples: CitySamples, fitted: TrainedModel) -> pa.Table:
     for split in ("validation", "test"):
         posts = samples.splits[split]
         for key, label, told in zip(posts.keys, posts.labels_N.tolist(), fitted.predict_proba(posts), strict=True):
-            rows.append({
-                "post_key": key, "user_key": "u", "split": split, "label": label, "predicted": int(told.argmax()),
-                "error_km": 0.0 if told.argmax() == label else 3.25, "probabilities": told.tolist(),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "post_key": key,
+                    "user_key": "u",
+                    "split": split,
+                    "label": label,
+                    "predicted": int(told.argmax()),
+                    "error_km": 0.0 if told.argmax() == label else 3.25,
+                    "probabilities": told.tolist(),
+                }
+            )
     return pa.Table.from_pylist(rows[::-1])  # another order than the release's
 
 

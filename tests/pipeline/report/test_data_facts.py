@@ -47,9 +47,13 @@ def test_a_remark_about_the_papers_network_makes_it_no_stand_in(store):
 
 def test_the_face_gate_is_told_with_what_came_of_it_and_what_it_finds(store):
     about = {
-        "network": "big_lama", "weights_sha256": "ab", "face_gate": "yunet", "face_gate_sha256": "cd" * 32,
-        "face_recall": "upright 7 of 8; small 1 of 4", "face_recall_shows_not": "no crowds",
-    }  # fmt: skip
+        "network": "big_lama",
+        "weights_sha256": "ab",
+        "face_gate": "yunet",
+        "face_gate_sha256": "cd" * 32,
+        "face_recall": "upright 7 of 8; small 1 of 4",
+        "face_recall_shows_not": "no crowds",
+    }
     counts = {"pictures/filled_again": 3, "pictures/face_left": 1}
     store.write_stage_record("demo", replace(record(about), counts=counts))
     gate = face_gate(store, "demo")
@@ -78,9 +82,12 @@ def test_pictures_that_went_past_no_gate_are_not_said_to_have(store):
 @pytest.mark.fault("M14")
 def test_of_a_drawn_city_the_people_that_are_left_are_told_in_per_cent(store):
     counts = {
-        "pictures": 400, "people_drawn": 200, "people_drawn/dropped": 40, "people_drawn/face_left": 1,
+        "pictures": 400,
+        "people_drawn": 200,
+        "people_drawn/dropped": 40,
+        "people_drawn/face_left": 1,
         "people_drawn/body_left": 3,
-    }  # fmt: skip
+    }
     store.write_stage_record("demo", replace(record({"network": "big_lama"}), counts=counts))
     drawn = drawn_people(store, "demo")
     assert (drawn.percent_face_left, drawn.percent_body_left) == (0.5, 1.5)

@@ -52,9 +52,10 @@ def test_order_of_the_posts_does_not_matter():
     groups = [f"user{row % 25}" for row in range(90)]
     one = measure_drift(days, right, Bootstrap(groups=groups, num_resamples=100, seed=0))
     other = measure_drift(
-        [days[row] for row in order], right[order],
+        [days[row] for row in order],
+        right[order],
         Bootstrap(groups=[groups[row] for row in order], num_resamples=100, seed=0),
-    )  # fmt: skip
+    )
     assert [(each.num_posts, each.num_right) for each in one.bins] == [
         (each.num_posts, each.num_right) for each in other.bins
     ]

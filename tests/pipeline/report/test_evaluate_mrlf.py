@@ -137,9 +137,11 @@ def test_ledger_on_the_page_closes(reported):
     assert ledger["num_seen"] == ledger["num_released"] + ledger["num_dropped"] + ledger["num_deferred"] == 129
     told = {(line["stage"], line["outcome"], line["reason"]): line["num_posts"] for line in ledger["lines"]}
     assert told == {
-        ("posts", "dropped", "no_place"): 2, ("posts", "deferred", "image_missing"): 1,
-        ("curated_posts", "dropped", "not_english"): 5, ("clean_images", "dropped", "mostly_person"): 1,
-    }  # fmt: skip
+        ("posts", "dropped", "no_place"): 2,
+        ("posts", "deferred", "image_missing"): 1,
+        ("curated_posts", "dropped", "not_english"): 5,
+        ("clean_images", "dropped", "mostly_person"): 1,
+    }
 
 
 def test_nothing_changed_means_reused(own):

@@ -20,15 +20,24 @@ from pipeline.report.maps import MapPoint, poi_map
 
 def place(number: int, name: str, category: str = "Food") -> PlaceResult:
     return PlaceResult(
-        number=number, label=number - 1, name=name, category=category, latitude=1.0, longitude=2.0, num_posts=5,
-        num_test=2, num_right=1, mistaken_for=None, num_mistaken=0,
-    )  # fmt: skip
+        number=number,
+        label=number - 1,
+        name=name,
+        category=category,
+        latitude=1.0,
+        longitude=2.0,
+        num_posts=5,
+        num_test=2,
+        num_right=1,
+        mistaken_for=None,
+        num_mistaken=0,
+    )
 
 
 def point(latitude: float, longitude: float, name: str = "Old Library", num_posts: int = 5) -> MapPoint:
     return MapPoint(
         number=1, name=name, latitude=latitude, longitude=longitude, num_posts=num_posts, num_right=num_posts // 2
-    )  # fmt: skip
+    )
 
 
 def size_of(png: bytes) -> tuple[int, int]:

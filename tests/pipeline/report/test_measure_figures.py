@@ -34,9 +34,7 @@ FLAT, WIDE = Estimate(value=0.0, low=0.0, high=0.0), Estimate(value=0.5, low=0.0
 
 @pytest.mark.parametrize("estimate", [FLAT, WIDE, Estimate(value=1.0, low=1.0, high=1.0)], ids=["0", "half", "1"])
 def test_bars_of_modalities_and_leakage(estimate):
-    modality = Modality(
-        name="text", title="captions", without=estimate, fall=estimate, alone=estimate, share=estimate
-    )  # fmt: skip
+    modality = Modality(name="text", title="captions", without=estimate, fall=estimate, alone=estimate, share=estimate)
     assert min(size_of(modality_bars(ModalityUse(modalities=[modality] * 3, everything=estimate, blind=FLAT)))) > 100
     models = [
         MaskedModel(name=str(row), title="x $ " * row, accuracy=estimate, masked=FLAT, fall=FLAT) for row in range(3)
@@ -48,9 +46,12 @@ def test_bars_of_modalities_and_leakage(estimate):
 @pytest.mark.parametrize("count", [1, 4, 30])
 def test_categories(count):
     mistakes = CategoryMistakes(
-        names=[f"香港 $x$ <b> {row}" for row in range(count)], confusion=[[row] * count for row in range(count)],
-        num_wrong=0, share_within=None, by_chance=None,
-    )  # fmt: skip
+        names=[f"香港 $x$ <b> {row}" for row in range(count)],
+        confusion=[[row] * count for row in range(count)],
+        num_wrong=0,
+        share_within=None,
+        by_chance=None,
+    )
     assert min(size_of(category_matrix(mistakes))) > 100
 
 
@@ -66,9 +67,15 @@ def test_distances(num_curves):
 def test_reliability(count):
     groups = [ConfidenceGroup(num_posts=3, confidence=row / count, accuracy=0.5) for row in range(count)]
     told = Calibration(
-        temperature=20.0, mean_confidence=0.5, accuracy=0.5, error_before=0.1, error_after=0.0, honest_error=0.1,
-        before=groups, after=groups,
-    )  # fmt: skip
+        temperature=20.0,
+        mean_confidence=0.5,
+        accuracy=0.5,
+        error_before=0.1,
+        error_after=0.0,
+        honest_error=0.1,
+        before=groups,
+        after=groups,
+    )
     assert min(size_of(reliability_diagram(told))) > 100
 
 
@@ -84,8 +91,10 @@ def test_drift(count):
 
 def test_lines_differ_in_dashes_and_fills_in_lightness_so_no_colour_is_needed():
     assert len({line["ls"] for line in LINES}) == len(LINES)
-    grey = [Image.new("RGB", (1, 1), ImageColor.getrgb(shade)).convert("L").getpixel((0, 0)) for shade in
-            (ACCENT, PALE, "white")]  # fmt: skip
+    grey = [
+        Image.new("RGB", (1, 1), ImageColor.getrgb(shade)).convert("L").getpixel((0, 0))
+        for shade in (ACCENT, PALE, "white")
+    ]
     assert grey == sorted(grey)
     assert grey[1] - grey[0] > 100
     assert {INK, MID} & {ACCENT, PALE} == set()

@@ -12,11 +12,20 @@ from tests.pipeline.report.measuring import LATITUDES, LONGITUDES, make_answers,
 def places(categories: list[str]) -> list[PlaceResult]:
     return [
         PlaceResult(
-            number=row + 1, label=row, name=f"place {row}", category=category, latitude=1.0, longitude=2.0,
-            num_posts=9, num_test=3, num_right=1, mistaken_for=None, num_mistaken=0,
+            number=row + 1,
+            label=row,
+            name=f"place {row}",
+            category=category,
+            latitude=1.0,
+            longitude=2.0,
+            num_posts=9,
+            num_test=3,
+            num_right=1,
+            mistaken_for=None,
+            num_mistaken=0,
         )
         for row, category in enumerate(categories)
-    ]  # fmt: skip
+    ]
 
 
 def test_categories_sum_the_places_and_chance_is_what_any_wrong_place_gives():

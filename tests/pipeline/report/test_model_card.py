@@ -35,9 +35,15 @@ def test_a_hub_reads_the_results_of_the_report(card, reported):
 def test_sections_that_a_reader_of_cards_looks_for(card):
     headings = [line[3:] for line in card.text.splitlines() if line.startswith("## ")]
     assert headings == [
-        "Model details", "Uses", "Bias, risks and limitations", "How to get started", "Training", "Evaluation",
-        "Versions and settings", "Citation",
-    ]  # fmt: skip
+        "Model details",
+        "Uses",
+        "Bias, risks and limitations",
+        "How to get started",
+        "Training",
+        "Evaluation",
+        "Versions and settings",
+        "Citation",
+    ]
     assert "a reconstruction" in card.text.splitlines()[2] + card.text.splitlines()[1] + card.text.splitlines()[0]
     assert "No figure of the paper is claimed" in card.text
     assert "must not be used to find, follow or check on a person" in card.text

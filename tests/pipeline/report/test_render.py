@@ -68,9 +68,15 @@ def test_every_picture_is_told_in_words(page):
 def test_headings_come_in_the_order_of_a_reader_in_a_hurry(page):
     headings = re.findall(r'<h2 id="(\w+)"', page)
     assert headings == [
-        "models", "modalities", "mistakes", "calibration", "leakage", "drift", "use",
+        "models",
+        "modalities",
+        "mistakes",
+        "calibration",
+        "leakage",
+        "drift",
+        "use",
         *("examples", "training", "dropped", "pictures", "data", "measured", "reconstructed", "versions"),
-    ]  # fmt: skip
+    ]
     assert page.index('class="headline"') < page.index("<h2")
 
 
@@ -93,11 +99,20 @@ def hostile_files(reported_record) -> dict[str, bytes]:
         dataclasses.replace(example, caption=HOSTILE, hashtags=[HOSTILE], true_place=HOSTILE, told_place=HOSTILE)
         for example in reported_record.examples
     ]
-    return render(dataclasses.replace(
-        reported_record, city_name=HOSTILE, places=places, categories=categories, examples=examples, remarks=[HOSTILE],
-        settings=[Fact(name=HOSTILE, value=HOSTILE)], warnings=[HOSTILE], study=Study(page=STUDY_PAGE),
-        drawn_people=DRAWN,
-    ))  # fmt: skip
+    return render(
+        dataclasses.replace(
+            reported_record,
+            city_name=HOSTILE,
+            places=places,
+            categories=categories,
+            examples=examples,
+            remarks=[HOSTILE],
+            settings=[Fact(name=HOSTILE, value=HOSTILE)],
+            warnings=[HOSTILE],
+            study=Study(page=STUDY_PAGE),
+            drawn_people=DRAWN,
+        )
+    )
 
 
 @pytest.mark.fault("D10")

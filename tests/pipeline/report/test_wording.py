@@ -19,11 +19,19 @@ def model(name: str, low: float | None = None, high: float = 0.0) -> ModelResult
     some = Estimate(value=0.881, low=0.831, high=0.926)
     gain = Estimate(value=(low + high) / 2, low=low, high=high) if low is not None else None
     return ModelResult(
-        name=name, title=name.replace("_", " ").title(), accuracy=some, top5=0.99, macro_f1=0.8,
-        mean_km=Estimate(value=0.519, low=0.3, high=0.8), median_km=0.0, within_500_m=0.8, within_1_km=0.9,
-        within_5_km=1.0, calibration_error=0.1,
+        name=name,
+        title=name.replace("_", " ").title(),
+        accuracy=some,
+        top5=0.99,
+        macro_f1=0.8,
+        mean_km=Estimate(value=0.519, low=0.3, high=0.8),
+        median_km=0.0,
+        within_500_m=0.8,
+        within_1_km=0.9,
+        within_5_km=1.0,
+        calibration_error=0.1,
         gain=gain,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(

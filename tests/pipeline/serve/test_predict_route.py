@@ -136,11 +136,12 @@ PART = b'--b\r\ncontent-disposition: form-data; name="caption"\r\n\r\namber\r\n'
         pytest.param(multipart(PART * 9 + b"--b--\r\n"), "bad_request", id="nine parts"),
         pytest.param(multipart(PART.replace(b"amber", b"\xff") + b"--b--\r\n"), "bad_request", id="no UTF-8"),
         pytest.param(
-            multipart(PART.replace(b"\r\n\r\n", b"\r\nx: " + b"y" * 9000 + b"\r\n\r\n") + b"--b--\r\n"), "bad_request",
+            multipart(PART.replace(b"\r\n\r\n", b"\r\nx: " + b"y" * 9000 + b"\r\n\r\n") + b"--b--\r\n"),
+            "bad_request",
             id="a part with endless headers",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_request_is_a_4xx(server, sent, error):
     assert error_of(requests.post(f"{server}/predict", timeout=30, **sent)) == error
 

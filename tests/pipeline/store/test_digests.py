@@ -7,10 +7,13 @@ import pytest
 from pipeline.store.digests import bytes_digest, file_digest, json_digest, stage_digest
 
 BASE = {
-    "stage": "curated_posts", "city": "demo", "code_version": "1",
+    "stage": "curated_posts",
+    "city": "demo",
+    "code_version": "1",
     "settings": {"min_hashtag_count": 50, "language": "en"},
-    "inputs": {"posts@posts": "aa", "pois@pois": "bb"}, "weights": {"vgg19": "cc"},
-}  # fmt: skip
+    "inputs": {"posts@posts": "aa", "pois@pois": "bb"},
+    "weights": {"vgg19": "cc"},
+}
 
 
 def test_equal_parts_in_any_order_give_an_equal_digest():

@@ -25,14 +25,18 @@ BACKBONE = "vgg19_fixed_seed"
 OTHER = "vgg16_fixed_seed"
 WIDTH = 512
 STUDY_DATA = StudyDataSettings(backbones=["vgg16"])
-CITY: City = PLAIN.model_copy(update={"stages": {
-    "curated_posts": {"min_hashtag_count": 2, "min_posts_per_poi": 5},
-    "portrait_masks": {"weights": "builtin", "find_profiles": False, "find_bodies": False, "num_workers": 1},
-    "clean_images": {"weights": "builtin", "num_workers": 1, "gate_find_profiles": False},
-    "dataset": {"min_posts_per_poi": 5},
-    "image_features": {"weights": "builtin", "image_size": 32, "runtime": "torch", "precision": "fp32"},
-    "study_data": {"backbones": ["vgg16"]},
-}})  # fmt: skip
+CITY: City = PLAIN.model_copy(
+    update={
+        "stages": {
+            "curated_posts": {"min_hashtag_count": 2, "min_posts_per_poi": 5},
+            "portrait_masks": {"weights": "builtin", "find_profiles": False, "find_bodies": False, "num_workers": 1},
+            "clean_images": {"weights": "builtin", "num_workers": 1, "gate_find_profiles": False},
+            "dataset": {"min_posts_per_poi": 5},
+            "image_features": {"weights": "builtin", "image_size": 32, "runtime": "torch", "precision": "fp32"},
+            "study_data": {"backbones": ["vgg16"]},
+        }
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,14 +64,21 @@ def build_town(store: Store) -> Store:
     curated = fill_city(store, num_pois=3, posts_per_poi=20)
     extras = [_extra(store, number, extra) for number, extra in EXTRAS.items()]
     store.tables.replace("demo", "posts", [*map(_with_tags, map(post_of, curated)), *extras])
-    write_ledger(store, "demo", "curated_posts", {
-        post["post_key"]: extra.lost for post, extra in zip(extras, EXTRAS.values(), strict=True)
-    })  # fmt: skip
+    write_ledger(
+        store,
+        "demo",
+        "curated_posts",
+        {post["post_key"]: extra.lost for post, extra in zip(extras, EXTRAS.values(), strict=True)},
+    )
     digests = {digest for post in (*curated, *extras) for digest in post["image_digests"]}
-    store.tables.replace("demo", "images", [
-        {"digest": digest, "width": 96, "height": 96, "format": "JPEG", "num_bytes": 1, "outcome": "ok"}
-        for digest in digests
-    ])  # fmt: skip
+    store.tables.replace(
+        "demo",
+        "images",
+        [
+            {"digest": digest, "width": 96, "height": 96, "format": "JPEG", "num_bytes": 1, "outcome": "ok"}
+            for digest in digests
+        ],
+    )
     _put_pictures(store, curated)
     build_dataset(store, CITY, CITY.settings("dataset", DatasetSettings))
     _put_features(store)
@@ -89,8 +100,15 @@ def _put_pictures(store: Store, curated: list[dict[str, Any]]) -> None:
         outcome = "mostly_person" if ratio > 0.5 else "filled" if ratio else "unchanged"
         made = store.blobs.put("clean", encode_clean(pixels(number + 500, (96, 96)))) if ratio <= 0.5 else None
         by = {"digest": digest, "weights_sha256": "", "recipe": "r"}
-        masks.append({**by, "outcome": "person" if ratio else "no_person", "portrait_ratio": ratio, "mask": None,
-                      "network": "opencv"})  # fmt: skip
+        masks.append(
+            {
+                **by,
+                "outcome": "person" if ratio else "no_person",
+                "portrait_ratio": ratio,
+                "mask": None,
+                "network": "opencv",
+            }
+        )
         clean.append({**by, "outcome": outcome, "clean_digest": made, "inpainter": "opencv"})
     store.tables.replace("demo", "portrait_masks", masks)
     store.tables.replace("demo", "clean_images", clean)
@@ -106,11 +124,21 @@ def _put_features(store: Store) -> None:
         for post in posts
     }
     recipe = look_of(store, CITY).recipe
-    store.tables.replace("demo", "image_features", [
-        {"clean_digest": digest, "backbone": BACKBONE, "outcome": "ok", "vector": vector, "weights_sha256": "c",
-         "recipe": recipe}
-        for digest, vector in vectors.items()
-    ])  # fmt: skip
+    store.tables.replace(
+        "demo",
+        "image_features",
+        [
+            {
+                "clean_digest": digest,
+                "backbone": BACKBONE,
+                "outcome": "ok",
+                "vector": vector,
+                "weights_sha256": "c",
+                "recipe": recipe,
+            }
+            for digest, vector in vectors.items()
+        ],
+    )
     about = {"backbone": BACKBONE, "weights_sha256": fixed_seed_sha256("vgg19"), "running": "torch fp32 on cpu"}
     store.write_stage_record(
         "demo", StageRecord(stage="image_features", digest="d", outputs={}, versions={}, about=about)

@@ -88,21 +88,26 @@ def test_mrlf_of_every_section_is_one_cell(own):
     accuracies = {
         tuple(row["figures"]["accuracies"])
         for section, title in [
-            ("table2", "MRLF"), ("fig2", "MRLF, all three"), ("leakage", "MRLF, as it is"),
+            ("table2", "MRLF"),
+            ("fig2", "MRLF, all three"),
+            ("leakage", "MRLF, as it is"),
             ("splits", "MRLF, by user and picture (ours)"),
         ]
         for row in [rows(own, section)[title]]
-    }  # fmt: skip
+    }
     assert len(accuracies) == 1
     done = [json.loads(path.read_text())["cell"] for path in cells_folder(own, "demo").glob("*/result.json")]
     same = ("release", "hashtags_from_2", "hashtags_from_4")  # the town has no hashtag of two or three posts
     fusions = (None, "early_cross")
     mrlf = [cell for cell in done if cell["candidate"] == "mrlf" and cell["variant"] in same]
     plain = [
-        cell for cell in mrlf
-        if cell["split"] == "user" and cell["settings"].get("fusion") in fusions
-        and cell["settings"]["preset"] == "auto" and "modalities" not in cell["settings"]
-    ]  # fmt: skip
+        cell
+        for cell in mrlf
+        if cell["split"] == "user"
+        and cell["settings"].get("fusion") in fusions
+        and cell["settings"]["preset"] == "auto"
+        and "modalities" not in cell["settings"]
+    ]
     assert len(plain) == SMALL.num_seeds
 
 

@@ -65,8 +65,10 @@ def test_nothing_is_computed_twice_and_the_models_stay_as_they_are(town):
     town.forget_stage_record("demo", "study_data")
     report = build_study_data(town, CITY, STUDY_DATA)
     assert {name: count for name, count in report.counts.items() if name.startswith("new/")} == {
-        f"new/clean/{OTHER}": 0, "new/clean": 0, "new/original": 0,
-    }  # fmt: skip
+        f"new/clean/{OTHER}": 0,
+        "new/clean": 0,
+        "new/original": 0,
+    }
     assert town.tables.version("demo", "study_features") == before
 
 
@@ -95,12 +97,20 @@ def test_a_new_post_costs_its_own_picture(town):
     digest = town.blobs.put("original", encoded(pixels(77, (96, 96))))
     post = next(post for post in posts if post["post_key"] == key("post", 1006))
     town.tables.append("demo", "posts", [{**post, "post_key": key("post", 2000), "image_digests": [digest]}])
-    town.tables.append("demo", "images", [
-        {"digest": digest, "width": 96, "height": 96, "format": "JPEG", "num_bytes": 1, "outcome": "ok"},
-    ])  # fmt: skip
-    town.tables.append("demo", "drops", [
-        {"post_key": key("post", 2000), "stage": "curated_posts", "reason": "no_hashtag"},
-    ])  # fmt: skip
+    town.tables.append(
+        "demo",
+        "images",
+        [
+            {"digest": digest, "width": 96, "height": 96, "format": "JPEG", "num_bytes": 1, "outcome": "ok"},
+        ],
+    )
+    town.tables.append(
+        "demo",
+        "drops",
+        [
+            {"post_key": key("post", 2000), "stage": "curated_posts", "reason": "no_hashtag"},
+        ],
+    )
     counts = build_study_data(town, CITY, STUDY_DATA).counts
     assert (counts["new/clean"], counts["new/original"]) == (1, 1)
 

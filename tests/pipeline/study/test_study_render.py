@@ -20,11 +20,26 @@ HOSTILE = f"Grand {SCRIPT} | [x](javascript:alert(1)) $x^2$"
 def figures(*, accuracy: float = 0.8, gain: float | None = None, features: str = "vgg19") -> RowFigures:
     """Figures of a row, with an interval of two points each way."""
     return RowFigures(
-        accuracy=around(accuracy), accuracies=[accuracy - 0.01, accuracy + 0.01], top5=0.95, macro_f1=0.75,
-        mean_km=Estimate(value=1.2345, low=1.0, high=1.5), median_km=0.25, within_500_m=0.6, within_1_km=0.7,
-        within_5_km=0.9, calibration_error=None, gain=None if gain is None else around(gain), gain_km=None,
-        num_common=0, num_train=80, num_test=10, num_users=5, num_parameters=None, features=features, seconds=1.0,
-    )  # fmt: skip
+        accuracy=around(accuracy),
+        accuracies=[accuracy - 0.01, accuracy + 0.01],
+        top5=0.95,
+        macro_f1=0.75,
+        mean_km=Estimate(value=1.2345, low=1.0, high=1.5),
+        median_km=0.25,
+        within_500_m=0.6,
+        within_1_km=0.7,
+        within_5_km=0.9,
+        calibration_error=None,
+        gain=None if gain is None else around(gain),
+        gain_km=None,
+        num_common=0,
+        num_train=80,
+        num_test=10,
+        num_users=5,
+        num_parameters=None,
+        features=features,
+        seconds=1.0,
+    )
 
 
 def around(value: float) -> Estimate:
@@ -51,10 +66,19 @@ def study(**changes: object) -> Study:
         for key in SECTIONS
     ]
     plain = {
-        "city": "demo", "city_name": HOSTILE, "is_synthetic": True, "num_seeds": 2, "num_resamples": 100,
-        "num_posts": 968, "num_users": 160, "num_classes": 11, "findings": findings(sections, num_classes=11),
-        "notes": ["a note"], "sections": sections, "versions": [Fact(name="release", value="v1")],
-    }  # fmt: skip
+        "city": "demo",
+        "city_name": HOSTILE,
+        "is_synthetic": True,
+        "num_seeds": 2,
+        "num_resamples": 100,
+        "num_posts": 968,
+        "num_users": 160,
+        "num_classes": 11,
+        "findings": findings(sections, num_classes=11),
+        "notes": ["a note"],
+        "sections": sections,
+        "versions": [Fact(name="release", value="v1")],
+    }
     return Study(**{**plain, **changes})
 
 
@@ -117,7 +141,9 @@ def test_what_is_found_follows_from_the_intervals():
 
 
 def test_a_study_without_figures_has_no_findings_and_no_figure():
-    empty = [StudySection(key=key, title=key, question="", told="", rows=[row("MRLF", reason="no")], notes=[])
-             for key in SECTIONS]  # fmt: skip
+    empty = [
+        StudySection(key=key, title=key, question="", told="", rows=[row("MRLF", reason="no")], notes=[])
+        for key in SECTIONS
+    ]
     assert findings(empty, num_classes=11) == []
     assert not [name for name in render(study(sections=empty, findings=[])) if name.endswith(".png")]

@@ -7,8 +7,13 @@ import pytest
 from pipeline.study.cells import CellResult
 from pipeline.study.scoring import predictions_on, row_figures
 
-ABOUT = {"num_train": 9, "num_parameters": None, "features": "vgg19", "seconds": 2.0,
-         "scores": {"calibration_error": 0.1}}  # fmt: skip
+ABOUT = {
+    "num_train": 9,
+    "num_parameters": None,
+    "features": "vgg19",
+    "seconds": 2.0,
+    "scores": {"calibration_error": 0.1},
+}
 
 
 def result(*, seed: int, num_posts: int = 40, first: int = 0, share_right: float = 0.6) -> CellResult:
@@ -16,14 +21,21 @@ def result(*, seed: int, num_posts: int = 40, first: int = 0, share_right: float
     rng = np.random.default_rng(seed)
     is_right = rng.random(num_posts) < share_right
     labels = rng.integers(0, 4, num_posts)
-    return CellResult(about=ABOUT, predictions=pa.table({
-        "post_key": [f"p{first + row}" for row in range(num_posts)],
-        "user_key": [f"u{(first + row) % 7}" for row in range(num_posts)], "label": labels,
-        "predicted": np.where(is_right, labels, (labels + 1) % 4),
-        "rank": np.where(is_right, 1, rng.integers(2, 9, num_posts)),
-        "error_km": np.where(is_right, 0.0, rng.uniform(0.1, 8.0, num_posts)),
-        "confidence": rng.random(num_posts), "is_complete": np.arange(num_posts) % 2 == 0,
-    }))  # fmt: skip
+    return CellResult(
+        about=ABOUT,
+        predictions=pa.table(
+            {
+                "post_key": [f"p{first + row}" for row in range(num_posts)],
+                "user_key": [f"u{(first + row) % 7}" for row in range(num_posts)],
+                "label": labels,
+                "predicted": np.where(is_right, labels, (labels + 1) % 4),
+                "rank": np.where(is_right, 1, rng.integers(2, 9, num_posts)),
+                "error_km": np.where(is_right, 0.0, rng.uniform(0.1, 8.0, num_posts)),
+                "confidence": rng.random(num_posts),
+                "is_complete": np.arange(num_posts) % 2 == 0,
+            }
+        ),
+    )
 
 
 def figures_of(results: list[CellResult], others: list[CellResult] | None = None, test_on: str = "all"):

@@ -15,12 +15,16 @@ def make_posts(number: int, *, seed: int = 0) -> list[StudyPost]:
     rng = np.random.default_rng(seed)
     return [
         StudyPost(
-            post_key=f"{row:04d}", user_key=f"u{rng.integers(number // 3)}", label=int(rng.integers(4)),
+            post_key=f"{row:04d}",
+            user_key=f"u{rng.integers(number // 3)}",
+            label=int(rng.integers(4)),
             taken_utc=dt.datetime(2024, 1, 1, tzinfo=dt.UTC) + dt.timedelta(hours=int(rng.integers(8000))),
-            caption="", hashtags=(), image_digests=(f"p{row - int(rng.random() < 0.02)}",),
+            caption="",
+            hashtags=(),
+            image_digests=(f"p{row - int(rng.random() < 0.02)}",),
         )
         for row in range(number)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("kind", SPLIT_KINDS)

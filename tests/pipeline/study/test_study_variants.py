@@ -79,9 +79,10 @@ def test_incomplete_posts_are_trained_on_only_where_that_is_asked(data):
 def test_a_post_whose_picture_was_dropped_has_none(data):
     every = data.parts("with_incomplete", "user", 0)
     shown = {
-        key: has for split in SPLITS
+        key: has
+        for split in SPLITS
         for key, has in zip(getattr(every, split).keys, getattr(every, split).has_image_N, strict=True)
-    }  # fmt: skip
+    }
     assert not shown[key("post", 0)]
     assert not shown[key("post", 1001)]
     assert shown[key("post", 1000)]

@@ -11,9 +11,19 @@ from pipeline.training.label_words import (
 )
 
 NAMES = [
-    "Central Park", "Saltglass Bridge", "Café Zoë", "St. Paul's Cathedral", "Rock & Roll Hall", "香港大學", "O",
-    "The Metropolitan Museum of Art (The Met) - Cloisters", "Home", "Bryant Park", "Macy's", "경복궁",
-]  # fmt: skip
+    "Central Park",
+    "Saltglass Bridge",
+    "Café Zoë",
+    "St. Paul's Cathedral",
+    "Rock & Roll Hall",
+    "香港大學",
+    "O",
+    "The Metropolitan Museum of Art (The Met) - Cloisters",
+    "Home",
+    "Bryant Park",
+    "Macy's",
+    "경복궁",
+]
 LABELS = [{"label": row, "name": name, "category": "Landmarks and Outdoors"} for row, name in enumerate(NAMES)]
 
 
@@ -21,9 +31,12 @@ def posts(captions: list[str], hashtags: list[list[str]] | None = None, labels: 
     """Posts with these texts."""
     count = len(captions)
     return Samples(
-        keys=[str(row) for row in range(count)], captions=captions, hashtags=hashtags or [[]] * count,
-        image_ND=np.zeros((count, 2), dtype=np.float32), labels_N=np.array(labels or [0] * count, dtype=np.int64),
-    )  # fmt: skip
+        keys=[str(row) for row in range(count)],
+        captions=captions,
+        hashtags=hashtags or [[]] * count,
+        image_ND=np.zeros((count, 2), dtype=np.float32),
+        labels_N=np.array(labels or [0] * count, dtype=np.int64),
+    )
 
 
 def masked(caption: str) -> str:
@@ -57,7 +70,7 @@ def masked(caption: str) -> str:
         pytest.param("macys and Macy's", "and", id="with and without apostrophe"),
         pytest.param("at home now", "at now", id="a name that is a common word goes too"),
     ],
-)  # fmt: skip
+)
 def test_taken_out_of_a_caption(caption, left):
     assert masked(caption) == left
 

@@ -44,8 +44,10 @@ def test_an_epoch_is_told_with_its_figures_and_the_time_left(clock, caplog):
         "about 27 min left"
     )
     assert [line.rsplit(", ", 1)[1] for line in lines(caplog)] == [
-        "about 29 min left", "about 28 min left", "about 27 min left",
-    ]  # fmt: skip
+        "about 29 min left",
+        "about 28 min left",
+        "about 27 min left",
+    ]
 
 
 def test_long_epochs_are_told_of_once_a_minute(clock, caplog):

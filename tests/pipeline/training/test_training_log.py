@@ -19,9 +19,13 @@ NEEDS_MLFLOW = pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, re
 
 def epoch(number, loss=1.0):
     return Epoch(
-        epoch=number, train_loss=loss, validation_loss=loss + 0.1, validation_accuracy=0.5, learning_rate=0.001,
+        epoch=number,
+        train_loss=loss,
+        validation_loss=loss + 0.1,
+        validation_accuracy=0.5,
+        learning_rate=0.001,
         seconds=2.0,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -80,11 +80,17 @@ def test_settings_override_the_preset_and_auto_goes_by_the_number_of_posts():
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"learning_rate": math.inf}, {"weight_decay": math.nan}, {"clip": math.inf}, {"device": "toaster"},
-        {"device": "cuda:"}, {"seed": 2**64}, {"num_threads": 10**6}, {"preset": "best", "modalities": ["image"]},
+        {"learning_rate": math.inf},
+        {"weight_decay": math.nan},
+        {"clip": math.inf},
+        {"device": "toaster"},
+        {"device": "cuda:"},
+        {"seed": 2**64},
+        {"num_threads": 10**6},
+        {"preset": "best", "modalities": ["image"]},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_setting_that_cannot_work_is_refused_before_anything_is_read(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         TrainMrlfSettings(**wrong)
@@ -111,9 +117,14 @@ def test_a_run_is_complete_and_can_be_loaded(trained):
     run = latest_run(trained, "demo")
     run.verify()
     assert set(run.files) == {
-        "model.safetensors", "config.json", "vocab.json", "labels.json", "metrics.json", "history.parquet",
+        "model.safetensors",
+        "config.json",
+        "vocab.json",
+        "labels.json",
+        "metrics.json",
+        "history.parquet",
         "predictions.parquet",
-    }  # fmt: skip
+    }
     samples = city_samples(trained, "demo", latest_release(trained, "demo"), "vgg19_fixed_seed")
     proba = load_model(run.folder).predict_proba(samples.splits["test"])
     predictions = pq.read_table(run.folder / "predictions.parquet").to_pandas()

@@ -50,11 +50,18 @@ def no_mirror(monkeypatch) -> None:
 def entry_for(body: bytes, *addresses: str, **changes: object) -> WeightsEntry:
     """The entry of a file that is u2netp."""
     fields = {
-        "name": "small_net", "architecture": "u2netp", "file_name": "small.pth", "about": "for tests",
-        "licence": "none", "used_by": "portrait_masks", "addresses": addresses,
-        "sha256": hashlib.sha256(body).hexdigest(), "num_bytes": len(body), "page": "https://example.invalid",
+        "name": "small_net",
+        "architecture": "u2netp",
+        "file_name": "small.pth",
+        "about": "for tests",
+        "licence": "none",
+        "used_by": "portrait_masks",
+        "addresses": addresses,
+        "sha256": hashlib.sha256(body).hexdigest(),
+        "num_bytes": len(body),
+        "page": "https://example.invalid",
         **changes,
-    }  # fmt: skip
+    }
     return WeightsEntry(**fields)
 
 

@@ -33,8 +33,10 @@ def test_names_and_digests_are_told_once():
 
 def test_every_stage_has_weights_by_default():
     assert {entry.used_by for entry in REGISTRY.values() if entry.is_default} == {
-        "portrait_masks", "clean_images", "image_features",
-    }  # fmt: skip
+        "portrait_masks",
+        "clean_images",
+        "image_features",
+    }
     assert all(entry.addresses and entry.sha256 and entry.num_bytes for entry in REGISTRY.values() if entry.is_default)
 
 

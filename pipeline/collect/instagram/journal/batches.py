@@ -54,7 +54,8 @@ class Batches(Disk):
             self._disk.execute(
                 "UPDATE posts SET is_changed = 0, batch = NULL, "
                 "is_in_tables = CASE WHEN state = 'dropped' THEN 2 ELSE 1 END, "
-                "row = CASE WHEN state = 'deferred' THEN row END WHERE batch = ?", (number,),
-            )  # fmt: skip
+                "row = CASE WHEN state = 'deferred' THEN row END WHERE batch = ?",
+                (number,),
+            )
             self._disk.execute("UPDATE images SET row = NULL WHERE batch = ?", (number,))
             self._set("is_batch_open", "0")

@@ -49,14 +49,19 @@ CREATE INDEX IF NOT EXISTS images_new ON images (batch) WHERE batch IS NULL;
 
 _ADDED = {
     "posts": {
-        "cause": "TEXT NOT NULL DEFAULT ''", "said": "TEXT NOT NULL DEFAULT ''", "said_at": "REAL NOT NULL DEFAULT 0",
-        "num_tries": "INTEGER NOT NULL DEFAULT 0", "told": "TEXT NOT NULL DEFAULT ''",
+        "cause": "TEXT NOT NULL DEFAULT ''",
+        "said": "TEXT NOT NULL DEFAULT ''",
+        "said_at": "REAL NOT NULL DEFAULT 0",
+        "num_tries": "INTEGER NOT NULL DEFAULT 0",
+        "told": "TEXT NOT NULL DEFAULT ''",
     },
     "walks": {
-        "ground": "INTEGER NOT NULL DEFAULT 0", "said_at": "REAL NOT NULL DEFAULT 0", "capped_at": "INTEGER",
+        "ground": "INTEGER NOT NULL DEFAULT 0",
+        "said_at": "REAL NOT NULL DEFAULT 0",
+        "capped_at": "INTEGER",
         "left_by": "TEXT NOT NULL DEFAULT ''",
     },
-}  # fmt: skip
+}
 """Columns that came after the first version: table -> column -> what it is."""
 
 _FIRST_WORDS = (

@@ -37,8 +37,9 @@ class Posts(Disk):
         """
         row = self._disk.execute(
             "SELECT 1 FROM posts WHERE post_key = ? AND (state IN ('waiting', 'kept', 'gone') "
-            "OR (state = 'dropped' AND reason = ?))", (post_key, OPTED_OUT),
-        ).fetchone()  # fmt: skip
+            "OR (state = 'dropped' AND reason = ?))",
+            (post_key, OPTED_OUT),
+        ).fetchone()
         return row is not None
 
     def adopt(self, post_keys: Iterable[str]) -> None:
@@ -75,10 +76,19 @@ class Posts(Disk):
         return None if found is None else float(found)
 
     def settle(
-        self, post_key: str, state: State, reason: str = "", *, row: Mapping[str, Any] | None = None,
-        pictures: tuple[str, ...] = (), not_before: float = 0, cause: str = "", said: str = "", said_at: float = 0,
+        self,
+        post_key: str,
+        state: State,
+        reason: str = "",
+        *,
+        row: Mapping[str, Any] | None = None,
+        pictures: tuple[str, ...] = (),
+        not_before: float = 0,
+        cause: str = "",
+        said: str = "",
+        said_at: float = 0,
         num_tries: int = 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """The outcome of a post, to be carried to the tables; addresses stay only for a deferred one.
 
         One that is gone before it had a row in `posts` is dropped: there is nothing to put a tombstone on. Of what is
@@ -90,11 +100,18 @@ class Posts(Disk):
             "cause = :cause, said = :said, said_at = :said_at, num_tries = :num_tries, is_changed = 1, "
             "told = CASE WHEN :state IN ('gone', 'dropped') THEN '' ELSE told END WHERE post_key = :post_key",
             {
-                "state": state, "reason": reason, "row": text_of(row), "not_before": not_before, "cause": cause,
-                "pictures": json.dumps(pictures) if pictures else None, "said": said, "said_at": said_at,
-                "num_tries": num_tries, "post_key": post_key,
+                "state": state,
+                "reason": reason,
+                "row": text_of(row),
+                "not_before": not_before,
+                "cause": cause,
+                "pictures": json.dumps(pictures) if pictures else None,
+                "said": said,
+                "said_at": said_at,
+                "num_tries": num_tries,
+                "post_key": post_key,
             },
-        )  # fmt: skip
+        )
         self._change()
 
     def note_said(self, post_key: str, said_at: float) -> None:
@@ -138,8 +155,9 @@ class Posts(Disk):
         self._disk.execute(
             "UPDATE posts SET walk = ?, not_before = CASE WHEN state = 'kept' THEN 0 ELSE not_before END, "
             "said_at = CASE WHEN said = ? THEN 0 ELSE said_at END, said = CASE WHEN said = ? THEN '' ELSE said END "
-            "WHERE post_key = ?", (number, GONE_POST, GONE_POST, post_key),
-        )  # fmt: skip
+            "WHERE post_key = ?",
+            (number, GONE_POST, GONE_POST, post_key),
+        )
 
     def unseen(self, location_id: str, number: int) -> list[Unseen]:
         """Kept and deferred posts of a location that the walk of this number did not meet: perhaps gone."""
@@ -170,8 +188,9 @@ class Posts(Disk):
                 self.settle(key, "dropped", "unmatched_place")
                 self._disk.execute(
                     "UPDATE walks SET has_all = 0 WHERE location_id IN (SELECT location_id FROM posts WHERE "
-                    "post_key = ?)", (key,),
-                )  # fmt: skip
+                    "post_key = ?)",
+                    (key,),
+                )
 
     def outcomes(self, state: State) -> Iterator[dict[str, Any]]:
         """Posts of a state that this journal collected: post_key, reason, not_before."""
@@ -241,7 +260,7 @@ class Posts(Disk):
         """Take a post that the source tells, or let the one that is known follow it; which of these it was.
 
         number: of the walk that met it. The others as in `revision`.
-        """  # fmt: skip
+        """
         told = self._disk.execute("SELECT * FROM posts WHERE post_key = ?", (post.post_key,)).fetchone()
         if told is None:
             self._take(post, location_id, number, is_in_tables=0)
@@ -271,10 +290,20 @@ class Posts(Disk):
         self._disk.execute(
             "INSERT OR REPLACE INTO posts (post_key, location_id, state, reason, walk, row, pictures, is_changed, "
             "is_in_tables, cause, told) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (post.post_key, location_id, post.state, post.reason, number, text_of(post.row),
-             json.dumps(post.pictures) if post.pictures else None, post.state != "waiting", is_in_tables, post.cause,
-             post.told),
-        )  # fmt: skip
+            (
+                post.post_key,
+                location_id,
+                post.state,
+                post.reason,
+                number,
+                text_of(post.row),
+                json.dumps(post.pictures) if post.pictures else None,
+                post.state != "waiting",
+                is_in_tables,
+                post.cause,
+                post.told,
+            ),
+        )
         self._change()
 
     def _follow(self, post: NewPost, told: sqlite3.Row) -> None:
@@ -285,13 +314,13 @@ class Posts(Disk):
             "UPDATE posts SET row = ?, told = ?, pictures = CASE WHEN ? THEN pictures ELSE ? END, "
             "is_changed = CASE WHEN state = 'waiting' THEN is_changed ELSE 1 END WHERE post_key = ?",
             (text_of(row), post.told, is_fetched, json.dumps(post.pictures) if post.pictures else None, post.post_key),
-        )  # fmt: skip
+        )
         self._change()
 
     def _renew_addresses(self, post: NewPost) -> None:
         """The addresses that a page tells now, for a post that waits for its pictures; at once where the old ones were
         too old.
-        """  # fmt: skip
+        """
         self._disk.execute(
             "UPDATE posts SET pictures = ?, not_before = CASE WHEN reason IN ('media_expired', 'image_missing') "
             "THEN 0 ELSE not_before END WHERE post_key = ? AND state IN ('waiting', 'deferred')",

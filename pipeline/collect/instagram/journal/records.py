@@ -83,7 +83,7 @@ class NewPost:
     def told(self) -> str:
         """Changes when the source tells something else of the post: the number of its parts, and a digest of the
         rest.
-        """  # fmt: skip
+        """
         if self.row is None:
             return ""
         content = {name: value for name, value in self.row.items() if name not in NOT_TOLD}
@@ -155,7 +155,12 @@ def walk_of(row: sqlite3.Row) -> Walk:
 def stored_of(row: sqlite3.Row) -> StoredPost:
     """A post as the journal has it."""
     return StoredPost(
-        post_key=row["post_key"], location_id=row["location_id"], state=row["state"],
-        row=json.loads(row["row"]) if row["row"] else None, pictures=tuple(json.loads(row["pictures"] or "[]")),
-        said=row["said"], said_at=row["said_at"], num_tries=row["num_tries"],
-    )  # fmt: skip
+        post_key=row["post_key"],
+        location_id=row["location_id"],
+        state=row["state"],
+        row=json.loads(row["row"]) if row["row"] else None,
+        pictures=tuple(json.loads(row["pictures"] or "[]")),
+        said=row["said"],
+        said_at=row["said_at"],
+        num_tries=row["num_tries"],
+    )

@@ -54,11 +54,12 @@ class Searches(Disk):
         rows = self._disk.execute("SELECT * FROM stubs ORDER BY location_id")
         return [
             LocationStub(
-                location_id=row["location_id"], name=row["name"],
+                location_id=row["location_id"],
+                name=row["name"],
                 coordinates=None if row["latitude"] is None else (row["latitude"], row["longitude"]),
             )
             for row in rows
-        ]  # fmt: skip
+        ]
 
     def _take_names_out(self) -> None:
         """Of the names that an older version wrote leave their digests."""

@@ -53,9 +53,16 @@ class Walks(Posts):
             self._disk.execute("DELETE FROM cursors WHERE location_id = ?", (location_id,))
 
     def end_walk(
-        self, location_id: str, reason: str, at_utc: float, *, has_all: bool = False, is_ground: bool = False,
-        capped_at: int | None = None, not_before: float = 0,
-    ) -> None:  # fmt: skip
+        self,
+        location_id: str,
+        reason: str,
+        at_utc: float,
+        *,
+        has_all: bool = False,
+        is_ground: bool = False,
+        capped_at: int | None = None,
+        not_before: float = 0,
+    ) -> None:
         """Close a walk: with reason "" it came to its end, else it is deferred until `not_before`.
 
         has_all: all posts were passed. is_ground: it left no gap to what earlier walks have met. capped_at: the limit
@@ -76,8 +83,9 @@ class Walks(Posts):
                 )
                 self._disk.execute(  # what was not met is not looked for again for its cause
                     "UPDATE posts SET cause = '' WHERE state IN ('dropped', 'kept') AND location_id = ? AND walk < "
-                    "(SELECT number FROM walks w WHERE w.location_id = posts.location_id)", (location_id,),
-                )  # fmt: skip
+                    "(SELECT number FROM walks w WHERE w.location_id = posts.location_id)",
+                    (location_id,),
+                )
             self._disk.execute("DELETE FROM cursors WHERE location_id = ?", (location_id,))
 
     def defer_walk(self, location_id: str, reason: str, not_before: float, *, said_at: float | None = None) -> None:
@@ -101,9 +109,14 @@ class Walks(Posts):
             )
 
     def take_page(
-        self, walk: Walk, posts: Sequence[NewPost], *, road: str, cursor: dict[str, Any] | None,
+        self,
+        walk: Walk,
+        posts: Sequence[NewPost],
+        *,
+        road: str,
+        cursor: dict[str, Any] | None,
         has_gone: Callable[[str], bool] = lambda cause: False,
-    ) -> Taken:  # fmt: skip
+    ) -> Taken:
         """Take a page's posts and cursor in one transaction."""
         location_id, met = walk.location_id, list[str]()
         with self.transaction():

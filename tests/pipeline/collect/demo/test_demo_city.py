@@ -88,8 +88,10 @@ def test_every_structure_is_one_post_or_one_bystander(city, planned):
     others = {path.name for path in city.archive.rglob("*.json*")} - {path.name for path in described}
     assert len(described) == len(planned.posts)
     assert sorted(re.sub(r"[\d-]+", "0", name) for name in others) == [
-        "0_0_UTC_comments.json", "demo_user_0_0.json.xz", "iterator_demo0.json.xz",
-    ]  # fmt: skip
+        "0_0_UTC_comments.json",
+        "demo_user_0_0.json.xz",
+        "iterator_demo0.json.xz",
+    ]
 
 
 def test_each_post_has_the_pictures_that_it_tells_of(city, planned):

@@ -10,9 +10,15 @@ from pipeline.stage import StageError
 
 OS_PLACES = [
     {"category_id": "aa", "category_level": 1, "category_label": "Dining and Drinking", "level1_category_id": "aa"},
-    {"category_id": "bb", "category_level": 3, "category_label": "Dining and Drinking > Bar > Wine Bar",
-     "level1_category_id": "aa", "level2_category_id": "ab", "level3_category_id": "bb"},
-]  # fmt: skip
+    {
+        "category_id": "bb",
+        "category_level": 3,
+        "category_label": "Dining and Drinking > Bar > Wine Bar",
+        "level1_category_id": "aa",
+        "level2_category_id": "ab",
+        "level3_category_id": "bb",
+    },
+]
 FACTUAL = {
     "1": {"full_label": ["Foursquare Places"], "parents": []},
     "13000": {"full_label": ["Dining and Drinking"], "parents": ["1"]},
@@ -22,10 +28,13 @@ FACTUAL = {
 OLD_IDS = {
     "4bf1": {
         "foursquare_label": "Nightlife Spot > Bar > Wine Bar",
-        "single_match": {"integrated_category_id": "13025",
-                         "integrated_category_label": "Dining and Drinking > Bar > Wine Bar", "is_exact": True},
+        "single_match": {
+            "integrated_category_id": "13025",
+            "integrated_category_label": "Dining and Drinking > Bar > Wine Bar",
+            "is_exact": True,
+        },
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -70,8 +79,9 @@ def test_the_categories_of_os_places_are_read_from_every_kind_of_file(tmp_path, 
 def test_the_files_of_factual_places_are_read(tmp_path):
     taxonomy = read_taxonomy(write(tmp_path, "taxonomy.json", FACTUAL))
     assert (taxonomy.path("13025"), taxonomy.above("13025")) == (
-        ("Dining and Drinking", "Bar", "Wine Bar"), ("13003", "13000"),
-    )  # fmt: skip
+        ("Dining and Drinking", "Bar", "Wine Bar"),
+        ("13003", "13000"),
+    )
     assert taxonomy.path("1") == ()
     old = read_taxonomy(write(tmp_path, "old.json", OLD_IDS))
     assert (old.top_level(["4bf1"], ["Wine Bar"]), old.above("4bf1")) == ("Dining and Drinking", ("13025",))

@@ -23,8 +23,14 @@ def next_is(server, path="/places/search?cursor=same"):
 
 def test_the_most_popular_pois_are_found_page_by_page(build, server, store, clock):
     report = build(max_pois=70)
-    assert report.counts == {"rows": 100, "pois": 70, "beyond_max_pois": 30, "dropped": 0, "unknown_categories": 1,
-                             "category_not_in_taxonomy": 70}  # fmt: skip
+    assert report.counts == {
+        "rows": 100,
+        "pois": 70,
+        "beyond_max_pois": 30,
+        "dropped": 0,
+        "unknown_categories": 1,
+        "category_not_in_taxonomy": 70,
+    }
     assert [row["poi_id"] for row in table(store)] == [f"{number:024x}" for number in range(70)]
     first = table(store)[0]
     assert (first["rank"], first["source"], first["popularity"]) == (1, "foursquare", None)
@@ -36,10 +42,13 @@ def test_the_question_is_made_of_city_and_settings(build, server):
     build(max_pois=1, categories=[PARK, MUSEUM], sort="DISTANCE")
     (request,) = server.requests
     assert request.query == {
-        "ll": "12.000000,-30.000000", "radius": "10000", "sort": "DISTANCE", "limit": "50",
+        "ll": "12.000000,-30.000000",
+        "radius": "10000",
+        "sort": "DISTANCE",
+        "limit": "50",
         "fields": "fsq_place_id,name,latitude,longitude,categories,location,date_closed,unresolved_flags",
         "fsq_category_ids": f"{PARK},{MUSEUM}",
-    }  # fmt: skip
+    }
 
 
 def test_premium_fields_are_asked_for_by_setting_only(build, server, store):

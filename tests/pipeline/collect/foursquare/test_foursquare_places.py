@@ -56,8 +56,10 @@ def test_the_same_poi_twice_is_one_and_closed_and_flagged_ones_are_dropped(build
     server.places += [fake_place(10 + n, unresolved_flags=[flag]) for n, flag in enumerate(flags)]
     counts = build().counts
     assert {name: count for name, count in counts.items() if "dropped/" in name} == {
-        "dropped/duplicate": 1, "dropped/closed": 1, "dropped/flagged": 3,
-    }  # fmt: skip
+        "dropped/duplicate": 1,
+        "dropped/closed": 1,
+        "dropped/flagged": 3,
+    }
     assert counts["pois"] == 1
 
 
@@ -86,8 +88,9 @@ def test_two_pois_of_one_name_are_two_and_told_apart_by_their_address(build, ser
     server.places = [fake_place(1, name="Chain"), fake_place(2, name="Chain")]
     build()
     assert {row["name"] for row in store.tables.read("town", "pois").to_pylist()} == {
-        "Chain (1 Main St)", "Chain (2 Main St)",
-    }  # fmt: skip
+        "Chain (1 Main St)",
+        "Chain (2 Main St)",
+    }
 
 
 @pytest.mark.fault("P6")
@@ -100,9 +103,16 @@ def test_one_name_in_two_cities_is_two_pois_in_two_tables(build, server, store, 
 @pytest.mark.fault("P9")
 @pytest.mark.parametrize(
     ("name", "stored"),
-    [("a\0b", "ab"), ("\u202ex", "x"), ("../../x", "../../x"), ("CON", "CON"), ("🗼", "🗼"), ("x" * 300, "x" * 300),
-     ("\u0301", "\u0301")],
-)  # fmt: skip
+    [
+        ("a\0b", "ab"),
+        ("\u202ex", "x"),
+        ("../../x", "../../x"),
+        ("CON", "CON"),
+        ("🗼", "🗼"),
+        ("x" * 300, "x" * 300),
+        ("\u0301", "\u0301"),
+    ],
+)
 def test_a_name_is_data(build, server, store, name, stored):
     server.places = [fake_place(1, name=name, fsq_place_id="../../p")]
     build()

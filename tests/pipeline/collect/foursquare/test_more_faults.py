@@ -142,9 +142,8 @@ def test_a_folder_that_cannot_be_written_is_named(build, server, store):
 
 @pytest.mark.parametrize(
     "jump_s",
-    [pytest.param(-366 * 86_400.0, id="back"),
-     pytest.param(366 * 86_400.0, id="forward")],
-)  # fmt: skip
+    [pytest.param(-366 * 86_400.0, id="back"), pytest.param(366 * 86_400.0, id="forward")],
+)
 def test_a_clock_that_jumps_between_runs_makes_no_endless_wait(build, server, clock, jump_s):
     fault = server.fail("", Answer.json({}, 429, headers={"Retry-After": "900"}), times=None)
     with pytest.raises(IncompleteError):

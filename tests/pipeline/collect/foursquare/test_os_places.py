@@ -18,24 +18,53 @@ from pipeline.stage import StageError
 CITY = City(key="town", name="Town", latitude=12, longitude=-30, radius_km=10)
 MUSEUM = "4bf58dd8d48988d181941735"
 TEXTS = (
-    "address", "locality", "region", "postcode", "admin_region", "post_town", "po_box", "country", "tel", "website",
-    "email", "instagram", "twitter", "placemaker_url", "date_created", "date_refreshed", "date_closed",
-)  # fmt: skip
-SCHEMA = pa.schema([
-    ("fsq_place_id", pa.string()), ("name", pa.string()), ("latitude", pa.float64()), ("longitude", pa.float64()),
-    *((name, pa.string()) for name in TEXTS), ("facebook_id", pa.int64()),
-    ("fsq_category_ids", pa.list_(pa.string())), ("fsq_category_labels", pa.list_(pa.string())),
-    ("unresolved_flags", pa.list_(pa.string())), ("geom", pa.binary()),
-    ("bbox", pa.struct([("xmin", pa.float64()), ("ymin", pa.float64())])),
-])  # fmt: skip
+    "address",
+    "locality",
+    "region",
+    "postcode",
+    "admin_region",
+    "post_town",
+    "po_box",
+    "country",
+    "tel",
+    "website",
+    "email",
+    "instagram",
+    "twitter",
+    "placemaker_url",
+    "date_created",
+    "date_refreshed",
+    "date_closed",
+)
+SCHEMA = pa.schema(
+    [
+        ("fsq_place_id", pa.string()),
+        ("name", pa.string()),
+        ("latitude", pa.float64()),
+        ("longitude", pa.float64()),
+        *((name, pa.string()) for name in TEXTS),
+        ("facebook_id", pa.int64()),
+        ("fsq_category_ids", pa.list_(pa.string())),
+        ("fsq_category_labels", pa.list_(pa.string())),
+        ("unresolved_flags", pa.list_(pa.string())),
+        ("geom", pa.binary()),
+        ("bbox", pa.struct([("xmin", pa.float64()), ("ymin", pa.float64())])),
+    ]
+)
 
 
 def place(number=1, **changes):
     return {
-        "fsq_place_id": f"{number:024x}", "name": f"Place {number}", "latitude": 12.0, "longitude": -30.0,
-        "fsq_category_ids": [MUSEUM], "fsq_category_labels": ["Arts and Entertainment > Museum"],
-        "geom": b"point" * 8, "bbox": {"xmin": 0.0, "ymin": 0.0}, **changes,
-    }  # fmt: skip
+        "fsq_place_id": f"{number:024x}",
+        "name": f"Place {number}",
+        "latitude": 12.0,
+        "longitude": -30.0,
+        "fsq_category_ids": [MUSEUM],
+        "fsq_category_labels": ["Arts and Entertainment > Museum"],
+        "geom": b"point" * 8,
+        "bbox": {"xmin": 0.0, "ymin": 0.0},
+        **changes,
+    }
 
 
 def write(path, rows, **options):
@@ -110,19 +139,25 @@ def test_row_groups_elsewhere_are_not_read(store, tmp_path):
             [place(1, fsq_category_ids=[], address="a", website="w"), place(2)], [2, 1], id="a category comes first"
         ),
         pytest.param(
-            [place(1, address="a"), place(2, address="a", tel="t"), place(3, address="a", tel="t", website="w"),
-             place(4, address="a", tel="t", website="w", facebook_id=5)],
-            [4, 3, 2, 1], id="then what it offers",
+            [
+                place(1, address="a"),
+                place(2, address="a", tel="t"),
+                place(3, address="a", tel="t", website="w"),
+                place(4, address="a", tel="t", website="w", facebook_id=5),
+            ],
+            [4, 3, 2, 1],
+            id="then what it offers",
         ),
         pytest.param([place(1, email="e", locality="l"), place(2)], [1, 2], id="other columns do not count"),
         pytest.param([place(1, instagram="i", twitter="t"), place(2, address="a")], [1, 2], id="one social is enough"),
         pytest.param(
-            [place(1, date_refreshed="2023-01-01"), place(2), place(3, date_refreshed="2025-05-05")], [3, 1, 2],
+            [place(1, date_refreshed="2023-01-01"), place(2), place(3, date_refreshed="2025-05-05")],
+            [3, 1, 2],
             id="then the one refreshed last",
         ),
         pytest.param([place(2), place(1)], [1, 2], id="then by id"),
     ],
-)  # fmt: skip
+)
 def test_rank(tmp_path, rows, order):
     found = read_os_places([write(tmp_path / "a.parquet", rows)], CITY, [], Taxonomy())
     assert ids(found) == order
@@ -141,16 +176,27 @@ def test_closed_flagged_and_double_places_are_dropped(store, tmp_path):
     flags = ["delete", "duplicate", "privatevenue"]
     rows += [place(10 + n, unresolved_flags=[flag]) for n, flag in enumerate(flags)]
     assert build(store, write(tmp_path / "a.parquet", rows)).counts == {
-        "rows": 6, "pois": 1, "beyond_max_pois": 0, "dropped": 5,
-        "dropped/duplicate": 1, "dropped/closed": 1, "dropped/flagged": 3,
-    }  # fmt: skip
+        "rows": 6,
+        "pois": 1,
+        "beyond_max_pois": 0,
+        "dropped": 5,
+        "dropped/duplicate": 1,
+        "dropped/closed": 1,
+        "dropped/flagged": 3,
+    }
 
 
 @pytest.mark.fault("P8")
 def test_places_without_usable_coordinates_are_in_no_city(store, tmp_path):
     nan = float("nan")
-    rows = [place(1), place(2, latitude=None), place(3, longitude=nan), place(4, latitude=500.0),
-            place(5, latitude=0.0, longitude=0.0), place(6, latitude=-30.0, longitude=12.0)]  # fmt: skip
+    rows = [
+        place(1),
+        place(2, latitude=None),
+        place(3, longitude=nan),
+        place(4, latitude=500.0),
+        place(5, latitude=0.0, longitude=0.0),
+        place(6, latitude=-30.0, longitude=12.0),
+    ]
     assert build(store, write(tmp_path / "a.parquet", rows)).counts["rows"] == 1
 
 
@@ -158,15 +204,22 @@ def test_places_without_usable_coordinates_are_in_no_city(store, tmp_path):
 @pytest.mark.parametrize(
     ("latitude", "longitude", "radius_km", "inside", "outside"),
     [
-        pytest.param(0, 179.95, 30, [(0, 179.9), (0, -179.9), (0.2, 180), (0.2, -180)], [(0, -179.7), (0, 179.6)],
-                     id="the date line from the west"),
+        pytest.param(
+            0,
+            179.95,
+            30,
+            [(0, 179.9), (0, -179.9), (0.2, 180), (0.2, -180)],
+            [(0, -179.7), (0, 179.6)],
+            id="the date line from the west",
+        ),
         pytest.param(0, -179.95, 30, [(0, 179.9), (0, -179.9)], [(0, 179.7), (0, -179.6)], id="and from the east"),
-        pytest.param(89.9, 0, 30, [(89.95, 180), (90, 0), (89.9, -90), (89.7, 0)], [(89.7, 180), (89, 0)],
-                     id="the north pole"),
+        pytest.param(
+            89.9, 0, 30, [(89.95, 180), (90, 0), (89.9, -90), (89.7, 0)], [(89.7, 180), (89, 0)], id="the north pole"
+        ),
         pytest.param(-90, 0, 30, [(-89.9, 77), (-89.8, -150)], [(-89.7, 0), (89.9, 0)], id="the south pole"),
         pytest.param(60, 10, 100, [(60, 11.79), (60.005, 11.79)], [(60, 11.81)], id="meridians come closer"),
     ],
-)  # fmt: skip
+)
 def test_a_circle_anywhere_on_the_globe(tmp_path, latitude, longitude, radius_km, inside, outside):
     city = City(key="town", name="Town", latitude=latitude, longitude=longitude, radius_km=radius_km)
     spots = [*inside, *outside]
@@ -199,8 +252,12 @@ def test_the_boxes_hold_every_point_of_their_circle():
 
 def test_only_the_categories_that_are_wanted(tmp_path):
     taxonomy = Taxonomy({"below": Category(("Arts and Entertainment", "Museum", "Art Museum"), (MUSEUM,))})
-    rows = [place(1), place(2, fsq_category_ids=["other"]), place(3, fsq_category_ids=["below"]),
-            place(4, fsq_category_ids=None)]  # fmt: skip
+    rows = [
+        place(1),
+        place(2, fsq_category_ids=["other"]),
+        place(3, fsq_category_ids=["below"]),
+        place(4, fsq_category_ids=None),
+    ]
     path = write(tmp_path / "a.parquet", rows)
     assert ids(read_os_places([path], CITY, [MUSEUM], taxonomy)) == [1, 3]
     assert ids(read_os_places([path], CITY, [MUSEUM], Taxonomy())) == [1]
@@ -209,9 +266,10 @@ def test_only_the_categories_that_are_wanted(tmp_path):
 @pytest.mark.fault("P11")
 def test_sensitive_places_are_left_out_by_id_and_by_path(store, tmp_path):
     rows = [
-        place(1), place(2, fsq_category_ids=["4bf58dd8d48988d138941735"], fsq_category_labels=None),
+        place(1),
+        place(2, fsq_category_ids=["4bf58dd8d48988d138941735"], fsq_category_labels=None),
         place(3, fsq_category_ids=["new"], fsq_category_labels=["Health and Medicine > New Clinic"]),
-    ]  # fmt: skip
+    ]
     assert build(store, write(tmp_path / "a.parquet", rows)).counts["dropped/sensitive_category"] == 2
 
 

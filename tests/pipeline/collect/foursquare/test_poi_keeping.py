@@ -211,9 +211,13 @@ def test_the_setting_says_how_long_and_changing_it_asks_for_nothing_within_the_t
 @pytest.mark.fault("P14")
 @pytest.mark.parametrize(
     ("jump_h", "num_asked"),
-    [pytest.param(-366 * 24, 2, id="a year back"), pytest.param(-1, 2, id="an hour back"),
-     pytest.param(-1 / 60, 1, id="a minute back"), pytest.param(366 * 24, 2, id="a year ahead")],
-)  # fmt: skip
+    [
+        pytest.param(-366 * 24, 2, id="a year back"),
+        pytest.param(-1, 2, id="an hour back"),
+        pytest.param(-1 / 60, 1, id="a minute back"),
+        pytest.param(366 * 24, 2, id="a year ahead"),
+    ],
+)
 def test_a_clock_that_is_set_back_keeps_no_answer_for_ever(build, server, store, clock, jump_h, num_asked):
     build()
     clock.jump(jump_h * HOUR)

@@ -15,9 +15,16 @@ LINES = LIST.read_text(encoding="utf-8").splitlines()
 ROWS = list(csv.DictReader(line for line in LINES if not line.startswith("#")))
 RULES = sensitivity(Taxonomy(), [], "")
 FTC_AREAS = {
-    "medical", "religious", "correctional", "union", "education_childcare", "ethnic_association",
-    "shelter_social_service", "military", "sexual_orientation",
-}  # fmt: skip
+    "medical",
+    "religious",
+    "correctional",
+    "union",
+    "education_childcare",
+    "ethnic_association",
+    "shelter_social_service",
+    "military",
+    "sexual_orientation",
+}
 
 
 def row(*ids, labels=(), **changes):
@@ -77,11 +84,13 @@ def test_what_is_left_out(poi, is_left_out):
 
 @pytest.mark.fault("P11")
 def test_what_stands_below_a_sensitive_category_in_the_taxonomy_is_left_out():
-    taxonomy = Taxonomy({
-        "new": Category(("Community and Government", "Sanctuary"), ("12098", "12000")),
-        "named": Category(("Community and Government", "Spiritual Center", "Sanctuary")),
-        "other": Category(("Retail", "Sanctuary"), ("17000",)),
-    })  # fmt: skip
+    taxonomy = Taxonomy(
+        {
+            "new": Category(("Community and Government", "Sanctuary"), ("12098", "12000")),
+            "named": Category(("Community and Government", "Spiritual Center", "Sanctuary")),
+            "other": Category(("Retail", "Sanctuary"), ("17000",)),
+        }
+    )
     rules = Sensitivity(known=sensitive_list(), taxonomy=taxonomy)
     assert [rules.is_left_out(row(name)) for name in ("new", "named", "other")] == [True, True, False]
 
@@ -100,8 +109,13 @@ def test_an_unknown_area_is_refused_with_those_there_are():
 
 
 def test_categories_that_nobody_judged_are_reported():
-    rows = [row("13035"), row("13999"), row("4bf58dd8d48988d181941735"), row("zz", labels=("Retail > Bookstore",)),
-            row("63be6904847c3692a84b9bb5")]  # fmt: skip
+    rows = [
+        row("13035"),
+        row("13999"),
+        row("4bf58dd8d48988d181941735"),
+        row("zz", labels=("Retail > Bookstore",)),
+        row("63be6904847c3692a84b9bb5"),
+    ]
     assert RULES.unknown_categories(rows) == ["13999", "4bf58dd8d48988d181941735"]
     known = Taxonomy({"4bf58dd8d48988d181941735": Category(("Arts and Entertainment", "Museum"))})
     rules = Sensitivity(known=SensitiveList("1", {}, {}), taxonomy=known)
@@ -114,9 +128,14 @@ WORDS = re.compile(
     r"|abuse|gay|monastery|kingdom hall|assisted living|nursing|blood|aids|maternity|women's health)\b"
 )
 NOT_SENSITIVE = {
-    "Animal Shelter", "Samba School", "Credit Union", "Massage Clinic", "Skin Care Clinic", "Medical Supply Store",
+    "Animal Shelter",
+    "Samba School",
+    "Credit Union",
+    "Massage Clinic",
+    "Skin Care Clinic",
+    "Medical Supply Store",
     "Picnic Shelter",
-}  # fmt: skip
+}
 
 
 @pytest.mark.fault("P11")

@@ -58,11 +58,39 @@ REFUSED = {
 }
 
 PRIVATE_IPS = [
-    "127.0.0.1", "127.255.255.254", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254",  # noqa: S104
-    "100.64.0.1", "192.0.0.8", "192.0.2.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::1", "::",
-    "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::127.0.0.1", "fe80::1", "fe80::1%eth0", "fc00::1", "fec0::1", "ff02::1",
-    "64:ff9b::7f00:1", "2001::1", "2002:7f00:1::1", "2001:db8::1", "2130706433", "0x7f000001", "not an ip", "",
-]  # fmt: skip
+    "127.0.0.1",
+    "127.255.255.254",
+    "0.0.0.0",  # noqa: S104
+    "10.1.2.3",
+    "172.16.0.1",
+    "192.168.1.1",
+    "169.254.169.254",
+    "100.64.0.1",
+    "192.0.0.8",
+    "192.0.2.1",
+    "198.18.0.1",
+    "224.0.0.1",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::1",
+    "::",
+    "::ffff:127.0.0.1",
+    "::ffff:8.8.8.8",
+    "::127.0.0.1",
+    "fe80::1",
+    "fe80::1%eth0",
+    "fc00::1",
+    "fec0::1",
+    "ff02::1",
+    "64:ff9b::7f00:1",
+    "2001::1",
+    "2002:7f00:1::1",
+    "2001:db8::1",
+    "2130706433",
+    "0x7f000001",
+    "not an ip",
+    "",
+]
 
 
 @pytest.mark.parametrize(
@@ -88,9 +116,17 @@ def test_every_other_address_is_refused_as_it_is_written(url):
 
 @pytest.mark.fault("I8")
 @pytest.mark.parametrize(
-    "url", ["https://127.0.0.1:8080/", "http://127.0.0.1:8081/", "http://127.0.0.1/", "http://localhost:8080/",
-            "http://127.0.0.2:8080/", "http://127.1:8080/", "http://a@127.0.0.1:8080/"],
-)  # fmt: skip
+    "url",
+    [
+        "https://127.0.0.1:8080/",
+        "http://127.0.0.1:8081/",
+        "http://127.0.0.1/",
+        "http://localhost:8080/",
+        "http://127.0.0.2:8080/",
+        "http://127.1:8080/",
+        "http://a@127.0.0.1:8080/",
+    ],
+)
 def test_a_named_base_is_allowed_with_exactly_its_scheme_host_and_port(url):
     assert AllowedHosts(BASE).check(f"{BASE}/a.jpg").host == "127.0.0.1"
     with pytest.raises(RefusedError):
@@ -125,19 +161,35 @@ def test_the_named_base_may_have_any_ip_on_its_port_only():
 
 @pytest.mark.parametrize(
     ("told", "url"),
-    [("", INSTAGRAM_URL), (f"{INSTAGRAM_URL}/", INSTAGRAM_URL), (BASE, BASE), (f" {BASE}/ ", BASE),
-     ("http://localhost:9", "http://localhost:9"), ("http://[::1]:9", "http://[::1]:9"),
-     ("https://proxy.example", "https://proxy.example")],
-)  # fmt: skip
+    [
+        ("", INSTAGRAM_URL),
+        (f"{INSTAGRAM_URL}/", INSTAGRAM_URL),
+        (BASE, BASE),
+        (f" {BASE}/ ", BASE),
+        ("http://localhost:9", "http://localhost:9"),
+        ("http://[::1]:9", "http://[::1]:9"),
+        ("https://proxy.example", "https://proxy.example"),
+    ],
+)
 def test_the_base_address_comes_from_the_environment(monkeypatch, told, url):
     monkeypatch.setenv("MRLF_INSTAGRAM_URL", told)
     assert instagram_url() == url
 
 
 @pytest.mark.parametrize(
-    "told", ["http://www.instagram.com", "http://10.0.0.1:80", "www.instagram.com", "ftp://x", "https://a:canary@x",
-             "https://x/canary", "https://x?canary", "https://x#canary", "https://"],
-)  # fmt: skip
+    "told",
+    [
+        "http://www.instagram.com",
+        "http://10.0.0.1:80",
+        "www.instagram.com",
+        "ftp://x",
+        "https://a:canary@x",
+        "https://x/canary",
+        "https://x?canary",
+        "https://x#canary",
+        "https://",
+    ],
+)
 def test_a_base_address_to_which_cookies_must_not_go_is_refused_and_not_repeated(monkeypatch, told):
     monkeypatch.setenv("MRLF_INSTAGRAM_URL", told)
     with pytest.raises(StageError, match="MRLF_INSTAGRAM_URL is no base address") as caught:

@@ -192,9 +192,12 @@ class TestTroubleAtAFewPlacesHoldsUpNoOther:
     @pytest.mark.fault("I21")
     @pytest.mark.parametrize(
         "answer",
-        [pytest.param(Answer(status=503), id="503"), pytest.param(Answer.json({"odd": 1}), id="odd"),
-         pytest.param(Answer.json({}, 403), id="403")],
-    )  # fmt: skip
+        [
+            pytest.param(Answer(status=503), id="503"),
+            pytest.param(Answer.json({"odd": 1}), id="odd"),
+            pytest.param(Answer.json({}, 403), id="403"),
+        ],
+    )
     def test_new_posts_of_the_others_come(self, store, tmp_path, instagram, monkeypatch, answer):
         town = LiveTown(store, tmp_path / "t", instagram, monkeypatch, num_places=5, num_posts=3, place={"video": 0.0})
         town.build()

@@ -42,10 +42,19 @@ DAY_S = 86_400.0
 YEAR_S = 366 * DAY_S
 ONE_AT_A_TIME = threading.Lock()
 WRITES = (
-    (Journal, "want"), (Journal, "begin_walk"), (Journal, "take_page"), (Journal, "end_walk"), (Journal, "next_batch"),
-    (Journal, "empty"), (Journal, "set_note"), (Pace, "_note"), (PrivateIds, "add"), (Blobs, "put"),
-    (Tables, "append_once"), (Store, "write_stage_record"),
-)  # fmt: skip
+    (Journal, "want"),
+    (Journal, "begin_walk"),
+    (Journal, "take_page"),
+    (Journal, "end_walk"),
+    (Journal, "next_batch"),
+    (Journal, "empty"),
+    (Journal, "set_note"),
+    (Pace, "_note"),
+    (PrivateIds, "add"),
+    (Blobs, "put"),
+    (Tables, "append_once"),
+    (Store, "write_stage_record"),
+)
 ONCE = ("want", "empty", "write_stage_record")
 HERE = {"id": "1000", "name": "Lighthouse 0", "lat": 12.0, "lng": -30.0}
 
@@ -180,10 +189,18 @@ class TestStoppedInsideAWrite:
 
     @pytest.mark.parametrize(
         ("owner", "name"),
-        [(Journal, "_take"), (Journal, "_note_cursor"), (Photos, "_settle"), (Journal, "note_image"),
-         (Journal, "end_walk"), (Journal, "batch_images"), (Tables, "append_once"), (PrivateIds, "_insert")],
+        [
+            (Journal, "_take"),
+            (Journal, "_note_cursor"),
+            (Photos, "_settle"),
+            (Journal, "note_image"),
+            (Journal, "end_walk"),
+            (Journal, "batch_images"),
+            (Tables, "append_once"),
+            (PrivateIds, "_insert"),
+        ],
         ids=lambda value: getattr(value, "__name__", value),
-    )  # fmt: skip
+    )
     @pytest.mark.parametrize("number", [1, 2, 3, 6])
     def test_nothing_is_lost_and_nothing_stands_twice(self, town, monkeypatch, owner, name, number):
         write, calls = getattr(owner, name), []
@@ -204,14 +221,18 @@ class TestStoppedInsideAWrite:
 
 
 class TestFilesThatAreLost:
-    @pytest.mark.parametrize("harm", [lambda data: b"garbage" * 999, lambda data: data[: len(data) // 2]],
-                             ids=["overwritten", "cut"])  # fmt: skip
+    @pytest.mark.parametrize(
+        "harm", [lambda data: b"garbage" * 999, lambda data: data[: len(data) // 2]], ids=["overwritten", "cut"]
+    )
     @pytest.mark.parametrize("which", ["journal", "pace", "ids"])
     def test_a_damaged_file_is_named_and_the_run_after_it_was_moved_away_succeeds(self, town, instagram, which, harm):
         town.collect()
         before = town.digests()
-        path = {"journal": journal_path(town.store, "town"), "pace": pace_path(town.store),
-                "ids": town.store.private / "town.ids.sqlite"}[which]  # fmt: skip
+        path = {
+            "journal": journal_path(town.store, "town"),
+            "pace": pace_path(town.store),
+            "ids": town.store.private / "town.ids.sqlite",
+        }[which]
         with closing(sqlite3.connect(path)) as disk:
             disk.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         path.write_bytes(harm(path.read_bytes()))
@@ -368,8 +389,9 @@ class TestAnswersOfOtherTypes:
         assert "source_changed" in report.record.notes[0]
         assert len(seen_keys(town)) == 10, "the other place goes on"
 
-    @pytest.mark.parametrize("told", [{"next_max_id": 5}, {"next_page": "two"}, {"next_media_ids": "abc"},
-                                      {"next_max_id": "x" * 100_000}])  # fmt: skip
+    @pytest.mark.parametrize(
+        "told", [{"next_max_id": 5}, {"next_page": "two"}, {"next_media_ids": "abc"}, {"next_max_id": "x" * 100_000}]
+    )
     def test_what_a_cursor_tells_goes_back_as_it_came(self, town, instagram, told):
         altered(town, "web_info.*1000", **told)
         report = town.collect()

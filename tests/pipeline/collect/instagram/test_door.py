@@ -65,7 +65,10 @@ def test_the_headers_of_a_signed_in_browser_go_along(door, server):
         pytest.param(Answer.json({}, 410), "api/v1/media/1/info/", FinalError, "gone", id="410 of a post"),
         pytest.param(
             Answer.json({"message": "Media not found or unavailable", "status": "fail"}, 400),
-            "api/v1/media/1/info/", FinalError, "gone", id="400 that says gone",
+            "api/v1/media/1/info/",
+            FinalError,
+            "gone",
+            id="400 that says gone",
         ),
         pytest.param(Answer.json({"status": "fail"}), "a/", SourceChangedError, "status_fail", id="fail with 200"),
         pytest.param(Answer.html("<html>"), "a/", BadResponseError, "html", id="HTML"),
@@ -78,7 +81,7 @@ def test_the_headers_of_a_signed_in_browser_go_along(door, server):
         pytest.param(Answer.json({}, 400), "a/", SourceChangedError, "status_400", id="400 without a word"),
         pytest.param(Answer.json({}, 403), "a/", HumanError, "checkpoint_required", id="403"),
     ],
-)  # fmt: skip
+)
 def test_an_answer_is_one_of_the_classes_and_is_asked_once(door, server, answer, path, error, reason):
     server.fail("", answer, times=None)
     with pytest.raises(error) as told:

@@ -27,9 +27,14 @@ def town(store, tmp_path, instagram, monkeypatch) -> LiveTown:
 def plan(town: LiveTown, *, is_signed_in: bool = True, max_posts: int | None = None, **pace: int) -> Plan:
     """What a run would take now."""
     return plan_run(
-        town.store, "town", limits=WalkLimits(max_posts=max_posts), pace=PaceLimits(**pace), max_pois=40,
-        is_signed_in=is_signed_in, now=town.clock.now(),
-    )  # fmt: skip
+        town.store,
+        "town",
+        limits=WalkLimits(max_posts=max_posts),
+        pace=PaceLimits(**pace),
+        max_pois=40,
+        is_signed_in=is_signed_in,
+        now=town.clock.now(),
+    )
 
 
 def test_before_anything_was_built_the_number_of_pois_wanted_counts(town):

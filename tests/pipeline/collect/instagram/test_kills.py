@@ -145,9 +145,15 @@ def found_town(folder: Path, num_places: int = 2) -> Iterator[LiveTown]:
         in_small_steps(monkeypatch)
         instagram.world.page_size = PAGE_SIZE
         town = LiveTown(
-            Store(folder / "found"), folder, instagram, monkeypatch, num_places=num_places, num_posts=NUM_POSTS,
-            place={"carousel": 0.0, "video": 0.0}, media_connections=1,
-        )  # fmt: skip
+            Store(folder / "found"),
+            folder,
+            instagram,
+            monkeypatch,
+            num_places=num_places,
+            num_posts=NUM_POSTS,
+            place={"carousel": 0.0, "video": 0.0},
+            media_connections=1,
+        )
         first = instagram.world.places["1000"].pks
         instagram.world.change(first[2], is_videos=(True,))
         instagram.world.change(first[5], is_videos=(False, False))

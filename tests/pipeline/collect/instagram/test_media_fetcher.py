@@ -129,10 +129,16 @@ def test_four_threads_share_one_fetcher(server):
 @pytest.mark.fault("I7")
 @pytest.mark.parametrize(
     ("status", "error", "reason"),
-    [(403, ExpiredError, "media_expired"), (404, MissingError, "media_not_found"), (410, FinalError, "media_gone"),
-     (400, BadResponseError, "status_400"), (204, BadResponseError, "status_204"),
-     (304, BadResponseError, "status_304"), (302, BadResponseError, "status_302")],
-)  # fmt: skip
+    [
+        (403, ExpiredError, "media_expired"),
+        (404, MissingError, "media_not_found"),
+        (410, FinalError, "media_gone"),
+        (400, BadResponseError, "status_400"),
+        (204, BadResponseError, "status_204"),
+        (304, BadResponseError, "status_304"),
+        (302, BadResponseError, "status_302"),
+    ],
+)
 def test_what_no_second_try_can_mend_is_asked_once(server, status, error, reason):
     server.fail(answer=Answer(status=status, body=b"canary"), times=None)
     with pytest.raises(error) as caught:
@@ -145,11 +151,16 @@ def test_what_no_second_try_can_mend_is_asked_once(server, status, error, reason
 @pytest.mark.fault("I7")
 @pytest.mark.parametrize(
     ("answer", "reason"),
-    [(Answer(status=500), "status_500"), (Answer(status=502), "status_502"), (Answer(status=503), "status_503"),
-     (Answer(status=504), "status_504"), (Answer(ending="reset"), "no_connection"),
-     (Answer(delay_s=0.15, body=PICTURE), "timeout")],
+    [
+        (Answer(status=500), "status_500"),
+        (Answer(status=502), "status_502"),
+        (Answer(status=503), "status_503"),
+        (Answer(status=504), "status_504"),
+        (Answer(ending="reset"), "no_connection"),
+        (Answer(delay_s=0.15, body=PICTURE), "timeout"),
+    ],
     ids=["500", "502", "503", "504", "reset", "timeout"],
-)  # fmt: skip
+)
 def test_a_passing_trouble_is_tried_again_a_few_times(server, answer, reason):
     clock = FakeClock()
     fetcher = fetcher_of(server, clock, deadline_s=0.05 if reason == "timeout" else 5.0)
@@ -172,13 +183,28 @@ def test_a_throttled_host_is_left_alone(server, header, seconds):
 
 
 PRIVATE = [
-    "http://169.254.169.254/latest/meta-data/", "https://169.254.169.254/", "http://localhost/a.jpg",
-    "http://127.0.0.1/a.jpg", "http://127.0.0.1:1/a.jpg", "http://10.0.0.1/a.jpg", "http://[::1]/a.jpg",
-    "http://[::ffff:127.0.0.1]/a.jpg", "http://2130706433/", "http://0x7f.1/", "http://0177.0.0.1/",
-    "file:///etc/passwd", "ftp://127.0.0.1/", "https://example.com/a.jpg", "//example.com/a.jpg",
-    "https://www.instagram.com/accounts/login/", f"http://{CDN_HOST}/a.jpg", f"https://{CDN_HOST}@example.com/",
-    f"https://{CDN_HOST}.:443/", "https://[::1/", "\\\\example.com\\a",
-]  # fmt: skip
+    "http://169.254.169.254/latest/meta-data/",
+    "https://169.254.169.254/",
+    "http://localhost/a.jpg",
+    "http://127.0.0.1/a.jpg",
+    "http://127.0.0.1:1/a.jpg",
+    "http://10.0.0.1/a.jpg",
+    "http://[::1]/a.jpg",
+    "http://[::ffff:127.0.0.1]/a.jpg",
+    "http://2130706433/",
+    "http://0x7f.1/",
+    "http://0177.0.0.1/",
+    "file:///etc/passwd",
+    "ftp://127.0.0.1/",
+    "https://example.com/a.jpg",
+    "//example.com/a.jpg",
+    "https://www.instagram.com/accounts/login/",
+    f"http://{CDN_HOST}/a.jpg",
+    f"https://{CDN_HOST}@example.com/",
+    f"https://{CDN_HOST}.:443/",
+    "https://[::1/",
+    "\\\\example.com\\a",
+]
 
 
 @pytest.mark.fault("I8")
@@ -210,11 +236,23 @@ def test_a_private_place_is_refused_as_the_first_address_too(url):
 @pytest.mark.fault("I8")
 @pytest.mark.parametrize(
     "ips",
-    [["127.0.0.1"], ["169.254.169.254"], ["10.0.0.1"], ["192.168.0.1"], ["::1"], ["::ffff:127.0.0.1"], ["fe80::1"],
-     ["fd00::1"], ["64:ff9b::7f00:1"], ["0.0.0.0"],  # noqa: S104
-     ["224.0.0.1"], [PUBLIC_IP, "127.0.0.1"], ["::1", PUBLIC_IP]],
+    [
+        ["127.0.0.1"],
+        ["169.254.169.254"],
+        ["10.0.0.1"],
+        ["192.168.0.1"],
+        ["::1"],
+        ["::ffff:127.0.0.1"],
+        ["fe80::1"],
+        ["fd00::1"],
+        ["64:ff9b::7f00:1"],
+        ["0.0.0.0"],  # noqa: S104
+        ["224.0.0.1"],
+        [PUBLIC_IP, "127.0.0.1"],
+        ["::1", PUBLIC_IP],
+    ],
     ids=lambda ips: "+".join(ips),
-)  # fmt: skip
+)
 def test_a_good_name_that_resolves_to_a_private_ip_is_refused_before_connecting(ips):
     wires = Wires()
     fetcher = MediaFetcher(FakeClock(), AllowedHosts(), hosts(), 10**6, 5, RETRIES, resolve=Names(ips), dial=wires)
@@ -228,7 +266,7 @@ def test_the_connection_goes_to_the_ip_that_was_judged_whatever_the_name_says_la
     names, wires = Names([PUBLIC_IP], ["127.0.0.1"]), Wires(("127.0.0.1", int(server.url.rpartition(":")[2])))
     fetcher = MediaFetcher(
         FakeClock(), AllowedHosts(), hosts(), 10**6, 5, Retries(max_tries=1), resolve=names, dial=wires
-    )  # fmt: skip
+    )
     with pytest.raises(RetryError, match="tls"):  # the server behind the wire speaks no TLS
         fetcher.fetch(f"https://{CDN_HOST}/a.jpg")
     assert (names.asked, wires.dialled) == ([CDN_HOST], [(PUBLIC_IP, 443)])
@@ -262,10 +300,29 @@ def test_every_ip_is_tried_and_a_name_without_any_is_tried_again():
 def tls_server(tmp_path):
     """Speaks TLS with a certificate for the CDN's name that nobody vouches for; tells what came."""
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
-         tmp_path / "key", "-out", tmp_path / "cert", "-days", "2", "-subj", f"/CN={CDN_HOST}", "-addext",
-         f"subjectAltName=DNS:{CDN_HOST}"], check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-keyout",
+            tmp_path / "key",
+            "-out",
+            tmp_path / "cert",
+            "-days",
+            "2",
+            "-subj",
+            f"/CN={CDN_HOST}",
+            "-addext",
+            f"subjectAltName=DNS:{CDN_HOST}",
+        ],
+        check=True,
+        capture_output=True,
+    )
     told = {"names": [], "bytes": b""}
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(tmp_path / "cert", tmp_path / "key")
@@ -399,10 +456,14 @@ def test_a_picture_that_stays_cut_is_told_without_its_bytes(server):
 
 @pytest.mark.parametrize(
     ("body", "outcome"),
-    [(b"<html><body>log in</body></html>", "not_an_image"), (b'{"status": "fail"}', "not_an_image"),
-     (b"", "not_an_image"), (b"GIF89a" + b"\0" * 20, "unsupported_format")],
+    [
+        (b"<html><body>log in</body></html>", "not_an_image"),
+        (b'{"status": "fail"}', "not_an_image"),
+        (b"", "not_an_image"),
+        (b"GIF89a" + b"\0" * 20, "unsupported_format"),
+    ],
     ids=["HTML", "JSON", "nothing", "GIF"],
-)  # fmt: skip
+)
 def test_what_is_no_picture_is_told_when_it_was_asked_for_once_more(server, body, outcome):
     server.fail(answer=Answer(body=body, headers={"Content-Type": "image/jpeg"}), times=None)
     picture = fetcher_of(server).fetch_picture(f"{server.url}/a.jpg", LIMITS)
@@ -411,10 +472,22 @@ def test_what_is_no_picture_is_told_when_it_was_asked_for_once_more(server, body
 
 @pytest.mark.parametrize(
     ("tag", "is_refused"),
-    [("noai", True), ("noimageai", True), ("noindex", True), ("NoImageIndex", True), ("none", True),
-     ("nofollow, noai", True), ("googlebot: noindex", True), ("mrlf: nofollow, noimageai", True), ("", False),
-     ("all", False), ("nofollow", False), ("noarchive, max-image-preview: large", False), ("noairplane", False)],
-)  # fmt: skip
+    [
+        ("noai", True),
+        ("noimageai", True),
+        ("noindex", True),
+        ("NoImageIndex", True),
+        ("none", True),
+        ("nofollow, noai", True),
+        ("googlebot: noindex", True),
+        ("mrlf: nofollow, noimageai", True),
+        ("", False),
+        ("all", False),
+        ("nofollow", False),
+        ("noarchive, max-image-preview: large", False),
+        ("noairplane", False),
+    ],
+)
 def test_a_picture_that_robots_are_asked_to_leave_is_not_read(server, tag, is_refused):
     server.fail(answer=Answer(body=PICTURE, headers={"X-Robots-Tag": tag}))
     if is_refused:

@@ -85,9 +85,11 @@ def open_a_door(instagram, tmp_path):
 
         def signed_in(is_signed_in: bool = True) -> InstagramDoor:
             context = open_context(
-                instagram.world.cookies() if is_signed_in else None, rate_controller=rate_controller(pace),
-                request_timeout_s=5, base_url=instagram.url,
-            )  # fmt: skip
+                instagram.world.cookies() if is_signed_in else None,
+                rate_controller=rate_controller(pace),
+                request_timeout_s=5,
+                base_url=instagram.url,
+            )
             return InstagramDoor(
                 context=context, base=instagram.url, pace=pace, clock=clock, retries=Retries(max_tries=1)
             )
@@ -113,9 +115,11 @@ class TestALoginPageWithStatus200:
     @pytest.mark.parametrize("kind", ["post", "page"])
     @pytest.mark.parametrize(
         "answer",
-        [*cases({name: Answer.html(page) for name, page in LOGIN_PAGES.items()}),
-         *cases({name: Answer.json(told) for name, told in LOGIN_JSON.items()})],
-    )  # fmt: skip
+        [
+            *cases({name: Answer.html(page) for name, page in LOGIN_PAGES.items()}),
+            *cases({name: Answer.json(told) for name, told in LOGIN_JSON.items()}),
+        ],
+    )
     def test_is_the_end_of_a_session_that_never_answered(self, door, instagram, kind, answer):
         instagram.fail(answer=answer, times=None)
         with pytest.raises(HumanError) as told:
@@ -163,10 +167,15 @@ class TestACaptcha:
 
     @pytest.mark.parametrize(
         ("to", "reason"),
-        [("/captcha/?next=/", "captcha"), ("https://www.instagram.com/challenge/captcha/", "captcha"),
-         ("https://captcha.example.org/", "captcha"), ("/challenge/?next=/", "checkpoint_required"),
-         ("/accounts/login/two_factor/", "checkpoint_required"), ("/accounts/signup/", "session_ended")],
-    )  # fmt: skip
+        [
+            ("/captcha/?next=/", "captcha"),
+            ("https://www.instagram.com/challenge/captcha/", "captcha"),
+            ("https://captcha.example.org/", "captcha"),
+            ("/challenge/?next=/", "checkpoint_required"),
+            ("/accounts/login/two_factor/", "checkpoint_required"),
+            ("/accounts/signup/", "session_ended"),
+        ],
+    )
     def test_behind_a_redirect_is_known_by_its_address(self, door, instagram, to, reason):
         instagram.fail(answer=Answer.redirect(to), times=None)
         with pytest.raises(HumanError) as told:
@@ -182,9 +191,12 @@ class TestACaptcha:
     @pytest.mark.parametrize("status", [200, 400, 403, 429])
     @pytest.mark.parametrize(
         "told",
-        [{"message": "captcha_required", "status": "fail"}, {"captcha": {"key": "x"}, "status": "ok"},
-         {"message": "Sorry", "error_type": "recaptcha_challenge", "status": "fail"}],
-    )  # fmt: skip
+        [
+            {"message": "captcha_required", "status": "fail"},
+            {"captcha": {"key": "x"}, "status": "ok"},
+            {"message": "Sorry", "error_type": "recaptcha_challenge", "status": "fail"},
+        ],
+    )
     def test_in_words_of_json_is_seen(self, door, instagram, told, status):
         instagram.fail(answer=Answer.json(told, status), times=None)
         with pytest.raises(HumanError) as error:
@@ -261,9 +273,17 @@ class TestWhatPeopleWrote:
         (Answer(status=302, headers={"Location": "/x/"}, ending="endless"), "x/", SourceChangedError),
         (Answer(status=403, ending="endless"), "x/", HumanError),
     ],
-    ids=["200 wait", "200 wait, plain", "429 wait", "404 of a post", "401", "no address", "endless redirect",
-         "endless 403"],
-)  # fmt: skip
+    ids=[
+        "200 wait",
+        "200 wait, plain",
+        "429 wait",
+        "404 of a post",
+        "401",
+        "no address",
+        "endless redirect",
+        "endless 403",
+    ],
+)
 def test_other_pages_are_what_they_were(door, instagram, answer, path, error):
     door.may_rest = False
     instagram.fail(answer=answer, times=None)

@@ -41,8 +41,10 @@ def process(server, clock, tmp_path):
             pace = before.enter_context(contextlib.closing(Pace(tmp_path / "instagram.sqlite", clock, NO_LIMIT)))
             context = open_context(
                 {"sessionid": session, "csrftoken": "t", "ds_user_id": "7"} if session else None,
-                rate_controller=rate_controller(pace), request_timeout_s=2, base_url=server.url,
-            )  # fmt: skip
+                rate_controller=rate_controller(pace),
+                request_timeout_s=2,
+                base_url=server.url,
+            )
             before.callback(context.close)
             return InstagramDoor(
                 context=context, base=server.url, pace=pace, clock=clock, retries=Retries(), **changes
@@ -108,9 +110,16 @@ class TestThrottlingWithinAWindow:
         process().get_json("a/")
         assert rests(clock) == [300, 900, 300]
 
-    @pytest.mark.parametrize("answer", [WAIT, Answer.json({"message": "feedback_required", "status": "fail"}),
-                                        Answer.json({}, 429), Answer.html("Please wait a few minutes", 429)],
-                             ids=["401 please wait", "200 feedback required", "429", "429 in words"])  # fmt: skip
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            WAIT,
+            Answer.json({"message": "feedback_required", "status": "fail"}),
+            Answer.json({}, 429),
+            Answer.html("Please wait a few minutes", 429),
+        ],
+        ids=["401 please wait", "200 feedback required", "429", "429 in words"],
+    )
     def test_what_retry_after_asks_for_wins_where_it_is_longer(self, process, server, clock, answer):
         server.fail(answer=Answer(status=answer.status, body=answer.body, headers={"Retry-After": "5000"}))
         door = process()

@@ -54,8 +54,10 @@ def reason_of(ask: Callable[[], object]) -> str:
 
 def test_the_roads_are_tried_in_the_stated_order():
     assert [(road.name, road.needs_login) for road in ROADS] == [
-        ("sections", True), ("page", False), ("instaloader", True),
-    ]  # fmt: skip
+        ("sections", True),
+        ("page", False),
+        ("instaloader", True),
+    ]
 
 
 @pytest.mark.parametrize("road", PAGED)
@@ -84,9 +86,12 @@ def test_the_cursor_goes_back_as_it_came(instagram):
     form = instagram.seen("/sections/")[-1].form
     assert set(first.cursor) == {"page", "max_id", "next_media_ids"}
     assert form == {
-        "tab": "recent", "surface": "grid", "page": str(first.cursor["page"]), "max_id": first.cursor["max_id"],
+        "tab": "recent",
+        "surface": "grid",
+        "page": str(first.cursor["page"]),
+        "max_id": first.cursor["max_id"],
         "next_media_ids": json.dumps(first.cursor["next_media_ids"]),
-    }  # fmt: skip
+    }
 
 
 def test_requests_come_from_the_page_of_the_place(instagram):
@@ -226,8 +231,11 @@ def test_a_page_without_the_known_keys_is_a_change_of_the_source(instagram, miss
 
 
 @pytest.mark.fault("I3")
-@pytest.mark.parametrize("body", [b"", b"<html></html>", b"<script", b"<script>" * 200_000, b"</script>" * 1000],
-                         ids=["empty", "no_data", "cut", "unclosed", "closed_only"])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html></html>", b"<script", b"<script>" * 200_000, b"</script>" * 1000],
+    ids=["empty", "no_data", "cut", "unclosed", "closed_only"],
+)
 def test_any_page_is_read_or_said_to_have_changed(instagram, body):
     door = add_place(instagram)
     instagram.fail("", Answer(body=body))
@@ -275,12 +283,14 @@ def test_a_tab_of_another_shape_is_a_change_of_the_source(tab, reason):
 @pytest.mark.parametrize(
     ("told", "cursor"),
     [
-        ({"next_max_id": 17, "next_page": 2, "next_media_ids": ["1"]},
-         {"max_id": 17, "page": 2, "next_media_ids": ["1"]}),
+        (
+            {"next_max_id": 17, "next_page": 2, "next_media_ids": ["1"]},
+            {"max_id": 17, "page": 2, "next_media_ids": ["1"]},
+        ),
         ({"next_max_id": "a", "next_page": None}, {"max_id": "a"}),
         ({"next_max_id": "a", "next_page": 0, "next_media_ids": []}, {"max_id": "a", "page": 0, "next_media_ids": []}),
     ],
-)  # fmt: skip
+)
 def test_a_cursor_holds_what_was_told(told, cursor):
     assert read_tab({"sections": [], "more_available": True, **told}) == ((), cursor)
     assert read_tab({"sections": [], "more_available": False, **told}) == ((), None)

@@ -104,9 +104,17 @@ def test_city_pages_are_left_out(instagram):
 @pytest.mark.fault("I17")
 @pytest.mark.parametrize(
     "told",
-    [None, 7, {}, {"location": None}, {"location": {"pk": 3}}, {"location": {"name": "A"}},
-     {"location": {"pk": 3, "name": "\u200b \x00"}}, {"location": {"pk": "a/../b", "name": "A"}}],
-)  # fmt: skip
+    [
+        None,
+        7,
+        {},
+        {"location": None},
+        {"location": {"pk": 3}},
+        {"location": {"name": "A"}},
+        {"location": {"pk": 3, "name": "\u200b \x00"}},
+        {"location": {"pk": "a/../b", "name": "A"}},
+    ],
+)
 def test_a_place_without_an_id_or_name_is_skipped(instagram, told):
     answer(instagram, 0, {"items": [told, {"location": {"pk": 4, "name": "Pier"}}]})
     assert [place.location_id for place in find(instagram, num_enough=1)[0]] == ["4"]
@@ -123,8 +131,11 @@ def test_a_search_of_an_unknown_shape_is_passed_over(instagram, body):
 
 
 @pytest.mark.fault("I3")
-@pytest.mark.parametrize("made", [Answer.json({}), Answer(status=201), Answer(status=404), Answer.html("<html>")],
-                         ids=["empty", "201", "404", "html"])  # fmt: skip
+@pytest.mark.parametrize(
+    "made",
+    [Answer.json({}), Answer(status=201), Answer(status=404), Answer.html("<html>")],
+    ids=["empty", "201", "404", "html"],
+)
 def test_only_when_all_searches_changed_the_source_changed(instagram, made):
     instagram.fail("", made, times=2)
     assert find(instagram) == ([], PATHS)

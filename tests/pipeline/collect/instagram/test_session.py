@@ -89,11 +89,15 @@ def test_cookies_of_another_site_are_not_taken(cookie_file, domain):
 @pytest.mark.fault("I2")
 @pytest.mark.parametrize(
     "content",
-    [json.dumps(entries(expirationDate=EARLIER_S)), json.dumps(entries(expires=EARLIER_S * 1000)),
-     json.dumps(entries(expiry=int(EARLIER_S))), json.dumps(entries(expires="2020-01-01")),
-     lines(expires=str(int(EARLIER_S)))],
+    [
+        json.dumps(entries(expirationDate=EARLIER_S)),
+        json.dumps(entries(expires=EARLIER_S * 1000)),
+        json.dumps(entries(expiry=int(EARLIER_S))),
+        json.dumps(entries(expires="2020-01-01")),
+        lines(expires=str(int(EARLIER_S))),
+    ],
     ids=["JSON", "milliseconds", "expiry", "words", "cookies.txt"],
-)  # fmt: skip
+)
 def test_an_expired_cookie_is_a_matter_for_a_person(cookie_file, content):
     with pytest.raises(HumanError, match=r"sessionid, csrftoken, ds_user_id expired.* export the cookies") as caught:
         read_cookies(cookie_file(content), NOW)
@@ -272,9 +276,15 @@ def test_cookies_go_to_the_base_by_each_of_its_names(server, base_url):
 
 @pytest.mark.parametrize(
     "answer",
-    ["sessionid=; Max-Age=0; Path=/", "sessionid=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/", 'sessionid=""',
-     "sessionid=other; Path=/", "csrftoken=other; Path=/", "ds_user_id=; Max-Age=0; Path=/"],
-)  # fmt: skip
+    [
+        "sessionid=; Max-Age=0; Path=/",
+        "sessionid=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/",
+        'sessionid=""',
+        "sessionid=other; Path=/",
+        "csrftoken=other; Path=/",
+        "ds_user_id=; Max-Age=0; Path=/",
+    ],
+)
 @pytest.mark.fault("I2")
 def test_a_login_page_cannot_take_the_session_away(server, answer):
     session = context_of(server.url)._session
