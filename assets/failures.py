@@ -10,7 +10,7 @@ import dagster as dg
 from dagster._core.errors import DagsterUserCodeProcessError
 from dagster._utils.error import SerializableErrorInfo
 
-from pipeline.store.store import StageBusyError
+from pipeline.errors import StageBusyError
 
 PACKAGES = ("pipeline", "models", "assets")
 FOLDERS = tuple(f"{Path(__file__).parent.parent / package}{os.sep}" for package in PACKAGES)

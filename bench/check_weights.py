@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     files = {name: Path(path) for name, _, path in (pair.partition("=") for pair in options.file)}
     if unknown := set(files) - set(CHECKS):
         told.error(f"no check is called {', '.join(sorted(unknown))}: take {', '.join(CHECKS)}")
-    shelf = Store.open().weights
+    shelf = Shelf.of(Store.open())
     outcomes = [check(name, options.photos, shelf, files.get(name)) for name in CHECKS]
     return FAILED if False in outcomes else SKIPPED if None in outcomes else 0
 

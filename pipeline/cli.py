@@ -23,7 +23,7 @@ from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.instagram.status import live_status
 from pipeline.collect.poi_keeping import expire_answers
 from pipeline.collect.waiting import what_waits
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.stages import STAGES, run_stage_of
 from pipeline.store import Store
 from pipeline.store.store import data_folder

@@ -19,7 +19,7 @@ from pipeline.collect.leaving import leave
 from pipeline.collect.leftovers import Swept, sweep_leftovers
 from pipeline.collect.opt_out import OptOut
 from pipeline.collect.web.retries import Retries
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.store import Store
 
 FROM_STDIN = "-"

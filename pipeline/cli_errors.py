@@ -5,8 +5,7 @@ from contextlib import contextmanager
 
 import typer
 
-from pipeline.stage import IncompleteError
-from pipeline.store.store import StageBusyError
+from pipeline.errors import IncompleteError, StageBusyError
 
 EX_TEMPFAIL = 75
 """The exit status of a run that another one is to go on with, or that another one is in the way of (sysexits.h)."""

@@ -7,6 +7,7 @@ import typer
 
 from pipeline.cli_errors import plain_errors
 from pipeline.store import Store
+from pipeline.weights import Shelf
 
 weights = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="The weights of the networks: list, fetch, verify, add."
@@ -22,7 +23,7 @@ def list_weights() -> None:
     from pipeline.weights.states import list_lines, listed
 
     with plain_errors():
-        shelf = Store.open().weights
+        shelf = Shelf.of(Store.open())
         states = listed(shelf)
         for line in list_lines(states):
             typer.echo(line)
@@ -54,7 +55,7 @@ def fetch(
     from pipeline.weights.fetching import WeightsUnavailableError
 
     with plain_errors():
-        shelf = Store.open().weights
+        shelf = Shelf.of(Store.open())
         wanted = names or [entry.name for entry in shelf.entries().values() if entry.is_default]
         for name in wanted:
             shelf.entry(name)
@@ -80,7 +81,7 @@ def verify() -> None:
     from pipeline.weights.states import verified
 
     with plain_errors():
-        shelf = Store.open().weights
+        shelf = Shelf.of(Store.open())
         states = verified(shelf)
         for state in states:
             typer.echo(f"{state.state:<8} {state.told or state.name}")
@@ -112,5 +113,5 @@ def add(
         mrlf weights add trained.pth --name my_net --architecture u2net
     """
     with plain_errors():
-        found = Store.open().weights.add(file, name, architecture)
+        found = Shelf.of(Store.open()).add(file, name, architecture)
         typer.echo(f"{found.name}: here, weights of {found.architecture}, sha256 {found.weights_sha256}")

@@ -22,22 +22,6 @@ INCOMPLETE = "incomplete: "
 log = logging.getLogger("mrlf")
 
 
-class StageError(ValueError):
-    """A stage cannot do its work; the message says what happened, why, and what to do."""
-
-
-class IncompleteError(StageError):
-    """A stage stopped before its end, and another run is to go on; what it has so far is kept.
-
-    reason: a word that can be counted. not_before_utc: when the source said to come back, None where it did not.
-    """
-
-    def __init__(self, why: str, *, reason: str, not_before_utc: datetime | None = None) -> None:
-        when = "" if not_before_utc is None else f" after {not_before_utc.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        super().__init__(f"{why}: what is there is kept; run it again{when}")
-        self.reason, self.not_before_utc = reason, not_before_utc
-
-
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What the work of a stage tells: counts, remarks a person should read, and small facts (versions, networks)."""

@@ -18,7 +18,7 @@ from pipeline.collect.api_media import api_post
 from pipeline.collect.fields import MAX_CAROUSEL, PostFields, post_fields
 from pipeline.collect.json_files import UnreadableFile, read_json
 from pipeline.collect.saved_pages import page_medias, shortcode
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.store.digests import json_digest
 
 JSON_SUFFIXES = (".json.xz", ".json")

@@ -17,8 +17,8 @@ from pipeline.collect.fields import PostFields
 from pipeline.collect.pictures import OK, CheckedPicture, PictureLimits, check_picture
 from pipeline.collect.progress import progress
 from pipeline.collect.taking import Taking, image_row
+from pipeline.errors import StageError
 from pipeline.ledger import reason_counts
-from pipeline.stage import StageError
 from pipeline.store.blobs import Blobs
 
 

@@ -27,8 +27,9 @@ from pipeline.collect.posts import PostsSettings
 from pipeline.collect.pseudonyms import KEY_FILE, load_opt_out_pseudonyms
 from pipeline.collect.pseudonyms import KEY_VARIABLE as PSEUDONYM_VARIABLE
 from pipeline.collect.sources import archive_folder
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.store import Store
+from pipeline.weights import Shelf
 
 PACKAGES = ("mrlf-pipeline", "instaloader", "requests", "deltalake", "dagster", "torch")
 LEAST_FREE_BYTES = 2 * 10**9
@@ -177,7 +178,7 @@ def _weights_of(store: Store, stage: str, name: str, city: City | None) -> Check
         return Check(topic=topic, state="ok", told="the city takes the built-in way")
     try:
         file = Path(str(told["weights_file"])) if told.get("weights_file") else None
-        found = store.weights.take_file(file, name) if file else store.weights.find(name)
+        found = Shelf.of(store).take_file(file, name) if file else Shelf.of(store).find(name)
     except StageError as error:
         return wrong(topic, error)
     if found is not None:

@@ -19,10 +19,10 @@ from pipeline.collect.leftovers import HINDRANCES, sweep_leftovers
 from pipeline.collect.named_pictures import clean_pictures, pictures_of_posts, released_posts, require_tables, values
 from pipeline.collect.private_ids import PrivateIds
 from pipeline.collect.taking import OPTED_OUT
+from pipeline.errors import StageBusyError
 from pipeline.store import Store
 from pipeline.store.blobs import write_atomically
 from pipeline.store.digests import json_digest
-from pipeline.store.store import StageBusyError
 
 DELETED = "deleted"
 """The state of a tombstone in `posts`."""

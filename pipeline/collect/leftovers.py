@@ -28,11 +28,11 @@ from deltalake.exceptions import DeltaError
 from pyarrow import ArrowException
 
 from pipeline.collect.named_pictures import NAMED_IN, NAMES, known_cities, release_folders, require_tables
+from pipeline.errors import StageBusyError
 from pipeline.store import Store
 from pipeline.store.blobs import Kind, write_atomically
 from pipeline.store.digests import json_digest
 from pipeline.store.folders import MANIFEST
-from pipeline.store.store import StageBusyError
 from pipeline.store.temporaries import PREFIX, remove_dead
 
 WRITTEN_BY = {

@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.collect.pseudonyms import Pseudonyms, load_opt_out_pseudonyms
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.store import Store
 from pipeline.store.blobs import write_atomically
 

@@ -7,7 +7,7 @@ import csv
 from pathlib import Path
 
 from pipeline.collect.fields import LOCATION_ID
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.store.blobs import write_atomically
 
 HEADER = ("poi_id", "location_id", "is_match")

@@ -21,7 +21,8 @@ from pipeline.collect.overrules import make_overrules, read_overrules
 from pipeline.collect.poi_keeping import read_pois
 from pipeline.collect.progress import progress
 from pipeline.collect.sources import ArchiveSettings, archive_or_live
-from pipeline.stage import INCOMPLETE, IncompleteError, Outcome, StageError, StageReport, run_stage, table_inputs
+from pipeline.errors import IncompleteError, StageError
+from pipeline.stage import INCOMPLETE, Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import file_digest, json_digest
 

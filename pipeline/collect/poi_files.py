@@ -17,7 +17,7 @@ from pyarrow import parquet
 
 from pipeline.collect.captions import clean_name
 from pipeline.collect.json_files import UnreadableFile, read_json
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 
 SUFFIXES = (".csv", ".parquet", ".json")
 

@@ -23,9 +23,8 @@ from pipeline.cities import City, CityError, load_cities
 from pipeline.collect.foursquare.answers import AnswerFolder
 from pipeline.collect.leftovers import HINDRANCES
 from pipeline.collect.poi_sources import PoisSettings
-from pipeline.stage import StageError
+from pipeline.errors import StageBusyError, StageError
 from pipeline.store import Store
-from pipeline.store.store import StageBusyError
 
 FOURSQUARE = "foursquare"
 STAGE = "pois"

@@ -21,7 +21,7 @@ from pipeline.collect.poi_selection import select_pois
 from pipeline.collect.sources import demo_city
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.retries import Retries
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
 

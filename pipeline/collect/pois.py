@@ -18,8 +18,9 @@ from pipeline.collect.poi_selection import select_pois, table_rows, top_level
 from pipeline.collect.poi_sources import FoundPois, PoiSearch, PoisSettings
 from pipeline.collect.web.clock import Clock, SystemClock
 from pipeline.collect.web.retries import Retries
+from pipeline.errors import StageError
 from pipeline.ledger import reason_counts
-from pipeline.stage import Outcome, StageError, StageReport, run_stage
+from pipeline.stage import Outcome, StageReport, run_stage
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
 

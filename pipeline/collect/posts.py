@@ -37,7 +37,8 @@ from pipeline.collect.pseudonyms import load_pseudonyms
 from pipeline.collect.sources import ArchiveSettings, archive_or_live
 from pipeline.collect.taking import OPTED_OUT, Taking
 from pipeline.collect.waiting import what_waits
-from pipeline.stage import Outcome, StageError, StageReport, run_stage, table_inputs
+from pipeline.errors import StageError
+from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
 

@@ -16,7 +16,7 @@ import secrets
 from pathlib import Path
 
 from pipeline.cities import City
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.store import Store
 from pipeline.store.blobs import write_atomically
 

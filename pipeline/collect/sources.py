@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError
 
 from pipeline.cities import City, CityError, Settings, told_errors
 from pipeline.collect.archive import Archive
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.store import Store
 
 if TYPE_CHECKING:

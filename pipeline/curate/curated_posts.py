@@ -18,8 +18,9 @@ from pipeline.collect.pictures import OK
 from pipeline.collect.poi_keeping import read_pois
 from pipeline.curate.language import are_in_language
 from pipeline.curate.rules import SETTING_OF_RULE, Candidate, Limits, apply_rules, frequent_hashtags
+from pipeline.errors import StageError
 from pipeline.ledger import reason_counts, write_ledger
-from pipeline.stage import Outcome, StageError, StageReport, run_stage, table_inputs
+from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 
 STAGE = "curated_posts"

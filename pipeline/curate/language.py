@@ -7,7 +7,7 @@ Not covered: captions of one or two words, which can be of several languages; th
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 
 if TYPE_CHECKING:
     from lingua import Language

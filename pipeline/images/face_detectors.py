@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import StageError
 from pipeline.images.decode import Picture
 from pipeline.images.haar_faces import FRONTAL_ALT, Box, HaarFaces
-from pipeline.stage import StageError
 from pipeline.store.digests import bytes_digest
 from pipeline.weights.shelf import WeightsFile
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from models.masks import NOT_FINITE
+from pipeline.errors import StageError
 from pipeline.images.builtin_portraits import BuiltinPortraits
 from pipeline.images.stages import PortraitMasker
 from pipeline.networks import NetworkSettings
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
+from pipeline.weights import Shelf
 from pipeline.weights.choosing import Builtin, choose_weights
 from pipeline.weights.shelf import WeightsFile
 
@@ -66,13 +67,13 @@ def choose_masker(store: Store, settings: PortraitMasksSettings) -> MaskerChoice
         StageError: the weights are not those of a network that finds people, are damaged, or are required and missing.
     """
     if settings.weights != "builtin":
-        architecture = store.weights.entry(settings.network).architecture
+        architecture = Shelf.of(store).entry(settings.network).architecture
         if architecture not in ARCHITECTURES:
             raise StageError(
                 f"portrait_masks cannot use the weights {settings.network}, which are of {architecture}: take "
                 f"those of {' or '.join(sorted(ARCHITECTURES))} (`mrlf weights list` shows them)"
             )
-    chosen = choose_weights(store.weights, settings.network, settings.weights, settings.weights_file)
+    chosen = choose_weights(Shelf.of(store), settings.network, settings.weights, settings.weights_file)
     if isinstance(chosen, Builtin):
         builtin = _builtin(settings)
         return MaskerChoice(network=builtin.network, weights_sha256=builtin.weights_sha256, why=chosen.why)

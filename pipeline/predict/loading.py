@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from pipeline.cities import City, load_city
+from pipeline.errors import StageError
 from pipeline.predict.answer import Places
 from pipeline.predict.predictor import ModelFacts, Predictor
 from pipeline.release.read import READ_ALWAYS
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.store.folders import Manifest
 from pipeline.training.image_features import ImageFeaturesSettings, called, features_weights, make_backbone

@@ -26,6 +26,7 @@ from pipeline.collect.instagram.terms import terms_told
 from pipeline.collect.leftovers import sweep_leftovers
 from pipeline.collect.poi_keeping import read_pois
 from pipeline.curate.curated_posts import CuratedPostsSettings
+from pipeline.errors import StageError
 from pipeline.images.clean_images import KEPT
 from pipeline.ledger import reason_counts, write_ledger
 from pipeline.records import SCHEMA_VERSION
@@ -33,7 +34,7 @@ from pipeline.release.forgotten import sweep_forgotten
 from pipeline.release.near_duplicates import shared_names
 from pipeline.release.shards import Sample, write_shards
 from pipeline.release.split import SPLITS, linked_groups, split_posts
-from pipeline.stage import Outcome, StageError, StageReport, run_stage, table_inputs
+from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
 from pipeline.store.folders import seal

@@ -25,9 +25,9 @@ from pipeline.collect.leftovers import WRITTEN_BY
 from pipeline.collect.named_pictures import values
 from pipeline.collect.opt_out import OptOut
 from pipeline.collect.private_ids import PrivateIds
+from pipeline.errors import StageBusyError
 from pipeline.store import Store
 from pipeline.store.folders import MANIFEST
-from pipeline.store.store import StageBusyError
 
 NOTHING = {"releases": 0, "runs": 0}
 

@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.errors import StageError
 from pipeline.release.dataset import STAGE
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.store.blobs import write_atomically
 from pipeline.store.folders import Manifest

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 
 SPLITS = ("train", "validation", "test")
 NUM_FOLDS = 10

@@ -29,10 +29,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from pipeline.errors import StageError
 from pipeline.images.decode import UnreadablePicture, decode_picture
 from pipeline.release.read import latest_release
 from pipeline.release.split import SPLITS
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.store.folders import Manifest, unseal
 

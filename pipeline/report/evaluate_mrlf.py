@@ -9,6 +9,7 @@ from functools import partial
 from pydantic import Field
 
 from pipeline.cities import City, Settings
+from pipeline.errors import StageError
 from pipeline.release.read import Release, latest_release
 from pipeline.report.content import Report
 from pipeline.report.data_facts import data_inputs
@@ -17,7 +18,7 @@ from pipeline.report.render import render
 from pipeline.report.study_pointer import study_input
 from pipeline.report.trained_run import TrainedRun
 from pipeline.report.write import JSON_NAME, is_untouched, write_report
-from pipeline.stage import Outcome, StageError, StageReport, run_stage
+from pipeline.stage import Outcome, StageReport, run_stage
 from pipeline.store import Store
 from pipeline.store.digests import bytes_digest
 from pipeline.store.folders import Manifest

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.errors import StageError
 from pipeline.release.read import Release
 from pipeline.report.content import Fact, PlaceResult, Report
 from pipeline.report.data_facts import city_ledger, drawn_people, face_gate, picture_stages, split_sizes
@@ -18,7 +19,6 @@ from pipeline.report.modalities import modality_use
 from pipeline.report.study_pointer import find_study
 from pipeline.report.trained_run import TrainedRun, settings_of
 from pipeline.report.wording import headline, plain, title_of, verdict, warnings
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
 from pipeline.store.folders import MANIFEST

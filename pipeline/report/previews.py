@@ -7,11 +7,11 @@ from collections import Counter
 
 import pyarrow.parquet as pq
 
+from pipeline.errors import StageError
 from pipeline.release.read import latest_release
 from pipeline.report.content import Epoch
 from pipeline.report.figures import PREVIEW_DPI, class_histogram, message, training_curve
 from pipeline.report.maps import MapPoint, preview_map
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.training.train_mrlf import latest_run
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.errors import StageError
 from pipeline.images.decode import Mask, Picture, UnreadablePicture, decode_mask, decode_picture
 from pipeline.images.stages import picture_outcomes
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.store.blobs import Kind
 

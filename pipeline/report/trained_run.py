@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from models.presets import meant
+from pipeline.errors import StageError
 from pipeline.report.content import Epoch, Fact
 from pipeline.report.wording import plain
-from pipeline.stage import StageError
 from pipeline.store.folders import Manifest
 from pipeline.training.run_files import read_model
 

@@ -9,27 +9,20 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from pipeline.errors import StageBusyError
 from pipeline.records import LEDGER_TABLES
 from pipeline.store.blobs import Blobs, Kind, write_atomically
 from pipeline.store.folders import Manifest, unseal
 from pipeline.store.shared_locks import alone, shared
 from pipeline.store.tables import Tables
 
-if TYPE_CHECKING:
-    from pipeline.weights import Shelf
-
 DATA_VARIABLE = "MRLF_DATA"
 _SIGNED = re.compile(r"number \d+, since [\d :-]+ UTC, ")
 HAS_PICTURES: dict[str, Kind] = {"posts": "original", "clean_images": "clean", "dataset": "clean"}
 """Stages that have pictures in hand which no table or release names yet, or names no more."""
-
-
-class StageBusyError(RuntimeError):
-    """Another process is at work on the same stage of the same city."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +76,6 @@ class Store:
         folder = self.root / "private"
         folder.mkdir(exist_ok=True, mode=0o700)
         return folder
-
-    @property
-    def weights(self) -> "Shelf":
-        """The weights of networks that are here."""
-        from pipeline.weights import Shelf  # it stands above the store
-
-        return Shelf(self.root / "weights")
 
     def dataset_folder(self, city: str, version: str) -> Path:
         """Where a release lies."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.errors import StageError
 from pipeline.images.decode import UnreadablePicture, decode_picture
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.study.looking import Look
 from pipeline.weights import WeightsFile

@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 
 from pipeline.cities import City
 from pipeline.curate.curated_posts import CuratedPostsSettings
+from pipeline.errors import StageError
 from pipeline.release.read import latest_release
-from pipeline.stage import Outcome, StageError, StageReport, run_stage
+from pipeline.stage import Outcome, StageReport, run_stage
 from pipeline.store import Store
 from pipeline.store.blobs import write_atomically
 from pipeline.store.digests import bytes_digest, file_digest, json_digest

@@ -13,11 +13,12 @@ from functools import partial
 from pydantic import Field
 
 from pipeline.cities import City, Settings
+from pipeline.errors import StageError
 from pipeline.images.clean_images import CleanImagesSettings
 from pipeline.images.fillers import choose_filler, fill_recipe
 from pipeline.images.maskers import PortraitMasksSettings, choose_masker, masks_recipe
 from pipeline.release.read import Release, latest_release
-from pipeline.stage import Outcome, StageError, StageReport, count_values, run_stage, table_inputs
+from pipeline.stage import Outcome, StageReport, count_values, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
 from pipeline.study.looking import TABLE, Look, Looking, LookingWorker

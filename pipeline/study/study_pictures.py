@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
+from pipeline.errors import StageError
 from pipeline.release.read import Release
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.study.looking import TABLE
 from pipeline.study.posts import PICTURE_STAGES, StudyPost

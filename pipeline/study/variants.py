@@ -21,10 +21,10 @@ import numpy as np
 
 from pipeline.cities import City
 from pipeline.curate.curated_posts import CuratedPostsSettings
+from pipeline.errors import StageError
 from pipeline.images.fillers import CleanImagesSettings
 from pipeline.release.read import Release
 from pipeline.release.split import SPLITS
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.study.near_pictures import near_names
 from pipeline.study.posts import StudyPost, StudyPosts, study_posts

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.store import Store
 from pipeline.study.looking import TABLE
 from pipeline.study.posts import PICTURE_STAGES, StudyPost

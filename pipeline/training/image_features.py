@@ -15,15 +15,16 @@ from pydantic import Field
 
 from pipeline.cities import City
 from pipeline.engine import PictureJob, run_pictures
+from pipeline.errors import StageError
 from pipeline.images.decode import Picture, UnreadablePicture, decode_picture
 from pipeline.images.stages import picture_outcomes, pictures_to_do
 from pipeline.networks import NetworkSettings
 from pipeline.records import TABLES
 from pipeline.release.read import Release, latest_release
-from pipeline.stage import Outcome, StageError, StageReport, count_values, run_stage
+from pipeline.stage import Outcome, StageReport, count_values, run_stage
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
-from pipeline.weights import Builtin, WeightsFile, choose_weights
+from pipeline.weights import Builtin, Shelf, WeightsFile, choose_weights
 
 if TYPE_CHECKING:
     from models.backbones import ImageFeatures
@@ -76,7 +77,7 @@ def features_weights(store: Store, settings: ImageFeaturesSettings) -> WeightsFi
     Raises:
         StageError: they are required and not to be had, or are another network's.
     """
-    return choose_weights(store.weights, settings.backbone, settings.weights, settings.weights_file)
+    return choose_weights(Shelf.of(store), settings.backbone, settings.weights, settings.weights_file)
 
 
 def called(weights: WeightsFile | Builtin, backbone: str) -> tuple[str, str]:

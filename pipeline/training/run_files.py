@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.errors import StageError
 from pipeline.release.read import Release
-from pipeline.stage import StageError
 from pipeline.store.folders import MANIFEST, IncompleteFolderError, Manifest, seal, unseal
 from pipeline.training.samples import CitySamples
 

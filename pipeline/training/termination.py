@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from pipeline.stage import IncompleteError
+from pipeline.errors import IncompleteError
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cities import City
+from pipeline.errors import IncompleteError, StageError
 from pipeline.release.read import Release, latest_release
-from pipeline.stage import IncompleteError, Outcome, StageError, StageReport, run_stage, table_inputs
+from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
 from pipeline.store.folders import Manifest

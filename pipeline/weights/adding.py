@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.store.temporaries import temporary_file
 from pipeline.weights.converting import known_architectures
 from pipeline.weights.digests import FileDigests, copy_with_digests

@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.errors import StageError
 from pipeline.networks import WeightsWish
-from pipeline.stage import StageError
 from pipeline.weights.fetching import WeightsUnavailableError
 from pipeline.weights.progress import log
 from pipeline.weights.shelf import Shelf, WeightsFile

@@ -7,7 +7,7 @@ as a graph. The state is checked strictly before anything is written. YuNet is k
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.store.temporaries import temporary_file
 from pipeline.weights.kinds import file_kind
 from pipeline.weights.registry import YUNET

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.weights.addresses import TransferError
 from pipeline.weights.digests import FileDigests, read_digests
 from pipeline.weights.kinds import wrong_kind

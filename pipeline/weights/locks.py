@@ -6,7 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.weights.progress import log
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.store.blobs import write_atomically
 from pipeline.weights.registry import USED_BY, WeightsEntry
 

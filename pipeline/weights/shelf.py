@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.stage import StageError
+from pipeline.errors import StageError
+from pipeline.store import Store
 from pipeline.weights.adding import copied_in, entry_of, from_file, recognised
 from pipeline.weights.converting import CONVERTER_VERSION, convert
 from pipeline.weights.digests import FileDigests, digest_once, read_digests
@@ -51,6 +52,11 @@ class Shelf:
         self.limits = limits or TransferLimits()
         self.own_path = folder / "own.json"
         self._records = Records(folder / "records")
+
+    @classmethod
+    def of(cls, store: Store) -> "Shelf":
+        """The weights that lie in a store."""
+        return cls(store.root / "weights")
 
     def entries(self) -> dict[str, WeightsEntry]:
         """All weights that can be named: the shipped ones, then the person's own, by name."""

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NoReturn
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.weights.addresses import BrokenTransferError, TransferError, ask
 from pipeline.weights.progress import told_bytes
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from pipeline.cities import CITIES_VARIABLE, City
-from pipeline.stage import Outcome, StageError, StageReport, run_stage
+from pipeline.errors import StageError
+from pipeline.stage import Outcome, StageReport, run_stage
 from pipeline.stages import STAGES, Stage
 from pipeline.store import Store
 from tests.assets.helpers import ROOT, write_cities

@@ -8,8 +8,7 @@ import pytest
 from assets.failures import UserError, user_errors
 from assets.resources import StoreResource
 from models.config import MrlfConfig
-from pipeline.stage import StageError
-from pipeline.store.store import StageBusyError
+from pipeline.errors import StageBusyError, StageError
 from pipeline.store.tables import SchemaVersionError
 
 

@@ -12,6 +12,7 @@ from assets.resources import StoreResource
 from models.backbone_weights import random_state as random_backbone
 from models.u2net_weights import random_state as random_u2net
 from pipeline.store import Store
+from pipeline.weights import Shelf
 from tests.assets.helpers import ROOT, metadata, write_cities
 from tests.assets.test_tiny_city import TINY
 from tests.fakes.reference_lama import drawn_generator, save_as_official
@@ -41,7 +42,7 @@ def fill_shelf(store: Store, folder: Path) -> dict[str, str]:
     save_as_official(drawn_generator(), folder / "lama.pt")
     save_file(random_backbone("vgg19"), folder / "vgg19.safetensors")
     return {
-        name: store.weights.add(folder / file, name, architecture).weights_sha256
+        name: Shelf.of(store).add(folder / file, name, architecture).weights_sha256
         for name, file, architecture in (
             ("drawn_u2net", "u2net.pth", "u2net"),
             ("drawn_lama", "lama.pt", "big_lama"),

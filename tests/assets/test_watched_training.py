@@ -9,7 +9,8 @@ import pytest
 from assets.training import train_mrlf as training
 from assets.training.train_mrlf import train_mrlf
 from models.train_config import Epoch
-from pipeline.stage import IncompleteError, Outcome, run_stage
+from pipeline.errors import IncompleteError
+from pipeline.stage import Outcome, run_stage
 from pipeline.stages import STAGES, Stage
 from pipeline.training.termination import asked_to_end
 from tests.assets.helpers import materialize

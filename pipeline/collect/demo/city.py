@@ -17,7 +17,7 @@ from typing import Any
 from pipeline.collect.demo.places import PLACES
 from pipeline.collect.demo.posts import FIRST_DAY, DemoPlan, plan_city
 from pipeline.collect.demo.settings import GENERATOR_VERSION, DemoSettings
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 
 log = logging.getLogger("mrlf")
 

@@ -14,7 +14,7 @@ from pipeline.collect.foursquare.client import Page
 from pipeline.collect.foursquare.places import BadPlace, Place, read_places
 from pipeline.collect.web.answers import json_object
 from pipeline.collect.web.errors import RetryError, SourceChangedError
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.store.blobs import write_atomically
 from pipeline.store.digests import bytes_digest, json_digest
 

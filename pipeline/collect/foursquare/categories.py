@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.collect.captions import clean_name
 from pipeline.collect.json_files import UnreadableFile, read_json
 from pipeline.collect.poi_files import read_records
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 
 PATH = ">"
 

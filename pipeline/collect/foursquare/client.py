@@ -22,7 +22,7 @@ from pipeline.collect.web.errors import (
     SourceChangedError,
     WaitError,
 )
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 
 KEY_VARIABLE = "FOURSQUARE_API_KEY"
 URL_VARIABLE = "MRLF_FOURSQUARE_URL"

@@ -16,7 +16,7 @@ from pipeline.collect.foursquare.places import BadPlace, Place
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.errors import BudgetSpentError, FinalError, RetryError, SourceChangedError, WaitError
 from pipeline.collect.web.retries import Retries, with_retries
-from pipeline.stage import IncompleteError, StageError
+from pipeline.errors import IncompleteError, StageError
 
 LONGEST_STAY_S = 86_400.0
 """Nobody who throttles asks for more."""

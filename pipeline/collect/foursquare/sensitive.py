@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline.collect.foursquare.categories import Taxonomy, is_v3, split_label
 from pipeline.collect.poi_files import PoiRow
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 
 LIST = Path(__file__).parent / "sensitive_categories.csv"
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from pipeline.collect.web.errors import RefusedError
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 
 URL_VARIABLE = "MRLF_INSTAGRAM_URL"
 INSTAGRAM_URL = "https://www.instagram.com"

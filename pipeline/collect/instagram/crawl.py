@@ -24,7 +24,7 @@ from pipeline.collect.web.errors import (
     SourceChangedError,
     WaitError,
 )
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 
 HOUR_S = 3600.0
 TELL_EVERY_S = 30.0

@@ -38,8 +38,8 @@ from pipeline.collect.private_ids import PrivateIds
 from pipeline.collect.taking import OPTED_OUT, Taking
 from pipeline.collect.web.clock import Clock, SystemClock
 from pipeline.collect.web.retries import Retries
+from pipeline.errors import StageBusyError
 from pipeline.store import Store
-from pipeline.store.store import StageBusyError
 
 LIVE = "live"
 SESSION = ("instagram", "session")

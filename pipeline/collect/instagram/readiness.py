@@ -14,7 +14,7 @@ from pipeline.collect.instagram.live import pace_limits
 from pipeline.collect.instagram.settings import LiveSettings, live_settings
 from pipeline.collect.instagram.status import pace_status
 from pipeline.collect.instagram.terms import PRIVACY_VERSION, check_terms
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.store import Store
 
 State = Literal["ok", "missing", "wrong"]

@@ -17,7 +17,7 @@ from pipeline.collect.instagram.journal.records import PLACE_GONE
 from pipeline.collect.instagram.journal.searches import answered_pois
 from pipeline.collect.instagram.live import journal_path, pace_path
 from pipeline.collect.instagram.pace import HOUR_S
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.store import Store
 
 NOT_ASKED = "not_asked_yet"

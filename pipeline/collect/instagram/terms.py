@@ -8,7 +8,7 @@ import os
 import re
 from dataclasses import asdict, dataclass
 
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 
 READ_VARIABLE = "I_HAVE_READ_PRIVACY_MD"
 PRIVACY_VERSION = "2026-11-30"

@@ -11,7 +11,7 @@ requests is reached (BudgetSpentError).
 Law: `reason` is a word that is counted and holds nothing of the answer, the address or the key.
 """
 
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 
 EXCERPT_CHARACTERS = 200
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.collect.archive import Archive
 from pipeline.collect.fields import LocationStub, PostFields
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from tests.fakes.archive import FakeArchive, graphql_node, instaloader_json, iphone_node, media_id
 
 

@@ -10,7 +10,7 @@ from pipeline.collect.fields import post_fields
 from pipeline.collect.leaving import leave
 from pipeline.collect.opt_out import add_opt_outs
 from pipeline.collect.private_ids import PrivateIds
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from tests.fakes.archive import FakeArchive, graphql_node, instaloader_json
 from tests.fakes.instagram_server import FakeInstagram
 from tests.fakes.live_town import LiveTown

@@ -5,7 +5,7 @@ import pytest
 from pipeline.cities import City
 from pipeline.collect.opt_out import OptOut, add_opt_outs
 from pipeline.collect.pseudonyms import load_pseudonyms
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.store.store import StageRecord
 
 MEDIA_ID, SHORTCODE = "2014000000000000001", "BvzKlRRowAB"  # one and the same post

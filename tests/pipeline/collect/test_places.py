@@ -7,7 +7,7 @@ import pytest
 from pipeline.cities import City
 from pipeline.collect.places import PlacesSettings, build_places, scan_locations
 from pipeline.collect.pois import PoisSettings, build_pois
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from tests.fakes.archive import FakeArchive, instaloader_json
 
 CITY = City(key="town", name="Town", latitude=12, longitude=-30, radius_km=50)

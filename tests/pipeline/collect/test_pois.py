@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.cities import City, CityError
 from pipeline.collect.pois import PoisSettings, build_pois
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 
 CITY = City(key="town", name="Town", latitude=12, longitude=-30, radius_km=10)
 

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.cities import City
 from pipeline.collect.pseudonyms import Pseudonyms, load_pseudonyms
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 
 SECRET = bytes(range(32))
 CITY = City(key="new-york", name="New York", latitude=40.7, longitude=-74, radius_km=25)

@@ -9,7 +9,7 @@ from pipeline.collect import demo
 from pipeline.collect.demo import DemoCity
 from pipeline.collect.posts import PostsSettings
 from pipeline.collect.sources import archive_folder, demo_city
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 
 CITY = City(key="town", name="Town", latitude=12, longitude=-30, radius_km=5, demo={"seed": 3})
 PLAIN = CITY.model_copy(update={"demo": None})

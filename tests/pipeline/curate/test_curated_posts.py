@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.curate import curated_posts, language
 from pipeline.curate.curated_posts import CuratedPostsSettings, build_curated_posts
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from tests.fakes.town import CITY, Town
 
 

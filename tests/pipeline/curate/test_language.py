@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.curate import language
 from pipeline.curate.language import are_in_language
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from pipeline.errors import StageError
 from pipeline.images.builtin_fill import BuiltinFill
 from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
 from pipeline.images.decode import encode_mask
@@ -22,7 +23,6 @@ from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait
 from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release
 from pipeline.report.contact_sheets import clean_sheet_png, masks_sheet_png
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.store.digests import bytes_digest
 from pipeline.store.store import StageRecord
@@ -72,7 +72,7 @@ def put_pictures(store: Store, number: int) -> list[str]:
 def own_shelf(store, monkeypatch):
     """A store whose registry knows LaMa and YuNet, with no address to fetch them from."""
     registry = {name: replace(entry, addresses=()) for name, entry in REGISTRY.items()}
-    shelf = Shelf(store.weights.folder, registry=registry)
+    shelf = Shelf(Shelf.of(store).folder, registry=registry)
     monkeypatch.setattr(type(store), "weights", property(lambda self: shelf))
     return store
 

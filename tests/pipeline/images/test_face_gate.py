@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from pipeline.errors import StageError
 from pipeline.images.decode import decode_picture, encode_clean
 from pipeline.images.face_composites import FACE, Placing, compose, scene
 from pipeline.images.face_gate import HAAR, OFF, YUNET, choose_gate, load_gate
 from pipeline.images.haar_faces import Box
 from pipeline.images.whole_people import head
-from pipeline.stage import StageError
 from pipeline.store.digests import bytes_digest
 from pipeline.weights.registry import REGISTRY, WeightsEntry
 from pipeline.weights.shelf import Shelf
@@ -135,7 +135,7 @@ def own_shelf(store, monkeypatch):
         sha256=bytes_digest(data),
         num_bytes=len(data),
     )
-    shelf = Shelf(store.weights.folder, registry={**REGISTRY, YUNET: entry})
+    shelf = Shelf(Shelf.of(store).folder, registry={**REGISTRY, YUNET: entry})
     monkeypatch.setattr(type(store), "weights", property(lambda self: shelf))
     return store
 
@@ -143,7 +143,7 @@ def own_shelf(store, monkeypatch):
 def test_yunet_is_taken_where_it_is_on_the_shelf(own_shelf, tmp_path):
     file = tmp_path / "face_detection.onnx"
     file.write_bytes(yunet_bytes())
-    own_shelf.weights.add(file)
+    Shelf.of(own_shelf).add(file)
     for wish in ("auto", "yunet"):
         choice = choose_gate(own_shelf, wish, "auto", **SIZES)
         assert (choice.network, choice.weights_sha256) == (YUNET, bytes_digest(yunet_bytes()))

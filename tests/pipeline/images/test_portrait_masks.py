@@ -12,12 +12,13 @@ import torch
 from models.portraits import U2NetPortraits
 from models.running import choose_running
 from models.u2net_weights import build, random_state
+from pipeline.errors import StageError
 from pipeline.images.decode import decode_mask, decode_sized
 from pipeline.images.mask_worker import make_mask_worker, widen
 from pipeline.images.maskers import choose_masker, masks_recipe
 from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
-from pipeline.stage import StageError
 from pipeline.store import Store
+from pipeline.weights import Shelf
 from tests.fakes.city import CITY, curated_post, fill_city, key, poi, put_city
 from tests.fakes.pictures import encoded, pixels, portrait
 
@@ -28,7 +29,7 @@ def put_network(store: Store, folder: Path, name: str, seed: int) -> str:
     """A U²-Net-P of random weights on the shelf; the digest of its file."""
     path = folder / f"{name}.pth"
     torch.save(random_state("u2netp", seed=seed), path)
-    return store.weights.add(path, name, "u2netp").weights_sha256
+    return Shelf.of(store).add(path, name, "u2netp").weights_sha256
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ import pytest
 
 from models.calibration import fit_temperature
 from pipeline.cities import CityError
+from pipeline.errors import StageError
 from pipeline.predict.loading import load_predictor
 from pipeline.predict.predictor import Predictor, Wish
 from pipeline.release.read import latest_release
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.store.folders import IncompleteFolderError, seal, unseal
 from pipeline.training.train_mrlf import build_train_mrlf, latest_run

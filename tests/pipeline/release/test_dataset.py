@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pipeline.errors import StageError
 from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
 from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
 from pipeline.ledger import write_ledger
 from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release, released_cities
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.store.blobs import Blobs
 from pipeline.store.folders import IncompleteFolderError

@@ -11,11 +11,12 @@ from pipeline.collect.gone import forget_pictures, gone_posts
 from pipeline.collect.leaving import leave
 from pipeline.collect.leftovers import sweep_leftovers
 from pipeline.collect.pseudonyms import load_pseudonyms
+from pipeline.errors import StageBusyError
 from pipeline.ledger import write_ledger
 from pipeline.release.forgotten import sweep_forgotten
 from pipeline.store import Store
 from pipeline.store.folders import MANIFEST, seal
-from pipeline.store.store import StageBusyError, StageRecord
+from pipeline.store.store import StageRecord
 from pipeline.store.tables import Tables
 from tests.fakes.city import curated_post, post_of
 from tests.fakes.deleted import DEMO, OTHER, KilledError, holders, killed, put_posts, tombstone

@@ -10,13 +10,13 @@ import pytest
 from pipeline.cities import City
 from pipeline.collect.leftovers import Swept, sweep_leftovers
 from pipeline.curate.curated_posts import CuratedPostsSettings, build_curated_posts
+from pipeline.errors import StageError
 from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
 from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
 from pipeline.release import forgotten
 from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release, released_cities
 from pipeline.report.evaluate_mrlf import EvaluateMrlfSettings, build_evaluate_mrlf
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.store.blobs import Blobs
 from pipeline.store.folders import MANIFEST

@@ -16,11 +16,11 @@ from torch.utils.data import DataLoader, get_worker_info
 from torch.utils.data._utils import signal_handling
 
 from models.backbones import preprocess, resized_side
+from pipeline.errors import StageError
 from pipeline.images.decode import UnreadablePicture, decode_picture, encode_clean
 from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release
 from pipeline.release.torch_dataset import ReleaseDataset
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.store.folders import IncompleteFolderError, seal
 from tests.fakes.city import CITY, fill_city

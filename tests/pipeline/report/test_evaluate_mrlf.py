@@ -14,13 +14,13 @@ import pytest
 
 from models.calibration import fit_temperature
 from models.metrics import grouped_bootstrap
+from pipeline.errors import StageError
 from pipeline.ledger import write_ledger
 from pipeline.report import render
 from pipeline.report.evaluate_mrlf import build_evaluate_mrlf
 from pipeline.report.evaluation import BASELINES
 from pipeline.report.sentences import training_note
 from pipeline.report.study_pointer import STUDY_JSON, STUDY_PAGE
-from pipeline.stage import StageError
 from pipeline.store.folders import seal, unseal
 from tests.pipeline.report.small_city import (
     BACKBONE,

@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
+from pipeline.errors import StageBusyError
 from pipeline.store import Store
 from pipeline.store.folders import IncompleteFolderError, seal, unseal
-from pipeline.store.store import StageBusyError, StageRecord
+from pipeline.store.store import StageRecord
 
 
 def test_the_root_is_for_its_owner_alone(store):

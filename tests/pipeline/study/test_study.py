@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cities import City
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.store import Store
 from pipeline.study.cells import cells_folder
 from pipeline.study.plan import SECTIONS

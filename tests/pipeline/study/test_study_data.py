@@ -5,9 +5,9 @@ import pytest
 
 from models.backbones import fixed_seed_features
 from models.running import choose_running
+from pipeline.errors import StageError
 from pipeline.images.decode import decode_picture
 from pipeline.release.read import latest_release
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.study.posts import study_posts
 from pipeline.study.study_data import StudyDataSettings, build_study_data

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pipeline.errors import StageError
 from pipeline.release.read import latest_release
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.study.near_pictures import near_names
 from pipeline.study.variants import StudyData

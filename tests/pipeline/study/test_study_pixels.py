@@ -10,10 +10,10 @@ from models.backbone_weights import random_state
 from models.backbones import preprocess, resized_side
 from models.candidates import CANDIDATES
 from models.fixed_seed import fixed_seed_weights
+from pipeline.errors import StageError
 from pipeline.images.decode import decode_picture
 from pipeline.release.read import latest_release
 from pipeline.release.split import SPLITS
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.study.cells import read_cell
 from pipeline.study.gather import section_of

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from pipeline.errors import StageError
 from pipeline.release.read import latest_release
 from pipeline.release.split import SPLITS
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.study.variants import StudyData, needs_study_data
 from pipeline.training.samples import city_samples

@@ -16,9 +16,9 @@ from models.backbone_weights import random_state
 from models.backbones import fixed_seed_features
 from models.fixed_seed import fixed_seed_sha256
 from models.running import Running, choose_running
+from pipeline.errors import StageError
 from pipeline.images.decode import decode_picture
 from pipeline.release.read import latest_release
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
 from pipeline.training.image_features import (

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from pipeline.stage import IncompleteError
+from pipeline.errors import IncompleteError
 from pipeline.training.termination import SIGNALS, asked_to_end
 
 

@@ -17,11 +17,11 @@ import pytest
 from models.config import MrlfConfig
 from models.train_config import TrainConfig
 from models.trained import load_model
+from pipeline.errors import StageError
 from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
 from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
 from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release
-from pipeline.stage import StageError
 from pipeline.store import Store
 from pipeline.training.image_features import ImageFeaturesSettings, build_image_features, read_features
 from pipeline.training.progress import Progress

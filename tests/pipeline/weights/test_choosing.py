@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.u2net_weights import random_state
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.weights import Builtin, choose_weights
 from pipeline.weights.records import DamagedWeightsError
 from tests.fakes.http_server import Answer

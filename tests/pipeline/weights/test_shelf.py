@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from models.u2net_weights import random_state
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.weights.fetching import WeightsUnavailableError
 from pipeline.weights.records import DamagedWeightsError
 from pipeline.weights.registry import REGISTRY
@@ -299,6 +299,6 @@ def test_a_file_that_is_too_large_is_not_copied(shelf, tmp_path):
 
 
 def test_the_store_has_the_shelf_of_the_shipped_weights(store):
-    assert store.weights.folder == store.root / "weights"
-    assert store.weights.entries() == dict(REGISTRY)
-    assert store.weights.find("u2netp") is None
+    assert Shelf.of(store).folder == store.root / "weights"
+    assert Shelf.of(store).entries() == dict(REGISTRY)
+    assert Shelf.of(store).find("u2netp") is None

@@ -14,7 +14,7 @@ from pipeline.collect.demo import DemoCity, archive
 from pipeline.collect.demo.archive import structure_path
 from pipeline.collect.demo.nodes import video_parts
 from pipeline.collect.demo.posts import DemoPlan, DemoPost, Era, Kind, username
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from tests.pipeline.collect.demo.demo_trees import CENTRE, RADIUS_KM, plan, small, tree, write
 
 

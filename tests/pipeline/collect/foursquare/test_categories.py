@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from pipeline.collect.foursquare.categories import TOP_LEVEL, Taxonomy, read_taxonomy
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 
 OS_PLACES = [
     {"category_id": "aa", "category_level": 1, "category_label": "Dining and Drinking", "level1_category_id": "aa"},

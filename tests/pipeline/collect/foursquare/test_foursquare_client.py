@@ -17,7 +17,7 @@ from pipeline.collect.web.errors import (
     SourceChangedError,
     WaitError,
 )
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from tests.fakes.foursquare_server import KEY, fake_place
 from tests.fakes.http_server import Answer, FakeServer, changed
 

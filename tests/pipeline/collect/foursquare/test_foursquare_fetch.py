@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pipeline.collect.web.errors import HumanError
-from pipeline.stage import IncompleteError, StageError
+from pipeline.errors import IncompleteError, StageError
 from tests.fakes.foursquare_server import CHURCH, KEY, MUSEUM, PARK, fake_place
 from tests.fakes.http_server import Answer, FakeServer, changed
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pipeline.collect.foursquare.places import BadPlace, poi_row, read_places
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from tests.fakes.foursquare_server import CHURCH, KEY, MUSEUM, FakeFoursquare, fake_category, fake_place
 
 

@@ -14,7 +14,7 @@ import pytest
 from pipeline.collect.foursquare import client
 from pipeline.collect.foursquare.answers import AnswerFolder
 from pipeline.collect.web.errors import RetryError
-from pipeline.stage import IncompleteError
+from pipeline.errors import IncompleteError
 from pipeline.store.tables import Tables
 from tests.fakes.foursquare_server import KEY, fake_place
 from tests.fakes.http_server import Answer

@@ -12,7 +12,7 @@ from pyarrow import parquet
 from pipeline.collect import poi_keeping
 from pipeline.collect.poi_keeping import expire_answers, expire_pois, is_to_be_asked, read_pois
 from pipeline.collect.pois import PoisSettings, build_pois, renew_pois
-from pipeline.stage import IncompleteError, StageError
+from pipeline.errors import IncompleteError, StageError
 from pipeline.stages import READ_POIS, run_stage_of
 from pipeline.store.tables import Tables
 from tests.fakes.foursquare_server import PARK, fake_place

@@ -9,7 +9,7 @@ import pytest
 from pipeline.collect.foursquare.categories import Category, Taxonomy, read_taxonomy
 from pipeline.collect.foursquare.sensitive import LIST, SensitiveList, Sensitivity, sensitive_list, sensitivity
 from pipeline.collect.poi_files import PoiRow
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 
 LINES = LIST.read_text(encoding="utf-8").splitlines()
 ROWS = list(csv.DictReader(line for line in LINES if not line.startswith("#")))

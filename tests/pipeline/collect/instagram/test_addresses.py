@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.collect.instagram.addresses import INSTAGRAM_URL, AllowedHosts, instagram_url, is_public
 from pipeline.collect.web.errors import RefusedError
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 
 CDN = "https://scontent-ams2-1.cdninstagram.com/v/t51/1_n.jpg?stp=dst-jpg&oh=00_A&oe=68"
 BASE = "http://127.0.0.1:8080"

@@ -12,7 +12,7 @@ from pipeline.collect.instagram.guarded import GuardedAdapter
 from pipeline.collect.instagram.journal.disk import _ADDED
 from pipeline.collect.instagram.live import journal_path
 from pipeline.collect.web.errors import HumanError, RetryError
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from tests.fakes.http_server import Answer
 from tests.fakes.live_town import LiveTown
 from tests.pipeline.collect.instagram.test_bad_days import (

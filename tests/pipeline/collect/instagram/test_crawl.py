@@ -10,8 +10,7 @@ import pytest
 
 from pipeline.collect.leaving import leave
 from pipeline.collect.web.errors import HumanError
-from pipeline.stage import IncompleteError, StageError
-from pipeline.store.store import StageBusyError
+from pipeline.errors import IncompleteError, StageBusyError, StageError
 from tests.fakes.archive import FakeArchive, graphql_node
 from tests.fakes.http_server import Answer, changed
 from tests.fakes.instagram_server import FakeInstagram

@@ -28,7 +28,7 @@ from pipeline.collect.instagram.photos import Photos
 from pipeline.collect.private_ids import PrivateIds
 from pipeline.collect.web.errors import BadResponseError
 from pipeline.collect.web.retries import Retries
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.store import Store
 from pipeline.store.blobs import Blobs
 from pipeline.store.tables import Tables

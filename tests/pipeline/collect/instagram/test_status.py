@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.collect.instagram.live import journal_path, open_journal, pace_path
 from pipeline.collect.instagram.status import live_status, pace_status
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 from pipeline.store import Store
 from tests.fakes.http_server import Answer
 from tests.fakes.instagram_server import FakeInstagram

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.collect.instagram.terms import PRIVACY_VERSION, Terms, check_terms, terms_told
-from pipeline.stage import StageError
+from pipeline.errors import StageError
 
 PRIVACY = Path(__file__).parents[4] / "docs/PRIVACY.md"
 GOOD = {
