@@ -92,7 +92,7 @@ def bare_loop(city: str, posts: list[Post], pipe: Connection) -> None:
 @contextlib.contextmanager
 def served(city: str) -> Iterator[int]:
     """The port of `mrlf serve`."""
-    command = [sys.executable, "-c", "from pipeline.cli import app; app()", "serve", city, "--port", "0"]
+    command = [sys.executable, "-c", "from pipeline.cli.app import app; app()", "serve", city, "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         line = next(line for line in process.stderr if line.startswith("serving"))

@@ -30,7 +30,7 @@ HEAVY = {
     "safetensors",
     "datasets",
 }
-BESIDE_THE_ROAD = {"store", "weights", "study", "predict", "serve"}
+BESIDE_THE_ROAD = {"cli", "demo", "predict", "privacy", "serve", "store", "study", "text", "weights"}
 """Rooms of `pipeline` that are no part of the road from a city's name to its report."""
 FOR_TRAINING_SCRIPTS = "pipeline/release/torch_dataset.py"
 """A class of torch's for scripts that use torch already; nothing of ours imports it."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli import app
+from pipeline.cli.app import app
 from pipeline.collect import leftovers
 from pipeline.collect.gone import forget_pictures
 from pipeline.collect.instagram import live as instagram_live

@@ -9,15 +9,15 @@ from typing import Annotated
 import typer
 
 from pipeline.cities import cities_path, load_cities, load_city
-from pipeline.cli_collect import CityArgument, collect, pois
-from pipeline.cli_doctor import doctor, opt_out
-from pipeline.cli_errors import plain_errors
-from pipeline.cli_images import images
-from pipeline.cli_keeping import keeping_lines
-from pipeline.cli_predict import export, predict, serve
-from pipeline.cli_study import study
-from pipeline.cli_weights import weights
-from pipeline.cli_words import status_lines, waiting_lines
+from pipeline.cli.collect import CityArgument, collect, pois
+from pipeline.cli.collect_text import status_lines, waiting_lines
+from pipeline.cli.doctor import doctor, opt_out
+from pipeline.cli.errors import plain_errors
+from pipeline.cli.images import images
+from pipeline.cli.keeping import keeping_lines
+from pipeline.cli.predict import export, predict, serve
+from pipeline.cli.study import study
+from pipeline.cli.weights import weights
 from pipeline.collect.instagram.cookie_files import cookies_path
 from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.instagram.status import live_status

@@ -7,7 +7,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli import app
+from pipeline.cli.app import app
 from tests.fakes.pictures import encoded, pixels
 
 
@@ -96,7 +96,7 @@ def test_a_local_server_is_asked_by_its_own_names_alone(mrlf, monkeypatch):
 
 
 def test_of_an_endless_file_no_more_is_read_than_a_picture_has(mrlf, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.cli_predict.MAX_PICTURE_BYTES", 1024**2)
+    monkeypatch.setattr("pipeline.cli.predict.MAX_PICTURE_BYTES", 1024**2)
     told = mrlf("predict", "demo", "--image", "/dev/zero")
     assert told.exit_code == 1 and "more than 1 MiB" in told.output
 
@@ -110,7 +110,7 @@ def test_a_port_that_is_taken_is_told_before_a_model_is_looked_for(mrlf):
 
 
 def test_without_the_servers_packages_it_says_what_to_install():
-    code = "import sys; sys.modules['fastapi'] = None; from pipeline.cli import app; app(['serve', 'demo'])"
+    code = "import sys; sys.modules['fastapi'] = None; from pipeline.cli.app import app; app(['serve', 'demo'])"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert told.returncode == 1
     assert "pip install 'mrlf-pipeline[serve]'" in told.stderr and "Traceback" not in told.stderr
@@ -122,8 +122,6 @@ def test_help_has_examples(mrlf, command):
 
 
 def test_the_help_comes_without_torch_and_without_a_server():
-    code = (
-        "import sys, pipeline.cli; print(*({'torch', 'fastapi', 'uvicorn', 'starlette', 'onnx'} & set(sys.modules)))"
-    )
+    code = "import sys, pipeline.cli.app; print(*({'torch', 'fastapi', 'uvicorn', 'starlette', 'onnx'} & set(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == ""

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from pipeline.cities import City, load_cities, load_city
-from pipeline.cli_errors import plain_errors
-from pipeline.cli_words import check_lines
+from pipeline.cli.collect_text import check_lines
+from pipeline.cli.errors import plain_errors
 from pipeline.collect.doctor import examine
 from pipeline.collect.fields import LOCATION_ID
 from pipeline.collect.instagram.live import ASKED, SESSION, Tools, open_door

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from pipeline.cli import app
+from pipeline.cli.app import app
 from pipeline.collect.instagram.terms import READ_VARIABLE
 from pipeline.store import Store
 from tests.fakes.fakeville import CITY, fakeville_pois, fakeville_world, write_fakeville
@@ -26,7 +26,7 @@ from tests.fakes.instagram_server import FakeInstagram
 
 NUM_PLACES, NUM_POSTS = 3, 30
 ROOT = Path(__file__).parent.parent.parent
-COLLECT = [sys.executable, "-c", "from pipeline.cli import app; app()", "collect", CITY]
+COLLECT = [sys.executable, "-c", "from pipeline.cli.app import app; app()", "collect", CITY]
 
 
 class Fakeville:

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from pipeline.cities import City, load_city
-from pipeline.cli_errors import EX_TEMPFAIL, plain_errors
-from pipeline.cli_keeping import keeping_lines
-from pipeline.cli_words import check_lines, plan_lines, pois_lines, run_lines
+from pipeline.cli.collect_text import check_lines, plan_lines, pois_lines, run_lines
+from pipeline.cli.errors import EX_TEMPFAIL, plain_errors
+from pipeline.cli.keeping import keeping_lines
 from pipeline.collect.doctor import foursquare_check, wants_foursquare
 from pipeline.collect.instagram.cookie_files import cookies_path
 from pipeline.collect.instagram.dry_run import plan_run

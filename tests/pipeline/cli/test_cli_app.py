@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cities import load_city
-from pipeline.cli import app
+from pipeline.cli.app import app
 from pipeline.stages import STAGES
 from pipeline.store import Store
 

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from pipeline.cities import load_city
-from pipeline.cli_collect import CityArgument
-from pipeline.cli_errors import plain_errors
+from pipeline.cli.collect import CityArgument
+from pipeline.cli.errors import plain_errors
 from pipeline.report.review import page_of, review, write_page
 from pipeline.store import Store
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipeline.cli_collect import CityArgument
-from pipeline.cli_errors import plain_errors
+from pipeline.cli.collect import CityArgument
+from pipeline.cli.errors import plain_errors
 from pipeline.store import Store
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -37,9 +37,9 @@ def predict(
         mrlf predict demo --image photo.jpg --coarse --json
     """
     with plain_errors():
+        from pipeline.cli.predict_text import answer_lines
         from pipeline.predict.loading import load_predictor
         from pipeline.predict.predictor import Wish
-        from pipeline.predict.wording import answer_lines
 
         picture = _read_picture(image) if image is not None else None
         predictor = load_predictor(Store.open(), city, device=device)

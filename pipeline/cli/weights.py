@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli_errors import plain_errors
+from pipeline.cli.errors import plain_errors
 from pipeline.store import Store
 from pipeline.weights import Shelf
 
