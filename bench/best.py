@@ -30,7 +30,7 @@ from models.train_config import TrainConfig
 from models.training import fit
 from models.wide import cross_fit, fit_wide, folds_of
 from models.wide_features import WideFeatures
-from pipeline.collect.demo import DemoSettings
+from pipeline.demo import DemoSettings
 
 NUM_FOLDS = 5
 SEEDS = (7, 1, 2, 3, 4)

@@ -18,9 +18,9 @@ from models.backbones import ImageFeatures, fixed_seed_features
 from models.baselines import BASELINES
 from models.running import choose_running
 from models.samples import Samples
-from pipeline.collect.demo import DemoSettings
-from pipeline.collect.demo.pictures import draw
-from pipeline.collect.demo.posts import DemoPost, Kind, plan_city
+from pipeline.demo import DemoSettings
+from pipeline.demo.pictures import draw
+from pipeline.demo.posts import DemoPost, Kind, plan_city
 
 MIN_HASHTAG_COUNT = 8
 MIN_POSTS_PER_POI = 40

@@ -2,7 +2,7 @@
 
 Law: a table on disk carries `SCHEMA_VERSION`; one written by another version is refused, never half-read.
 Coordinates are WGS84 degrees (latitude before longitude), times are UTC, distances are metres, ids of people are
-pseudonyms (`*_key`, see `pipeline.collect.pseudonyms`).
+pseudonyms (`*_key`, see `pipeline.privacy.pseudonyms`).
 """
 
 from dataclasses import dataclass

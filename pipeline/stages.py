@@ -6,9 +6,9 @@ from typing import Any, TypeAlias
 
 from pipeline.cities import City, CityError, Settings
 from pipeline.collect import places, pois, posts
-from pipeline.collect.gone import tidy
 from pipeline.curate import curated_posts
 from pipeline.images import clean_images, portrait_masks
+from pipeline.privacy.gone import tidy
 from pipeline.release import dataset
 from pipeline.report import evaluate_mrlf
 from pipeline.stage import StageReport

@@ -15,11 +15,11 @@ from pipeline.collect.fields import LOCATION_ID
 from pipeline.collect.instagram.live import ASKED, SESSION, Tools, open_door
 from pipeline.collect.instagram.roads import ROADS, try_roads
 from pipeline.collect.instagram.settings import live_settings
-from pipeline.collect.leaving import leave
-from pipeline.collect.leftovers import Swept, sweep_leftovers
-from pipeline.collect.opt_out import OptOut
 from pipeline.collect.web.retries import Retries
 from pipeline.errors import StageError
+from pipeline.privacy.leftovers import Swept, sweep_leftovers
+from pipeline.privacy.opt_out import OptOut
+from pipeline.privacy.opt_out_removal import leave
 from pipeline.store import Store
 
 FROM_STDIN = "-"

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from pipeline.collect.authors import is_of_coauthors, named_accounts
 from pipeline.collect.fields import MAX_CAROUSEL, OfflineContext, PostFields, fields_of
 from pipeline.collect.json_files import UnreadableFile
+from pipeline.privacy.authors import is_of_coauthors, named_accounts
 
 if TYPE_CHECKING:
     from instaloader import InstaloaderContext, Post

@@ -15,10 +15,10 @@ from typing import Any
 from pipeline.collect.archive import HOW_TO_FILL, Archive, Entry
 from pipeline.collect.fields import PostFields
 from pipeline.collect.pictures import OK, CheckedPicture, PictureLimits, check_picture
-from pipeline.collect.progress import progress
 from pipeline.collect.taking import Taking, image_row
 from pipeline.errors import StageError
 from pipeline.ledger import reason_counts
+from pipeline.progress import progress
 from pipeline.store.blobs import Blobs
 
 

@@ -21,13 +21,13 @@ from pipeline.cities import City, CityError, cities_path, load_cities
 from pipeline.collect.foursquare.client import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE, base_url, key_from_environment
 from pipeline.collect.instagram.addresses import instagram_url
 from pipeline.collect.instagram.readiness import Check, live_checks, section_checks, shared_checks, wrong
-from pipeline.collect.opt_out import OptOut
 from pipeline.collect.poi_sources import PoisSettings
 from pipeline.collect.posts import PostsSettings
-from pipeline.collect.pseudonyms import KEY_FILE, load_opt_out_pseudonyms
-from pipeline.collect.pseudonyms import KEY_VARIABLE as PSEUDONYM_VARIABLE
 from pipeline.collect.sources import archive_folder
 from pipeline.errors import StageError
+from pipeline.privacy.opt_out import OptOut
+from pipeline.privacy.pseudonyms import KEY_FILE, load_opt_out_pseudonyms
+from pipeline.privacy.pseudonyms import KEY_VARIABLE as PSEUDONYM_VARIABLE
 from pipeline.store import Store
 from pipeline.weights import Shelf
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
-from pipeline.collect.authors import account_names, author_accounts, coauthor_accounts, told_ids
-from pipeline.collect.captions import clean_caption, clean_name
-from pipeline.collect.geo import valid_coordinates
 from pipeline.collect.json_files import UnreadableFile
+from pipeline.geo import valid_coordinates
+from pipeline.privacy.authors import account_names, author_accounts, coauthor_accounts, told_ids
+from pipeline.text.captions import clean_caption, clean_name
 
 if TYPE_CHECKING:
     from instaloader import InstaloaderContext, Post

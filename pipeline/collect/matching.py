@@ -13,7 +13,7 @@ import regex
 from rapidfuzz import fuzz
 
 from pipeline.collect.fields import LocationStub
-from pipeline.collect.geo import distance_km
+from pipeline.geo import distance_km
 
 BY_BOTH, BY_NAME, AMBIGUOUS, OVERRULE = "distance_and_name", "name_only", "ambiguous", "overrule"
 

@@ -19,9 +19,9 @@ from pipeline.collect.instagram.searching import SearchReport
 from pipeline.collect.matching import AMBIGUOUS, Matcher, MatchRules, NamedPoint, Pair
 from pipeline.collect.overrules import make_overrules, read_overrules
 from pipeline.collect.poi_keeping import read_pois
-from pipeline.collect.progress import progress
 from pipeline.collect.sources import ArchiveSettings, archive_or_live
 from pipeline.errors import IncompleteError, StageError
+from pipeline.progress import progress
 from pipeline.stage import INCOMPLETE, Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import file_digest, json_digest

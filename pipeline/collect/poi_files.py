@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from pipeline.collect.captions import clean_name
 from pipeline.collect.json_files import UnreadableFile, read_json
 from pipeline.errors import StageError
+from pipeline.text.captions import clean_name
 
 SUFFIXES = (".csv", ".parquet", ".json")
 

@@ -21,9 +21,9 @@ import pyarrow as pa
 
 from pipeline.cities import City, CityError, load_cities
 from pipeline.collect.foursquare.answers import AnswerFolder
-from pipeline.collect.leftovers import HINDRANCES
 from pipeline.collect.poi_sources import PoisSettings
 from pipeline.errors import StageBusyError, StageError
+from pipeline.privacy.leftovers import HINDRANCES
 from pipeline.store import Store
 
 FOURSQUARE = "foursquare"

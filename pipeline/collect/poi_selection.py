@@ -10,8 +10,8 @@ from datetime import datetime
 from pipeline.cities import City
 from pipeline.collect.foursquare.categories import Taxonomy
 from pipeline.collect.foursquare.sensitive import Sensitivity
-from pipeline.collect.geo import distance_km, valid_coordinates
 from pipeline.collect.poi_files import PoiRow, number
+from pipeline.geo import distance_km, valid_coordinates
 
 
 def select_pois(rows: list[PoiRow], city: City, sensitivity: Sensitivity) -> tuple[list[PoiRow], dict[str, str]]:

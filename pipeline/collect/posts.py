@@ -20,8 +20,6 @@ from pipeline.collect.archive_posts import ArchivePosts, read_archive
 from pipeline.collect.instagram.emptying import empty_journal
 from pipeline.collect.instagram.live import LIVE, Tools, crawl, journal_path, open_journal, rematch
 from pipeline.collect.instagram.walk import WalkLimits
-from pipeline.collect.leaving import opted_out_posts, opted_out_since
-from pipeline.collect.opt_out import OptOut
 from pipeline.collect.pictures import PictureLimits
 from pipeline.collect.poi_keeping import read_pois
 from pipeline.collect.posts_tables import (
@@ -32,12 +30,14 @@ from pipeline.collect.posts_tables import (
     put_archive,
     told_of_run,
 )
-from pipeline.collect.private_ids import read_authors
-from pipeline.collect.pseudonyms import load_pseudonyms
 from pipeline.collect.sources import ArchiveSettings, archive_or_live
 from pipeline.collect.taking import OPTED_OUT, Taking
 from pipeline.collect.waiting import what_waits
 from pipeline.errors import StageError
+from pipeline.privacy.opt_out import OptOut
+from pipeline.privacy.opt_out_removal import opted_out_posts, opted_out_since
+from pipeline.privacy.private_ids import read_authors
+from pipeline.privacy.pseudonyms import load_pseudonyms
 from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import json_digest

@@ -17,11 +17,11 @@ from pipeline.collect.fields import latest_utc
 from pipeline.collect.instagram.crawl import CrawlReport
 from pipeline.collect.instagram.emptying import STAGE, deferred_row, ledger_row
 from pipeline.collect.instagram.journal import Journal
-from pipeline.collect.named_pictures import released_posts, values
 from pipeline.collect.pictures import OK
-from pipeline.collect.private_ids import PrivateIds
 from pipeline.collect.waiting import Waiting
 from pipeline.ledger import by_reason, counted, write_ledger
+from pipeline.privacy.named_pictures import released_posts, values
+from pipeline.privacy.private_ids import PrivateIds
 from pipeline.stage import INCOMPLETE, Outcome, StageReport
 from pipeline.store import Store
 

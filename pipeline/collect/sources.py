@@ -11,7 +11,7 @@ from pipeline.errors import StageError
 from pipeline.store import Store
 
 if TYPE_CHECKING:
-    from pipeline.collect.demo import DemoCity
+    from pipeline.demo import DemoCity
 
 
 class ArchiveSettings(Settings):
@@ -32,7 +32,7 @@ def demo_city(store: Store, city: City) -> "DemoCity | None":
     """
     if city.demo is None:
         return None
-    from pipeline.collect.demo import DemoSettings, write_demo_city
+    from pipeline.demo import DemoSettings, write_demo_city
 
     try:
         settings = DemoSettings.model_validate(city.demo)

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.collect.fields import PostFields
-from pipeline.collect.hashtags import hashtags
-from pipeline.collect.opt_out import OptOut
 from pipeline.collect.pictures import CheckedPicture
-from pipeline.collect.pseudonyms import Pseudonyms
+from pipeline.privacy.opt_out import OptOut
+from pipeline.privacy.pseudonyms import Pseudonyms
+from pipeline.text.hashtags import hashtags
 
 OPTED_OUT = "opted_out"
 """The reason of a post one of whose authors wants to be left out; it has no row in `posts`."""

@@ -11,15 +11,15 @@ import pandas as pd
 from pydantic import Field
 
 from pipeline.cities import City, Settings
-from pipeline.collect.geo import distance_km
-from pipeline.collect.gone import forget_pictures
-from pipeline.collect.leftovers import sweep_leftovers
 from pipeline.collect.pictures import OK
 from pipeline.collect.poi_keeping import read_pois
 from pipeline.curate.language import are_in_language
 from pipeline.curate.rules import SETTING_OF_RULE, Candidate, Limits, apply_rules, frequent_hashtags
 from pipeline.errors import StageError
+from pipeline.geo import distance_km
 from pipeline.ledger import reason_counts, write_ledger
+from pipeline.privacy.gone import forget_pictures
+from pipeline.privacy.leftovers import sweep_leftovers
 from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 

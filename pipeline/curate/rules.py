@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import regex
 
-from pipeline.collect.captions import PLACEHOLDERS
-from pipeline.collect.hashtags import without_hashtags
+from pipeline.text.captions import PLACEHOLDERS
+from pipeline.text.hashtags import without_hashtags
 
 RULES = ("deleted", "far_from_poi", "no_text", "not_english", "no_hashtag", "no_image", "poi_below_floor")
 """In the order in which they are asked; of another language than English the fourth is `not_<code>`."""

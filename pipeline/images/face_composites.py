@@ -1,6 +1,6 @@
 """Labelled pictures with a face, to count what a detector finds: one public-domain portrait put into drawn scenes.
 
-The portrait is NASA's of Eileen Collins (pipeline/collect/demo/ORIGIN.md), the scenes are the demo generator's.
+The portrait is NASA's of Eileen Collins (pipeline/demo/ORIGIN.md), the scenes are the demo generator's.
 Law: equal placings give equal pictures; a composite tells where its faces are.
 """
 
@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.collect.demo.pictures import FACE as DRAWN_FACE
+from pipeline.demo.pictures import FACE as DRAWN_FACE
 from pipeline.images.decode import Picture
 from pipeline.images.haar_faces import Box
 
@@ -68,8 +68,8 @@ def scene(number: int, width_px: int) -> Picture:
     """One of the drawn scenes without people."""
     import cv2
 
-    from pipeline.collect.demo.pictures import PictureSpec, draw
-    from pipeline.collect.demo.places import PLACES
+    from pipeline.demo.pictures import PictureSpec, draw
+    from pipeline.demo.places import PLACES
 
     height = round(ASPECT * width_px)
     drawn = draw(PictureSpec(key=(2306, 7935, number), place=number % len(PLACES)), height).pixels
@@ -145,7 +145,7 @@ def _toned(person: Picture, contrast: float, light: tuple[int, int, int]) -> Pic
 def _portrait() -> tuple[Picture, NDArray[np.uint8]]:
     from PIL import Image
 
-    from pipeline.collect.demo.pictures import PORTRAIT, PORTRAIT_MASK
+    from pipeline.demo.pictures import PORTRAIT, PORTRAIT_MASK
 
     with Image.open(PORTRAIT) as person, Image.open(PORTRAIT_MASK) as mask:
         return np.asarray(person.convert("RGB")), np.asarray(mask.convert("L"))

@@ -15,8 +15,8 @@ from typing import Self
 import numpy as np
 
 from pipeline.cities import City
-from pipeline.collect.demo.truth import DrawnPerson, drawn_people
 from pipeline.collect.sources import demo_folder
+from pipeline.demo.truth import DrawnPerson, drawn_people
 from pipeline.images.decode import Mask, Picture, decode_picture
 from pipeline.images.stages import clean_digests
 from pipeline.store import Store

@@ -10,11 +10,11 @@ picture are not painted over, as they were in training (see docs/DECISIONS.md); 
 from collections.abc import Set
 from dataclasses import dataclass
 
-from pipeline.collect.captions import clean_caption
 from pipeline.collect.fields import MAX_CAPTION_CHARACTERS
-from pipeline.collect.hashtags import hashtags
 from pipeline.curate.rules import caption_text
 from pipeline.images.decode import LIMITS, Picture, UnreadablePicture, decode_picture
+from pipeline.text.captions import clean_caption
+from pipeline.text.hashtags import hashtags
 
 WHY_UNREADABLE = {
     "not_an_image": "these bytes are no picture: send a JPEG, PNG or WebP file",

@@ -20,17 +20,17 @@ from pydantic import Field
 from tqdm import tqdm
 
 from pipeline.cities import City, Settings
-from pipeline.collect.gone import gone_posts
 from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.instagram.terms import terms_told
-from pipeline.collect.leftovers import sweep_leftovers
 from pipeline.collect.poi_keeping import read_pois
 from pipeline.curate.curated_posts import CuratedPostsSettings
 from pipeline.errors import StageError
 from pipeline.images.clean_images import KEPT
 from pipeline.ledger import reason_counts, write_ledger
+from pipeline.privacy.forgotten import sweep_forgotten
+from pipeline.privacy.gone import gone_posts
+from pipeline.privacy.leftovers import sweep_leftovers
 from pipeline.records import SCHEMA_VERSION
-from pipeline.release.forgotten import sweep_forgotten
 from pipeline.release.near_duplicates import shared_names
 from pipeline.release.shards import Sample, write_shards
 from pipeline.release.split import SPLITS, linked_groups, split_posts

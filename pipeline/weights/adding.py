@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import StageError
+from pipeline.progress import told_bytes
 from pipeline.store.temporaries import temporary_file
 from pipeline.weights.converting import known_architectures
 from pipeline.weights.digests import FileDigests, copy_with_digests
 from pipeline.weights.kinds import wrong_kind
-from pipeline.weights.progress import told_bytes
 from pipeline.weights.records import own_entry
 from pipeline.weights.registry import WeightsEntry
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pipeline.errors import StageError
 from pipeline.networks import WeightsWish
+from pipeline.progress import log
 from pipeline.weights.fetching import WeightsUnavailableError
-from pipeline.weights.progress import log
 from pipeline.weights.shelf import Shelf, WeightsFile
 
 ASK_AGAIN_S = 900.0

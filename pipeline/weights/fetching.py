@@ -9,10 +9,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.errors import StageError
+from pipeline.progress import ByteProgress, log, told_bytes
 from pipeline.weights.addresses import TransferError
 from pipeline.weights.digests import FileDigests, read_digests
 from pipeline.weights.kinds import wrong_kind
-from pipeline.weights.progress import Progress, log, told_bytes
 from pipeline.weights.registry import WeightsEntry
 from pipeline.weights.transfer import TransferLimits, forget, transfer
 
@@ -62,7 +62,7 @@ def fetch_part(entry: WeightsEntry, part: Path, limits: TransferLimits) -> FileD
 def _fetch_from(address: str, entry: WeightsEntry, part: Path, limits: TransferLimits) -> FileDigests:
     size = f" ({told_bytes(entry.num_bytes)})" if entry.num_bytes else ""
     log.info("fetching %s%s from %s", entry.name, size, urlsplit(address).hostname)
-    with Progress(entry.name, entry.num_bytes) as progress:
+    with ByteProgress(entry.name, entry.num_bytes) as progress:
         transfer(address, part, entry.num_bytes, limits, progress.at)
     found = read_digests(part)
     if entry.matches(found):

@@ -7,7 +7,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipeline.errors import StageError
-from pipeline.weights.progress import log
+from pipeline.progress import log
 
 
 @contextmanager

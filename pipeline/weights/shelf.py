@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.errors import StageError
+from pipeline.progress import log
 from pipeline.store import Store
 from pipeline.weights.adding import copied_in, entry_of, from_file, recognised
 from pipeline.weights.converting import CONVERTER_VERSION, convert
 from pipeline.weights.digests import FileDigests, digest_once, read_digests
 from pipeline.weights.fetching import fetch_part
 from pipeline.weights.locks import one_at_a_time
-from pipeline.weights.progress import log
 from pipeline.weights.records import DamagedWeightsError, Record, Records, read_own, write_own
 from pipeline.weights.registry import REGISTRY, WeightsEntry
 from pipeline.weights.transfer import TransferLimits, forget

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.weights.progress import told_bytes
+from pipeline.progress import told_bytes
 from pipeline.weights.records import DamagedWeightsError
 from pipeline.weights.registry import WeightsEntry
 from pipeline.weights.shelf import Shelf

@@ -19,8 +19,8 @@ import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from pipeline.errors import StageError
+from pipeline.progress import told_bytes
 from pipeline.weights.addresses import BrokenTransferError, TransferError, ask
-from pipeline.weights.progress import told_bytes
 
 PIECE_BYTES = 2**18
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})

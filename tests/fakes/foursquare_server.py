@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
-from pipeline.collect.geo import distance_km
+from pipeline.geo import distance_km
 from tests.fakes.http_server import Answer, FakeServer, Request
 
 KEY = "FSQKEY0123456789CANARY0123456789"

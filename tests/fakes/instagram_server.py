@@ -11,7 +11,7 @@ from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import quote
 
-from pipeline.collect.geo import distance_km
+from pipeline.geo import distance_km
 from tests.fakes.http_server import Answer, FakeServer, Request
 from tests.fakes.instagram_grids import WrongCursorError, html_page, recent, slug, web_info, without
 from tests.fakes.instagram_media import facebook_id, media, picture

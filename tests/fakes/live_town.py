@@ -12,9 +12,9 @@ from pipeline.collect.instagram.terms import PRIVACY_VERSION
 from pipeline.collect.places import PlacesSettings, build_places
 from pipeline.collect.pois import PoisSettings, build_pois
 from pipeline.collect.posts import PostsSettings, build_posts
-from pipeline.collect.pseudonyms import load_pseudonyms
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.retries import Retries
+from pipeline.privacy.pseudonyms import load_pseudonyms
 from pipeline.stage import StageReport
 from pipeline.store import Store
 from tests.fakes.clock import FakeClock

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-import pipeline.collect.demo as demo
+import pipeline.demo as demo
 
 PORTRAIT = Path(demo.__file__).parent / "astronaut.jpg"
 

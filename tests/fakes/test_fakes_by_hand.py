@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from pipeline.collect.geo import distance_km
+from pipeline.geo import distance_km
 from tests.fakes.fakeville import fakeville_pois, fakeville_world
 
 ROOT = Path(__file__).parent.parent.parent

@@ -9,7 +9,7 @@ from pipeline.collect.instagram.live import Tools
 from pipeline.collect.places import PlacesSettings, build_places
 from pipeline.collect.pois import PoisSettings, build_pois
 from pipeline.collect.posts import PostsSettings, build_posts
-from pipeline.collect.pseudonyms import load_pseudonyms
+from pipeline.privacy.pseudonyms import load_pseudonyms
 from pipeline.stage import StageReport
 from pipeline.store import Store
 from tests.fakes.archive import FakeArchive, media_id

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.collect.captions import clean_name
 from pipeline.collect.json_files import UnreadableFile, read_json
 from pipeline.collect.poi_files import read_records
 from pipeline.errors import StageError
+from pipeline.text.captions import clean_name
 
 PATH = ">"
 

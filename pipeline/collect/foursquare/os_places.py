@@ -16,10 +16,10 @@ import pyarrow as pa
 
 from pipeline.cities import City
 from pipeline.collect.foursquare.categories import Taxonomy
-from pipeline.collect.geo import EARTH_RADIUS_KM, distance_km
 from pipeline.collect.poi_files import PoiRow, poi_of_record
 from pipeline.engine import Box, parquet_columns, rows_in_boxes
 from pipeline.errors import StageError
+from pipeline.geo import EARTH_RADIUS_KM, distance_km
 from pipeline.store.digests import json_digest
 
 NEEDED = ("fsq_place_id", "name", "latitude", "longitude")

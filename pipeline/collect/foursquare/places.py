@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.collect.captions import clean_name
 from pipeline.collect.poi_files import BAD_FLAGS, PoiRow, number
 from pipeline.collect.web.answers import excerpt
 from pipeline.collect.web.errors import BadResponseError
+from pipeline.text.captions import clean_name
 
 BAD_RECORD = "bad_record"
 

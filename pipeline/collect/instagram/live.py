@@ -34,11 +34,11 @@ from pipeline.collect.instagram.terms import check_terms
 from pipeline.collect.instagram.walk import AHEAD, Walker, WalkLimits
 from pipeline.collect.matching import Matcher, NamedPoint
 from pipeline.collect.pictures import PictureLimits
-from pipeline.collect.private_ids import PrivateIds
 from pipeline.collect.taking import OPTED_OUT, Taking
 from pipeline.collect.web.clock import Clock, SystemClock
 from pipeline.collect.web.retries import Retries
 from pipeline.errors import StageBusyError
+from pipeline.privacy.private_ids import PrivateIds
 from pipeline.store import Store
 
 LIVE = "live"

@@ -19,10 +19,10 @@ from pipeline.collect.instagram.journal import Journal, NewPost, Walk
 from pipeline.collect.instagram.journal.records import DAY_S, FIRST_LOOK, PLACE_GONE, PLACE_MISSING
 from pipeline.collect.instagram.roads import ROADS, Page, Road
 from pipeline.collect.json_files import UnreadableFile
-from pipeline.collect.private_ids import PrivateIds
 from pipeline.collect.taking import OPTED_OUT, Taking
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.errors import MissingError, SourceChangedError
+from pipeline.privacy.private_ids import PrivateIds
 
 GIVE_UP_ROAD_AFTER = 3
 """A road that no location of a run could be walked on, after so many tries, is not tried again in that run."""

@@ -122,6 +122,7 @@ def test_help_has_examples(mrlf, command):
 
 
 def test_the_help_comes_without_torch_and_without_a_server():
-    code = "import sys, pipeline.cli.app; print(*({'torch', 'fastapi', 'uvicorn', 'starlette', 'onnx'} & set(sys.modules)))"
+    heavy = {"torch", "fastapi", "uvicorn", "starlette", "onnx"}
+    code = f"import sys, pipeline.cli.app; print(*({heavy!r} & set(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == ""

@@ -9,8 +9,8 @@ import pytest
 from pipeline.cities import City
 from pipeline.collect.doctor import Check, examine, wants_foursquare
 from pipeline.collect.instagram.terms import PRIVACY_VERSION, READ_VARIABLE
-from pipeline.collect.opt_out import add_opt_outs
-from pipeline.collect.pseudonyms import load_pseudonyms
+from pipeline.privacy.opt_out import add_opt_outs
+from pipeline.privacy.pseudonyms import load_pseudonyms
 from tests.fakes.live_town import write_cookies
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -8,9 +8,9 @@ import pytest
 
 from pipeline.cities import City
 from pipeline.collect import posts
-from pipeline.collect.gone import tidy
-from pipeline.collect.leaving import leave
-from pipeline.collect.leftovers import Swept, sweep_leftovers
+from pipeline.privacy.gone import tidy
+from pipeline.privacy.leftovers import Swept, sweep_leftovers
+from pipeline.privacy.opt_out_removal import leave
 from pipeline.release import dataset
 from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.store import Store

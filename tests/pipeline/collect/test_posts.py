@@ -9,10 +9,10 @@ import pytest
 from pipeline.cities import City
 from pipeline.collect.instagram.live import Tools
 from pipeline.collect.posts import PostsSettings, build_posts
-from pipeline.collect.private_ids import read_private_ids
-from pipeline.collect.pseudonyms import load_pseudonyms
 from pipeline.collect.waiting import what_waits
 from pipeline.errors import StageError
+from pipeline.privacy.private_ids import read_private_ids
+from pipeline.privacy.pseudonyms import load_pseudonyms
 from tests.fakes.archive import TAKEN_UTC, graphql_node, instaloader_json, iphone_node, media_id
 from tests.fakes.clock import FakeClock
 from tests.fakes.pictures import encoded, pixels

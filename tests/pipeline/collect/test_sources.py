@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import demo
 from pipeline.cities import City, CityError
-from pipeline.collect import demo
-from pipeline.collect.demo import DemoCity
 from pipeline.collect.posts import PostsSettings
 from pipeline.collect.sources import archive_folder, demo_city
+from pipeline.demo import DemoCity
 from pipeline.errors import StageError
 
 CITY = City(key="town", name="Town", latitude=12, longitude=-30, radius_km=5, demo={"seed": 3})

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.cities import City
-from pipeline.collect.demo.archive import picture_path
-from pipeline.collect.demo.pictures import draw, encode
-from pipeline.collect.demo.posts import DemoPlan, Kind
+from pipeline.demo.archive import picture_path
+from pipeline.demo.pictures import draw, encode
+from pipeline.demo.posts import DemoPlan, Kind
 from pipeline.images.builtin_fill import BuiltinFill
 from pipeline.images.builtin_portraits import BuiltinPortraits
 from pipeline.images.decode import decode_picture, encode_clean
@@ -18,7 +18,7 @@ from pipeline.images.mask_worker import MaskWorker
 from pipeline.images.people_left import MAX_SHARE_LEFT, PeopleLeft, people_left, share_left
 from pipeline.store import Store
 from pipeline.store.digests import bytes_digest
-from tests.pipeline.collect.demo.demo_trees import CENTRE, RADIUS_KM, plan, small, write
+from tests.pipeline.demo.demo_trees import CENTRE, RADIUS_KM, plan, small, write
 
 CITY = City(
     key="demo", name="Demo", latitude=CENTRE[0], longitude=CENTRE[1], radius_km=RADIUS_KM, is_synthetic=True, demo={}
@@ -122,7 +122,7 @@ def test_the_share_that_is_left_is_the_share_that_nobody_filled(drawn, share):
 @pytest.fixture(scope="module")
 def demo_plan() -> DemoPlan:
     """The demo city itself, before it is files."""
-    from pipeline.collect.demo import DemoSettings
+    from pipeline.demo import DemoSettings
 
     return plan(DemoSettings())
 

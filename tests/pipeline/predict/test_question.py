@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from models.backbones import preprocess
-from pipeline.collect.captions import clean_caption
 from pipeline.collect.fields import MAX_CAPTION_CHARACTERS
-from pipeline.collect.hashtags import hashtags
 from pipeline.curate.rules import Candidate, Limits, apply_rules
 from pipeline.images.decode import decode_picture
 from pipeline.predict.question import WHY_UNREADABLE, RefusedQuestion, read_question
+from pipeline.text.captions import clean_caption
+from pipeline.text.hashtags import hashtags
 from tests.fakes.hostile_captions import HOSTILE, WRONG_TYPES
 from tests.fakes.hostile_pictures import JPEG, PNG, REFUSED, TAKEN, WEBP, flipped
 from tests.fakes.pictures import encoded, pixels

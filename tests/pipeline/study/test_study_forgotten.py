@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipeline.collect.gone import forget_pictures
-from pipeline.collect.leftovers import sweep_leftovers
-from pipeline.release.forgotten import sweep_forgotten
+from pipeline.privacy.forgotten import sweep_forgotten
+from pipeline.privacy.gone import forget_pictures
+from pipeline.privacy.leftovers import sweep_leftovers
 from pipeline.study.cells import cells_folder
 from tests.fakes.city import key
 

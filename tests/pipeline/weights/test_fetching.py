@@ -113,7 +113,7 @@ def test_a_mirror_gives_a_file_that_has_no_address(server, part, monkeypatch):
 
 
 def test_progress_is_lines_where_there_is_no_terminal(server, part, monkeypatch, caplog):
-    monkeypatch.setattr("pipeline.weights.progress.LINE_EVERY_S", 0)
+    monkeypatch.setattr("pipeline.progress.LOG_EVERY_S", 0)
     server.fail("/one", change=changed(ending="cut"))
     with caplog.at_level("INFO", logger="mrlf"):
         fetch_part(entry_for(BODY, server.put("/one", BODY)), part, QUICK)

@@ -11,9 +11,9 @@ from pyarrow import parquet
 from pipeline.cities import City
 from pipeline.collect.foursquare.categories import Category, Taxonomy
 from pipeline.collect.foursquare.os_places import boxes_around, extract_files, listing_digest, read_os_places
-from pipeline.collect.geo import distance_km
 from pipeline.collect.pois import PoisSettings, build_pois
 from pipeline.errors import StageError
+from pipeline.geo import distance_km
 
 CITY = City(key="town", name="Town", latitude=12, longitude=-30, radius_km=10)
 MUSEUM = "4bf58dd8d48988d181941735"

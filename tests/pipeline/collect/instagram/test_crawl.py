@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.collect.leaving import leave
 from pipeline.collect.web.errors import HumanError
 from pipeline.errors import IncompleteError, StageBusyError, StageError
+from pipeline.privacy.opt_out_removal import leave
 from tests.fakes.archive import FakeArchive, graphql_node
 from tests.fakes.http_server import Answer, changed
 from tests.fakes.instagram_server import FakeInstagram

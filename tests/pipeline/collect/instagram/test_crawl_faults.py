@@ -25,10 +25,10 @@ from pipeline.collect.instagram.media import MediaFetcher
 from pipeline.collect.instagram.media_hosts import MediaHosts
 from pipeline.collect.instagram.pace import Pace
 from pipeline.collect.instagram.photos import Photos
-from pipeline.collect.private_ids import PrivateIds
 from pipeline.collect.web.errors import BadResponseError
 from pipeline.collect.web.retries import Retries
 from pipeline.errors import StageError
+from pipeline.privacy.private_ids import PrivateIds
 from pipeline.store import Store
 from pipeline.store.blobs import Blobs
 from pipeline.store.tables import Tables

@@ -26,8 +26,8 @@ from pipeline.collect.instagram.live import Tools, open_journal
 from pipeline.collect.places import PlacesSettings, build_places
 from pipeline.collect.pois import PoisSettings, build_pois
 from pipeline.collect.posts import PostsSettings, build_posts
-from pipeline.collect.private_ids import PrivateIds
 from pipeline.collect.web.retries import Retries
+from pipeline.privacy.private_ids import PrivateIds
 from pipeline.store import Store
 from pipeline.store.blobs import Blobs
 from pipeline.store.tables import Tables
