@@ -10,7 +10,7 @@ from pydantic import Field
 
 from assets.failures import user_errors
 from assets.sweep import say_alive, sweep
-from pipeline.collect.poi_keeping import expire_answers
+from pipeline.collect.poi_sources.keeping import expire_answers
 from pipeline.store import Store
 
 

@@ -1,0 +1,1 @@
+"""The command line `mrlf`: a module per group of commands, and the sentences that they print."""

@@ -21,7 +21,7 @@ from pipeline.cli.weights import weights
 from pipeline.collect.instagram.cookie_files import cookies_path
 from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.instagram.status import live_status
-from pipeline.collect.poi_keeping import expire_answers
+from pipeline.collect.poi_sources.keeping import expire_answers
 from pipeline.collect.waiting import what_waits
 from pipeline.errors import StageError
 from pipeline.stages import STAGES, run_stage_of

@@ -19,7 +19,7 @@ from pipeline.collect.instagram.readiness import live_checks
 from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.instagram.walk import WalkLimits
 from pipeline.collect.places import PlacesSettings
-from pipeline.collect.poi_keeping import expire_answers
+from pipeline.collect.poi_sources.keeping import expire_answers
 from pipeline.collect.pois import PoisSettings
 from pipeline.collect.posts import PostsSettings
 from pipeline.collect.waiting import what_waits

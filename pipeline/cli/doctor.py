@@ -10,10 +10,10 @@ import typer
 from pipeline.cities import City, load_cities, load_city
 from pipeline.cli.collect_text import check_lines
 from pipeline.cli.errors import plain_errors
+from pipeline.collect.archive.fields import LOCATION_ID
 from pipeline.collect.doctor import examine
-from pipeline.collect.fields import LOCATION_ID
+from pipeline.collect.instagram.endpoints import ROADS, try_roads
 from pipeline.collect.instagram.live import ASKED, SESSION, Tools, open_door
-from pipeline.collect.instagram.roads import ROADS, try_roads
 from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.web.retries import Retries
 from pipeline.errors import StageError

@@ -4,8 +4,15 @@ from datetime import datetime
 
 from pipeline.cities import City
 from pipeline.cli.collect_text import moment
-from pipeline.collect.foursquare.client import KEY_VARIABLE
-from pipeline.collect.poi_keeping import FOURSQUARE, KeptPois, is_to_be_asked, keep_hours, kept_pois, kept_until
+from pipeline.collect.poi_sources.foursquare_client import KEY_VARIABLE
+from pipeline.collect.poi_sources.keeping import (
+    FOURSQUARE,
+    KeptPois,
+    is_to_be_asked,
+    keep_hours,
+    kept_pois,
+    kept_until,
+)
 from pipeline.store import Store
 
 SETTING = "foursquare_keep_hours"

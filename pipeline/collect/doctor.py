@@ -18,10 +18,16 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from pipeline.cities import City, CityError, cities_path, load_cities
-from pipeline.collect.foursquare.client import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE, base_url, key_from_environment
 from pipeline.collect.instagram.addresses import instagram_url
 from pipeline.collect.instagram.readiness import Check, live_checks, section_checks, shared_checks, wrong
-from pipeline.collect.poi_sources import PoisSettings
+from pipeline.collect.poi_sources.choose import PoisSettings
+from pipeline.collect.poi_sources.foursquare_client import (
+    DEFAULT_URL,
+    KEY_VARIABLE,
+    URL_VARIABLE,
+    base_url,
+    key_from_environment,
+)
 from pipeline.collect.posts import PostsSettings
 from pipeline.collect.sources import archive_folder
 from pipeline.errors import StageError

@@ -12,7 +12,7 @@ import numpy as np
 import regex
 from rapidfuzz import fuzz
 
-from pipeline.collect.fields import LocationStub
+from pipeline.collect.archive.fields import LocationStub
 from pipeline.geo import distance_km
 
 BY_BOTH, BY_NAME, AMBIGUOUS, OVERRULE = "distance_and_name", "name_only", "ambiguous", "overrule"

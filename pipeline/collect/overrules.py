@@ -6,7 +6,7 @@ A CSV `poi_id,location_id,is_match` with yes or no, made with its header where i
 import csv
 from pathlib import Path
 
-from pipeline.collect.fields import LOCATION_ID
+from pipeline.collect.archive.fields import LOCATION_ID
 from pipeline.errors import StageError
 from pipeline.store.blobs import write_atomically
 

@@ -1,7 +1,7 @@
 """POIs: the places of a city that a post can be located at.
 
 Reads  a CSV, Parquet or JSON file, an extract of OS Places, or Foursquare's Places API (its kept answers first)
-Writes pois; what Foursquare told of POIs goes at the end of its time (pipeline.collect.poi_keeping)
+Writes pois; what Foursquare told of POIs goes at the end of its time (pipeline.collect.poi_sources.keeping)
 Law: every row of the source is a POI, or counted with the first reason against it, or beyond `max_pois`. Places of
 sensitive categories are left out unless the city lets their area in and says why.
 """
@@ -10,12 +10,12 @@ import logging
 from dataclasses import replace
 
 from pipeline.cities import City
-from pipeline.collect.foursquare.categories import read_taxonomy
-from pipeline.collect.foursquare.sensitive import Sensitivity, sensitivity
-from pipeline.collect.poi_files import PoiRow
-from pipeline.collect.poi_keeping import expire_pois, forget_content, is_to_be_asked
-from pipeline.collect.poi_selection import select_pois, table_rows, top_level
-from pipeline.collect.poi_sources import FoundPois, PoiSearch, PoisSettings
+from pipeline.collect.poi_sources.categories import read_taxonomy
+from pipeline.collect.poi_sources.choose import FoundPois, PoiSearch, PoisSettings
+from pipeline.collect.poi_sources.files import PoiRow
+from pipeline.collect.poi_sources.keeping import expire_pois, forget_content, is_to_be_asked
+from pipeline.collect.poi_sources.selection import select_pois, table_rows, top_level
+from pipeline.collect.poi_sources.sensitive import Sensitivity, sensitivity
 from pipeline.collect.web.clock import Clock, SystemClock
 from pipeline.collect.web.retries import Retries
 from pipeline.errors import StageError

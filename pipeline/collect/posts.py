@@ -4,7 +4,7 @@ Reads  the archive, Instagram, places
 Writes posts, images, blobs/original, private/<city>.ids.sqlite; drops and deferred of this stage
 Law: every post that was seen is kept, deleted, dropped or deferred, and counted once: seen = kept + deleted +
 dropped + deferred. A post has one row by its key, whichever source it came from first. The rules stand in
-`pipeline.collect.taking`.
+`pipeline.collect.post_rules`.
 """
 
 from collections.abc import Callable
@@ -15,13 +15,14 @@ from functools import partial
 from pydantic import Field
 
 from pipeline.cities import City
-from pipeline.collect.archive import Archive
-from pipeline.collect.archive_posts import ArchivePosts, read_archive
-from pipeline.collect.instagram.emptying import empty_journal
+from pipeline.collect.archive.folder import Archive
+from pipeline.collect.archive.posts import ArchivePosts, read_archive
+from pipeline.collect.instagram.flush import empty_journal
 from pipeline.collect.instagram.live import LIVE, Tools, crawl, journal_path, open_journal, rematch
 from pipeline.collect.instagram.walk import WalkLimits
 from pipeline.collect.pictures import PictureLimits
-from pipeline.collect.poi_keeping import read_pois
+from pipeline.collect.poi_sources.keeping import read_pois
+from pipeline.collect.post_rules import OPTED_OUT, Taking
 from pipeline.collect.posts_tables import (
     ArchiveCounts,
     counts_of,
@@ -31,7 +32,6 @@ from pipeline.collect.posts_tables import (
     told_of_run,
 )
 from pipeline.collect.sources import ArchiveSettings, archive_or_live
-from pipeline.collect.taking import OPTED_OUT, Taking
 from pipeline.collect.waiting import what_waits
 from pipeline.errors import StageError
 from pipeline.privacy.opt_out import OptOut

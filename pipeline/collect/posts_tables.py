@@ -12,10 +12,10 @@ from typing import Self
 
 import pyarrow.compute as pc
 
-from pipeline.collect.archive_posts import ArchivePosts
-from pipeline.collect.fields import latest_utc
+from pipeline.collect.archive.fields import latest_utc
+from pipeline.collect.archive.posts import ArchivePosts
 from pipeline.collect.instagram.crawl import CrawlReport
-from pipeline.collect.instagram.emptying import STAGE, deferred_row, ledger_row
+from pipeline.collect.instagram.flush import STAGE, deferred_row, ledger_row
 from pipeline.collect.instagram.journal import Journal
 from pipeline.collect.pictures import OK
 from pipeline.collect.waiting import Waiting

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, ValidationError
 
 from pipeline.cities import City, CityError, Settings, told_errors
-from pipeline.collect.archive import Archive
+from pipeline.collect.archive.folder import Archive
 from pipeline.errors import StageError
 from pipeline.store import Store
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from pipeline.cities import City
 from pipeline.collect.instagram.cookie_files import cookies_path
-from pipeline.collect.instagram.emptying import STAGE
+from pipeline.collect.instagram.flush import STAGE
 from pipeline.collect.instagram.journal.records import FIRST_LOOK, FOR_PERSON, PLACE_GONE, is_due
 from pipeline.collect.instagram.status import look_at_journal, pace_status, poi_names, unanswered
 from pipeline.collect.instagram.verdicts import LOGIN, WHAT_TO_DO

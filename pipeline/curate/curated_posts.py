@@ -12,7 +12,7 @@ from pydantic import Field
 
 from pipeline.cities import City, Settings
 from pipeline.collect.pictures import OK
-from pipeline.collect.poi_keeping import read_pois
+from pipeline.collect.poi_sources.keeping import read_pois
 from pipeline.curate.language import are_in_language
 from pipeline.curate.rules import SETTING_OF_RULE, Candidate, Limits, apply_rules, frequent_hashtags
 from pipeline.errors import StageError

@@ -10,7 +10,7 @@ picture are not painted over, as they were in training (see docs/DECISIONS.md); 
 from collections.abc import Set
 from dataclasses import dataclass
 
-from pipeline.collect.fields import MAX_CAPTION_CHARACTERS
+from pipeline.collect.archive.fields import MAX_CAPTION_CHARACTERS
 from pipeline.curate.rules import caption_text
 from pipeline.images.decode import LIMITS, Picture, UnreadablePicture, decode_picture
 from pipeline.text.captions import clean_caption

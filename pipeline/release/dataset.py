@@ -22,7 +22,7 @@ from tqdm import tqdm
 from pipeline.cities import City, Settings
 from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.instagram.terms import terms_told
-from pipeline.collect.poi_keeping import read_pois
+from pipeline.collect.poi_sources.keeping import read_pois
 from pipeline.curate.curated_posts import CuratedPostsSettings
 from pipeline.errors import StageError
 from pipeline.images.clean_images import KEPT

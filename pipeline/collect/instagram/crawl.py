@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from pipeline.collect.instagram.door import InstagramDoor
+from pipeline.collect.instagram.client import InstagramDoor
 from pipeline.collect.instagram.journal import Journal, Walk, is_due, is_said_again
 from pipeline.collect.instagram.journal.records import DAY_S, FIRST_LOOK, FOR_PERSON, PLACE_GONE, PLACE_MISSING
-from pipeline.collect.instagram.media_hosts import ILL, RESTS
-from pipeline.collect.instagram.photos import Photos
+from pipeline.collect.instagram.media.hosts import ILL, RESTS
+from pipeline.collect.instagram.media.photos import Photos
 from pipeline.collect.instagram.recheck import Recheck
 from pipeline.collect.instagram.walk import NO_ROAD, NOT_THERE, Walker
 from pipeline.collect.web.errors import (

@@ -14,18 +14,18 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from pipeline.cities import City
-from pipeline.collect.fields import latest_utc
+from pipeline.collect.archive.fields import latest_utc
 from pipeline.collect.instagram.addresses import AllowedHosts, instagram_url
+from pipeline.collect.instagram.client import InstagramDoor
 from pipeline.collect.instagram.cookie_files import cookies_path, read_cookies
 from pipeline.collect.instagram.crawl import Crawl, CrawlReport
-from pipeline.collect.instagram.door import InstagramDoor
-from pipeline.collect.instagram.emptying import BATCH, STAGE, empty_journal
+from pipeline.collect.instagram.flush import BATCH, STAGE, empty_journal
 from pipeline.collect.instagram.journal import Journal, State, StoredPost
-from pipeline.collect.instagram.media import MediaFetcher
-from pipeline.collect.instagram.media_hosts import MediaHosts
+from pipeline.collect.instagram.media.downloads import MediaFetcher
+from pipeline.collect.instagram.media.hosts import MediaHosts
+from pipeline.collect.instagram.media.photos import Photos
+from pipeline.collect.instagram.media.verdicts import has_gone
 from pipeline.collect.instagram.pace import Pace, PaceLimits, rate_controller
-from pipeline.collect.instagram.photos import Photos
-from pipeline.collect.instagram.picture_verdicts import has_gone
 from pipeline.collect.instagram.recheck import Recheck
 from pipeline.collect.instagram.searching import SearchReport, search_city
 from pipeline.collect.instagram.session import open_context
@@ -34,7 +34,7 @@ from pipeline.collect.instagram.terms import check_terms
 from pipeline.collect.instagram.walk import AHEAD, Walker, WalkLimits
 from pipeline.collect.matching import Matcher, NamedPoint
 from pipeline.collect.pictures import PictureLimits
-from pipeline.collect.taking import OPTED_OUT, Taking
+from pipeline.collect.post_rules import OPTED_OUT, Taking
 from pipeline.collect.web.clock import Clock, SystemClock
 from pipeline.collect.web.retries import Retries
 from pipeline.errors import StageBusyError

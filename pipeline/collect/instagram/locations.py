@@ -5,7 +5,7 @@ Covered: ids as numbers and as text, `pk`, `location_id`, `id`, `external_id`; c
 Not covered: whether the place is the one that was asked for.
 """
 
-from pipeline.collect.fields import LOCATION_ID, LocationStub
+from pipeline.collect.archive.fields import LOCATION_ID, LocationStub
 from pipeline.geo import valid_coordinates
 from pipeline.text.captions import clean_name
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.collect.api_media import api_post
-from pipeline.collect.instagram.door import InstagramDoor
+from pipeline.collect.archive.api_media import api_post
+from pipeline.collect.archive.json_files import UnreadableFile
+from pipeline.collect.instagram.client import InstagramDoor
 from pipeline.collect.instagram.journal import Journal, NewPost, Unseen, Walk, is_due, is_said_again
 from pipeline.collect.instagram.journal.records import GONE_POST
-from pipeline.collect.instagram.picture_verdicts import PRIVATE
+from pipeline.collect.instagram.media.verdicts import PRIVATE
 from pipeline.collect.instagram.verdicts import MEDIA_PATH
 from pipeline.collect.instagram.walk import Walker
-from pipeline.collect.json_files import UnreadableFile
 from pipeline.collect.web.errors import BudgetSpentError, FinalError, RetryError, SourceChangedError, WaitError
 
 AGAIN_S = 3_600.0

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipeline.collect.fields import LocationStub
-from pipeline.collect.instagram.door import Door
+from pipeline.collect.archive.fields import LocationStub
+from pipeline.collect.instagram.client import Door
 from pipeline.collect.instagram.locations import id_text, told_location
 from pipeline.collect.web.errors import SourceChangedError
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pipeline.collect.fields import LocationStub
-from pipeline.collect.instagram.door import InstagramDoor
+from pipeline.collect.archive.fields import LocationStub
+from pipeline.collect.instagram.client import InstagramDoor
 from pipeline.collect.instagram.journal import Journal
 from pipeline.collect.instagram.search import search_places
 from pipeline.collect.matching import Matcher, NamedPoint

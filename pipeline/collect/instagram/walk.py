@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.collect.api_media import api_post
-from pipeline.collect.fields import LocationStub, PostFields
-from pipeline.collect.instagram.door import Door
+from pipeline.collect.archive.api_media import api_post
+from pipeline.collect.archive.fields import LocationStub, PostFields
+from pipeline.collect.archive.json_files import UnreadableFile
+from pipeline.collect.instagram.client import Door
+from pipeline.collect.instagram.endpoints import ROADS, Page, Road
 from pipeline.collect.instagram.journal import Journal, NewPost, Walk
 from pipeline.collect.instagram.journal.records import DAY_S, FIRST_LOOK, PLACE_GONE, PLACE_MISSING
-from pipeline.collect.instagram.roads import ROADS, Page, Road
-from pipeline.collect.json_files import UnreadableFile
-from pipeline.collect.taking import OPTED_OUT, Taking
+from pipeline.collect.post_rules import OPTED_OUT, Taking
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.errors import MissingError, SourceChangedError
 from pipeline.privacy.private_ids import PrivateIds

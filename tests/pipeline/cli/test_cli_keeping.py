@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.cities import City
 from pipeline.cli.keeping import keeping_lines
-from pipeline.collect.poi_keeping import expire_pois
+from pipeline.collect.poi_sources.keeping import expire_pois
 from pipeline.store.folders import seal
 from tests.fakes.clock import FakeClock
 

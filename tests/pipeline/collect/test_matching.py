@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.collect.fields import LocationStub
+from pipeline.collect.archive.fields import LocationStub
 from pipeline.collect.matching import Matcher, MatchRules, NamedPoint, name_similarity, normal_name
 
 RULES = MatchRules(

@@ -55,7 +55,7 @@ def test_a_location_of_the_archive_is_matched(store, fake):
 
 
 def test_posts_of_one_location_are_merged(fake):
-    from pipeline.collect.archive import Archive
+    from pipeline.collect.archive.folder import Archive
 
     for number, location in enumerate(
         [{"id": 9, "name": "B"}, {"id": "9", "name": "A", "lat": 2, "lng": 3}, {"id": 9, "name": "B"}, {"id": 9}],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.backbones import preprocess
-from pipeline.collect.fields import MAX_CAPTION_CHARACTERS
+from pipeline.collect.archive.fields import MAX_CAPTION_CHARACTERS
 from pipeline.curate.rules import Candidate, Limits, apply_rules
 from pipeline.images.decode import decode_picture
 from pipeline.predict.question import WHY_UNREADABLE, RefusedQuestion, read_question

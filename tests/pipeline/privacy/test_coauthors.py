@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.collect.api_media import api_post
-from pipeline.collect.fields import post_fields
+from pipeline.collect.archive.api_media import api_post
+from pipeline.collect.archive.fields import post_fields
 from pipeline.errors import StageError
 from pipeline.privacy.opt_out import add_opt_outs
 from pipeline.privacy.opt_out_removal import leave

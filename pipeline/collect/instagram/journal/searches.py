@@ -6,7 +6,7 @@ Law: what was asked, the name of a POI, stands here as a digest alone: where Fou
 import sqlite3
 from collections.abc import Iterable, Mapping
 
-from pipeline.collect.fields import LocationStub
+from pipeline.collect.archive.fields import LocationStub
 from pipeline.collect.instagram.journal.disk import Disk
 from pipeline.store.digests import bytes_digest
 

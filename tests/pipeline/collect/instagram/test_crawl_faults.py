@@ -21,10 +21,10 @@ import pytest
 from pipeline.collect.instagram.addresses import AllowedHosts
 from pipeline.collect.instagram.journal import Journal
 from pipeline.collect.instagram.live import journal_path, pace_path
-from pipeline.collect.instagram.media import MediaFetcher
-from pipeline.collect.instagram.media_hosts import MediaHosts
+from pipeline.collect.instagram.media.downloads import MediaFetcher
+from pipeline.collect.instagram.media.hosts import MediaHosts
+from pipeline.collect.instagram.media.photos import Photos
 from pipeline.collect.instagram.pace import Pace
-from pipeline.collect.instagram.photos import Photos
 from pipeline.collect.web.errors import BadResponseError
 from pipeline.collect.web.retries import Retries
 from pipeline.errors import StageError

@@ -19,10 +19,11 @@ from typing import Any, TypeAlias
 import pytest
 
 from pipeline.cities import City
-from pipeline.collect.instagram import live, photos
-from pipeline.collect.instagram.door import InstagramDoor
+from pipeline.collect.instagram import live
+from pipeline.collect.instagram.client import InstagramDoor
 from pipeline.collect.instagram.journal import Journal
 from pipeline.collect.instagram.live import Tools, open_journal
+from pipeline.collect.instagram.media.downloads import photos
 from pipeline.collect.places import PlacesSettings, build_places
 from pipeline.collect.pois import PoisSettings, build_pois
 from pipeline.collect.posts import PostsSettings, build_posts

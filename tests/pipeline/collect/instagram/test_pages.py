@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from pipeline.collect.instagram.door import InstagramDoor
+from pipeline.collect.instagram.client import InstagramDoor
+from pipeline.collect.instagram.endpoints import PageRoad, SectionsRoad
 from pipeline.collect.instagram.pace import Pace, PaceLimits, rate_controller
-from pipeline.collect.instagram.roads import PageRoad, SectionsRoad
 from pipeline.collect.instagram.session import open_context
 from pipeline.collect.web.errors import BadResponseError, FinalError, HumanError, SourceChangedError, WaitError
 from pipeline.collect.web.retries import Retries

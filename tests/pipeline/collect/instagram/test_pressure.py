@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from pipeline.collect.instagram.door import InstagramDoor
+from pipeline.collect.instagram.client import InstagramDoor
 from pipeline.collect.instagram.pace import Pace, PaceLimits, rate_controller
 from pipeline.collect.instagram.session import open_context
 from pipeline.collect.web.errors import HumanError, WaitError

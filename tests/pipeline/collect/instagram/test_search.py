@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.collect.fields import LocationStub
+from pipeline.collect.archive.fields import LocationStub
 from pipeline.collect.instagram.search import search_places
 from pipeline.collect.web.errors import HumanError, SourceChangedError
 from tests.fakes.http_server import Answer

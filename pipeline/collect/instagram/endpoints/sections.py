@@ -1,0 +1,42 @@
+"""The road that collects: the place's `web_info`, then its sections page by page, newest first; needs a login."""
+
+import json
+from typing import Any
+
+from pipeline.collect.instagram.client import Door
+from pipeline.collect.instagram.endpoints.endpoint import Page, native_data, place_path, read_tab
+from pipeline.collect.instagram.locations import told_location
+
+WEB_INFO = "api/v1/locations/web_info/"
+TAB = "recent"
+
+
+class SectionsRoad:
+    """Page one is the tab `recent` of `web_info`; a cursor is `page`, `max_id` and `next_media_ids` as they came."""
+
+    name = "sections"
+    needs_login = True
+
+    def first(self, door: Door, location_id: str) -> Page:
+        """The newest posts and the place."""
+        answer = door.get_json(
+            WEB_INFO, {"location_id": location_id, "show_nearby": "false"}, referer=place_path(location_id)
+        )
+        told = native_data(answer)
+        medias, cursor = read_tab(told.get(TAB))
+        return Page(medias=medias, location=told_location(told.get("location_info")), cursor=cursor)
+
+    def after(self, door: Door, location_id: str, cursor: dict[str, Any]) -> Page:
+        """The next older posts."""
+        answer = door.post_json(
+            f"api/v1/locations/{location_id}/sections/", _form(cursor), referer=place_path(location_id)
+        )
+        medias, cursor_after = read_tab(answer)
+        return Page(medias=medias, location=None, cursor=cursor_after)
+
+
+def _form(cursor: dict[str, Any]) -> dict[str, str]:
+    form = {"surface": "grid", "tab": TAB, "max_id": str(cursor["max_id"])}
+    if "page" in cursor:
+        form["page"] = str(cursor["page"])
+    return form | {"next_media_ids": json.dumps(cursor.get("next_media_ids", []))}

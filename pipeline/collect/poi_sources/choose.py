@@ -1,0 +1,220 @@
+"""Where a city's POIs come from: a file, an extract of OS Places, the demo generator, or Foursquare's Places API."""
+
+import os
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from pipeline.cities import City, Settings
+from pipeline.collect.poi_sources.files import PoiRow, read_poi_file
+from pipeline.collect.poi_sources.foursquare_answers import AnswerFolder, State
+from pipeline.collect.poi_sources.foursquare_client import KEY_VARIABLE, PlacesClient, base_url, key_from_environment
+from pipeline.collect.poi_sources.foursquare_fetch import Fetch, Patience, Places
+from pipeline.collect.poi_sources.foursquare_places import poi_row
+from pipeline.collect.poi_sources.foursquare_query import MAX_RADIUS_M, PlacesQuery, Sort
+from pipeline.collect.poi_sources.os_places import extract_files, listing_digest, read_os_places
+from pipeline.collect.poi_sources.selection import select_pois
+from pipeline.collect.poi_sources.sensitive import Sensitivity
+from pipeline.collect.sources import demo_city
+from pipeline.collect.web.clock import Clock
+from pipeline.collect.web.retries import Retries
+from pipeline.errors import StageError
+from pipeline.store import Store
+from pipeline.store.digests import file_digest
+
+Source = Literal["file", "demo", "os_places", "foursquare"]
+
+
+class PoisSettings(Settings):
+    """Which POIs a city has."""
+
+    PER_RUN: ClassVar[frozenset[str]] = frozenset({"foursquare_keep_hours", "max_requests", "max_wait_s"})
+
+    source: Literal["auto", "file", "os_places", "foursquare"] = Field(
+        "auto",
+        description="auto takes the file where one is named, else the OS Places extract where one is named, else the "
+        "demo generator's, else Foursquare's Places API where FOURSQUARE_API_KEY is set",
+    )
+    file: Path | None = Field(None, description="CSV, Parquet or JSON file of POIs; by default the demo generator's")
+    os_places: Path | None = Field(
+        None, description="Parquet file, folder or pattern of Foursquare's OS Places; no key is needed"
+    )
+    max_pois: int = Field(40, ge=1, description="the most popular ones are taken")
+    categories: list[str] = Field(
+        [], description="ids of categories; only their POIs are asked of Foursquare or taken from OS Places"
+    )
+    sort: Sort = Field("POPULARITY", description="the order in which Foursquare tells POIs; it is their rank")
+    ask_premium: bool = Field(False, description="ask Foursquare for popularity and rating, which cost extra")
+    taxonomy: Path | None = Field(
+        None, description="file of Foursquare's categories (Parquet, CSV or JSON), for the top-level category"
+    )
+    include_sensitive: list[str] = Field(
+        [], description="areas of sensitive places (medical, religious, ...) that are let in; needs sensitive_reason"
+    )
+    sensitive_reason: str = Field("", description="why sensitive places are let in; it is written into the cards")
+    foursquare_keep_hours: float | None = Field(
+        24,
+        gt=0,
+        le=87_600,
+        description="hours after which all but the ids of what Foursquare told is deleted, and asked for again; null "
+        "keeps it for ever, which takes a contract that allows it (docs/PRIVACY.md)",
+    )
+    max_requests: int = Field(100, ge=1, le=10_000, description="requests that one run may send to Foursquare")
+    max_wait_s: float = Field(
+        900, ge=0, le=86_400, description="seconds that one run may wait where Foursquare asks for fewer requests"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundPois:
+    """The rows of a source, and what to tell of it.
+
+    origin: the source in words, for messages. inputs: what the rows depend on, by name. asked: when a source was asked
+    whose answers are kept for a time, None where they stay.
+    """
+
+    source: Source
+    origin: str
+    rows: list[PoiRow]
+    inputs: dict[str, str]
+    asked: datetime | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    about: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoiSearch:
+    """A city, its settings, and what the search goes by."""
+
+    store: Store
+    city: City
+    settings: PoisSettings
+    sensitivity: Sensitivity
+    clock: Clock
+    retries: Retries
+
+    def find(self) -> FoundPois:
+        """The rows of the source that the settings name.
+
+        Raises:
+            StageError: there is none, or it cannot be read; IncompleteError: Foursquare is to be asked again later.
+        """
+        match self._source():
+            case "os_places":
+                return self._of_os_places()
+            case "foursquare":
+                return self._of_foursquare()
+            case source:
+                return self._of_file(source)
+
+    def _source(self) -> Source:
+        settings = self.settings
+        if settings.source != "auto":
+            if settings.source in ("file", "os_places") and getattr(settings, settings.source) is None:
+                raise StageError(
+                    f"city {self.city.key} wants POIs of the source {settings.source}, but names none: write "
+                    f"`pois: {{{settings.source}: path}}` in cities.yaml"
+                )
+            return settings.source
+        if settings.file is not None:
+            return "file"
+        if settings.os_places is not None:
+            return "os_places"
+        if self.city.demo is not None:
+            return "demo"
+        state = self._answers().state()
+        if _has_key() or state.is_started or state.asked_before_utc:
+            return "foursquare"
+        raise StageError(
+            f"city {self.city.key} has no source of POIs. There are three: a CSV, Parquet or JSON file with the "
+            "columns poi_id, name, latitude and longitude, as `pois: {file: path/to/file}` under this city in "
+            "cities.yaml; an extract of Foursquare's OS Places, as `pois: {os_places: path/to/folder}`; or "
+            f"Foursquare's Places API, with a service key in the environment variable {KEY_VARIABLE}"
+        )
+
+    def _of_file(self, source: Literal["file", "demo"]) -> FoundPois:
+        demo = demo_city(self.store, self.city) if source == "demo" else None
+        path = demo.pois_file if demo is not None else Path(str(self.settings.file)).expanduser()
+        rows = read_poi_file(path)
+        return FoundPois(source=source, origin=f"the file {path}", rows=rows, inputs={"file": file_digest(path)})
+
+    def _of_os_places(self) -> FoundPois:
+        path = Path(str(self.settings.os_places))
+        files = extract_files(path)
+        return FoundPois(
+            source="os_places",
+            origin=f"the OS Places extract {path}",
+            rows=read_os_places(files, self.city, self.settings.categories, self.sensitivity.taxonomy),
+            inputs={"os_places": listing_digest(files)},
+            about={"rank": "by category, completeness and date_refreshed; OS Places tells no popularity"},
+        )
+
+    def _of_foursquare(self) -> FoundPois:
+        folder, settings = self._answers(), self.settings
+        self._check_key(folder.state())
+        fetch = Fetch(
+            folder=folder,
+            params=self._query().params(),
+            open_client=lambda: PlacesClient(key_from_environment(), self.clock, base_url()),
+            num_good=lambda places: len(select_pois(_rows(places), self.city, self.sensitivity)[0]),
+            max_pois=settings.max_pois,
+            title=f"{self.city.key} pois",
+            patience=Patience(
+                clock=self.clock,
+                retries=self.retries,
+                max_requests=settings.max_requests,
+                max_wait_s=settings.max_wait_s,
+            ),
+        )
+        state, places = fetch.run()
+        notes = []
+        if state.stopped:
+            notes.append(
+                f"Foursquare's pages ended before their end ({state.stopped}): what was found is used, and the next "
+                "run asks for the last page again"
+            )
+        if self.city.radius_km * 1000 > MAX_RADIUS_M:
+            notes.append("Foursquare searches at most 100 km around a point: the city's circle is larger")
+        return FoundPois(
+            source="foursquare",
+            origin="Foursquare's answer",
+            rows=_rows(places),
+            inputs={"answers": state.digest()},
+            asked=state.started,
+            counts={f"deferred/{state.stopped}": 1} if state.stopped else {},
+            notes=notes,
+            about={"rank": f"Foursquare's order {settings.sort}", "answers_since_utc": state.started_utc},
+        )
+
+    def _check_key(self, state: State) -> None:
+        """Say why Foursquare is to be asked again, where it was asked before and there is no key now."""
+        if state.is_started or not state.asked_before_utc or _has_key():
+            return
+        asked = datetime.fromisoformat(state.asked_before_utc)
+        raise StageError(
+            f"what Foursquare told of the POIs of {self.city.key} at {asked:%Y-%m-%d %H:%M} UTC is deleted but for "
+            "the ids: the time was over for which it may be kept (foursquare_keep_hours of pois). Put your key into "
+            f"{KEY_VARIABLE} and run this again to ask anew; without one, name a file of POIs as `pois: {{file: ...}}`"
+            " or an extract of OS Places as `pois: {os_places: ...}` in cities.yaml"
+        )
+
+    def _query(self) -> PlacesQuery:
+        settings = self.settings
+        return PlacesQuery.of_city(
+            self.city, settings.categories, settings.sort, is_premium=settings.ask_premium, base_url=base_url()
+        )
+
+    def _answers(self) -> AnswerFolder:
+        return AnswerFolder(self.store.root / "crawl" / "foursquare" / self.city.key / self._query().digest())
+
+
+def _has_key() -> bool:
+    return bool(os.environ.get(KEY_VARIABLE, "").strip())
+
+
+def _rows(places: Places) -> list[PoiRow]:
+    return [poi_row(place, rank) for rank, place in enumerate(places, start=1)]

@@ -1,0 +1,80 @@
+"""Taking a post: the rules against it in their order, and its row in `posts`; the same for archives and live pages.
+
+Law: opted out, private, its place, its time, its media: the first rule against a post is its reason. Of a post that is
+not taken nothing but its key and the reason goes on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pipeline.collect.archive.fields import PostFields
+from pipeline.collect.pictures import CheckedPicture
+from pipeline.privacy.opt_out import OptOut
+from pipeline.privacy.pseudonyms import Pseudonyms
+from pipeline.text.hashtags import hashtags
+
+OPTED_OUT = "opted_out"
+"""The reason of a post one of whose authors wants to be left out; it has no row in `posts`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taking:
+    """The rules and pseudonyms of one city.
+
+    poi_of_location: the matched locations. source: archive | demo | live.
+    """
+
+    pseudonyms: Pseudonyms
+    poi_of_location: Mapping[str, str]
+    opt_out: OptOut
+    source: str
+
+    def reason(self, fields: PostFields, *, num_pictures: int, has_video: bool) -> str:
+        """The first rule against a post, "" where there is none."""
+        if self.opt_out.covers(fields.author_names, fields.media_id):
+            return OPTED_OUT
+        if fields.is_private:
+            return "private"
+        if fields.location is None:
+            return "no_place"
+        if fields.location.location_id not in self.poi_of_location:
+            return "unmatched_place"
+        if fields.taken_utc is None:
+            return "bad_time"
+        if not num_pictures and has_video and all(fields.is_videos or (True,)):
+            return "video"
+        return ""
+
+    def author_keys(self, fields: PostFields) -> list[str]:
+        """The pseudonyms of all names of a post's authors, by which it is found when one of them opts out later."""
+        return [self.pseudonyms.user_key(name) for name in fields.author_names]
+
+    def row(self, fields: PostFields, digests: list[str], retrieved_utc: datetime) -> dict[str, Any]:
+        """The row of a post against which there is no rule."""
+        assert fields.location is not None and fields.taken_utc is not None
+        latitude, longitude = fields.coordinates or (None, None)
+        return {
+            "post_key": self.pseudonyms.post_key(fields.media_id),
+            "media_key": self.pseudonyms.media_key(fields.media_id),
+            "user_key": self.pseudonyms.user_key(fields.owner),
+            "poi_id": self.poi_of_location[fields.location.location_id],
+            "location_id": fields.location.location_id,
+            "taken_utc": fields.taken_utc,
+            "caption": fields.caption,
+            "hashtags": hashtags(fields.caption),
+            "image_digests": digests,
+            "num_media": len(fields.is_videos) if fields.is_videos else max(1, len(digests)),
+            "latitude": latitude,
+            "longitude": longitude,
+            "source": self.source,
+            "retrieved_utc": retrieved_utc,
+            "state": "active",
+        }
+
+
+def image_row(picture: CheckedPicture) -> dict[str, Any]:
+    """The row of a picture in `images`, whatever its outcome."""
+    names = ("digest", "width", "height", "format", "num_bytes", "outcome")
+    return {name: getattr(picture, name) for name in names}
