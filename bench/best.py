@@ -17,19 +17,19 @@ from sklearn.model_selection import GroupKFold
 
 from bench.demo_calibration import kept_posts, samples_of
 from bench.result import tell
-from models.backbones import fixed_seed_features
 from models.baselines import BASELINES
-from models.best import fit_best
-from models.config import MrlfConfig
-from models.experts import Expert, fit_expert
-from models.metrics import grouped_bootstrap
-from models.pool import fit_pool, mean_loss
-from models.running import choose_running
-from models.samples import Samples
-from models.train_config import TrainConfig
-from models.training import fit
-from models.wide import cross_fit, fit_wide, folds_of
-from models.wide_features import WideFeatures
+from models.best.best import fit_best
+from models.data.samples import Samples
+from models.evaluation.metrics import grouped_bootstrap
+from models.linear.experts import Expert, fit_expert
+from models.linear.pool import fit_pool, mean_loss
+from models.linear.wide import cross_fit, fit_wide, folds_of
+from models.linear.wide_features import WideFeatures
+from models.mrlf.config import MrlfConfig
+from models.settings.train_config import TrainConfig
+from models.training.training import fit
+from models.vision.backbones import fixed_seed_features
+from models.vision.running import choose_running
 from pipeline.demo import DemoSettings
 
 NUM_FOLDS = 5

@@ -27,9 +27,9 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from models.architectures import ARCHITECTURES
-from models.portraits import INPUT_SIDE_PX, U2NetPortraits, resized
-from models.running import Runner, Running
+from models.vision.architectures import ARCHITECTURES
+from models.vision.portraits import INPUT_SIDE_PX, U2NetPortraits, resized
+from models.vision.running import Runner, Running
 from pipeline.store import Store
 from pipeline.weights.shelf import Shelf, WeightsFile
 

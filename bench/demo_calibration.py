@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from sklearn.model_selection import GroupKFold
 
-from models.backbones import ImageFeatures, fixed_seed_features
 from models.baselines import BASELINES
-from models.running import choose_running
-from models.samples import Samples
+from models.data.samples import Samples
+from models.vision.backbones import ImageFeatures, fixed_seed_features
+from models.vision.running import choose_running
 from pipeline.demo import DemoSettings
 from pipeline.demo.pictures import draw
 from pipeline.demo.posts import DemoPost, Kind, plan_city

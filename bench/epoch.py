@@ -9,12 +9,12 @@ import time
 import numpy as np
 
 from bench.result import interleaved, tell
-from models.backbones import fixed_seed_features
-from models.config import MrlfConfig
-from models.running import Running
-from models.samples import Samples
-from models.train_config import TrainConfig
-from models.training import fit
+from models.data.samples import Samples
+from models.mrlf.config import MrlfConfig
+from models.settings.train_config import TrainConfig
+from models.training.training import fit
+from models.vision.backbones import fixed_seed_features
+from models.vision.running import Running
 
 NUM_POSTS = 256
 NUM_CLASSES = 12

@@ -19,8 +19,8 @@ import torch
 from bench.peers import Peer
 from bench.photographs import SIDE_PX, photograph
 from bench.result import interleaved, tell
-from models.backbone_weights import check_state, random_state
-from models.running import choose_running
+from models.vision.backbone_weights import check_state, random_state
+from models.vision.running import choose_running
 from pipeline.training.image_features import FeatureWorker, ImageFeaturesSettings
 from pipeline.weights import WeightsFile
 

@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.gpu_checks import checks
 from bench.networks import NETWORKS
 from bench.result import tell
-from models.torch_network import TorchNetwork
+from models.vision.torch_network import TorchNetwork
 
 DATASHEET_TFLOPS = {"H200": 989.0, "H100": 989.0, "GH200": 989.0, "A100": 312.0, "L40S": 362.0, "L4": 121.0}
 """dense bf16, without sparsity, as the makers tell it"""

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.networks import LAMA, U2NET, Network
-from models.fourier import fourier_matrices, irfft2, rfft2
-from models.running import Runner, Running
-from models.torch_network import TorchNetwork
+from models.vision.fourier import fourier_matrices, irfft2, rfft2
+from models.vision.running import Runner, Running
+from models.vision.torch_network import TorchNetwork
 
 NUM_PICTURES = 8
 FP32_ERROR = 1e-4

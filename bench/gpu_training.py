@@ -24,10 +24,10 @@ from bench.gpu import datasheet, matrix_tflops
 from bench.gpu_training_checks import checks
 from bench.result import tell
 from bench.step_cost import StepCost, copy_gbytes_per_s, step_cost
-from models.config import MrlfConfig
-from models.samples import Samples
-from models.train_config import Epoch, TrainConfig
-from models.training import fit
+from models.data.samples import Samples
+from models.mrlf.config import MrlfConfig
+from models.settings.train_config import Epoch, TrainConfig
+from models.training.training import fit
 
 NUM_POSTS = 137_676
 NUM_CLASSES = 40

@@ -12,19 +12,19 @@ import numpy as np
 import torch
 
 from bench.gpu_checks import Check
-from models.config import MrlfConfig
-from models.encoded_split import EncodedSplit, HostSplit
-from models.finite import FiniteGuard
-from models.fitted import Fitted
-from models.networks import build_network
-from models.run import Run
-from models.samples import Samples
-from models.standardise import ImageScaler
-from models.steps import Steps, TooLargeError
-from models.text import Vocabulary
-from models.train_config import TrainConfig
-from models.training import NonFiniteError, TrainingStoppedError, fit
-from models.training_loss import TrainingLoss
+from models.data.encoded_split import EncodedSplit, HostSplit
+from models.data.samples import Samples
+from models.data.standardise import ImageScaler
+from models.data.text import Vocabulary
+from models.mrlf.config import MrlfConfig
+from models.settings.train_config import TrainConfig
+from models.training.finite import FiniteGuard
+from models.training.fitted import Fitted
+from models.training.networks import build_network
+from models.training.run import Run
+from models.training.steps import Steps, TooLargeError
+from models.training.training import NonFiniteError, TrainingStoppedError, fit
+from models.training.training_loss import TrainingLoss
 
 NUM_CLASSES = 8
 NETWORK = MrlfConfig.small()

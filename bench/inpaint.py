@@ -21,9 +21,9 @@ from PIL import Image
 
 from bench.photographs import SIDE_PX, photograph
 from bench.result import tell
-from models.filling import LamaFill
-from models.lama_weights import build, check_state
-from models.running import Runner, Running, choose_running
+from models.vision.filling import LamaFill
+from models.vision.lama_weights import build, check_state
+from models.vision.running import Runner, Running, choose_running
 from pipeline.images.decode import Mask, decode_picture, encode_clean
 from pipeline.images.lama_fill import LamaInpainter
 from pipeline.images.simple_lama_fill import LAMA_MODEL

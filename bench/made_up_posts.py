@@ -6,7 +6,7 @@ Median and ninth decile in characters: captions 59 and 200, hashtags joined with
 
 import numpy as np
 
-from models.samples import Samples
+from models.data.samples import Samples
 
 MEDIAN_CHARS = 59
 CAPTION_P90_CHARS = 200

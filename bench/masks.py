@@ -31,7 +31,7 @@ def export(path: Path) -> None:
     """U²-Net of random weights as rembg's file was made."""
     import torch
 
-    from models.u2net_weights import MODULES, random_state
+    from models.vision.u2net_weights import MODULES, random_state
 
     network = MODULES["u2net"]()
     network.load_state_dict(random_state("u2net"))
@@ -100,7 +100,7 @@ def main() -> None:
 
 def wanted(settings: PortraitMasksSettings) -> float:
     """The ratio that is asked for on this processor."""
-    from models.running import choose_running
+    from models.vision.running import choose_running
 
     return 2.5 if choose_running(settings.runtime, settings.precision, "cpu").precision == "bf16" else 1.3
 

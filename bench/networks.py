@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models import backbone_weights, lama_weights, u2net_weights
-from models.lama import Lama
-from models.portraits import PortraitNetwork
+from models.vision import backbone_weights, lama_weights, u2net_weights
+from models.vision.lama import Lama
+from models.vision.portraits import PortraitNetwork
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """MRLF as one writes it down first: the reference of our network, and the peer of its speed.
 
-The same layers and weights, read straight from the equations in `models.mrlf`: everything padded to its maximum, an
+The same layers and weights, read straight from the equations in `mrlf.mrlf`: everything padded to its maximum, an
 embedding and then a convolution, attention with its softmax written out, dropout by element. Early cross fusion only.
 Shape letters: B batch, L positions, D embedding, E filters, S, T slots, H heads, K width per head.
 """
@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from models.attention import AttentionBlock, MultiHeadAttention
-from models.characters import CharacterBranch, CharacterMaps
-from models.mrlf import Mrlf
-from models.samples import Samples
-from models.text import PAD_ID, UNKNOWN_ID, TextConfig, Vocabulary, normalise, normalise_hashtags, words_of
-from models.words import WordBranch
+from models.data.samples import Samples
+from models.data.text import PAD_ID, UNKNOWN_ID, TextConfig, Vocabulary, normalise, normalise_hashtags, words_of
+from models.mrlf.attention import AttentionBlock, MultiHeadAttention
+from models.mrlf.characters import CharacterBranch, CharacterMaps
+from models.mrlf.mrlf import Mrlf
+from models.mrlf.words import WordBranch
 
 Map = tuple[Tensor, Tensor]
 """slots (B, S, E) and which of them are real (B, S)"""

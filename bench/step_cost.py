@@ -16,17 +16,17 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.gpu import seconds_each
-from models.config import MrlfConfig
-from models.encoded_split import EncodedSplit, HostSplit
-from models.finite import FiniteGuard
-from models.networks import build_network
-from models.run import Run
-from models.samples import Samples
-from models.standardise import ImageScaler
-from models.steps import Steps
-from models.text import Vocabulary
-from models.train_config import TrainConfig
-from models.training_loss import TrainingLoss
+from models.data.encoded_split import EncodedSplit, HostSplit
+from models.data.samples import Samples
+from models.data.standardise import ImageScaler
+from models.data.text import Vocabulary
+from models.mrlf.config import MrlfConfig
+from models.settings.train_config import TrainConfig
+from models.training.finite import FiniteGuard
+from models.training.networks import build_network
+from models.training.run import Run
+from models.training.steps import Steps
+from models.training.training_loss import TrainingLoss
 
 VIEWS = ("view", "expand", "permute", "transpose", "slice", "select", "detach", "alias", "as_strided", "unsqueeze")
 

@@ -21,12 +21,12 @@ from torch.utils.data import DataLoader
 from bench.made_up_posts import IMAGE_DIM, NUM_CLASSES, made_up_posts
 from bench.plain_mrlf import PlainMrlf, PlainPosts
 from bench.result import interleaved, tell
-from models.config import MrlfConfig
-from models.mrlf import Mrlf
-from models.samples import Samples
-from models.text import Vocabulary
-from models.train_config import TrainConfig
-from models.training import fit
+from models.data.samples import Samples
+from models.data.text import Vocabulary
+from models.mrlf.config import MrlfConfig
+from models.mrlf.mrlf import Mrlf
+from models.settings.train_config import TrainConfig
+from models.training.training import fit
 
 NUM_POSTS = 16_357
 NUM_PEER_POSTS = 1_024

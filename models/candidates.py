@@ -2,7 +2,7 @@
 
 Laws: what a candidate does not list in `modalities` moves none of its predictions. The test split is not seen here,
 and what is chosen (the best epoch) is chosen on validation. The same samples, setup and settings give the same
-classifier. Every network is trained by the one loop of `models.training`.
+classifier. Every network is trained by the one loop of `models.training.training`.
 """
 
 import dataclasses
@@ -21,12 +21,12 @@ from models.baselines.finetuned import FinetunedConfig, initial_weights
 from models.baselines.forest import ForestBaseline
 from models.baselines.loctwi import LocTwiConfig
 from models.baselines.picture_head import PictureHeadConfig
-from models.config import MrlfConfig
-from models.presets import check_best, is_small
-from models.samples import Samples, check_split
-from models.text import TextConfig
-from models.train_config import Epoch, TrainConfig
-from models.training import fit
+from models.data.samples import Samples, check_split
+from models.data.text import TextConfig
+from models.mrlf.config import MrlfConfig
+from models.settings.presets import check_best, is_small
+from models.settings.train_config import Epoch, TrainConfig
+from models.training.training import fit
 
 TEXT, HASHTAGS, IMAGE = "text", "hashtags", "image"
 NO_SETTINGS: Mapping[str, Any] = {}
@@ -141,7 +141,7 @@ def fit_candidate(
 
     settings: what differs from its preset: fields of its configuration and, for a network, of `TrainConfig`; `preset`
     is auto, small or paper (and best for mrlf). A fine-tuned network takes `weights`: torchvision's state dict, or
-    "random" to learn from nothing. The last three arguments are those of `models.training.fit`, for networks alone.
+    "random" to learn from nothing. The last three arguments are those of `training.training.fit`, for networks alone.
 
     Raises:
         ValueError: there is no such candidate or setting, or the samples cannot be trained on.
@@ -188,7 +188,7 @@ def _network(task: _Task) -> Classifier:
         "should_stop": task.should_stop,
     }
     if preset == "best":
-        from models.best import fit_best
+        from models.best.best import fit_best
 
         check_best(network.modalities)
         of_network = {field.name for field in dataclasses.fields(network)}

@@ -5,11 +5,11 @@ from typing import Protocol
 
 import numpy as np
 
-from models.fitted import Fitted
-from models.samples import Samples
-from models.text import TextConfig
-from models.train_config import Epoch, TrainConfig
-from models.wide_and_deep import Best, is_best
+from models.best.wide_and_deep import Best, is_best
+from models.data.samples import Samples
+from models.data.text import TextConfig
+from models.settings.train_config import Epoch, TrainConfig
+from models.training.fitted import Fitted
 
 
 class TrainedModel(Protocol):

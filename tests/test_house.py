@@ -34,6 +34,16 @@ BESIDE_THE_ROAD = {"cli", "demo", "predict", "privacy", "serve", "store", "study
 """Rooms of `pipeline` that are no part of the road from a city's name to its report."""
 FOR_TRAINING_SCRIPTS = "pipeline/release/torch_dataset.py"
 """A class of torch's for scripts that use torch already; nothing of ours imports it."""
+ORDER_OF_MODELS = [
+    {"export", "candidates", "trained"},
+    {"explain", "best"},
+    {"training"},
+    {"baselines"},
+    {"mrlf", "vision", "linear"},
+    {"data", "evaluation"},
+    {"settings"},
+]
+"""The rooms and top files of `models`, from above; each imports what stands below it, or of its own line, alone."""
 LONGEST_FUNCTION, LONGEST_FILE = 50, 400
 
 
@@ -107,6 +117,20 @@ def test_models_import_nothing_of_ours():
         path for path, tree in trees("models").items() if imports(tree) & {"assets", "pipeline", "dagster", "daft"}
     }
     assert not wrong
+
+
+def test_the_rooms_of_models_import_downward():
+    level = {room: number for number, line in enumerate(ORDER_OF_MODELS) for room in line}
+    rooms = {module.split(".")[1] for module in arrows() if module.startswith("models.")}
+    assert rooms == set(level)
+    upward = {
+        f"{module} -> {other}"
+        for module, others in arrows().items()
+        for other in others
+        if module.startswith("models.") and other.startswith("models.")
+        if level[other.split(".")[1]] < level[module.split(".")[1]]
+    }
+    assert not upward
 
 
 def test_pipeline_knows_neither_dagster_nor_the_assets():

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.baselines.prior import Prior
-from models.metrics import haversine_km
-from models.samples import Samples, check_split
+from models.data.samples import Samples, check_split
+from models.evaluation.metrics import haversine_km
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-from models.samples import Samples
+from models.data.samples import Samples
 
 
 class Classifier(Protocol):

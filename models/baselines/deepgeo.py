@@ -20,11 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.baselines.joined_text import Reads, joined_characters, space_id
-from models.batches import Batch, Padded
-from models.config_values import require
-from models.network import Network
-from models.text import PAD_ID, TextConfig, Vocabulary
-from models.train_config import TrainConfig
+from models.data.batches import Batch, Padded
+from models.data.network import Network
+from models.data.text import PAD_ID, TextConfig, Vocabulary
+from models.settings.config_values import require
+from models.settings.train_config import TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)

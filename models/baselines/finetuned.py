@@ -21,11 +21,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.batches import Batch
-from models.config_values import require
-from models.network import Network
-from models.text import TextConfig, Vocabulary
-from models.train_config import TrainConfig
+from models.data.batches import Batch
+from models.data.network import Network
+from models.data.text import TextConfig, Vocabulary
+from models.settings.config_values import require
+from models.settings.train_config import TrainConfig
 
 BackboneName = Literal["vgg19", "vgg16", "resnet50", "resnet101", "densenet121"]
 MIN_SIDE_PX = 32
@@ -62,7 +62,7 @@ class Finetuned(Network):
     sd_C11: Tensor
 
     def __init__(self, config: FinetunedConfig, vocabulary: Vocabulary, *, image_dim: int, num_classes: int) -> None:
-        from models.backbone_weights import BACKBONES, headless
+        from models.vision.backbone_weights import BACKBONES, headless
 
         super().__init__(config, num_classes)
         self.config: FinetunedConfig = config
@@ -126,7 +126,7 @@ def initial_weights(backbone: str, state: Mapping[str, Tensor]) -> dict[str, Ten
     Raises:
         ValueError: the state dict is another network's or damaged.
     """
-    from models.backbone_weights import check_state
+    from models.vision.backbone_weights import check_state
 
     checked = check_state(state, backbone, f"the state dict to begin finetuned_{backbone} with")
     return {f"network.{name}": tensor for name, tensor in checked.items()}

@@ -13,9 +13,9 @@ import numpy as np
 
 from models.baselines.classifier import Classifier
 from models.baselines.prior import MajorityBaseline
-from models.config_values import require
-from models.samples import Samples, check_split
-from models.text import normalise_hashtags
+from models.data.samples import Samples, check_split
+from models.data.text import normalise_hashtags
+from models.settings.config_values import require
 
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier

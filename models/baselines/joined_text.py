@@ -11,8 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from models.batches import Batch, Padded
-from models.text import PAD_ID, UNKNOWN_ID, Vocabulary
+from models.data.batches import Batch, Padded
+from models.data.text import PAD_ID, UNKNOWN_ID, Vocabulary
 
 Reads = Literal["caption_and_hashtags", "caption"]
 

@@ -2,7 +2,7 @@
 
 None of the papers reports a linear model on the same posts, yet on a few hundred real posts it beat MRLF. Every table
 of ours shows them.
-They read the features of `models.wide_features`: tf-idf of characters and of words, multi-hot hashtags, and image
+They read the features of `linear.wide_features`: tf-idf of characters and of words, multi-hot hashtags, and image
 features standardised as for MRLF, each block of a post of a length of about 1.
 scikit-learn is imported where it is used: the networks beside this file are trained where it is not installed.
 Shape letters: N samples, C classes.
@@ -14,10 +14,10 @@ import numpy as np
 
 from models.baselines.classifier import Classifier
 from models.baselines.prior import MajorityBaseline
-from models.experts import Expert, LinearLayer, fit_expert
-from models.pool import log_softmax
-from models.samples import Samples, check_split
-from models.wide_features import Block, WideFeatures
+from models.data.samples import Samples, check_split
+from models.linear.experts import Expert, LinearLayer, fit_expert
+from models.linear.pool import log_softmax
+from models.linear.wide_features import Block, WideFeatures
 
 INVERSE_REGULARISATION = 3.0
 """scikit-learn's C, fixed so that no baseline is tuned on the split it is compared on"""

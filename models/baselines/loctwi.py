@@ -18,14 +18,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.attention import Pooling, pool_positions
 from models.baselines.joined_text import Reads, joined_characters, joined_words, space_id
-from models.batches import Batch, Padded
-from models.characters import num_slots
-from models.config_values import require
-from models.network import Network
-from models.text import PAD_ID, TextConfig, Vocabulary
-from models.train_config import TrainConfig
+from models.data.batches import Batch, Padded
+from models.data.network import Network
+from models.data.text import PAD_ID, TextConfig, Vocabulary
+from models.mrlf.attention import Pooling, pool_positions
+from models.mrlf.characters import num_slots
+from models.settings.config_values import require
+from models.settings.train_config import TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from models.batches import Batch
-from models.config_values import require
-from models.image import ImageBranch
-from models.network import Network
-from models.text import TextConfig, Vocabulary
-from models.train_config import TrainConfig
+from models.data.batches import Batch
+from models.data.network import Network
+from models.data.text import TextConfig, Vocabulary
+from models.mrlf.image import ImageBranch
+from models.settings.config_values import require
+from models.settings.train_config import TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)

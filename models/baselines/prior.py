@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.samples import Samples, check_split
+from models.data.samples import Samples, check_split
 
 
 @dataclass(frozen=True)

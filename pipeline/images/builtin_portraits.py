@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.masks import PortraitMask
+from models.vision.masks import PortraitMask
 from pipeline.images.decode import Mask, Picture
 from pipeline.images.haar_faces import Box, HaarFaces, shrunk
 from pipeline.images.whole_people import people_shapes

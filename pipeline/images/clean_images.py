@@ -144,7 +144,7 @@ def _plan(settings: CleanImagesSettings, choice: FillerChoice) -> Plan:
             notes=[f"{FALLBACK_NOTE} ({choice.why})", *_gate_notes(gate)],
             about=about,
         )
-    from models.running import choose_running
+    from models.vision.running import choose_running
 
     is_package = settings.filler == "simple_lama"  # it knows torch in fp32 alone
     running = choose_running(

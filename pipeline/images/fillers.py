@@ -130,9 +130,9 @@ def load_filler(choice: FillerChoice, settings: CleanImagesSettings) -> Inpainte
         return SimpleLamaInpainter(choice.file.source, choice.weights_sha256, device=settings.device)
     from safetensors.torch import load_file
 
-    from models.architectures import ARCHITECTURES
-    from models.filling import LamaFill
-    from models.running import choose_running
+    from models.vision.architectures import ARCHITECTURES
+    from models.vision.filling import LamaFill
+    from models.vision.running import choose_running
 
     fill = LamaFill(
         choice.network,

@@ -14,7 +14,7 @@ from pipeline.images.decode import Mask, Picture
 from pipeline.images.holes import Crop, crops_around_holes, whole_frame
 
 if TYPE_CHECKING:
-    from models.filling import LamaFill
+    from models.vision.filling import LamaFill
 
 Frame = Literal["crop", "full"]
 MULTIPLE_PX, MIN_SIDE_PX = 8, 16
@@ -34,7 +34,7 @@ class _Hole:
 
 
 class LamaInpainter:
-    """An `Inpainter` on `models.filling.LamaFill`.
+    """An `Inpainter` on `models.vision.filling.LamaFill`.
 
     frame: "crop" shows LaMa each hole with its surroundings, a crop with a side above `max_crop_side_px` (None: never)
     made smaller; "full" shows it the whole picture in full size, as simple-lama-inpainting does.

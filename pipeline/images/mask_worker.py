@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.masks import PortraitMask
+from models.vision.masks import PortraitMask
 from pipeline.images.decode import DecodedPicture, Mask, UnreadablePicture, decode_sized, encode_mask
 from pipeline.images.maskers import MaskerChoice, PortraitMasksSettings, load_masker
 from pipeline.images.stages import PortraitMasker

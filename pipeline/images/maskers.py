@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from models.masks import NOT_FINITE
+from models.vision.masks import NOT_FINITE
 from pipeline.errors import StageError
 from pipeline.images.builtin_portraits import BuiltinPortraits
 from pipeline.images.stages import PortraitMasker
@@ -94,9 +94,9 @@ def load_masker(choice: MaskerChoice, settings: PortraitMasksSettings) -> Portra
         return _builtin(settings)
     from safetensors.torch import load_file
 
-    from models.architectures import ARCHITECTURES as BUILDERS
-    from models.portraits import U2NetPortraits
-    from models.running import choose_running
+    from models.vision.architectures import ARCHITECTURES as BUILDERS
+    from models.vision.portraits import U2NetPortraits
+    from models.vision.running import choose_running
 
     module = BUILDERS[choice.file.architecture].build(load_file(choice.file.path))
     return U2NetPortraits(

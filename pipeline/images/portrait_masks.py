@@ -129,7 +129,7 @@ def _plan(settings: PortraitMasksSettings, choice: MaskerChoice) -> Plan:
             notes=[f"{FALLBACK_NOTE} ({choice.why})"],
             about=about,
         )
-    from models.running import choose_running
+    from models.vision.running import choose_running
 
     running = choose_running(settings.runtime, settings.precision, settings.device)
     return Plan(

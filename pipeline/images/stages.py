@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.masks import PortraitMask
+from models.vision.masks import PortraitMask
 from pipeline.engine import blob_addresses, missing_rows
 from pipeline.images.decode import Mask, Picture
 from pipeline.records import TABLES

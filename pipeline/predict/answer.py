@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from models.attention_shares import AttentionShares
-    from models.explain import Influences
+    from models.explain.attention_shares import AttentionShares
+    from models.explain.explain import Influences
 
 MIN_PLACES_OF_A_KIND = 3
 OTHER = "other"
@@ -176,7 +176,7 @@ def _parts(texts: Sequence[str], influence: NDArray[np.float64], attention: NDAr
 
 
 def _distances_km(places: Places, row: int) -> NDArray[np.float64]:
-    from models.metrics import haversine_km
+    from models.evaluation.metrics import haversine_km
 
     lat_C, lng_C = places.latitudes, places.longitudes
     return haversine_km(lat_C[row], lng_C[row], lat_C, lng_C)

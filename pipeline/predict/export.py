@@ -48,9 +48,9 @@ def write_onnx(predictor: Predictor, pictures: "nn.Module", folder: Path) -> Non
     Raises:
         ValueError: the model is of a kind that ONNX has no form for, or onnxscript is not installed.
     """
-    from models.fitted import Fitted
-    from models.onnx_export import export_onnx, export_pictures_onnx
-    from models.wide_and_deep import Best
+    from models.best.wide_and_deep import Best
+    from models.export.onnx_export import export_onnx, export_pictures_onnx
+    from models.training.fitted import Fitted
 
     model, facts = predictor.model, preprocessing_of(predictor)
     if not isinstance(model, Fitted | Best):
@@ -107,8 +107,8 @@ def picture_module(settings: ImageFeaturesSettings, weights: WeightsFile | Built
     """The network that looks at pictures, as torch has it."""
     from safetensors.torch import load_file
 
-    from models.backbone_weights import build
-    from models.fixed_seed import fixed_seed_weights
+    from models.vision.backbone_weights import build
+    from models.vision.fixed_seed import fixed_seed_weights
 
     if isinstance(weights, Builtin):
         return build(settings.backbone, fixed_seed_weights(settings.backbone))

@@ -27,10 +27,10 @@ from pipeline.predict.answer import (
 from pipeline.predict.question import Question, read_question
 
 if TYPE_CHECKING:
-    from models.attention_shares import AttentionShares
-    from models.backbones import ImageFeatures
-    from models.samples import Samples
+    from models.data.samples import Samples
+    from models.explain.attention_shares import AttentionShares
     from models.trained import TrainedModel
+    from models.vision.backbones import ImageFeatures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ class Predictor:
 
     def samples(self, questions: Sequence[Question]) -> "Samples":
         """The questions as the models read posts; features pass through float16, as those learnt from did."""
-        from models.samples import Samples
+        from models.data.samples import Samples
 
         seen = [row for row, question in enumerate(questions) if question.picture is not None]
         image_ND = np.zeros((len(questions), self.backbone.num_features), dtype=np.float32)
@@ -117,13 +117,13 @@ class Predictor:
 
     def probabilities(self, posts: "Samples") -> "np.ndarray[Any, Any]":
         """Probabilities (N, C) at the model's temperature."""
-        from models.calibration import with_temperature
+        from models.evaluation.calibration import with_temperature
 
         return with_temperature(self.model.predict_proba(posts), self.temperature)
 
     def _why(self, posts: "Samples", labels: "np.ndarray[Any, Any]") -> list[Why]:
         """What decided for `labels`, by leaving out parts; the variants of all posts go through the model at once."""
-        from models.explain import influences, joined, shown_hashtags, shown_words, variants
+        from models.explain.explain import influences, joined, shown_hashtags, shown_words, variants
 
         if not len(posts):
             return []
@@ -143,8 +143,8 @@ class Predictor:
 
     def _attention(self, posts: "Samples") -> "list[AttentionShares]":
         """Of the network itself, or of the networks of a blend, on average."""
-        from models.attention_shares import attention_shares, mean_shares
-        from models.fitted import Fitted
+        from models.explain.attention_shares import attention_shares, mean_shares
+        from models.training.fitted import Fitted
 
         networks = [self.model] if isinstance(self.model, Fitted) else getattr(self.model, "networks", ())
         return mean_shares([attention_shares(network, posts) for network in networks], len(posts))

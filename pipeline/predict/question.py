@@ -83,7 +83,7 @@ def _read_text(caption: object) -> tuple[str, list[str]]:
 
 def _read_picture(data: bytes, resized_side_px: int) -> Picture:
     """The middle square, no larger than the network reads it: what waits for its turn is small."""
-    from models.backbones import preprocess
+    from models.vision.backbones import preprocess
 
     try:
         picture = decode_picture(data, resized_side_px)

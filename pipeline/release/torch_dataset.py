@@ -42,7 +42,7 @@ IMAGE_SIZE = 224
 
 def middle_square(image: Tensor) -> Tensor:
     """The middle of a picture as uint8 (3, 224, 224): torchvision's recipe for its ImageNet networks, as VGG19's."""
-    from models.backbones import preprocess, resized_side
+    from models.vision.backbones import preprocess, resized_side
 
     image_hwc = image.permute(1, 2, 0).contiguous().numpy()
     return preprocess(image_hwc, IMAGE_SIZE, resized_side("vgg19", IMAGE_SIZE))

@@ -18,7 +18,7 @@ from pipeline.report.wording import title_of
 
 if TYPE_CHECKING:
     from models.baselines import Classifier
-    from models.samples import Samples
+    from models.data.samples import Samples
     from pipeline.training.samples import CitySamples
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -53,7 +53,7 @@ class Bootstrap:
 
     def of_change(self, values: Floats, is_later: "np.ndarray[Any, Any]") -> Estimate:
         """The mean over the later posts minus that over the others; users may have posts on both sides."""
-        from models.metrics import grouped_bootstrap
+        from models.evaluation.metrics import grouped_bootstrap
 
         def change(rows: "np.ndarray[Any, Any]") -> float:
             later = is_later[rows]
@@ -65,7 +65,7 @@ class Bootstrap:
         return Estimate(value=change(np.arange(len(values))), low=low, high=high)
 
     def _mean(self, values: Floats, groups: list[str]) -> Estimate:
-        from models.metrics import grouped_bootstrap
+        from models.evaluation.metrics import grouped_bootstrap
 
         low, high = grouped_bootstrap(values, groups, num_resamples=self.num_resamples, seed=self.seed)
         return Estimate(value=float(np.mean(values)), low=low, high=high)
@@ -124,7 +124,7 @@ def results(answers: list[Answers], samples: "CitySamples", bootstrap: Bootstrap
 
 
 def _result(answers: Answers, samples: "CitySamples", bootstrap: Bootstrap, gain: Estimate | None) -> ModelResult:
-    from models.metrics import errors_km, score
+    from models.evaluation.metrics import errors_km, score
 
     labels = samples.splits["test"].labels_N
     places = (samples.class_latitudes, samples.class_longitudes)

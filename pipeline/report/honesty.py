@@ -11,7 +11,7 @@ from pipeline.report.evaluation import Floats
 from pipeline.report.measures import Calibration, ConfidenceGroup
 
 if TYPE_CHECKING:
-    from models.calibration import Reliability
+    from models.evaluation.calibration import Reliability
 
 POSTS_PER_GROUP, MIN_GROUPS, MAX_GROUPS = 16, 3, 15
 
@@ -22,8 +22,8 @@ def measure_calibration(
     validation: Floats, validation_labels: Labels, test: Floats, test_labels: Labels
 ) -> Calibration:
     """Probabilities of the validation posts and of the test posts as the model gives them."""
-    from models.calibration import fit_temperature, honest_calibration_error, reliability, with_temperature
-    from models.metrics import accuracy, calibration_error
+    from models.evaluation.calibration import fit_temperature, honest_calibration_error, reliability, with_temperature
+    from models.evaluation.metrics import accuracy, calibration_error
 
     temperature = fit_temperature(validation, validation_labels)
     num_groups = min(MAX_GROUPS, max(MIN_GROUPS, len(test_labels) // POSTS_PER_GROUP))

@@ -13,7 +13,7 @@ from pipeline.report.measures import Leakage, MaskedModel
 from pipeline.training.label_words import mask_label_words, posts_that_name_their_place, posts_with_label_words
 
 if TYPE_CHECKING:
-    from models.samples import Samples
+    from models.data.samples import Samples
 
 
 def without_label_words(release: Release, samples: "Samples") -> "Samples":

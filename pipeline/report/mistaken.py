@@ -41,7 +41,7 @@ def category_mistakes(places: list[PlaceResult], confusion: list[list[int]]) -> 
 
 def distances(answers: list[Answers], samples: "CitySamples") -> Distances:
     """How far the answers lie from the truth, for MRLF, the best of the others and the most frequent place."""
-    from models.metrics import errors_km
+    from models.evaluation.metrics import errors_km
 
     labels = samples.splits["test"].labels_N
     places = (samples.class_latitudes, samples.class_longitudes)

@@ -19,7 +19,7 @@ from pipeline.report.evaluation import Bootstrap, Floats, right_answers
 from pipeline.report.measures import Modality, ModalityUse
 
 if TYPE_CHECKING:
-    from models.samples import Samples
+    from models.data.samples import Samples
 
 Shown = frozenset[str]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from models.presets import meant
+from models.settings.presets import meant
 from pipeline.errors import StageError
 from pipeline.report.content import Epoch, Fact
 from pipeline.report.wording import plain
@@ -16,7 +16,7 @@ from pipeline.store.folders import Manifest
 from pipeline.training.run_files import read_model
 
 if TYPE_CHECKING:
-    from models.samples import Samples
+    from models.data.samples import Samples
     from models.trained import TrainedModel
 
 MAX_APART = 0.05

@@ -19,7 +19,7 @@ from pipeline.weights import WeightsFile
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.samples import Samples
+    from models.data.samples import Samples
     from pipeline.study.variants import StudyData
 
 MAX_THREADS = 16
@@ -33,7 +33,7 @@ def with_pixels(
     Raises:
         StageError: a clean picture cannot be read.
     """
-    from models.backbones import preprocess, resized_side
+    from models.vision.backbones import preprocess, resized_side
 
     side = look.settings.image_size
     resized = resized_side(look.settings.backbone, side)
@@ -62,6 +62,6 @@ def starting_weights(look: Look) -> "dict[str, Tensor]":
         from safetensors.torch import load_file
 
         return load_file(look.weights.path)
-    from models.fixed_seed import fixed_seed_weights
+    from models.vision.fixed_seed import fixed_seed_weights
 
     return fixed_seed_weights(look.settings.backbone)

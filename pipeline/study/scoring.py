@@ -93,6 +93,6 @@ def _mean_of(about: Sequence[Mapping[str, Any]], part: str, name: str) -> float:
 
 
 def _macro_f1(frame: pd.DataFrame) -> float:
-    from models.metrics import macro_f1
+    from models.evaluation.metrics import macro_f1
 
     return macro_f1(frame["predicted"].to_numpy(), frame["label"].to_numpy())

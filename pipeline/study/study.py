@@ -56,7 +56,7 @@ def build_study(
     Raises:
         StageError: there is no release or no features, or there is no such section.
     """
-    from models.machine import device_for
+    from models.settings.machine import device_for
 
     chosen = list(only) or list(SECTIONS)
     unknown = sorted(set(chosen) - set(SECTIONS))

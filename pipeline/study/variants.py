@@ -33,7 +33,7 @@ from pipeline.study.vectors import StudyVectors
 from pipeline.training.label_words import mask_label_words
 
 if TYPE_CHECKING:
-    from models.samples import Samples
+    from models.data.samples import Samples
 
 RELEASE, MASKED = "release", "masked"
 HASHTAGS_FROM = "hashtags_from_"
@@ -151,7 +151,7 @@ class StudyData:
         return None if row is None else str(row["clean_digest"])
 
     def _samples(self, variant: str, chosen: Sequence[tuple[StudyPost, Any]]) -> "Samples":
-        from models.samples import Samples
+        from models.data.samples import Samples
 
         width = next((len(vector) for _, vector in chosen if vector is not None), self.vectors.width)
         nothing = np.zeros(width, dtype=np.float32)

@@ -162,7 +162,7 @@ class Workshop:
     def _about(
         self, cell: Cell, candidate: "Candidate", parts: Parts, fitted: Any, proba: Any, seconds: float
     ) -> dict[str, Any]:
-        from models.metrics import score
+        from models.evaluation.metrics import score
 
         scores = score(proba, parts.test.labels_N, self.data.class_latitudes, self.data.class_longitudes)
         return {
@@ -182,7 +182,7 @@ class Workshop:
 
     def _predictions(self, parts: Parts, proba: "np.ndarray[Any, Any]") -> pa.Table:
         """One row per test post: what was told of it, how far off that was, and the rank of the true place from 1."""
-        from models.metrics import errors_km
+        from models.evaluation.metrics import errors_km
 
         test, told = parts.test, proba.argmax(axis=1)
         own = np.take_along_axis(proba, test.labels_N[:, None], axis=1)

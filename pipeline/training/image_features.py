@@ -27,7 +27,7 @@ from pipeline.store.digests import json_digest
 from pipeline.weights import Builtin, Shelf, WeightsFile, choose_weights
 
 if TYPE_CHECKING:
-    from models.backbones import ImageFeatures
+    from models.vision.backbones import ImageFeatures
 
 STAGE = "image_features"
 CODE_VERSION = "2"
@@ -47,7 +47,7 @@ class ImageFeaturesSettings(NetworkSettings):
 
 def build_image_features(store: Store, city: City, settings: ImageFeaturesSettings) -> StageReport:
     """Compute the features of the released pictures that have none by this backbone and these weights yet."""
-    from models.running import choose_running
+    from models.vision.running import choose_running
 
     with store.lock(city.key, STAGE):
         release = latest_release(store, city.key)
@@ -84,7 +84,7 @@ def called(weights: WeightsFile | Builtin, backbone: str) -> tuple[str, str]:
     """The name of the features and the digest of their weights; nothing drawn has the name of a trained network."""
     if isinstance(weights, WeightsFile):
         return weights.name, weights.weights_sha256
-    from models.fixed_seed import fixed_seed_name, fixed_seed_sha256
+    from models.vision.fixed_seed import fixed_seed_name, fixed_seed_sha256
 
     return fixed_seed_name(backbone), fixed_seed_sha256(backbone)
 
@@ -103,9 +103,9 @@ def make_backbone(settings: ImageFeaturesSettings, weights: WeightsFile | Builti
     """The network with these weights, running as the settings say on the machine where it is made."""
     from safetensors.torch import load_file
 
-    from models.backbone_weights import build
-    from models.backbones import ImageFeatures, fixed_seed_features
-    from models.running import choose_running
+    from models.vision.backbone_weights import build
+    from models.vision.backbones import ImageFeatures, fixed_seed_features
+    from models.vision.running import choose_running
 
     running = choose_running(settings.runtime, settings.precision, settings.device)
     batch_size = settings.batch_size if running.device == "cuda" else None

@@ -23,7 +23,7 @@ from pipeline.training.folded_text import fold, fold_with_origins
 from pipeline.training.name_words import AMPERSANDS, OPTIONAL_WORDS, is_own_word, name_parts, words_of_name
 
 if TYPE_CHECKING:
-    from models.samples import Samples
+    from models.data.samples import Samples
 
 Labels = Sequence[Mapping[str, Any]]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from models.train_config import Epoch
+    from models.settings.train_config import Epoch
 
 BETWEEN_LINES_S = 60.0
 """between two lines of the log inside an epoch"""

@@ -84,7 +84,7 @@ def write_run(
 
 def _predictions(samples: CitySamples, split: str, proba_NC: "np.ndarray[Any, Any]") -> pa.Table:
     """One row per post of a split: what was told of it and how far off that was."""
-    from models.metrics import errors_km
+    from models.evaluation.metrics import errors_km
 
     posts = samples.splits[split]
     predicted_N = proba_NC.argmax(axis=1)

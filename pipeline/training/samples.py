@@ -11,7 +11,7 @@ from pipeline.release.split import SPLITS
 from pipeline.training.image_features import read_features
 
 if TYPE_CHECKING:
-    from models.samples import Samples
+    from models.data.samples import Samples
     from pipeline.store import Store
 
 
@@ -36,7 +36,7 @@ def city_samples(store: "Store", city: str, release: Release, backbone: str) -> 
     Raises:
         StageError: a picture has no features.
     """
-    from models.samples import Samples
+    from models.data.samples import Samples
 
     splits, users = {}, {}
     for split in SPLITS:

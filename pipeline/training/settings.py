@@ -1,15 +1,15 @@
-"""The settings of `train_mrlf`: every choice of the network and its training, by the name `models.config` has."""
+"""The settings of `train_mrlf`: every choice of the network and its training, by the name `models.mrlf.config` has."""
 
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from models.presets import SMALL_BELOW_POSTS, Preset, check_best, is_small
+from models.settings.presets import SMALL_BELOW_POSTS, Preset, check_best, is_small
 from pipeline.cities import Settings
 
 if TYPE_CHECKING:
-    from models.config import MrlfConfig
-    from models.train_config import TrainConfig
+    from models.mrlf.config import MrlfConfig
+    from models.settings.train_config import TrainConfig
 
 
 DEVICE = r"^(auto|cpu|cuda(:\d+)?)$"
@@ -86,8 +86,8 @@ class TrainMrlfSettings(Settings):
         """
         import dataclasses
 
-        from models.config import MrlfConfig
-        from models.train_config import TrainConfig
+        from models.mrlf.config import MrlfConfig
+        from models.settings.train_config import TrainConfig
 
         network, training = (
             (MrlfConfig.small(), TrainConfig.small())
@@ -102,7 +102,7 @@ class TrainMrlfSettings(Settings):
         """What was given of the network's own settings."""
         import dataclasses
 
-        from models.config import MrlfConfig
+        from models.mrlf.config import MrlfConfig
 
         names = {field.name for field in dataclasses.fields(MrlfConfig)}
         return {name: value for name, value in self.model_dump(exclude_none=True).items() if name in names}

@@ -31,8 +31,8 @@ from pipeline.training.termination import asked_to_end
 from pipeline.training.training_log import training_log
 
 if TYPE_CHECKING:
-    from models.metrics import Scores
-    from models.train_config import Epoch, TrainConfig
+    from models.evaluation.metrics import Scores
+    from models.settings.train_config import Epoch, TrainConfig
     from models.trained import TrainedModel
 
 STAGE = "train_mrlf"
@@ -127,7 +127,7 @@ def _work(
     run: str,
     on_epoch: OnEpoch | None,
 ) -> Outcome:
-    from models.metrics import score
+    from models.evaluation.metrics import score
 
     samples = city_samples(store, city.key, release, features.about["backbone"])
     folder = store.run_folder(MODEL, city.key, run)
@@ -154,7 +154,7 @@ def _trained(
     city: str, settings: TrainMrlfSettings, samples: CitySamples, folder: Path, on_epoch: OnEpoch | None
 ) -> "tuple[TrainedModel, list[str]]":
     """The model, and what a person should know of its training."""
-    from models.training import NonFiniteError, TrainingStoppedError
+    from models.training.training import NonFiniteError, TrainingStoppedError
 
     title = f"{city} {STAGE}"
     _, training = settings.configs(len(samples.splits["train"]))
@@ -186,7 +186,7 @@ def _trained(
 def _most_epochs(preset: str, num_train_posts: int, training: "TrainConfig") -> int:
     if preset != "best":
         return training.max_epochs
-    from models.best import most_epochs
+    from models.best.best import most_epochs
 
     return most_epochs(num_train_posts, training)
 
@@ -199,7 +199,7 @@ def _fit(
     on_step: Callable[[int, int, int], None],
     should_stop: Callable[[], bool],
 ) -> "TrainedModel":
-    from models.training import fit
+    from models.training.training import fit
 
     train, validation = (samples.splits[split] for split in ("train", "validation"))
     network, training = settings.configs(len(train))
@@ -212,7 +212,7 @@ def _fit(
         "should_stop": should_stop,
     }
     if settings.preset == "best":
-        from models.best import fit_best
+        from models.best.best import fit_best
 
         return fit_best(train, validation, network_config=network if settings.of_network() else None, **how)
     return fit(train, validation, model_config=network, **how)

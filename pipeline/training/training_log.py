@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from models.train_config import Epoch
+    from models.settings.train_config import Epoch
 
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 EXPERIMENT = "mrlf"

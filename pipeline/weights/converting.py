@@ -25,7 +25,7 @@ ONNX_ARCHITECTURES = frozenset({"u2net", "u2netp"})
 
 def known_architectures() -> list[str]:
     """The names that a file can be of."""
-    from models.architectures import ARCHITECTURES
+    from models.vision.architectures import ARCHITECTURES
 
     return [*ARCHITECTURES, YUNET]
 
@@ -36,7 +36,7 @@ def convert(source: Path, architecture: str, target: Path) -> Path:
     Raises:
         ValueError: the file cannot be read without running it, or is of another architecture.
     """
-    from models.architectures import ARCHITECTURES
+    from models.vision.architectures import ARCHITECTURES
 
     if architecture == YUNET:
         _check_yunet(source)
@@ -72,7 +72,7 @@ def build_network(path: Path, architecture: str) -> "nn.Module":
     """The network of a converted file, evaluating; the state is checked once more while it is loaded."""
     from safetensors.torch import load_file
 
-    from models.architectures import ARCHITECTURES
+    from models.vision.architectures import ARCHITECTURES
 
     return ARCHITECTURES[architecture].build(load_file(path))
 
@@ -90,7 +90,7 @@ def _read_safetensors(path: Path) -> "dict[str, Tensor]":
 def _read_onnx(path: Path, architecture: str) -> "dict[str, Tensor]":
     if architecture not in ONNX_ARCHITECTURES:
         raise ValueError(f"{path.name} is ONNX, and {architecture} is not read from ONNX: take its published file")
-    from models.u2net_weights import from_folded
+    from models.vision.u2net_weights import from_folded
     from pipeline.weights.onnx_file import read_convolutions
 
     return from_folded(read_convolutions(path), architecture, path.name)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from models.u2net_weights import Convolution
+    from models.vision.u2net_weights import Convolution
 
 PLAIN: dict[str, Any] = {"group": 1, "strides": [1, 1], "auto_pad": b"NOTSET"}
 """what ONNX means where a node says nothing, and what all convolutions of U²-Net are"""
@@ -25,7 +25,7 @@ def read_convolutions(path: Path) -> "list[Convolution]":
         ValueError: the file is damaged or no ONNX graph, or a convolution has no float32 weights and biases of its
             own, or is not a plain one (group 1, stride 1, padded to equal size).
     """
-    from models.u2net_weights import Convolution
+    from models.vision.u2net_weights import Convolution
 
     graph = _read_graph(path)
     tensors = {tensor.name: tensor for tensor in graph.initializer}

@@ -7,7 +7,7 @@ import pytest
 
 from assets.failures import UserError, user_errors
 from assets.resources import StoreResource
-from models.config import MrlfConfig
+from models.mrlf.config import MrlfConfig
 from pipeline.errors import StageBusyError, StageError
 from pipeline.store.tables import SchemaVersionError
 

@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 
 from assets.definitions import ROAD
 from assets.resources import StoreResource
-from models.backbone_weights import random_state as random_backbone
-from models.u2net_weights import random_state as random_u2net
+from models.vision.backbone_weights import random_state as random_backbone
+from models.vision.u2net_weights import random_state as random_u2net
 from pipeline.store import Store
 from pipeline.weights import Shelf
 from tests.assets.helpers import ROOT, metadata, write_cities

@@ -8,7 +8,7 @@ import pytest
 
 from assets.training import train_mrlf as training
 from assets.training.train_mrlf import train_mrlf
-from models.train_config import Epoch
+from models.settings.train_config import Epoch
 from pipeline.errors import IncompleteError
 from pipeline.stage import Outcome, run_stage
 from pipeline.stages import STAGES, Stage

@@ -7,8 +7,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from bench.check_weights import FAILED, LIMIT, SKIPPED, compare_fill, main
-from models.portraits import PortraitNetwork
-from models.u2net_weights import build, random_state
+from models.vision.portraits import PortraitNetwork
+from models.vision.u2net_weights import build, random_state
 from tests.fakes.pictures import pixels
 from tests.fakes.reference_lama import drawn_generator
 

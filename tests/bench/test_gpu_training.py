@@ -11,7 +11,7 @@ from bench import gpu_training_checks
 from bench.gpu_training import NUM_CLASSES, made_up_posts
 from bench.gpu_training_checks import checks, halved, small_city, stopped_at_nan
 from bench.step_cost import StepCost, step_cost
-from models.train_config import TrainConfig
+from models.settings.train_config import TrainConfig
 
 ROOT = Path(__file__).parent.parent.parent
 NOT_THERE = (
@@ -53,13 +53,15 @@ def test_every_check_passes_on_a_processor():
 
 
 def test_a_loop_that_overlooks_nan_does_not_pass(monkeypatch):
-    monkeypatch.setattr("models.epochs.Epochs._require_finite", lambda *_: None)
+    monkeypatch.setattr("models.training.epochs.Epochs._require_finite", lambda *_: None)
     assert not stopped_at_nan(SMALL, SMALL, CPU).is_passed
 
 
 def test_halves_that_are_not_weighed_do_not_pass(monkeypatch):
     assert halved(SMALL, CPU).is_passed
-    monkeypatch.setattr("models.training_loss.TrainingLoss.total_weight", lambda self, labels: 1 + len(labels) // 3)
+    monkeypatch.setattr(
+        "models.training.training_loss.TrainingLoss.total_weight", lambda self, labels: 1 + len(labels) // 3
+    )
     steps = gpu_training_checks._gradients
     monkeypatch.setattr(
         gpu_training_checks,

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.backbones import ImageFeatures
-from models.fitted import Fitted
-from models.machine import Running
-from models.mrlf import MrlfConfig
-from models.samples import Samples
-from models.training import TrainConfig, fit
+from models.data.samples import Samples
+from models.mrlf.mrlf import MrlfConfig
+from models.settings.machine import Running
+from models.training.fitted import Fitted
+from models.training.training import TrainConfig, fit
+from models.vision.backbones import ImageFeatures
 from pipeline.predict.answer import Places
 from pipeline.predict.predictor import ModelFacts, Predictor
 from tests.fakes.pictures import encoded

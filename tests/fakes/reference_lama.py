@@ -1,6 +1,6 @@
 """Big-LaMa written a second time, from the paper and the names of its weights, with `torch.fft` and batch norms.
 
-What `models.lama` is measured against, and the inside of files that look like `big-lama.pt`. Slow and plain on
+What `models.vision.lama` is measured against, and the inside of files that look like `big-lama.pt`. Slow and plain on
 purpose: nothing of `models` is used here.
 """
 

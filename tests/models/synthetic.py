@@ -8,7 +8,7 @@ import dataclasses
 
 import numpy as np
 
-from models.samples import Samples
+from models.data.samples import Samples
 
 NUM_CLASSES = 12
 NUM_CATEGORIES = 4

@@ -8,11 +8,11 @@ import pytest
 
 from models.baselines.deepgeo import DeepgeoConfig
 from models.baselines.loctwi import LocTwiConfig
-from models.best import Best
+from models.best.best import Best
 from models.candidates import CANDIDATES, Setup, fit_candidate
-from models.config import MrlfConfig
-from models.presets import is_small
-from models.train_config import TrainConfig
+from models.mrlf.config import MrlfConfig
+from models.settings.presets import is_small
+from models.settings.train_config import TrainConfig
 from tests.models.synthetic import NUM_CLASSES, city, clear_city, of_other_posts
 
 MODALITIES = {"text", "hashtags", "image"}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.baselines.centre import NearestCentreBaseline
-from models.metrics import haversine_km
+from models.evaluation.metrics import haversine_km
 from tests.models.synthetic import clear_city
 
 LAT = np.array([40.70, 40.71, 40.72, 40.90])

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from models.backbone_weights import BACKBONES, random_state
 from models.baselines.finetuned import Finetuned, FinetunedConfig, initial_weights, vary
-from models.batches import Batch, Padded
-from models.fitted import Fitted
-from models.text import Vocabulary
-from models.train_config import TrainConfig
-from models.training import fit
+from models.data.batches import Batch, Padded
+from models.data.text import Vocabulary
+from models.settings.train_config import TrainConfig
+from models.training.fitted import Fitted
+from models.training.training import fit
+from models.vision.backbone_weights import BACKBONES, random_state
 from tests.models.synthetic import clear_city
 
 QUICK = FinetunedConfig(backbone="densenet121")
@@ -45,8 +45,8 @@ def pictures(num, side=32):
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_it_begins_as_torchvisions_network_with_these_weights(name):
-    """Against the frozen network of `models.backbone_weights`, which is compared with torchvision's own."""
-    from models.backbone_weights import build, check_state
+    """Against the frozen network of `models.vision.backbone_weights`, which is compared with torchvision's own."""
+    from models.vision.backbone_weights import build, check_state
 
     state = random_state(name)
     model = network(name).eval()

@@ -7,7 +7,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from models.baselines.forest import ForestBaseline
-from models.text import normalise_hashtags
+from models.data.text import normalise_hashtags
 from tests.models.synthetic import NUM_CLASSES, city
 
 TRAIN, TEST = city(300, seed=1), city(150, seed=2)

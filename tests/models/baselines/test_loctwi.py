@@ -10,9 +10,9 @@ import torch.nn.functional as F
 
 from models.baselines.joined_text import joined_characters, joined_words
 from models.baselines.loctwi import LocTwi, LocTwiConfig
-from models.batches import make_batch
-from models.encoding import encode_text
-from models.text import Vocabulary
+from models.data.batches import make_batch
+from models.data.encoding import encode_text
+from models.data.text import Vocabulary
 from tests.models.synthetic import city
 
 CONFIG = LocTwiConfig(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from models.u2net_weights import random_state
+from models.vision.u2net_weights import random_state
 from pipeline.cli.app import app
 from pipeline.weights.registry import REGISTRY
 from tests.fakes.weights_server import WeightsServer

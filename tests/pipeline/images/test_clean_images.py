@@ -341,7 +341,7 @@ def random_lama(tmp_path_factory) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from models.lama_weights import expected_shapes
+    from models.vision.lama_weights import expected_shapes
 
     drawn = torch.Generator().manual_seed(0)
     state = {}

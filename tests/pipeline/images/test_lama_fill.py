@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from models.filling import LamaFill
-from models.running import Running
+from models.vision.filling import LamaFill
+from models.vision.running import Running
 from pipeline.images.lama_fill import LamaInpainter
 from pipeline.images.mask_worker import widen
 from tests.fakes.pictures import pixels

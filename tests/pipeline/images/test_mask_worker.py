@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from models.masks import PortraitMask
-from models.portraits import U2NetPortraits
-from models.running import choose_running
+from models.vision.masks import PortraitMask
+from models.vision.portraits import U2NetPortraits
+from models.vision.running import choose_running
 from pipeline.images.decode import decode_mask, decode_picture
 from pipeline.images.mask_worker import MaskWorker, widen
 from tests.fakes.pictures import encoded, pixels

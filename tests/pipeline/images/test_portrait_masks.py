@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.portraits import U2NetPortraits
-from models.running import choose_running
-from models.u2net_weights import build, random_state
+from models.vision.portraits import U2NetPortraits
+from models.vision.running import choose_running
+from models.vision.u2net_weights import build, random_state
 from pipeline.errors import StageError
 from pipeline.images.decode import decode_mask, decode_sized
 from pipeline.images.mask_worker import make_mask_worker, widen

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.filling import LamaFill
-from models.lama_weights import build, check_state
-from models.running import Running
+from models.vision.filling import LamaFill
+from models.vision.lama_weights import build, check_state
+from models.vision.running import Running
 from pipeline.images.lama_fill import LamaInpainter
 from pipeline.images.simple_lama_fill import LAMA_MODEL, SimpleLamaInpainter
 from tests.fakes.pictures import pixels

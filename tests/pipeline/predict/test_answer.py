@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.metrics import haversine_km
+from models.evaluation.metrics import haversine_km
 from pipeline.cli.predict_text import answer_lines
 from pipeline.predict.answer import OTHER, Places, ranked_kinds, ranked_places, spread_km
 from tests.fakes.predictor import KINDS, NAMES, caption, labels, picture, town_predictor

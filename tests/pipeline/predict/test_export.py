@@ -15,10 +15,10 @@ import pytest
 import safetensors.torch
 import torch
 
-from models.backbones import preprocess
-from models.best import fit_best
-from models.train_config import TrainConfig
+from models.best.best import fit_best
+from models.settings.train_config import TrainConfig
 from models.trained import load_model
+from models.vision.backbones import preprocess
 from pipeline.images.decode import decode_picture
 from pipeline.predict.export import write_onnx, write_safetensors
 from pipeline.predict.predictor import Predictor, Wish

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.backbones import preprocess
+from models.vision.backbones import preprocess
 from pipeline.collect.archive.fields import MAX_CAPTION_CHARACTERS
 from pipeline.curate.rules import Candidate, Limits, apply_rules
 from pipeline.images.decode import decode_picture

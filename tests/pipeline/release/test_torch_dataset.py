@@ -15,7 +15,7 @@ import torch
 from torch.utils.data import DataLoader, get_worker_info
 from torch.utils.data._utils import signal_handling
 
-from models.backbones import preprocess, resized_side
+from models.vision.backbones import preprocess, resized_side
 from pipeline.errors import StageError
 from pipeline.images.decode import UnreadablePicture, decode_picture, encode_clean
 from pipeline.release.dataset import DatasetSettings, build_dataset

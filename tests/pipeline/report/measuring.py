@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models.samples import Samples
+from models.data.samples import Samples
 from pipeline.report.evaluation import Answers, Bootstrap
 from pipeline.training.samples import CitySamples
 

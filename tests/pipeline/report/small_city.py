@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from models.config import MrlfConfig
-from models.train_config import TrainConfig
+from models.mrlf.config import MrlfConfig
+from models.settings.train_config import TrainConfig
 from models.trained import TrainedModel
-from models.training import fit
+from models.training.training import fit
 from pipeline.cities import City
 from pipeline.images.decode import encode_clean
 from pipeline.ledger import write_ledger

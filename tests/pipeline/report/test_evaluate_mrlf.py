@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.calibration import fit_temperature
-from models.metrics import grouped_bootstrap
+from models.evaluation.calibration import fit_temperature
+from models.evaluation.metrics import grouped_bootstrap
 from pipeline.errors import StageError
 from pipeline.ledger import write_ledger
 from pipeline.report import render

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from models.calibration import fit_temperature, with_temperature
-from models.metrics import calibration_error
+from models.evaluation.calibration import fit_temperature, with_temperature
+from models.evaluation.metrics import calibration_error
 from pipeline.report.honesty import measure_calibration
 
 RNG = np.random.default_rng(0)

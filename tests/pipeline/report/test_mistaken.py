@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.metrics import haversine_km
+from models.evaluation.metrics import haversine_km
 from pipeline.report.content import PlaceResult
 from pipeline.report.mistaken import category_mistakes, distances
 from tests.pipeline.report.measuring import LATITUDES, LONGITUDES, make_answers, make_city, make_samples

@@ -194,7 +194,7 @@ def test_a_coarse_server_tells_no_place_whatever_is_asked():
         models, page = (requests.get(f"{address}{path}", timeout=30) for path in ("/models", "/"))
     assert set(told.json()) == {"city", "kinds", "notes", "notice"}
     assert models.json()["models"][0]["places"] is None
-    assert not [name for name in (*NAMES, "latitude") if name in told.text + models.text]
+    assert not [name for name in (*NAMES, "latitude") if name in told.text + models.data.text]
     assert not [name for name in NAMES if name in page.text]
 
 

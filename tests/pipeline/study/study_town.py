@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from models.fixed_seed import fixed_seed_sha256
+from models.vision.fixed_seed import fixed_seed_sha256
 from pipeline.cities import City
 from pipeline.images.decode import encode_clean
 from pipeline.ledger import write_ledger

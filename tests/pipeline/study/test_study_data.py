@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from models.backbones import fixed_seed_features
-from models.running import choose_running
+from models.vision.backbones import fixed_seed_features
+from models.vision.running import choose_running
 from pipeline.errors import StageError
 from pipeline.images.decode import decode_picture
 from pipeline.release.read import latest_release

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.backbone_weights import random_state
-from models.backbones import preprocess, resized_side
 from models.candidates import CANDIDATES
-from models.fixed_seed import fixed_seed_weights
+from models.vision.backbone_weights import random_state
+from models.vision.backbones import preprocess, resized_side
+from models.vision.fixed_seed import fixed_seed_weights
 from pipeline.errors import StageError
 from pipeline.images.decode import decode_picture
 from pipeline.release.read import latest_release

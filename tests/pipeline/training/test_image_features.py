@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.backbone_weights import random_state
-from models.backbones import fixed_seed_features
-from models.fixed_seed import fixed_seed_sha256
-from models.running import Running, choose_running
+from models.vision.backbone_weights import random_state
+from models.vision.backbones import fixed_seed_features
+from models.vision.fixed_seed import fixed_seed_sha256
+from models.vision.running import Running, choose_running
 from pipeline.errors import StageError
 from pipeline.images.decode import decode_picture
 from pipeline.release.read import latest_release

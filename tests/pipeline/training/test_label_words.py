@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.samples import Samples
+from models.data.samples import Samples
 from pipeline.training.label_words import (
     mask_label_words,
     posts_that_name_their_place,

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from models.train_config import Epoch
+from models.settings.train_config import Epoch
 from pipeline.training.progress import Progress, in_words
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from models.train_config import Epoch
+from models.settings.train_config import Epoch
 from pipeline.training.training_log import EXPERIMENT, FIGURES, TRACKING_VARIABLE, TrainingLog, training_log
 from tests.fakes.http_server import Answer
 from tests.fakes.mlflow_server import MlflowServer
@@ -70,7 +70,7 @@ def test_a_training_that_goes_on_replaces_the_epochs_it_does_again(tmp_path):
 def test_without_an_address_nothing_is_sent_and_mlflow_is_not_imported(tmp_path):
     code = f"""
 import pathlib, sys
-from models.train_config import Epoch
+from models.settings.train_config import Epoch
 from pipeline.training.training_log import training_log
 with training_log(pathlib.Path({str(tmp_path)!r}), "demo", {{}}) as log:
     log.epoch(Epoch(epoch=1, train_loss=1, validation_loss=1, validation_accuracy=0, learning_rate=1, seconds=1))

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from models.config import MrlfConfig
-from models.train_config import TrainConfig
+from models.mrlf.config import MrlfConfig
+from models.settings.train_config import TrainConfig
 from models.trained import load_model
 from pipeline.errors import StageError
 from pipeline.images.clean_images import CleanImagesSettings, build_clean_images

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from models.u2net_weights import random_state
+from models.vision.u2net_weights import random_state
 from pipeline.weights.registry import WeightsEntry
 from pipeline.weights.shelf import Shelf
 from pipeline.weights.transfer import TransferLimits

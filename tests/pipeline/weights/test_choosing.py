@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from models.u2net_weights import random_state
+from models.vision.u2net_weights import random_state
 from pipeline.errors import StageError
 from pipeline.weights import Builtin, choose_weights
 from pipeline.weights.records import DamagedWeightsError

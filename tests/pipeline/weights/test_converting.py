@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from models.architectures import ARCHITECTURES
-from models.u2net_weights import random_state
+from models.vision.architectures import ARCHITECTURES
+from models.vision.u2net_weights import random_state
 from pipeline.weights.converting import build_network, convert, known_architectures
 from pipeline.weights.torch_file import read_torch_file
 from tests.pipeline.weights.conftest import saved

@@ -8,7 +8,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from models.u2net_weights import MODULES, build, from_folded, random_state
+from models.vision.u2net_weights import MODULES, build, from_folded, random_state
 from pipeline.weights.onnx_file import read_convolutions
 
 SIDE = 64

@@ -42,7 +42,7 @@ def test_every_stage_has_weights_by_default():
 
 @pytest.mark.parametrize("name", ["vgg19", "vgg16", "resnet50", "resnet101", "densenet121"])
 def test_the_backbones_are_those_of_torchvisions_enums(name):
-    from models.backbone_weights import BACKBONES
+    from models.vision.backbone_weights import BACKBONES
 
     published, entry = BACKBONES[name].weights, REGISTRY[name]
     assert entry.addresses == (published.url,)

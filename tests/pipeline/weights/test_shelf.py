@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.u2net_weights import random_state
+from models.vision.u2net_weights import random_state
 from pipeline.errors import StageError
 from pipeline.weights.fetching import WeightsUnavailableError
 from pipeline.weights.records import DamagedWeightsError

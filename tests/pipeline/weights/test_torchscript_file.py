@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.lama_weights import build, check_state
+from models.vision.lama_weights import build, check_state
 from pipeline.weights import torchscript_file
 from pipeline.weights.torchscript_file import TorchScriptFileError, read_torchscript
 from tests.fakes.reference_lama import drawn_generator, save_as_official

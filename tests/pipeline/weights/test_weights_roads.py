@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.lama_weights import build as build_lama
-from models.lama_weights import expected_shapes
-from models.u2net_weights import MODULES, random_state
+from models.vision.lama_weights import build as build_lama
+from models.vision.lama_weights import expected_shapes
+from models.vision.u2net_weights import MODULES, random_state
 from pipeline.weights.converting import build_network
 from pipeline.weights.transfer import TransferLimits
 from tests.pipeline.weights.conftest import entry_for

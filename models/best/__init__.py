@@ -1,0 +1,1 @@
+"""The preset "best": linear experts and networks, pooled into one distribution."""

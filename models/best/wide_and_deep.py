@@ -1,0 +1,249 @@
+"""The model of preset `best`: one linear layer over sparse features beside MRLF networks, and its folder on disk.
+
+A folder holds `best.json`, `terms.json` (what the wide features know), `wide.safetensors` (its numbers and the deep
+part's weight) and each network in a folder of its own (`training.fitted`). Equal models give equal bytes; nothing is
+pickled. Loading is strict: every field and tensor, and the digests that tie all files to best.json.
+Shape letters: N samples, C classes, F features.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from models.data.digest import tensors_sha256
+from models.data.network import Network
+from models.data.samples import Samples
+from models.data.standardise import ImageScaler
+from models.data.text import TextConfig, Vocabulary
+from models.linear.experts import LinearLayer
+from models.linear.pool import log_softmax
+from models.linear.wide_features import BLOCKS, VOCABULARIES, WideFeatures
+from models.settings.config_values import config_from_json
+from models.settings.train_config import Epoch, TrainConfig
+from models.training.fitted import Fitted
+
+BEST_FORMAT = 1
+STORY = "best.json"
+LEAST_PROBABILITY = 1e-12
+FIELDS = {"format", "num_classes", "wide_sha256", "terms_sha256", "networks", "story"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """How the weights came about: what the samples that they were found on showed."""
+
+    num_samples: int
+    is_cross_fitted: bool
+    """else they are validation samples"""
+    is_pooled: bool
+    """False: the pool did no better than the linear model, which therefore stands alone"""
+    expert_weights: dict[str, float]
+    inverse_regularisations: dict[str, float]
+    linear_accuracy: float
+    pool_accuracy: float
+    """of weights found on other folds; likewise the loss"""
+    linear_loss: float
+    pool_loss: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """Linear layer and networks with what stands before them; a `models.trained.TrainedModel`."""
+
+    features: WideFeatures
+    layer: LinearLayer
+    networks: tuple[Fitted, ...]
+    deep_weight: float
+    """of the mean of the networks' log probabilities, beside the layer's scores"""
+    story: Story
+
+    @property
+    def model(self) -> Network:
+        """The first network of the deep part."""
+        return self.networks[0].model
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Of the first network; likewise the scaler."""
+        return self.networks[0].vocabulary
+
+    @property
+    def scaler(self) -> ImageScaler:
+        return self.networks[0].scaler
+
+    @property
+    def history(self) -> list[Epoch]:
+        """The epochs of all networks, numbered on from one to the next."""
+        epochs = [epoch for network in self.networks for epoch in network.history]
+        return [dataclasses.replace(epoch, epoch=number) for number, epoch in enumerate(epochs, start=1)]
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch of `history` with the lowest validation loss, counted from 1."""
+        return min(self.history, key=lambda epoch: epoch.validation_loss).epoch
+
+    @property
+    def model_config(self) -> TextConfig:
+        return self.networks[0].model_config
+
+    @property
+    def train_config(self) -> TrainConfig:
+        return self.networks[0].train_config
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.layer.bias_C)
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers that were learned, of both parts."""
+        wide = self.layer.bias_C.size + sum(weights_FC.size for weights_FC in self.layer.weights.values())
+        return wide + sum(network.num_parameters for network in self.networks)
+
+    @property
+    def device(self) -> str:
+        return self.networks[0].device
+
+    def scores(self, samples: Samples) -> np.ndarray:
+        """Class scores (N, C), float64: the layer's, and the deep part's times its weight."""
+        wide_NC = self.layer.logits(self.features.transform(samples))
+        return wide_NC + self.deep_weight * log_proba(self.networks, samples) if self.deep_weight else wide_NC
+
+    def predict_proba(self, samples: Samples) -> np.ndarray:
+        """Probabilities (N, C), float64, each row summing to 1; the labels of `samples` are not looked at."""
+        if len(samples) == 0:
+            return np.zeros((0, self.num_classes))
+        return np.asarray(np.exp(log_softmax(self.scores(samples))))
+
+    def save(self, folder: Path) -> list[str]:
+        """Write the model into `folder`, and return the names of its files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        terms = json.dumps({name: self.features.terms[name] for name in VOCABULARIES}, ensure_ascii=False, indent=0)
+        tensors = self._tensors()
+        (folder / "terms.json").write_text(terms, encoding="utf-8")
+        (folder / "wide.safetensors").write_bytes(safetensors.torch.save(tensors))
+        names = [STORY, "terms.json", "wide.safetensors"]
+        for number, network in enumerate(self.networks):
+            names += [f"network_{number}/{name}" for name in network.save(folder / f"network_{number}")]
+        content = {
+            "format": BEST_FORMAT,
+            "num_classes": self.num_classes,
+            "wide_sha256": tensors_sha256(tensors),
+            "terms_sha256": _sha256(terms.encode()),
+            "networks": [_network_sha256(folder, number) for number in range(len(self.networks))],
+            "story": dataclasses.asdict(self.story),
+        }
+        (folder / STORY).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        return names
+
+    def _tensors(self) -> dict[str, Tensor]:
+        arrays = {f"weights.{name}": weights_FC.astype(np.float32) for name, weights_FC in self.layer.weights.items()}
+        arrays |= {f"idf.{name}": self.features.idf[name] for name in VOCABULARIES}
+        if self.features.scaler:
+            arrays |= {f"scaler.{name}": array for name, array in self.features.scaler.arrays().items()}
+        arrays |= {"bias": self.layer.bias_C, "seen": self.layer.seen_C, "deep_weight": np.array([self.deep_weight])}
+        return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+
+    @classmethod
+    def load(cls, folder: Path) -> "Best":
+        """The model that `save` wrote, on the CPU.
+
+        Raises:
+            ValueError: a file is damaged, is of another version, or does not belong to the others.
+            OSError: a file is missing.
+        """
+        content = _read_json(folder / STORY)
+        if set(content) != FIELDS or content["format"] != BEST_FORMAT:
+            raise ValueError(f"{folder / STORY} describes no model of format {BEST_FORMAT}; train it again")
+        terms_bytes = (folder / "terms.json").read_bytes()
+        if _sha256(terms_bytes) != content["terms_sha256"]:
+            raise ValueError(f"terms.json in {folder} is not the one this model was trained with; restore the folder")
+        arrays = _read_arrays(folder / "wide.safetensors", content["wide_sha256"])
+        terms = {name: tuple(values) for name, values in json.loads(terms_bytes).items()}
+        networks = tuple(_read_network(folder, number, sha256) for number, sha256 in enumerate(content["networks"]))
+        best = cls(
+            features=_features(terms, arrays),
+            layer=_layer(arrays),
+            networks=networks,
+            deep_weight=float(arrays["deep_weight"][0]),
+            story=config_from_json(Story, content["story"]),
+        )
+        _check_fit(best, content["num_classes"], folder)
+        return best
+
+
+def log_proba(networks: Sequence[Fitted], samples: Samples) -> np.ndarray:
+    """The mean (N, C) of what the networks tell, as log probabilities."""
+    told = [np.log(np.maximum(network.predict_proba(samples), LEAST_PROBABILITY)) for network in networks]
+    return np.asarray(np.mean(told, axis=0))
+
+
+def is_best(folder: Path) -> bool:
+    """Whether a model of this kind was written here."""
+    return (folder / STORY).is_file()
+
+
+def _features(terms: dict[str, tuple[str, ...]], arrays: dict[str, np.ndarray]) -> WideFeatures:
+    scaler = _under("scaler.", arrays)
+    return WideFeatures(terms, _under("idf.", arrays), ImageScaler.from_arrays(scaler) if scaler else None)
+
+
+def _layer(arrays: dict[str, np.ndarray]) -> LinearLayer:
+    weights = _under("weights.", arrays)
+    in_order = {name: weights[name].astype(np.float64) for name in BLOCKS if name in weights}
+    return LinearLayer(in_order, arrays["bias"], arrays["seen"])
+
+
+def _check_fit(best: Best, num_classes: int, folder: Path) -> None:
+    widths = best.features.widths()
+    shapes = {weights_FC.shape for name, weights_FC in best.layer.weights.items()}
+    wanted = {(widths[name], num_classes) for name in best.layer.weights}
+    classes = {num_classes, best.num_classes, *(network.num_classes for network in best.networks)}
+    if shapes != wanted or len(classes) > 1 or not best.networks:
+        raise ValueError(f"the parts of the model in {folder} do not fit each other; restore the folder")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON ({error}); restore the folder or train the model again") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _read_arrays(path: Path, sha256: str) -> dict[str, np.ndarray]:
+    try:
+        tensors = safetensors.torch.load(path.read_bytes())
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged ({error}); restore the folder or train the model again") from error
+    if tensors_sha256(tensors) != sha256:
+        raise ValueError(f"{path} does not hold the weights that {STORY} names; restore the folder")
+    return {name: tensor.numpy() for name, tensor in tensors.items()}
+
+
+def _read_network(folder: Path, number: int, sha256: str) -> Fitted:
+    if _network_sha256(folder, number) != sha256:
+        raise ValueError(f"network_{number} in {folder} is not the one that {STORY} names; restore the folder")
+    return Fitted.load(folder / f"network_{number}")
+
+
+def _network_sha256(folder: Path, number: int) -> str:
+    return _sha256((folder / f"network_{number}" / "config.json").read_bytes())
+
+
+def _under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

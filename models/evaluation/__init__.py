@@ -1,0 +1,1 @@
+"""How good predictions are: ranks, distances, calibration."""

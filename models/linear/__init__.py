@@ -1,0 +1,1 @@
+"""Linear models over each modality and over all, and how they are pooled."""

@@ -1,0 +1,1 @@
+"""MRLF, the paper's network, branch by branch."""

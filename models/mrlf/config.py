@@ -1,0 +1,143 @@
+"""The settings of MRLF, the network, and its presets `paper` and `small`.
+
+MRLF's own numbers are missing from every copy of the paper (arXiv 2306.07935). Told there: characters and words of
+caption and hashtags, convolution, max-pool, attention in heads, feed-forward with dropout, fusion at the output of the
+convolution, one fully connected layer after a frozen VGG19, hashtags dropped that occur fewer than 50 times. Where
+`paper` takes the rest from, all of it to vary:
+
+- LocTwi (Huang et al. 2019) and its code, which the character branch follows step by step: char_dim 100, filter sizes
+  3 to 7 of 64, window k with stride k-1, 8 heads, dropout .3, word_dim 200, residuals and layer norms, learned
+  positions, minimum counts of 10
+- TextCNN (Kim 2014, arXiv 1408.5882): word filter sizes 3, 4, 5
+- trials of a prototype: the mean over positions instead of LocTwi's sum, which cost 12 to 18 points on 389 real posts;
+  hashtag dropout .3; dropout .5 before the last layer
+- guesses: one attention layer (the equations show one), ffn_dim 256 (LocTwi's code), image_fc_dim 256, limits of text
+
+`small` is for a few thousand posts, where minima of 10 or 50 would leave no vocabulary: fewer and narrower filters
+(3 and 5, 32 each) and 4 heads. It was tried on made-up cities and on 389 and 1,312 real posts.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from models.data.text import TextConfig
+from models.mrlf.attention import Pooling
+from models.settings.config_values import require
+
+PoolRule = Literal["overlapping", "disjoint"]
+FusionMode = Literal["early_cross", "early_self", "late", "concat", "text_image"]
+MODALITIES = ("text", "hashtags", "image")
+"""What a post has; text is its caption"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MrlfConfig(TextConfig):
+    """The network and its text limits; the defaults are `paper()`.
+
+    `modalities`, `characters` and `words` switch parts of the joined vector (9) off: such a part is not built, and
+    what it would have read moves nothing. `fusion` says what F in (9) is; it is built where its two sides are:
+
+    - "early_cross", "early_self": of caption and hashtag characters, at the output of the convolution
+    - "late": early_cross after the branches instead of before them, the paper's "text-tag-end"
+    - "concat": no F, the parts stand side by side
+    - "text_image": the picture asks, the caption's characters answer
+
+    The first three need the characters of caption and hashtags: with text, hashtags or characters off there is no F.
+    "text_image" is asked for by name, so without image, text or characters it is refused.
+    """
+
+    modalities: tuple[str, ...] = MODALITIES
+    """any of text, hashtags and image"""
+    characters: bool = True
+    """the character branches of caption and hashtags, and their fusion"""
+    words: bool = True
+    """the word branches of caption and hashtags"""
+    char_dim: int = 100
+    char_positions: bool = True
+    """learned positions are added to the characters (LocTwi)"""
+    char_filter_sizes: tuple[int, ...] = (3, 4, 5, 6, 7)
+    char_pool: PoolRule = "overlapping"
+    """max-pool window k with stride k-1 (LocTwi) or k"""
+    norm_after_pool: bool = False
+    """a layer norm on the pooled map (LocTwi)"""
+    num_filters: int = 64
+    """per filter size, of characters and of words"""
+    num_heads: int = 8
+    num_attention_layers: int = 1
+    ffn_dim: int = 256
+    residual_and_norm: bool = True
+    """residuals and layer norms round attention and feed-forward (LocTwi)"""
+    pooling: Pooling = "mean"
+    fusion: FusionMode = "early_cross"
+    word_dim: int = 200
+    word_filter_sizes: tuple[int, ...] = (3, 4, 5)
+    image_fc_dim: int = 256
+    dropout: float = 0.3
+    """in the branches, of whole channels: the same ones at every position of a post"""
+    head_dropout: float = 0.5
+    hashtag_dropout: float = 0.3
+    """share of a training post's hashtags that vanish before both of its hashtag encoders"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("modalities", "char_filter_sizes", "word_filter_sizes"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("char_dim", "num_filters", "num_heads", "ffn_dim", "word_dim", "image_fc_dim"):
+            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        for name in ("dropout", "head_dropout", "hashtag_dropout"):
+            require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
+        require(self.num_attention_layers >= 0, "num_attention_layers", "at least 0", self.num_attention_layers)
+        heads_fit = self.num_filters % self.num_heads == 0
+        require(heads_fit, "num_filters", f"divisible by num_heads ({self.num_heads})", self.num_filters)
+        smallest_char_size = 2 if self.char_pool == "overlapping" else 1
+        for name, smallest in (("char_filter_sizes", smallest_char_size), ("word_filter_sizes", 1)):
+            sizes = getattr(self, name)
+            require(min(sizes, default=0) >= smallest, name, f"one or more sizes of at least {smallest}", sizes)
+        for name, kind in (("pooling", Pooling), ("char_pool", PoolRule), ("fusion", FusionMode)):
+            require(getattr(self, name) in get_args(kind), name, f"one of {get_args(kind)}", getattr(self, name))
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        """At least one part stands, and "text_image" has both of its sides."""
+        known = set(self.modalities) <= set(MODALITIES) and len(set(self.modalities)) == len(self.modalities) > 0
+        require(known, "modalities", f"one or more of {MODALITIES}, each once", self.modalities)
+        reads_text = self.reads("text") or self.reads("hashtags")
+        has_text_parts = self.characters or self.words or not reads_text
+        require(has_text_parts, "characters or words", f"on while modalities are {self.modalities}", "neither")
+        if self.fusion == "text_image":
+            has_both = self.reads("text") and self.reads("image") and self.characters
+            found = f"modalities {self.modalities} and characters {self.characters}"
+            require(has_both, "fusion text_image", "given text, image and characters", found)
+
+    def reads(self, modality: str) -> bool:
+        """Whether the network looks at this modality."""
+        return modality in self.modalities
+
+    @property
+    def has_fusion(self) -> bool:
+        """Whether there is an F in (9): fusion is asked for and both of its sides are there."""
+        if self.fusion in ("concat", "text_image"):
+            return self.fusion == "text_image"
+        return self.characters and self.reads("text") and self.reads("hashtags")
+
+    @classmethod
+    def paper(cls) -> "MrlfConfig":
+        """The reconstruction at the paper's scale, for about 5,000 posts and more."""
+        return cls()
+
+    @classmethod
+    def small(cls) -> "MrlfConfig":
+        """For fewer than about 5,000 posts."""
+        return cls(
+            min_char_count=2,
+            min_word_count=2,
+            min_hashtag_count=2,
+            char_dim=32,
+            word_dim=64,
+            char_filter_sizes=(3, 5),
+            word_filter_sizes=(3, 5),
+            num_filters=32,
+            num_heads=4,
+            ffn_dim=64,
+            image_fc_dim=64,
+        )

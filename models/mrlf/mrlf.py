@@ -1,0 +1,96 @@
+"""MRLF, the multi-modal representation learning framework of Dai et al. 2023 (arXiv 2306.07935), reconstructed.
+
+(9)  Z = [F; T_c; H_c; T_w; H_w; I]: fused characters, characters and words of caption and hashtags, image
+(10) y = W_z Z + b_z;  the loss (13) is the cross-entropy of softmax(y)
+The image comes in as features of a frozen VGG19 (`models.vision.backbones`) and passes one fully connected layer.
+Every part of Z can be left out (`MrlfConfig.modalities`, `characters`, `words`, `fusion`): then it is not built.
+The formulas and numbers are missing from every copy of the paper: see `mrlf.config` for what was chosen and why.
+Shape letters: B batch, Z joined width, C classes.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from models.data.batches import Batch, Padded
+from models.data.network import Network
+from models.data.text import Vocabulary
+from models.mrlf.characters import CharacterBranch, CharacterMaps, pool_maps
+from models.mrlf.config import MrlfConfig
+from models.mrlf.fusion import TextFusion, TextImageFusion
+from models.mrlf.hashtags import drop_hashtags
+from models.mrlf.image import ImageBranch
+from models.mrlf.words import WordBranch
+
+__all__ = ["Mrlf", "MrlfConfig"]
+
+
+class Mrlf(Network):
+    """One post's caption, hashtags and image features to unnormalised class scores."""
+
+    def __init__(self, config: MrlfConfig, vocabulary: Vocabulary, *, image_dim: int, num_classes: int) -> None:
+        super().__init__(config, num_classes)
+        self.config: MrlfConfig = config
+        text, hashtags, num_characters = config.reads("text"), config.reads("hashtags"), vocabulary.num_characters
+        if text and config.characters:
+            self.caption_maps = CharacterMaps(config, num_characters, config.max_caption_chars)
+            self.caption_characters = CharacterBranch(config)
+        if hashtags and config.characters:
+            self.hashtag_maps = CharacterMaps(config, num_characters, config.max_hashtag_chars)
+            self.hashtag_characters = CharacterBranch(config)
+        if config.has_fusion:
+            self.fusion = TextImageFusion(config) if config.fusion == "text_image" else TextFusion(config)
+        if text and config.words:
+            self.caption_words = WordBranch(config, vocabulary.num_words)
+        if hashtags and config.words:
+            self.hashtag_words = WordBranch(config, vocabulary.num_hashtags)
+        if config.reads("image"):
+            self.image = ImageBranch(image_dim, config.image_fc_dim)
+        self.head_dropout = nn.Dropout(config.head_dropout)
+        self.head = nn.Linear(_joined_width(config), num_classes)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Class scores (B, C). How far the batch is padded does not move them."""
+        config = self.config
+        hashtag_words, hashtag_chars = self._hashtags(batch)
+        image_BI = self.image(batch.image_BD, batch.has_image_B) if config.reads("image") else None
+        parts = self._character_parts(batch.caption_chars, hashtag_chars, image_BI) if config.characters else []
+        if config.words and config.reads("text"):
+            parts.append(self.caption_words(batch.caption_words))
+        if config.words and config.reads("hashtags"):
+            parts.append(self.hashtag_words(hashtag_words))
+        if image_BI is not None:
+            parts.append(image_BI)
+        joined_BZ = torch.cat(parts, dim=1)
+        return self.head(self.head_dropout(joined_BZ))  # type: ignore[no-any-return]
+
+    def _hashtags(self, batch: Batch) -> tuple[Padded, Padded]:
+        """The hashtags by words and by characters; in training some of them vanish from both."""
+        words, chars, rate = batch.hashtag_words, batch.hashtag_chars, self.config.hashtag_dropout
+        if self.training and rate > 0 and self.config.reads("hashtags"):
+            return drop_hashtags(words, chars, batch.hashtag_of_char_BL, rate)
+        return words, chars
+
+    def _character_parts(self, caption: Padded, hashtags: Padded, image_BI: Tensor | None) -> list[Tensor]:
+        """F, T_c and H_c, as far as they are built."""
+        config = self.config
+        sides = []
+        if config.reads("text"):
+            maps = self.caption_maps(caption)
+            sides.append((maps, self.caption_characters(maps)))
+        if config.reads("hashtags"):
+            maps = self.hashtag_maps(hashtags)
+            sides.append((maps, self.hashtag_characters(maps)))
+        parts = [pool_maps(attended, config.pooling) for _, attended in sides]
+        if config.has_fusion and config.fusion == "text_image":
+            parts.insert(0, self.fusion(sides[0][0], image_BI))
+        elif config.has_fusion:
+            parts.insert(0, self.fusion(*(side[config.fusion == "late"] for side in sides)))
+        return parts
+
+
+def _joined_width(config: MrlfConfig) -> int:
+    """Width of Z in (9)."""
+    num_texts = config.reads("text") + config.reads("hashtags")
+    num_maps = len(config.char_filter_sizes) * (num_texts + config.has_fusion) * config.characters
+    num_word_maps = len(config.word_filter_sizes) * num_texts * config.words
+    return (num_maps + num_word_maps) * config.num_filters + config.image_fc_dim * config.reads("image")

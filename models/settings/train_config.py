@@ -1,0 +1,79 @@
+"""The settings of training, and what an epoch of it measured."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from models.settings.config_values import require
+
+Optimiser = Literal["rmsprop", "adam", "adamw"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """RMSprop with a learning rate that falls when the validation loss rests (the paper's factor is 0.8)."""
+
+    optimiser: Optimiser = "rmsprop"
+    """the paper's; of the others only the defaults of torch were tried"""
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    clip: float | None = None
+    """the gradient's norm is brought down to this where it is above; None leaves it"""
+    class_weights: bool = False
+    """a class's posts weigh n / (classes met * posts of the class) in the training loss, so that rare ones count"""
+    label_smoothing: float = 0.0
+    """share of each training target that is spread over all classes"""
+    batch_size: int = 32
+    """under about 5,000 posts; 128 lost up to 15 points there"""
+    max_epochs: int = 30
+    plateau_factor: float = 0.8
+    plateau_patience: int = 3
+    early_stop_patience: int = 8
+    """epochs without a lower validation loss"""
+    seed: int = 0
+    num_threads: int | None = None
+    """CPU threads while training; None leaves torch's setting"""
+    device: str = "auto"
+    """"auto" takes the GPU where there is one, else a name torch knows"""
+    precision: Precision = "auto"
+    """"auto" is bf16 autocast on a GPU and fp32 on a CPU, where bf16 was slower; weights are fp32 always"""
+    compile: bool | None = None
+    """None captures whole steps as CUDA graphs on a GPU; True compiles the network as well, also on a CPU; False
+    runs plain steps"""
+
+    def __post_init__(self) -> None:
+        for name, kind in (("optimiser", Optimiser), ("precision", Precision)):
+            require(getattr(self, name) in get_args(kind), name, f"one of {get_args(kind)}", getattr(self, name))
+        require(self.learning_rate > 0, "learning_rate", "above 0", self.learning_rate)
+        require(self.weight_decay >= 0, "weight_decay", "at least 0", self.weight_decay)
+        require(self.clip is None or self.clip > 0, "clip", "above 0", self.clip)
+        require(0 <= self.label_smoothing < 1, "label_smoothing", "in [0, 1)", self.label_smoothing)
+        require(0 < self.plateau_factor < 1, "plateau_factor", "in (0, 1)", self.plateau_factor)
+        for name in ("batch_size", "max_epochs", "early_stop_patience"):
+            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        require(self.plateau_patience >= 0, "plateau_patience", "at least 0", self.plateau_patience)
+        require(self.seed >= 0, "seed", "at least 0", self.seed)
+        require(self.num_threads is None or self.num_threads >= 1, "num_threads", "at least 1", self.num_threads)
+
+    @classmethod
+    def paper(cls) -> "TrainConfig":
+        """The reconstruction at the paper's scale."""
+        return cls(batch_size=128)
+
+    @classmethod
+    def small(cls) -> "TrainConfig":
+        """For fewer than about 5,000 posts; on a CPU its steps are too small for two threads to help."""
+        return cls(num_threads=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What one epoch measured. `seconds` is wall time and not stored with a model: it is NaN in a loaded one."""
+
+    epoch: int
+    """counted from 1"""
+    train_loss: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float
+    seconds: float

@@ -1,0 +1,212 @@
+"""Trains a network on arrays: one loop for all of them, that watches the validation loss and keeps the best epoch.
+
+Laws: the same data, settings and thread count give the same model, bit for bit on a CPU, whether or not the run was
+interrupted, at whatever step; torch's global generator and thread count are as before when `fit` returns.
+A loss or gradient that is not finite moves no weight and ends the run with the step and the samples named.
+An epoch's batches, dropout and order come from (seed, epoch) alone, so a run that was killed inside an epoch begins
+it again; one that was asked to stop keeps the generators' states and goes on from the very step.
+What lies in `checkpoint_dir`: the last state and the one before (`training.checkpoint`), each with the best weights so
+far in it, and `best/`, the model of the best epoch as `models.trained.load_model` reads it.
+"""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from models.data.digest import tensors_sha256
+from models.data.encoded_split import EncodedSplit
+from models.data.network import start_from
+from models.data.samples import Samples, check_split
+from models.data.standardise import ImageScaler
+from models.data.text import TextConfig, Vocabulary
+from models.settings.machine import device_for, gpu_problem
+from models.settings.train_config import Epoch, TrainConfig
+from models.training.checkpoint import read_checkpoint, saving, write_checkpoint
+from models.training.epochs import Epochs, StopAsked
+from models.training.finite import NonFiniteError
+from models.training.fitted import Fitted
+from models.training.networks import build_network, network_name
+from models.training.run import Run
+
+__all__ = ["Epoch", "Fitted", "NonFiniteError", "TrainConfig", "TrainingStoppedError", "check_split", "fit"]
+
+BEST = "best"
+_log = logging.getLogger(__name__)
+
+
+class TrainingStoppedError(Exception):
+    """`should_stop` said so. With a checkpoint folder the state at this very step is kept there."""
+
+    def __init__(self, epoch: int, step: int, checkpoint_dir: Path | None) -> None:
+        kept = (
+            "nothing is kept" if checkpoint_dir is None else "its state is kept, and the same run goes on from there"
+        )
+        super().__init__(f"training was stopped in epoch {epoch} after step {step}: {kept}")
+        self.epoch, self.step = epoch, step
+
+
+def fit(
+    train: Samples,
+    validation: Samples,
+    *,
+    num_classes: int,
+    model_config: TextConfig,
+    train_config: TrainConfig,
+    checkpoint_dir: Path | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    on_step: Callable[[int, int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    initial_state: Mapping[str, Tensor] | None = None,
+) -> Fitted:
+    """Train, and return the model of the epoch with the lowest validation loss.
+
+    With `checkpoint_dir` each epoch is stored there, and a run of the same data and settings goes on from it.
+    on_epoch, on_step: told each finished epoch, and each step as (epoch, steps done of it, its steps).
+    should_stop: asked before each step.
+    initial_state: tensors by their names in the network, for networks that begin from published weights; what is
+    not named begins random.
+
+    Raises:
+        ValueError: no samples, fewer than 2 classes, a label outside 0..num_classes-1, or no memory for half a batch.
+        NonFiniteError: the training broke down; the checkpoint of the epoch before is intact.
+        TrainingStoppedError: `should_stop` said so.
+        CheckpointWriteError: the disk took no checkpoint; the one before is intact.
+    """
+    check_split("train", train, num_classes)
+    check_split("validation", validation, num_classes)
+    vocabulary = Vocabulary.build(train.captions, train.hashtags, model_config)
+    scaler = ImageScaler.fit(train.image_ND[train.has_image_N] if train.has_image_N.any() else train.image_ND)
+    train_split, validation_split = (
+        EncodedSplit.of(samples, vocabulary, scaler, model_config) for samples in (train, validation)
+    )
+    kept = None
+    if checkpoint_dir:
+        sha256 = _run_sha256(train, validation, num_classes, model_config, train_config, initial_state or {})
+        kept = _Kept(checkpoint_dir, sha256, vocabulary, scaler)
+    with _environment(train_config) as device:
+        model = build_network(model_config, vocabulary, image_dim=train.image_ND.shape[1], num_classes=num_classes)
+        start_from(model, initial_state or {})
+        run = Run(model.to(device), train_config)
+        if kept:
+            kept.resume(run)
+        epochs = Epochs(run, train_split, validation_split, on_step=on_step, should_stop=should_stop)
+        _train(run, epochs, kept, on_epoch)
+    _warn_if_useless(run, num_classes)
+    run.model.load_state_dict(run.best)
+    return run.fitted(vocabulary, scaler)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kept:
+    """What a run leaves in its folder."""
+
+    folder: Path
+    run_sha256: str
+    vocabulary: Vocabulary
+    scaler: ImageScaler
+
+    def resume(self, run: Run) -> None:
+        """Bring the run to where the last usable checkpoint is, if there is one."""
+        stored = read_checkpoint(self.folder, self.run_sha256)
+        if stored:
+            run.restore(stored)
+            _log.info(
+                "Training goes on after epoch %d, step %d of the next, from the checkpoint in %s.",
+                len(run.history),
+                run.num_steps,
+                self.folder,
+            )
+
+    def write(self, run: Run) -> None:
+        """The run as it is now, for `resume`."""
+        write_checkpoint(self.folder, run.checkpoint(), self.run_sha256)
+
+    def write_best(self, run: Run) -> None:
+        """Put the model of this epoch in the place of the best one, if it is better."""
+        if run.best_epoch != len(run.history):
+            return
+        new, best = self.folder / f"{BEST}.new", self.folder / BEST
+        with saving(best, new):
+            shutil.rmtree(new, ignore_errors=True)  # what a killed run left
+            run.fitted(self.vocabulary, self.scaler).save(new)
+            shutil.rmtree(best, ignore_errors=True)
+            new.rename(best)
+
+
+def _train(run: Run, epochs: Epochs, kept: _Kept | None, on_epoch: Callable[[Epoch], None] | None) -> None:
+    """Epoch after epoch until the run is over."""
+    while not run.is_over:
+        try:
+            run.record(epochs.next())
+        except StopAsked:
+            if kept:
+                kept.write(run)
+            epoch, step = len(run.history) + 1, run.num_steps
+            raise TrainingStoppedError(epoch, step, kept.folder if kept else None) from None
+        if kept:
+            kept.write(run)
+            kept.write_best(run)
+        if on_epoch:
+            on_epoch(run.history[-1])
+
+
+def _device(name: str) -> torch.device:
+    if name.startswith("cuda") and (problem := gpu_problem()):
+        raise ValueError(f"device={name} was asked for, but {problem}; take device=auto or device=cpu")
+    return torch.device(device_for(name))
+
+
+@contextmanager
+def _environment(config: TrainConfig) -> Iterator[torch.device]:
+    """The device, with torch seeded and threaded as the settings say, and all put back afterwards."""
+    device = _device(config.device)
+    threads_before = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(config.seed)
+        torch.set_num_threads(config.num_threads or threads_before)
+        try:
+            yield device
+        finally:
+            torch.set_num_threads(threads_before)
+
+
+def _run_sha256(
+    train: Samples,
+    validation: Samples,
+    num_classes: int,
+    model_config: TextConfig,
+    train_config: TrainConfig,
+    initial_state: Mapping[str, Tensor],
+) -> str:
+    """Digest of all that decides the result; threads, device and how it computes only decide the last bits."""
+    settings = dataclasses.asdict(train_config)
+    for name in ("num_threads", "device", "compile"):
+        del settings[name]
+    parts = [
+        num_classes,
+        network_name(model_config),
+        dataclasses.asdict(model_config),
+        settings,
+        train.sha256(),
+        validation.sha256(),
+        tensors_sha256(initial_state),
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _warn_if_useless(run: Run, num_classes: int) -> None:
+    accuracy = run.history[run.best_epoch - 1].validation_accuracy
+    if accuracy <= 1 / num_classes:
+        _log.warning(
+            "The model is no better than chance on the validation split (accuracy %.3f, %d classes).",
+            accuracy,
+            num_classes,
+        )

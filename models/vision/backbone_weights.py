@@ -1,0 +1,147 @@
+"""The networks that can look at pictures, as torchvision has them, and the check of weights for them.
+
+Architectures and ImageNet weights: torchvision (BSD-3-Clause). VGG: Simonyan and Zisserman 2014 (arXiv 1409.1556);
+ResNet: He et al. 2015 (arXiv 1512.03385); DenseNet: Huang et al. 2016 (arXiv 1608.06993). Names and shapes of the
+weights are those of torchvision's own modules, without the classifier.
+Shape letters: N pictures, C channels, H height, W width, F features.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+import torchvision.models as vision
+from torch import Tensor, nn
+
+from models.vision.folding import fold_batch_norm
+
+COUNTER = "num_batches_tracked"
+"""batch norm's count of training steps: not in every published file, and nothing depends on it"""
+OLD_DENSENET_NAME = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
+"""the published DenseNet file has `norm.1.weight` where the module has `norm1.weight`"""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network of torchvision without its classifier.
+
+    weights: torchvision's published weights with their preprocessing (size, mean, standard deviation).
+    head: the name of the classifier, which is left out. num_features: F.
+    """
+
+    make: Callable[[], nn.Module]
+    weights: vision.WeightsEnum
+    head: str
+    num_features: int
+
+
+BACKBONES: Mapping[str, Backbone] = {
+    "vgg19": Backbone(vision.vgg19, vision.VGG19_Weights.IMAGENET1K_V1, "classifier", 512),
+    "vgg16": Backbone(vision.vgg16, vision.VGG16_Weights.IMAGENET1K_V1, "classifier", 512),
+    "resnet50": Backbone(vision.resnet50, vision.ResNet50_Weights.IMAGENET1K_V1, "fc", 2048),
+    "resnet101": Backbone(vision.resnet101, vision.ResNet101_Weights.IMAGENET1K_V1, "fc", 2048),
+    "densenet121": Backbone(vision.densenet121, vision.DenseNet121_Weights.IMAGENET1K_V1, "classifier", 1024),
+}
+
+
+class MeanOverPositions(nn.Module):
+    """(N, C, H, W) to (N, C), summed in fp32."""
+
+    def forward(self, map_NCHW: Tensor) -> Tensor:
+        """The mean over H and W."""
+        return map_NCHW.float().mean(dim=(2, 3))
+
+
+class FeatureNetwork(nn.Module):
+    """uint8 RGB pixels (N, 3, S, S) to features (N, F), with the preprocessing that the weights were trained with."""
+
+    mean_311: Tensor
+    sd_311: Tensor
+
+    def __init__(self, network: nn.Module, mean: list[float], sd: list[float]) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean_311", torch.tensor(mean)[:, None, None])
+        self.register_buffer("sd_311", torch.tensor(sd)[:, None, None])
+
+    def forward(self, pixels_N3SS: Tensor) -> Tensor:
+        """The features."""
+        features_NF: Tensor = self.network((pixels_N3SS.float() / 255 - self.mean_311) / self.sd_311)
+        return features_NF
+
+
+def headless(name: str) -> nn.Module:
+    """The network up to its pooled last map, on the meta device: without memory or values, no random number drawn."""
+    backbone = BACKBONES[name]
+    with torch.device("meta"):
+        network = backbone.make()
+    setattr(network, backbone.head, nn.Identity())
+    if hasattr(network, "avgpool"):
+        network.avgpool = MeanOverPositions()
+    return network.eval()
+
+
+def check_state(state: object, name: str, origin: str) -> dict[str, Tensor]:
+    """The tensors of the network `name` without classifier, float32, out of a state dict of torchvision's.
+
+    Raises:
+        ValueError: a tensor is missing, has another shape, holds no finite numbers, or does not belong to the network.
+    """
+    if not isinstance(state, Mapping):
+        raise ValueError(f"{origin} holds a {type(state).__name__}, not a state dict of {name}")
+    head = BACKBONES[name].head
+    found = {
+        OLD_DENSENET_NAME.sub(r"\1\2", str(key)): tensor
+        for key, tensor in state.items()
+        if not str(key).startswith(f"{head}.") and not str(key).endswith(COUNTER)
+    }
+    expected = {key: empty for key, empty in headless(name).state_dict().items() if not key.endswith(COUNTER)}
+    problems = [f"lacks {key}" for key in expected if key not in found]
+    problems += [f"holds {key}, unknown to {name}" for key in found if key not in expected]
+    problems += [_problem(key, found[key], empty) for key, empty in expected.items() if key in found]
+    problems = [problem for problem in problems if problem]
+    if problems:
+        more = f" and {len(problems) - 3} more differences" if len(problems) > 3 else ""
+        raise ValueError(f"{origin} is not {name}: it {'; it '.join(problems[:3])}{more}. Take torchvision's {name}")
+    return {key: found[key].float() for key in expected}
+
+
+def build(name: str, state: Mapping[str, Tensor]) -> FeatureNetwork:
+    """The network with these (checked) weights: frozen, evaluating, fp32, batch norm folded, preprocessing inside."""
+    network = headless(name)
+    network.load_state_dict(state, strict=True, assign=True)
+    recipe = BACKBONES[name].weights.transforms()
+    return FeatureNetwork(fold_batch_norm(network), recipe.mean, recipe.std).requires_grad_(False).eval()
+
+
+def _problem(key: str, tensor: object, empty: Tensor) -> str:
+    if not isinstance(tensor, Tensor):
+        return f"has a {type(tensor).__name__} as {key}"
+    if tensor.shape != empty.shape:
+        return f"has {key} of shape {tuple(tensor.shape)}, not {tuple(empty.shape)}"
+    return "" if bool(tensor.isfinite().all()) else f"has {key} with values that are not finite"
+
+
+def random_state(name: str, seed: int = 0) -> dict[str, Tensor]:
+    """Random weights under the names of torchvision's file, for tests and benchmarks; the classifier is zeros.
+
+    He's initialisation and batch norms as after training: values stay about 1 from the first map to the last.
+    """
+    with torch.device("meta"):
+        empty = BACKBONES[name].make().state_dict()
+    generator = torch.Generator().manual_seed(seed)
+    return {key: _drawn(key, tensor, generator) for key, tensor in empty.items()}
+
+
+def _drawn(key: str, empty: Tensor, generator: torch.Generator) -> Tensor:
+    if not empty.is_floating_point() or key.startswith(("classifier.", "fc.")):
+        return torch.zeros(empty.shape, dtype=empty.dtype)
+    if key.endswith("bn3.weight"):  # what a residual block adds is small, or depth makes it large
+        return torch.rand(empty.shape, generator=generator) * 0.2 + 0.1
+    if key.endswith("running_var") or (empty.ndim == 1 and key.endswith("weight")):
+        return torch.rand(empty.shape, generator=generator) * 0.4 + 0.8
+    if empty.ndim == 1:
+        return torch.randn(empty.shape, generator=generator) * 0.1
+    return torch.randn(empty.shape, generator=generator) * math.sqrt(2 / empty[0].numel())

@@ -1,0 +1,186 @@
+"""ONNX: the file answers as the network does, for any number and length of posts, and holds what a reader needs."""
+
+import dataclasses
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from sklearn.feature_extraction.text import CountVectorizer
+
+from models.best.wide_and_deep import Best
+from models.data.batches import make_batch
+from models.data.encoding import encode_text
+from models.data.samples import Samples
+from models.data.text import TextConfig, Vocabulary, normalise, words_of
+from models.export.onnx_export import INPUTS, METADATA, export_onnx
+from models.training.fitted import Fitted
+from tests.models.best.test_best import trained
+from tests.models.explain.test_attention_shares import CAPTIONS, fitted, posts
+from tests.models.synthetic import city
+
+TOLERANCE = 1e-4
+LABELS = [{"label": number, "name": f"Place {number}", "latitude": 1.5, "longitude": 2.5} for number in range(3)]
+
+
+def inputs_of(model: Fitted, samples: Samples) -> dict[str, np.ndarray]:
+    """What the file wants to be given for these posts."""
+    text = encode_text(samples.captions, samples.hashtags, model.vocabulary, model.model_config)
+    fields = (text.caption_chars, text.caption_words, text.hashtag_chars, text.hashtag_words)
+    ids = [field.ids_NL.astype(np.int64) for field in fields]
+    return dict(zip(INPUTS, [*ids, samples.image_ND, samples.has_image_N], strict=True))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> tuple[Fitted, onnxruntime.InferenceSession]:
+    """The small preset and its file."""
+    return exported(tmp_path_factory.mktemp("onnx"))
+
+
+def exported(folder, **changes) -> tuple[Fitted, onnxruntime.InferenceSession]:
+    """A network and the file made of it."""
+    model = fitted(**changes)
+    before = {name: tensor.clone() for name, tensor in model.model.state_dict().items()}
+    export_onnx(model, folder / "model.onnx", LABELS, temperature=1.5, preprocessing={"known_hashtags": ["sea"]})
+    after = model.model.state_dict()
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    assert [path.name for path in folder.iterdir()] == ["model.onnx"], "one file, without weights beside it"
+    return model, onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+
+
+def assert_equal(model: Fitted, session: onnxruntime.InferenceSession, samples: Samples) -> None:
+    """Scores and probabilities of these posts are the network's."""
+    given = {node.name for node in session.get_inputs()}
+    inputs = {name: array for name, array in inputs_of(model, samples).items() if name in given}
+    logits, probabilities = session.run(["logits", "probabilities"], inputs)
+    np.testing.assert_allclose(probabilities, model.predict_proba(samples), atol=TOLERANCE)
+    text = encode_text(samples.captions, samples.hashtags, model.vocabulary, model.model_config)
+    image_ND = model.scaler.transform(samples.image_ND)
+    with torch.inference_mode():
+        rows = np.arange(len(samples))
+        batch = make_batch(text, image_ND, samples.has_image_N, rows, torch.device("cpu"))
+        np.testing.assert_allclose(logits, model.model(batch).numpy(), atol=TOLERANCE)
+
+
+@pytest.mark.fault("T12")
+@pytest.mark.parametrize(
+    "rows", [[0], [1], [2, 3], [4], list(range(len(CAPTIONS))), list(range(len(CAPTIONS))) * 20], ids=len
+)
+def test_any_number_and_length_of_posts_is_answered_as_by_the_network(small, rows):
+    """Among them an empty caption, no hashtags, no picture, and texts beyond every limit."""
+    assert_equal(*small, posts().take(rows))
+
+
+@pytest.mark.fault("T12")
+def test_shorter_and_longer_padding_give_the_same_answer(small):
+    model, session = small
+    inputs = inputs_of(model, posts().take([0]))
+    [plain] = session.run(["logits"], inputs)
+    wider = {
+        name: np.pad(array, ((0, 0), (0, 7))) if array.ndim == 2 and "image" not in name else array
+        for name, array in inputs.items()
+    }
+    [padded] = session.run(["logits"], wider)
+    np.testing.assert_allclose(plain, padded, atol=1e-5)
+
+
+@pytest.mark.fault("T12")
+def test_labels_vocabulary_and_preprocessing_travel_with_the_file(small):
+    model, session = small
+    about = json.loads(session.get_modelmeta().custom_metadata_map[METADATA])
+    assert about["labels"] == LABELS
+    assert about["temperature"] == 1.5
+    assert about["known_hashtags"] == ["sea"]
+    for name in ("characters", "words", "hashtags"):
+        assert about["vocabulary"][name] == list(getattr(model.vocabulary, name))
+    config = model.model_config
+    assert about["limits"] == {
+        "caption_chars": config.max_caption_chars,
+        "caption_words": config.max_caption_words,
+        "hashtag_chars": config.max_hashtag_chars,
+        "hashtags": config.max_hashtags,
+    }
+    assert about["image_dim"] == 5
+
+
+@pytest.mark.slow
+@pytest.mark.fault("T12")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"fusion": "early_self", "norm_after_pool": True, "pooling": "sum"}, id="both ask both"),
+        pytest.param({"fusion": "text_image", "char_pool": "disjoint"}, id="the picture asks"),
+        pytest.param({"modalities": ("hashtags",), "char_filter_sizes": (3, 4, 5, 6, 7)}, id="hashtags alone"),
+    ],
+)
+def test_other_networks_are_answered_alike(changes, tmp_path):
+    assert_equal(*exported(tmp_path, **changes), posts())
+
+
+@pytest.fixture(scope="module")
+def blend(tmp_path_factory) -> tuple[Best, onnxruntime.InferenceSession]:
+    """A model of preset `best` and its file."""
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    best = dataclasses.replace(trained(), deep_weight=0.6)  # whatever so few posts were found to say for it
+    assert len(best.networks) > 1 and len(best.layer.weights) == 5
+    labels = [{"label": number, "name": str(number)} for number in range(best.num_classes)]
+    export_onnx(best, path, labels)
+    return best, onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def blend_inputs(session: onnxruntime.InferenceSession, samples: Samples) -> dict[str, np.ndarray]:
+    """By the metadata alone: ids of the common vocabulary, and n-grams as scikit-learn counts them."""
+    about = json.loads(session.get_modelmeta().custom_metadata_map[METADATA])
+    vocabulary = Vocabulary(*(tuple(about["vocabulary"][name]) for name in ("characters", "words", "hashtags")))
+    text = encode_text(samples.captions, samples.hashtags, vocabulary, TextConfig())
+    fields = (text.caption_chars, text.caption_words, text.hashtag_chars, text.hashtag_words)
+    ids = [field.ids_NL.astype(np.int64) for field in fields]
+    inputs = dict(zip(INPUTS, [*ids, samples.image_ND, samples.has_image_N], strict=True))
+    texts = [normalise(caption) for caption in samples.captions]
+    for name, how in (
+        ("ngrams", {"analyzer": "char_wb", "ngram_range": (2, 5)}),
+        ("word_ngrams", {"tokenizer": words_of, "token_pattern": None, "ngram_range": (1, 2)}),
+    ):
+        terms = {term: column for column, term in enumerate(about[name])}
+        counts = CountVectorizer(vocabulary=terms, **how).transform(texts)
+        most = max(1, int(counts.getnnz(axis=1).max()))
+        inputs[name] = np.zeros((len(texts), most), dtype=np.int64)
+        inputs[f"{name}_counts"] = np.zeros((len(texts), most), dtype=np.float32)
+        for row in range(len(texts)):
+            found = counts[row].tocoo()
+            inputs[name][row, : found.nnz] = found.col + 1
+            inputs[f"{name}_counts"][row, : found.nnz] = found.data
+    return inputs
+
+
+@pytest.mark.fault("T12")
+def test_a_blend_of_linear_layer_and_networks_is_answered_alike(blend):
+    """Posts with all three, and each part missing in turn."""
+    best, session = blend
+    posts = city(24, seed=77)
+    lacking = dataclasses.replace(
+        posts,
+        captions=[("" if row % 4 == 1 else caption) for row, caption in enumerate(posts.captions)],
+        hashtags=[([] if row % 4 == 2 else list(dict.fromkeys(tags))) for row, tags in enumerate(posts.hashtags)],
+        has_image_N=np.arange(24) % 4 != 3,
+    )
+    for asked in (lacking, lacking.take([1]), lacking.take([2, 3])):
+        [told] = session.run(["probabilities"], blend_inputs(session, asked))
+        np.testing.assert_allclose(told, best.predict_proba(asked), atol=TOLERANCE)
+
+
+def test_labels_of_another_model_and_a_missing_package_are_told(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="2 labels do not belong to a model of 3 classes"):
+        export_onnx(fitted(), tmp_path / "x.onnx", LABELS[:2])
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="pip install onnxscript"):
+        export_onnx(fitted(), tmp_path / "x.onnx", LABELS)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_scaler_is_inside(small):
+    """A picture far out of the ordinary is clipped in the file as it is outside."""
+    model, session = small
+    far = dataclasses.replace(posts(), image_ND=posts().image_ND * 1e6)
+    assert_equal(model, session, far)
