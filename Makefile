@@ -46,10 +46,11 @@ study: setup  ## the paper's tables and figures on a city's data set: make study
 	@$(ACTIVATE) && PYTHONWARNINGS=ignore mrlf study $(CITY)
 
 # several workers share the cores: threads of one that wait for work spin beside the others
+# a worker that died is not started again: xdist would wait for ever for what the dead one had in hand
 test: export OMP_NUM_THREADS := 1
 test: export OPENBLAS_NUM_THREADS := 1
 test: setup  ## run the tests: no network, no GPU, no weights needed
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
 
 lint: setup  ## style, format and types
 	$(BIN)/ruff check .

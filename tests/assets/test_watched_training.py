@@ -1,6 +1,5 @@
 """A training in Dagster: each epoch can be seen while the run goes on, and "terminate" waits for the state."""
 
-import os
 import signal
 
 import dagster as dg
@@ -99,7 +98,7 @@ def test_a_run_that_is_terminated_puts_its_state_away_first(store, stage, number
             if was_asked_in_dagster:
                 instance.report_run_canceling(run)
             with asked_to_end("demo train_mrlf") as should_stop:
-                os.kill(os.getpid(), number)
+                signal.raise_signal(number)
                 assert should_stop()
                 done.append("state is kept")
                 raise IncompleteError("stopped", reason="terminated")

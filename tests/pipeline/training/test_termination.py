@@ -1,6 +1,5 @@
 """Being asked to end: the work hears of it, the signal is handed on, and what is not ours is left alone."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -32,7 +31,7 @@ def test_nothing_is_asked_where_no_signal_comes(handlers):
 def test_sigterm_is_a_question_first_and_an_incomplete_work_afterwards(handlers):
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with pytest.raises(IncompleteError, match="the training was asked to end"), asked_to_end("the training") as ask:
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         assert ask()
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
@@ -40,7 +39,7 @@ def test_sigterm_is_a_question_first_and_an_incomplete_work_afterwards(handlers)
 def test_the_works_own_words_for_it_are_kept():
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with pytest.raises(IncompleteError, match="stopped in step 3"), asked_to_end("the training"):
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         raise IncompleteError("stopped in step 3", reason="terminated")
 
 
@@ -49,7 +48,7 @@ def test_whoever_handled_the_signal_before_gets_it_once_the_work_is_put_away(num
     order = []
     signal.signal(number, lambda *_: order.append("handler before"))
     with pytest.raises(IncompleteError), asked_to_end("work") as should_stop:
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
         assert should_stop()
         order.append("state is saved")
         raise IncompleteError("stopped", reason="terminated")
@@ -59,14 +58,14 @@ def test_whoever_handled_the_signal_before_gets_it_once_the_work_is_put_away(num
 def test_ctrl_c_stays_ctrl_c():
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.raises(KeyboardInterrupt), asked_to_end("work"):
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_a_second_ctrl_c_does_not_wait():
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.raises(KeyboardInterrupt), asked_to_end("work"):
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         pytest.fail("the second one was waited with")
 
 
@@ -75,9 +74,9 @@ def test_a_second_sigterm_ends_the_process_at_once():
 import os, signal
 from pipeline.training.termination import asked_to_end
 with asked_to_end("work"):
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
     print("one", flush=True)
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
     print("two", flush=True)
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -87,7 +86,7 @@ with asked_to_end("work"):
 def test_a_signal_that_is_ignored_stays_ignored():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with asked_to_end("work") as should_stop:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         assert not should_stop()
 
 

@@ -198,7 +198,7 @@ CHILD = """
     def interrupted(self, epoch, number, num_steps):
         step(self, epoch, number, num_steps)
         if (epoch, number) == {at}:
-            os.kill(os.getpid(), signal.{name})
+            signal.raise_signal(signal.{name})
     Progress.step = interrupted
     train_mrlf.build_train_mrlf(Store(pathlib.Path({root!r})), CITY, TRAINING)
 """
