@@ -12,8 +12,8 @@ from pipeline.cli.collect_text import check_lines
 from pipeline.cli.errors import plain_errors
 from pipeline.collect.archive.fields import LOCATION_ID
 from pipeline.collect.doctor import examine
-from pipeline.collect.instagram.endpoints import ROADS, try_roads
-from pipeline.collect.instagram.live import ASKED, SESSION, Tools, open_door
+from pipeline.collect.instagram.endpoints import ENDPOINTS, try_endpoints
+from pipeline.collect.instagram.live import ASKED, SESSION, Tools, open_client
 from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.web.retries import Retries
 from pipeline.errors import StageError
@@ -32,7 +32,7 @@ def doctor(
     location_id: Annotated[
         str | None,
         typer.Option(
-            "--try", metavar="LOCATION_ID", help="Ask each road to a place's posts once, and tell what came."
+            "--try", metavar="LOCATION_ID", help="Ask each endpoint to a place's posts once, and tell what came."
         ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Open no connection.")] = False,
@@ -40,8 +40,8 @@ def doctor(
     """Tell what is configured, reachable and missing for collecting, without a request to anybody.
 
     Each line is ok, missing or wrong, with what to do. The exit status is 1 where CITY was named and cannot be
-    collected so, else 0. Only `--try` asks Instagram: one request a road, at the configured pace, under the terms and
-    the session of CITY.
+    collected so, else 0. Only `--try` asks Instagram: one request an endpoint, at the configured pace, under the
+    terms and the session of CITY.
 
     Examples:
 
@@ -113,24 +113,24 @@ def _swept_lines(swept: Swept, has_posts: bool) -> list[str]:
 
 
 def _try(store: Store, city: City, location_id: str) -> None:
-    """A line per road. Nothing is asked twice, and a rest that is kept is not waited for."""
+    """A line per endpoint. Nothing is asked twice, and a rest that is kept is not waited for."""
     live = live_settings(city)
     if live is None:
         raise StageError(f"city {city.key} has no section live: in cities.yaml, so Instagram is not asked for it")
     if not LOCATION_ID.fullmatch(location_id):
         raise StageError("--try wants the id of a place, the number in instagram.com/explore/locations/<number>/")
     with store.lock(*SESSION, what=ASKED):
-        pass  # else the door would wait for hours
-    with open_door(store, live, Tools(retries=Retries(max_tries=1)), max_requests=len(ROADS)) as door:
-        door.may_rest = False
-        if left_s := door.pace.rest_left_s():
+        pass  # else the client would wait for hours
+    with open_client(store, live, Tools(retries=Retries(max_tries=1)), max_requests=len(ENDPOINTS)) as client:
+        client.may_rest = False
+        if left_s := client.pace.rest_left_s():
             raise StageError(
                 f"Instagram is not asked: everything rests for {left_s / 60:.0f} more minutes, "
-                f"until {door.pace.rest_end()}"
+                f"until {client.pace.rest_end()}"
             )
-        typer.echo(f"{datetime.now(UTC):%Y-%m-%d}, place {location_id}, signed in: {_yes(door.is_signed_in)}")
-        for road, outcome in try_roads(door, location_id):
-            typer.echo(f"  {road:<12} {outcome}")
+        typer.echo(f"{datetime.now(UTC):%Y-%m-%d}, place {location_id}, signed in: {_yes(client.is_signed_in)}")
+        for endpoint, outcome in try_endpoints(client, location_id):
+            typer.echo(f"  {endpoint:<12} {outcome}")
 
 
 def _only_live_city() -> City:

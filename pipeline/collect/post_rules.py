@@ -20,7 +20,7 @@ OPTED_OUT = "opted_out"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taking:
+class PostRules:
     """The rules and pseudonyms of one city.
 
     poi_of_location: the matched locations. source: archive | demo | live.

@@ -22,7 +22,7 @@ from pipeline.collect.instagram.live import LIVE, Tools, crawl, journal_path, op
 from pipeline.collect.instagram.walk import WalkLimits
 from pipeline.collect.pictures import PictureLimits
 from pipeline.collect.poi_sources.keeping import read_pois
-from pipeline.collect.post_rules import OPTED_OUT, Taking
+from pipeline.collect.post_rules import OPTED_OUT, PostRules
 from pipeline.collect.posts_tables import (
     ArchiveCounts,
     counts_of,
@@ -75,13 +75,13 @@ def build_posts(store: Store, city: City, settings: PostsSettings, tools: Tools 
         if is_early_reading(store, city.key, now):
             _forget_reading(store, city.key)
         matches = _matches(store, city.key)
-        taking = _taking(store, city, {location_id: poi_id for location_id, poi_id, _ in matches})
+        rules = _rules(store, city, {location_id: poi_id for location_id, poi_id, _ in matches})
         if city.live is not None or journal_path(store, city.key).exists():  # what was collected stays
             names = {location_id: name for location_id, _, name in matches}
-            return _build_live(store, city, settings, archive, taking, names, tools)
+            return _build_live(store, city, settings, archive, rules, names, tools)
         assert archive is not None, "a city that is not live has an archive"
-        work = partial(_read_alone, store, city, settings, archive, taking, now)
-        done = _run(store, city, settings, archive, taking, work)
+        work = partial(_read_alone, store, city, settings, archive, rules, now)
+        done = _run(store, city, settings, archive, rules, work)
         return told_of_run(done, None, what_waits(store, city, now))
 
 
@@ -90,27 +90,27 @@ def _build_live(
     city: City,
     settings: PostsSettings,
     archive: Archive | None,
-    taking: Taking,
+    rules: PostRules,
     names: dict[str, str],
     tools: Tools,
 ) -> StageReport:
     """Who wants to leave goes first, whatever becomes of the rest; then the archive, of which nothing is asked for."""
-    _let_leave(store, city.key, taking.opt_out)
+    _let_leave(store, city.key, rules.opt_out)
     now = tools.clock.now()
-    _bring_archive(store, city, settings, archive, taking, now)
+    _bring_archive(store, city, settings, archive, rules, now)
     report = crawl(
         store,
         city,
-        taking,
+        rules,
         names,
         limits=_walk_limits(settings),
         pictures=_picture_limits(settings),
         max_requests=settings.max_requests,
         tools=tools,
     )
-    _let_leave(store, city.key, taking.opt_out)
-    work = partial(_finish_live, store, city, settings, archive, taking, now)
-    done = _run(store, city, settings, archive, taking, work)
+    _let_leave(store, city.key, rules.opt_out)
+    work = partial(_finish_live, store, city, settings, archive, rules, now)
+    done = _run(store, city, settings, archive, rules, work)
     return told_of_run(done, report, what_waits(store, city, tools.clock.now()))
 
 
@@ -119,14 +119,14 @@ def _run(
     city: City,
     settings: PostsSettings,
     archive: Archive | None,
-    taking: Taking,
+    rules: PostRules,
     work: Callable[[], Outcome],
 ) -> StageReport:
     inputs = {
         "archive": archive.digest if archive else "",
         "live": _journal_state(store, city.key) if journal_path(store, city.key).exists() else "",
-        "pseudonyms": taking.pseudonyms.fingerprint,
-        "opt_out": taking.opt_out.fingerprint,
+        "pseudonyms": rules.pseudonyms.fingerprint,
+        "opt_out": rules.opt_out.fingerprint,
         **table_inputs(store, city.key, [("places", "places")]),
     }
     return run_stage(
@@ -154,8 +154,8 @@ def _matches(store: Store, city: str) -> list[tuple[str, str, str]]:
     ]
 
 
-def _taking(store: Store, city: City, poi_of_location: dict[str, str]) -> Taking:
-    return Taking(
+def _rules(store: Store, city: City, poi_of_location: dict[str, str]) -> PostRules:
+    return PostRules(
         pseudonyms=load_pseudonyms(store, city),
         poi_of_location=poi_of_location,
         opt_out=OptOut() if city.is_synthetic else OptOut.load(store),
@@ -178,31 +178,31 @@ def _journal_state(store: Store, city: str) -> str:
 
 
 def _read_alone(
-    store: Store, city: City, settings: PostsSettings, archive: Archive, taking: Taking, now: datetime
+    store: Store, city: City, settings: PostsSettings, archive: Archive, rules: PostRules, now: datetime
 ) -> Outcome:
     """The posts of a city that has an archive and nothing else."""
-    found = _read(store, city, settings, archive, taking, lambda key: False, now)
+    found = _read(store, city, settings, archive, rules, lambda key: False, now)
     put_archive(store, city.key, found)
     return posts_outcome(store, city.key, counts_of(found), {})
 
 
 def _bring_archive(
-    store: Store, city: City, settings: PostsSettings, archive: Archive | None, taking: Taking, now: datetime
+    store: Store, city: City, settings: PostsSettings, archive: Archive | None, rules: PostRules, now: datetime
 ) -> ArchiveCounts:
     """Read the archive beside the journal, unless it was read as it stands."""
     with open_journal(store, city.key) as journal:
         empty_journal(store, city.key, journal)  # what a killed run left, before anything changes
         read = [
             archive.digest if archive else "",
-            dict(taking.poi_of_location),
-            taking.pseudonyms.fingerprint,
-            taking.opt_out.fingerprint,
+            dict(rules.poi_of_location),
+            rules.pseudonyms.fingerprint,
+            rules.opt_out.fingerprint,
             settings.model_dump(mode="json"),
         ]
         if journal.note("archive") != json_digest([*read, *journal.took_over]):
             found = ArchivePosts()
             if archive is not None:
-                found = _read(store, city, settings, archive, taking, journal.holds, now)
+                found = _read(store, city, settings, archive, rules, journal.holds, now)
             put_archive(store, city.key, found, beside=journal)
             with journal.transaction():
                 for post_key in found.opted_out:
@@ -223,11 +223,11 @@ def _forget_reading(store: Store, city: str) -> None:
 
 
 def _finish_live(
-    store: Store, city: City, settings: PostsSettings, archive: Archive | None, taking: Taking, now: datetime
+    store: Store, city: City, settings: PostsSettings, archive: Archive | None, rules: PostRules, now: datetime
 ) -> Outcome:
     with open_journal(store, city.key) as journal:
-        journal.unmatch(rematch(store, city.key, taking.poi_of_location))
-    counts = _bring_archive(store, city, settings, archive, taking, now)
+        journal.unmatch(rematch(store, city.key, rules.poi_of_location))
+    counts = _bring_archive(store, city, settings, archive, rules, now)
     with open_journal(store, city.key) as journal:
         return posts_outcome(store, city.key, counts, journal.counts())
 
@@ -258,11 +258,11 @@ def _read(
     city: City,
     settings: PostsSettings,
     archive: Archive,
-    taking: Taking,
+    rules: PostRules,
     is_elsewhere: Callable[[str], bool],
     now: datetime,
 ) -> ArchivePosts:
-    of_archive = replace(taking, source="demo" if city.is_synthetic else "archive")
+    of_archive = replace(rules, source="demo" if city.is_synthetic else "archive")
     return read_archive(
         archive, of_archive, _picture_limits(settings), store.blobs, is_elsewhere=is_elsewhere, now=now
     )

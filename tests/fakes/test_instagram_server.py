@@ -13,7 +13,7 @@ from PIL import Image
 from tests.fakes.instagram_media import media, node
 from tests.fakes.instagram_server import FakeInstagram
 from tests.fakes.instagram_world import World
-from tests.fakes.plain_door import HEADERS, PlainDoor
+from tests.fakes.plain_client import HEADERS, PlainClient
 
 PLACE = "212928653"
 KINDS = [(False,), (True,), (False, True, False)]
@@ -36,7 +36,7 @@ def medias_of(tab: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def web_info(instagram: FakeInstagram) -> dict[str, Any]:
-    answer = PlainDoor(instagram).get_json("api/v1/locations/web_info/", {"location_id": PLACE})
+    answer = PlainClient(instagram).get_json("api/v1/locations/web_info/", {"location_id": PLACE})
     return answer["native_location_data"]
 
 
@@ -142,7 +142,7 @@ def test_an_old_address_is_refused_and_media_info_tells_a_new_one(instagram):
     pk = instagram.world.add_post(PLACE, is_videos=(False,))
     [old] = pictures_of(media(instagram.world, pk))
     instagram.world.expire_media(pk)
-    [item] = PlainDoor(instagram).get_json(f"api/v1/media/{pk}/info/")["items"]
+    [item] = PlainClient(instagram).get_json(f"api/v1/media/{pk}/info/")["items"]
     [new] = pictures_of(item)
     assert [requests.get(address, timeout=5).status_code for address in (old, new)] == [403, 200]
 
@@ -165,7 +165,7 @@ def test_a_removed_post_is_gone_everywhere(instagram, status):
 def test_a_private_post_is_shown_by_its_own_address_only(instagram):
     pk = instagram.world.shown(PLACE)[0]
     instagram.world.make_private(pk)
-    [item] = PlainDoor(instagram).get_json(f"api/v1/media/{pk}/info/")["items"]
+    [item] = PlainClient(instagram).get_json(f"api/v1/media/{pk}/info/")["items"]
     assert item["user"]["is_private"]
     assert pk not in [told["pk"] for told in medias_of(web_info(instagram)["recent"])]
 

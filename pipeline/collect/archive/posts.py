@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.collect.archive.fields import PostFields
 from pipeline.collect.archive.folder import HOW_TO_FILL, Archive, Entry
 from pipeline.collect.pictures import OK, CheckedPicture, PictureLimits, check_picture
-from pipeline.collect.post_rules import Taking, image_row
+from pipeline.collect.post_rules import PostRules, image_row
 from pipeline.errors import StageError
 from pipeline.ledger import reason_counts
 from pipeline.progress import progress
@@ -44,7 +44,7 @@ class ArchivePosts:
 
 def read_archive(
     archive: Archive,
-    taking: Taking,
+    rules: PostRules,
     limits: PictureLimits,
     blobs: Blobs,
     *,
@@ -59,7 +59,7 @@ def read_archive(
     Raises:
         StageError: there is no post in it.
     """
-    collector = _Collector(taking=taking, limits=limits, blobs=blobs, is_elsewhere=is_elsewhere)
+    collector = _Collector(rules=rules, limits=limits, blobs=blobs, is_elsewhere=is_elsewhere)
     chosen = collector.one_of_each(progress(archive.entries(now), "posts of the archive", total=len(archive)))
     if not chosen:
         raise StageError(_no_posts(archive, collector.found.drops))
@@ -75,7 +75,7 @@ def read_archive(
 class _Collector:
     """Takes entries one by one; each ends in `found`: in its posts (beside them in `deferred`) or its drops."""
 
-    taking: Taking
+    rules: PostRules
     limits: PictureLimits
     blobs: Blobs
     is_elsewhere: Callable[[str], bool]
@@ -102,15 +102,15 @@ class _Collector:
 
     def take(self, entry: Entry, fields: PostFields) -> None:
         """Judge one post and keep it with its pictures, or count why not."""
-        key, media = self.taking.pseudonyms.post_key(fields.media_id), entry.media
+        key, media = self.rules.pseudonyms.post_key(fields.media_id), entry.media
         if self.is_elsewhere(key):
             self._drop_file(entry, "duplicate_post")
-            if self.taking.opt_out.covers(fields.author_names, fields.media_id):
+            if self.rules.opt_out.covers(fields.author_names, fields.media_id):
                 self.found.opted_out.add(key)
             else:
-                self.found.authors[key] = self.taking.author_keys(fields)
+                self.found.authors[key] = self.rules.author_keys(fields)
             return
-        reason = self.taking.reason(fields, num_pictures=len(media.pictures), has_video=media.has_video)
+        reason = self.rules.reason(fields, num_pictures=len(media.pictures), has_video=media.has_video)
         if reason:
             self.found.drops[key] = reason
             if reason == "bad_time" and fields.ahead_utc is not None:
@@ -122,15 +122,15 @@ class _Collector:
             return
         if not pictures:
             self.found.deferred[key] = "image_missing"
-        self.found.posts.append(self.taking.row(fields, [picture.digest for picture in pictures], entry.retrieved_utc))
-        self.found.media_ids[key], self.found.authors[key] = fields.media_id, self.taking.author_keys(fields)
+        self.found.posts.append(self.rules.row(fields, [picture.digest for picture in pictures], entry.retrieved_utc))
+        self.found.media_ids[key], self.found.authors[key] = fields.media_id, self.rules.author_keys(fields)
 
     def _drop_file(self, entry: Entry, reason: str) -> None:
-        self.found.drops[self.taking.pseudonyms.file_key(entry.path)] = reason
+        self.found.drops[self.rules.pseudonyms.file_key(entry.path)] = reason
 
     def _preference(self, post: tuple[Entry, PostFields]) -> tuple[bool, bool, str]:
         entry, fields = post
-        is_placed = fields.location is not None and fields.location.location_id in self.taking.poi_of_location
+        is_placed = fields.location is not None and fields.location.location_id in self.rules.poi_of_location
         return not is_placed, not (entry.media.pictures or entry.media.has_video), entry.path
 
     def _picture(self, path: Path) -> CheckedPicture | None:

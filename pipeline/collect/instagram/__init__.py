@@ -1,1 +1,1 @@
-"""Posts of Instagram collected live: the door, the roads behind it, and what guards both."""
+"""Posts of Instagram collected live: the client, the endpoints behind it, and what guards both."""

@@ -1,4 +1,4 @@
-"""The door to Instagram: the only way a request goes there, for reading JSON and pages.
+"""The client to Instagram: the only way a request goes there, for reading JSON and pages.
 
 Law: requests go one after the other at the stored pace and within the run's budget; a passing trouble is asked again a
 few times; when throttled everything rests, for longer each time within a window of hours, and after the last rest the
@@ -30,8 +30,8 @@ AnswerT = TypeVar("AnswerT")
 log = logging.getLogger("mrlf")
 
 
-class Door(Protocol):
-    """What a road over Instagram needs of it; paths begin without a slash."""
+class Client(Protocol):
+    """What an endpoint over Instagram needs of it; paths begin without a slash."""
 
     @property
     def is_signed_in(self) -> bool:
@@ -52,8 +52,8 @@ class Door(Protocol):
 
 
 @dataclass(kw_only=True)
-class InstagramDoor:
-    """The door over Instaloader's context: its session, its headers, its rate controller.
+class InstagramClient:
+    """The client over Instaloader's context: its session, its headers, its rate controller.
 
     cool_downs_s: the rests of the first, second, ... throttling within the last `throttled_within_s` seconds.
     may_rest: whether this run may wait for the end of a rest; else it leaves the rest behind and ends.

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from pipeline.collect.instagram.client import InstagramDoor
+from pipeline.collect.instagram.client import InstagramClient
 from pipeline.collect.instagram.journal import Journal, Walk, is_due, is_said_again
 from pipeline.collect.instagram.journal.records import DAY_S, FIRST_LOOK, FOR_PERSON, PLACE_GONE, PLACE_MISSING
 from pipeline.collect.instagram.media.hosts import ILL, RESTS
@@ -67,7 +67,7 @@ class Crawl:
     photos: Photos
     recheck: Recheck
     names: Mapping[str, str]
-    door: InstagramDoor
+    client: InstagramClient
     empty: Callable[[], object]
     num_done: int = 0
     num_first_looks: int = 0
@@ -115,11 +115,11 @@ class Crawl:
         return self.journal.next_due(RESTS) or self._now() + HOUR_S
 
     def _go(self, walks: list[Walk]) -> None:
-        self.door.check_rest()
+        self.client.check_rest()
         if (
-            self.door.is_signed_in and self.door.max_requests is not None
+            self.client.is_signed_in and self.client.max_requests is not None
         ):  # else walking could spend it all, ever again
-            self.recheck.check_unseen(walks, most=self.door.max_requests // 2)
+            self.recheck.check_unseen(walks, most=self.client.max_requests // 2)
         num_unreachable = 0
         for number, walk in enumerate(walks, start=1):
             if is_due(walk.not_before, self._now()):
@@ -130,7 +130,7 @@ class Crawl:
             self.left.remove(walk.location_id)
             if num_unreachable >= GIVE_UP_AFTER:
                 raise BudgetSpentError("unreachable")
-        if self.door.is_signed_in:
+        if self.client.is_signed_in:
             self.recheck.check_unseen(walks)
         self.photos.fetch_waiting(is_all=True)
         self.photos.fetch_rested()
@@ -158,7 +158,7 @@ class Crawl:
         except (WaitError, BudgetSpentError) as error:
             log.info("%s: stops here (%s), %d new posts so far", title, error.reason, self.walker.num_new - num_before)
             raise
-        is_first_look = reason == FIRST_LOOK and not self.door.is_signed_in
+        is_first_look = reason == FIRST_LOOK and not self.client.is_signed_in
         self.num_first_looks += is_first_look  # all that a visitor can see
         self.num_done += not reason or is_first_look
         waits = f", the rest waits ({reason})" if reason else ""
@@ -198,7 +198,7 @@ class Crawl:
         now = self.walker.clock.monotonic()
         if now - self.told_at >= TELL_EVERY_S:
             self.told_at = now
-            told = (self.title, self.walker.num_pages, self.walker.num_new, self.door.num_requests)
+            told = (self.title, self.walker.num_pages, self.walker.num_new, self.client.num_requests)
             log.info("%s goes on: %d pages, %d new posts and %d requests in this run", *told)
 
     def _report(self, num_places: int) -> CrawlReport:
@@ -209,7 +209,7 @@ class Crawl:
             num_updated=self.walker.num_updated + self.recheck.num_updated,
             num_gone=self.recheck.num_gone,
             num_first_looks=self.num_first_looks,
-            num_requests=self.door.num_requests,
+            num_requests=self.client.num_requests,
             num_pictures=self.photos.num_fetched,
             pictures_failed=self.photos.failed,
             is_media_ill=self.photos.are_mostly_failing or self.stopped in (RESTS, ILL),
@@ -224,6 +224,6 @@ def _all_changed(city: str, reasons: list[str], num_places: int) -> str:
     told = ", ".join(f"{reason} {count}" for reason, count in Counter(reasons).most_common())
     return (
         f"Instagram answered in an unknown shape for all {num_places} places of {city} ({told}): it has changed, or "
-        "the session is no good. Nothing was lost. See which road answers with `mrlf doctor --try LOCATION_ID`; posts "
-        "you have as Instaloader files can be used as `posts: {archive: ...}` whatever Instagram does"
+        "the session is no good. Nothing was lost. See which endpoint answers with `mrlf doctor --try LOCATION_ID`; "
+        "posts you have as Instaloader files can be used as `posts: {archive: ...}` whatever Instagram does"
     )

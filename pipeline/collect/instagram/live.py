@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pipeline.cities import City
 from pipeline.collect.archive.fields import latest_utc
 from pipeline.collect.instagram.addresses import AllowedHosts, instagram_url
-from pipeline.collect.instagram.client import InstagramDoor
+from pipeline.collect.instagram.client import InstagramClient
 from pipeline.collect.instagram.cookie_files import cookies_path, read_cookies
 from pipeline.collect.instagram.crawl import Crawl, CrawlReport
 from pipeline.collect.instagram.flush import BATCH, STAGE, empty_journal
@@ -34,7 +34,7 @@ from pipeline.collect.instagram.terms import check_terms
 from pipeline.collect.instagram.walk import AHEAD, Walker, WalkLimits
 from pipeline.collect.matching import Matcher, NamedPoint
 from pipeline.collect.pictures import PictureLimits
-from pipeline.collect.post_rules import OPTED_OUT, Taking
+from pipeline.collect.post_rules import OPTED_OUT, PostRules
 from pipeline.collect.web.clock import Clock, SystemClock
 from pipeline.collect.web.retries import Retries
 from pipeline.errors import StageBusyError
@@ -89,10 +89,10 @@ def open_journal(store: Store, city: str) -> Iterator[Journal]:
 
 
 @contextmanager
-def open_door(
+def open_client(
     store: Store, live: LiveSettings, tools: Tools, *, max_requests: int | None = None
-) -> Iterator[InstagramDoor]:
-    """The door to Instagram, held by this process alone until it is closed.
+) -> Iterator[InstagramClient]:
+    """The client to Instagram, held by this process alone until it is closed.
 
     Raises:
         StageError: the terms were not accepted, or the cookie file is no good.
@@ -110,7 +110,7 @@ def open_door(
             cookies, rate_controller=rate_controller(pace), request_timeout_s=live.request_timeout_s, base_url=base
         )
         with closing(context):
-            yield InstagramDoor(
+            yield InstagramClient(
                 context=context,
                 base=base,
                 pace=pace,
@@ -149,8 +149,8 @@ def search(
         if cookies_path() is None:
             check_terms(live.terms)
             return SearchReport(deferred={"login_required": len(to_search)})
-        with open_door(store, live, tools, max_requests=max_requests) as door:
-            return search_city(city.key, journal, door, to_search, matcher, tools.clock)
+        with open_client(store, live, tools, max_requests=max_requests) as client:
+            return search_city(city.key, journal, client, to_search, matcher, tools.clock)
 
 
 def pois_to_search(journal: Journal, pois: Sequence[NamedPoint]) -> list[NamedPoint]:
@@ -163,7 +163,7 @@ def pois_to_search(journal: Journal, pois: Sequence[NamedPoint]) -> list[NamedPo
 def crawl(
     store: Store,
     city: City,
-    taking: Taking,
+    rules: PostRules,
     names: Mapping[str, str],
     *,
     limits: WalkLimits,
@@ -178,24 +178,24 @@ def crawl(
     with (
         open_journal(store, city.key) as journal,
         PrivateIds.open(store, city.key) as ids,
-        open_door(store, live, tools, max_requests=max_requests) as door,
+        open_client(store, live, tools, max_requests=max_requests) as client,
         closing(MediaHosts(media_hosts_path(store), tools.clock)) as hosts,
         closing(_fetcher(tools, pictures, hosts)) as fetcher,
     ):
         has_passed = partial(_has_passed, pictures=pictures, clock=tools.clock)
-        _prepare(store, city.key, journal, [(place, taking.poi_of_location[place]) for place in names], has_passed)
+        _prepare(store, city.key, journal, [(place, rules.poi_of_location[place]) for place in names], has_passed)
         walker = Walker(
             journal=journal,
-            door=door,
-            taking=taking,
+            client=client,
+            rules=rules,
             ids=ids,
             limits=limits,
             clock=tools.clock,
             after_page=lambda: _after_page(store, city.key, journal, photos, run),
             has_gone=has_passed,
         )
-        recheck = Recheck(journal=journal, door=door, walker=walker)
-        opted_out = partial(_has_opted_out, city.key, taking)
+        recheck = Recheck(journal=journal, client=client, walker=walker)
+        opted_out = partial(_has_opted_out, city.key, rules)
         photos = _photos(store, journal, fetcher, hosts, pictures, tools.clock, live, recheck, opted_out)
         run = Crawl(
             city=city.key,
@@ -204,7 +204,7 @@ def crawl(
             photos=photos,
             recheck=recheck,
             names=names,
-            door=door,
+            client=client,
             empty=lambda: empty_journal(store, city.key, journal),
         )
         with _noting_tables(store, city.key, journal):
@@ -269,8 +269,8 @@ def _after_page(store: Store, city: str, journal: Journal, photos: Photos, run: 
         empty_journal(store, city, journal)
 
 
-def _has_opted_out(city: str, taking: Taking, post: StoredPost) -> bool:
-    return post.row is not None and taking.opt_out.covers_row(city, post.post_key, post.row["user_key"])
+def _has_opted_out(city: str, rules: PostRules, post: StoredPost) -> bool:
+    return post.row is not None and rules.opt_out.covers_row(city, post.post_key, post.row["user_key"])
 
 
 def _fetcher(tools: Tools, pictures: PictureLimits, hosts: MediaHosts) -> MediaFetcher:

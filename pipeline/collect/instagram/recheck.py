@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.collect.archive.api_media import api_post
 from pipeline.collect.archive.json_files import UnreadableFile
-from pipeline.collect.instagram.client import InstagramDoor
+from pipeline.collect.instagram.client import InstagramClient
 from pipeline.collect.instagram.journal import Journal, NewPost, Unseen, Walk, is_due, is_said_again
 from pipeline.collect.instagram.journal.records import GONE_POST
 from pipeline.collect.instagram.media.verdicts import PRIVATE
@@ -33,7 +33,7 @@ class Recheck:
     """Asks for posts one by one. num_gone: tombstones that it made; num_updated: posts that have changed."""
 
     journal: Journal
-    door: InstagramDoor
+    client: InstagramClient
     walker: Walker
     num_gone: int = 0
     num_updated: int = 0
@@ -70,7 +70,7 @@ class Recheck:
             FinalError: `gone` or `private`.
         """
         media_id = self.walker.ids.media_id(post_key)
-        if media_id is None or not self.door.is_signed_in:
+        if media_id is None or not self.client.is_signed_in:
             return ()
         try:
             post = api_post(self._ask(media_id), datetime.fromtimestamp(self._now(), UTC))
@@ -126,7 +126,7 @@ class Recheck:
 
     def _ask(self, media_id: str) -> dict[str, Any]:
         """A post as it is told by its id."""
-        items = self.door.get_json(f"{MEDIA_PATH}{media_id}/info/").get("items")
+        items = self.client.get_json(f"{MEDIA_PATH}{media_id}/info/").get("items")
         if not isinstance(items, list) or not items or not isinstance(items[0], dict):
             raise SourceChangedError("no_items")
         return items[0]

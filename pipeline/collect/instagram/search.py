@@ -11,17 +11,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.collect.archive.fields import LocationStub
-from pipeline.collect.instagram.client import Door
+from pipeline.collect.instagram.client import Client
 from pipeline.collect.instagram.locations import id_text, told_location
 from pipeline.collect.web.errors import SourceChangedError
 
 log = logging.getLogger("mrlf")
 CITY_PAGE = re.compile(r"c[0-9]+")
-Search = Callable[[Door, str, float, float], list[Any]]
+Search = Callable[[Client, str, float, float], list[Any]]
 
 
 def search_places(
-    door: Door, name: str, latitude: float, longitude: float, *, is_enough: Callable[[Sequence[LocationStub]], bool]
+    client: Client,
+    name: str,
+    latitude: float,
+    longitude: float,
+    *,
+    is_enough: Callable[[Sequence[LocationStub]], bool],
 ) -> list[LocationStub]:
     """The places found, those of the first search first; each once.
 
@@ -33,7 +38,7 @@ def search_places(
     found, num_changed = _Found(), 0
     for search in SEARCHES:
         try:
-            answer = search(door, name, latitude, longitude)
+            answer = search(client, name, latitude, longitude)
         except SourceChangedError as error:  # the others may still know the place
             log.info("a place search answers in a shape that is not known: %s", error.reason)
             num_changed += 1
@@ -91,18 +96,18 @@ class _Found:
         return number if number in self.foreign else None
 
 
-def _by_text(door: Door, name: str, latitude: float, longitude: float) -> list[Any]:
-    answer = door.get_json("api/v1/fbsearch/places/", {"query": name})
+def _by_text(client: Client, name: str, latitude: float, longitude: float) -> list[Any]:
+    answer = client.get_json("api/v1/fbsearch/places/", {"query": name})
     return [_part(item, "location") for item in _list(answer, "items")]
 
 
-def _by_point(door: Door, name: str, latitude: float, longitude: float) -> list[Any]:
+def _by_point(client: Client, name: str, latitude: float, longitude: float) -> list[Any]:
     params = {"latitude": str(latitude), "longitude": str(longitude), "search_query": name}
-    return _list(door.get_json("api/v1/location_search/", params), "venues")
+    return _list(client.get_json("api/v1/location_search/", params), "venues")
 
 
-def _by_top_search(door: Door, name: str, latitude: float, longitude: float) -> list[Any]:
-    answer = door.get_json("web/search/topsearch/", {"context": "place", "query": name})
+def _by_top_search(client: Client, name: str, latitude: float, longitude: float) -> list[Any]:
+    answer = client.get_json("web/search/topsearch/", {"context": "place", "query": name})
     return [_part(_part(item, "place"), "location") for item in _list(answer, "places")]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pipeline.collect.archive.fields import LocationStub
-from pipeline.collect.instagram.client import InstagramDoor
+from pipeline.collect.instagram.client import InstagramClient
 from pipeline.collect.instagram.journal import Journal
 from pipeline.collect.instagram.search import search_places
 from pipeline.collect.matching import Matcher, NamedPoint
@@ -33,7 +33,7 @@ class SearchReport:
 
 
 def search_city(
-    city: str, journal: Journal, door: InstagramDoor, pois: Sequence[NamedPoint], matcher: Matcher, clock: Clock
+    city: str, journal: Journal, client: InstagramClient, pois: Sequence[NamedPoint], matcher: Matcher, clock: Clock
 ) -> SearchReport:
     """Search for each POI; what throttling or the budget leaves is for the next run.
 
@@ -43,9 +43,9 @@ def search_city(
     deferred: Counter[str] = Counter()
     num_searched, stopped = 0, ""
     try:
-        door.check_rest()
+        client.check_rest()
         for number, poi in enumerate(pois, start=1):
-            outcome, stubs = _search(door, poi, matcher)
+            outcome, stubs = _search(client, poi, matcher)
             journal.note_search(poi.poi_id, poi.name, outcome, stubs, clock.now().timestamp())
             num_searched += outcome == "answered"
             deferred.update([outcome] if outcome != "answered" else [])
@@ -53,25 +53,25 @@ def search_city(
     except (WaitError, BudgetSpentError) as error:
         stopped = error.reason
         deferred[stopped] += len(pois) - num_searched - deferred.total()
-    left = door.pace.rest_left_s()
+    left = client.pace.rest_left_s()
     not_before = datetime.fromtimestamp(clock.now().timestamp() + left, UTC) if left else None
     return SearchReport(
         num_searched=num_searched,
-        num_requests=door.num_requests,
+        num_requests=client.num_requests,
         deferred=deferred,
         stopped=stopped,
         not_before=not_before,
     )
 
 
-def _search(door: InstagramDoor, poi: NamedPoint, matcher: Matcher) -> tuple[str, list[LocationStub]]:
+def _search(client: InstagramClient, poi: NamedPoint, matcher: Matcher) -> tuple[str, list[LocationStub]]:
     """`answered` and the places, or the reason why not."""
 
     def is_enough(stubs: Sequence[LocationStub]) -> bool:
         return any(pair.is_match and pair.poi_id == poi.poi_id for stub in stubs for pair in matcher.pairs(stub))
 
     try:
-        return "answered", search_places(door, poi.name, poi.latitude, poi.longitude, is_enough=is_enough)
+        return "answered", search_places(client, poi.name, poi.latitude, poi.longitude, is_enough=is_enough)
     except SourceChangedError as error:
         return f"source_changed/{error.reason}", []
     except RetryError as error:

@@ -66,7 +66,7 @@ WHAT_TO_DO = {
 }
 
 
-class LoginRedirect(Exception):  # noqa: N818 (the door decides what it means)
+class LoginRedirect(Exception):  # noqa: N818 (the client decides what it means)
     """The answer led to the login page, or was that page."""
 
 

@@ -1,4 +1,4 @@
-"""The walk over one location's posts, page by page, along the first road that answers.
+"""The walk over one location's posts, page by page, along the first endpoint that answers.
 
 Law: a page is in the journal before the next one is asked for. The walk ends where the posts end, at the limit of
 posts, at the first sign of a loop, or, when it only refreshes, on known ground: at a page whose last posts were met by
@@ -15,17 +15,17 @@ from typing import Any
 from pipeline.collect.archive.api_media import api_post
 from pipeline.collect.archive.fields import LocationStub, PostFields
 from pipeline.collect.archive.json_files import UnreadableFile
-from pipeline.collect.instagram.client import Door
-from pipeline.collect.instagram.endpoints import ROADS, Page, Road
+from pipeline.collect.instagram.client import Client
+from pipeline.collect.instagram.endpoints import ENDPOINTS, Endpoint, Page
 from pipeline.collect.instagram.journal import Journal, NewPost, Walk
 from pipeline.collect.instagram.journal.records import DAY_S, FIRST_LOOK, PLACE_GONE, PLACE_MISSING
-from pipeline.collect.post_rules import OPTED_OUT, Taking
+from pipeline.collect.post_rules import OPTED_OUT, PostRules
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.errors import MissingError, SourceChangedError
 from pipeline.privacy.private_ids import PrivateIds
 
 GIVE_UP_ROAD_AFTER = 3
-"""A road that no location of a run could be walked on, after so many tries, is not tried again in that run."""
+"""An endpoint that no location of a run could be walked on, after so many tries, is not tried again in that run."""
 
 UNREADABLE_PAGE = 3
 """A page of so many posts of which none can be read is a change of the source."""
@@ -34,7 +34,7 @@ AHEAD = "ahead"
 """Of a post that was dropped for its time: the name of its cause, before the time that it told."""
 
 NO_ROAD = "no_road"
-"""No road was asked: all were left alone after they had failed at other places."""
+"""No endpoint was asked: all were left alone after they had failed at other places."""
 
 NOT_THERE = ("status_404", "status_410")
 
@@ -55,14 +55,14 @@ class Walker:
     """
 
     journal: Journal
-    door: Door
-    taking: Taking
+    client: Client
+    rules: PostRules
     ids: PrivateIds
     limits: WalkLimits
     clock: Clock
     after_page: Callable[[], None]
     has_gone: Callable[[str], bool] = lambda cause: False
-    roads: Sequence[Road] = ROADS
+    endpoints: Sequence[Endpoint] = ENDPOINTS
     num_new: int = 0
     num_updated: int = 0
     num_pages: int = 0
@@ -74,14 +74,14 @@ class Walker:
 
         Raises:
             HumanError, WaitError, RetryError, SourceChangedError, BudgetSpentError: the walk stays where it is.
-            MissingError: the best road says that there is no such place, and no other one answers.
+            MissingError: the best endpoint says that there is no such place, and no other one answers.
         """
         if not walk.is_open or _is_stuck(walk):
             self.journal.begin_walk(walk.location_id, self.kind(walk))
         while True:
             walk = self.journal.walk(walk.location_id)
             if walk.num_pages and walk.cursor is None:  # the last run was killed just here
-                return self._end(walk, FIRST_LOOK if walk.road == "page" else "")
+                return self._end(walk, FIRST_LOOK if walk.endpoint == "page" else "")
             if walk.num_pages and self._is_enough(walk):  # or here
                 return self._end(walk, "", capped_at=self.limits.max_posts)
             reason = self._step(walk)
@@ -109,20 +109,20 @@ class Walker:
 
     def _step(self, walk: Walk) -> str | None:
         """Take one page; the reason of the end, None where the walk goes on."""
-        road, page = self._page(walk)
+        endpoint, page = self._page(walk)
         here = self._here(walk.location_id, page.location)
         found = [self._judged(media, here) for media in page.medias]
         if len(found) >= UNREADABLE_PAGE and all(fields is None for _, fields in found):
             raise SourceChangedError("unreadable_posts")
         self._note_private({post.post_key: fields for post, fields in found if fields and self._is_ours(post)})
         taken = self.journal.take_page(
-            walk, [post for post, _ in found], road=road.name, cursor=page.cursor, has_gone=self.has_gone
+            walk, [post for post, _ in found], endpoint=endpoint.name, cursor=page.cursor, has_gone=self.has_gone
         )
         self.num_new, self.num_pages = self.num_new + taken.num_new, self.num_pages + 1
         self.num_updated += taken.num_updated
         self.after_page()
         if page.cursor is None:
-            return FIRST_LOOK if road.name == "page" else ""
+            return FIRST_LOOK if endpoint.name == "page" else ""
         if walk.kind == "refresh" and taken.is_on_ground:
             return ""
         if taken.is_loop:
@@ -136,7 +136,7 @@ class Walker:
         return post.state == "waiting" or (post.reason == OPTED_OUT and self.ids.media_id(post.post_key) is not None)
 
     def _note_private(self, told: dict[str, PostFields]) -> None:
-        authors = {key: self.taking.author_keys(fields) for key, fields in told.items()}
+        authors = {key: self.rules.author_keys(fields) for key, fields in told.items()}
         self.ids.add({key: fields.media_id for key, fields in told.items()}, "live", authors)
 
     def _is_enough(self, walk: Walk) -> bool:
@@ -144,36 +144,36 @@ class Walker:
             self.journal.num_met(walk.location_id, walk.number) >= self.limits.max_posts
         )
 
-    def _page(self, walk: Walk) -> tuple[Road, Page]:
-        """The next page, of the road the walk is on, else of the first road that answers."""
+    def _page(self, walk: Walk) -> tuple[Endpoint, Page]:
+        """The next page, of the endpoint the walk is on, else of the first endpoint that answers."""
         if walk.cursor is not None:
-            road = next(road for road in self.roads if road.name == walk.road)
-            return road, road.after(self.door, walk.location_id, walk.cursor)
+            endpoint = next(endpoint for endpoint in self.endpoints if endpoint.name == walk.endpoint)
+            return endpoint, endpoint.after(self.client, walk.location_id, walk.cursor)
         failed: dict[str, SourceChangedError] = {}
-        for road in self.roads:
-            if (road.needs_login and not self.door.is_signed_in) or self._is_given_up(road):
+        for endpoint in self.endpoints:
+            if (endpoint.needs_login and not self.client.is_signed_in) or self._is_given_up(endpoint):
                 continue
             try:
-                page = road.first(self.door, walk.location_id)
+                page = endpoint.first(self.client, walk.location_id)
             except SourceChangedError as error:
-                failed[road.name] = error
+                failed[endpoint.name] = error
                 if _is_clear(walk, failed):
                     break
             else:
-                self.has_answered.add(road.name)
-                return road, page
+                self.has_answered.add(endpoint.name)
+                return endpoint, page
         raise self._failure(failed)
 
     def _failure(self, failed: dict[str, SourceChangedError]) -> SourceChangedError:
-        """What it means that no road to a place answered; a road that says `not there` is not out of order."""
+        """What it means that no endpoint to a place answered; one that says `not there` is not out of order."""
         reasons = [error.reason for error in failed.values()]
         self.has_failed.update(name for name, error in failed.items() if error.reason not in NOT_THERE)
-        if reasons and reasons[0] in NOT_THERE:  # the best road that there is
+        if reasons and reasons[0] in NOT_THERE:  # the best endpoint that there is
             return MissingError(PLACE_MISSING, is_sure=sum(reason in NOT_THERE for reason in reasons) > 1)
         return next(reversed(failed.values()), SourceChangedError(NO_ROAD))
 
-    def _is_given_up(self, road: Road) -> bool:
-        return road.name not in self.has_answered and self.has_failed[road.name] >= GIVE_UP_ROAD_AFTER
+    def _is_given_up(self, endpoint: Endpoint) -> bool:
+        return endpoint.name not in self.has_answered and self.has_failed[endpoint.name] >= GIVE_UP_ROAD_AFTER
 
     def _here(self, location_id: str, told: LocationStub | None) -> "_Here":
         """The place of a walk: what its first page told of it holds for the pages behind."""
@@ -192,12 +192,12 @@ class Walker:
         except UnreadableFile as error:
             return NewPost(post_key=self._unreadable_key(media, here), state="dropped", reason=error.reason), None
         fields = here.of(post.fields)
-        key = self.taking.pseudonyms.post_key(fields.media_id)
-        reason = self.taking.reason(fields, num_pictures=len(post.pictures), has_video=not post.pictures)
+        key = self.rules.pseudonyms.post_key(fields.media_id)
+        reason = self.rules.reason(fields, num_pictures=len(post.pictures), has_video=not post.pictures)
         if reason:
             cause = f"{AHEAD}={fields.ahead_utc.timestamp():.0f}" if reason == "bad_time" and fields.ahead_utc else ""
             return NewPost(post_key=key, state="dropped", reason=reason, cause=cause), fields
-        row = self.taking.row(fields, [], now)
+        row = self.rules.row(fields, [], now)
         told = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
         new = NewPost(
             post_key=key,
@@ -211,11 +211,11 @@ class Walker:
     def _unreadable_key(self, media: dict[str, Any], here: "_Here") -> str:
         """The key of what is no post: of the id that it tells, however odd, so that it is counted once."""
         told = next((str(media[name]) for name in ("pk", "id", "code", "shortcode") if media.get(name)), "")
-        return self.taking.pseudonyms.file_key(f"{here.place.location_id}/{told}")
+        return self.rules.pseudonyms.file_key(f"{here.place.location_id}/{told}")
 
     def _end(self, walk: Walk, reason: str, *, capped_at: int | None = None) -> str:
         """Close a walk; one that came to its end has passed all, or has reached known ground."""
-        is_all_there_is = not reason or (reason == FIRST_LOOK and not self.door.is_signed_in)
+        is_all_there_is = not reason or (reason == FIRST_LOOK and not self.client.is_signed_in)
         not_before = 0.0 if is_all_there_is else self._now() + DAY_S
         self.journal.end_walk(
             walk.location_id,
@@ -245,7 +245,7 @@ def kind_of_walk(*, has_all: bool, walked_all: float, capped_at: int | None, lim
 
 
 def _is_clear(walk: Walk, failed: dict[str, SourceChangedError]) -> bool:
-    """Whether no other road need be asked: two say that there is no such place, or one of a place that was gone."""
+    """Whether no other endpoint need be asked: two say that there is no such place, or one if the place was gone."""
     are_clear = all(error.reason in NOT_THERE for error in failed.values())
     return are_clear and (len(failed) > 1 or walk.reason == PLACE_GONE)
 

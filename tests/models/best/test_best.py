@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.baselines import BASELINES
-from models.best.best import best as best_module
+from models.best import best as best_module
 from models.best.best import fit_best, most_epochs
 from models.best.wide_and_deep import Best, log_proba
 from models.mrlf.config import MrlfConfig

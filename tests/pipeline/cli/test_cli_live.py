@@ -309,7 +309,7 @@ def test_doctor_asks_nobody_and_says_what_stops_a_city(fakeville, monkeypatch):
     assert fakeville.instagram.requests == fakeville.foursquare.requests == []
 
 
-def test_doctor_tries_each_road_once(fakeville):
+def test_doctor_tries_each_endpoint_once(fakeville):
     fakeville.instagram.world.answers_201 = True
     told = fakeville.mrlf("doctor", "--try", "5001")
     assert told.exit_code == 0, told.output

@@ -1,4 +1,4 @@
-"""What a road over a place's posts is, and the reading of grids that several roads share.
+"""What an endpoint over a place's posts is, and the reading of grids that several endpoints share.
 
 Law: a page is read whole or not at all: a post whose place in the answer is unknown is never passed over in silence.
 Covered: an answer without the keys that lead to the posts, an empty section, more posts announced without a cursor.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pipeline.collect.archive.fields import LocationStub
-from pipeline.collect.instagram.client import Door
+from pipeline.collect.instagram.client import Client
 from pipeline.collect.web.errors import SourceChangedError
 
 CURSOR_OF_KEY = {"next_page": "page", "next_max_id": "max_id", "next_media_ids": "next_media_ids"}
@@ -29,21 +29,21 @@ class Page:
     cursor: dict[str, Any] | None
 
 
-class Road(Protocol):
+class Endpoint(Protocol):
     """One way to the posts of a place."""
 
     name: str
     needs_login: bool
 
-    def first(self, door: Door, location_id: str) -> Page:
+    def first(self, client: Client, location_id: str) -> Page:
         """The first page.
 
         Raises:
-            SourceChangedError: the answer has a shape that this road does not know.
+            SourceChangedError: the answer has a shape that this endpoint does not know.
         """
         ...
 
-    def after(self, door: Door, location_id: str, cursor: dict[str, Any]) -> Page:
+    def after(self, client: Client, location_id: str, cursor: dict[str, Any]) -> Page:
         """The page that an earlier page's cursor leads to; raises as `first` does."""
         ...
 

@@ -6,30 +6,30 @@ address answers 201 Created since March 2024.
 
 from typing import Any
 
-from pipeline.collect.instagram.client import Door
+from pipeline.collect.instagram.client import Client
 from pipeline.collect.instagram.endpoints.endpoint import Page, native_data, place_path, read_tab
 from pipeline.collect.instagram.locations import told_location
 
 AS_JSON = {"__a": "1", "__d": "dis"}
 
 
-class InstaloaderRoad:
+class InstaloaderEndpoint:
     """Every page is asked at the place's address; a cursor is `max_id` alone."""
 
     name = "instaloader"
     needs_login = True
 
-    def first(self, door: Door, location_id: str) -> Page:
+    def first(self, client: Client, location_id: str) -> Page:
         """The newest posts and the place."""
-        return self._page(door, location_id, AS_JSON)
+        return self._page(client, location_id, AS_JSON)
 
-    def after(self, door: Door, location_id: str, cursor: dict[str, Any]) -> Page:
+    def after(self, client: Client, location_id: str, cursor: dict[str, Any]) -> Page:
         """The next older posts and the place."""
-        return self._page(door, location_id, {**AS_JSON, "max_id": str(cursor["max_id"])})
+        return self._page(client, location_id, {**AS_JSON, "max_id": str(cursor["max_id"])})
 
-    def _page(self, door: Door, location_id: str, params: dict[str, str]) -> Page:
+    def _page(self, client: Client, location_id: str, params: dict[str, str]) -> Page:
         path = place_path(location_id)
-        told = native_data(door.get_json(path, params, referer=path))
+        told = native_data(client.get_json(path, params, referer=path))
         medias, cursor = read_tab(told.get("recent"))
         return Page(
             medias=medias,

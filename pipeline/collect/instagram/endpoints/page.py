@@ -1,13 +1,13 @@
 """The place's own page, open to visitors: it embeds the place and its first grid as JSON in script blocks.
 
-Its next page does not work (it answers the cursor that it was sent), so a first look is all this road gives.
+Its next page does not work (it answers the cursor that it was sent), so a first look is all this endpoint gives.
 Covered: the keys of September 2026 and those of May 2026. Not covered: a script block cut on a border of JSON.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.collect.instagram.client import Door
+from pipeline.collect.instagram.client import Client
 from pipeline.collect.instagram.endpoints.endpoint import Page, place_path, section_medias
 from pipeline.collect.instagram.locations import told_location
 from pipeline.collect.instagram.pages import GRID, OLDER, PLACE, scripts
@@ -15,17 +15,17 @@ from pipeline.collect.web.answers import json_object
 from pipeline.collect.web.errors import SourceChangedError
 
 
-class PageRoad:
+class PageEndpoint:
     """One page, without a cursor."""
 
     name = "page"
     needs_login = False
 
-    def first(self, door: Door, location_id: str) -> Page:
+    def first(self, client: Client, location_id: str) -> Page:
         """The posts that the page shows first, and the place."""
-        return _read(_embedded(door.get_page(place_path(location_id))))
+        return _read(_embedded(client.get_page(place_path(location_id))))
 
-    def after(self, door: Door, location_id: str, cursor: dict[str, Any]) -> Page:
+    def after(self, client: Client, location_id: str, cursor: dict[str, Any]) -> Page:
         """Nothing comes after the first look."""
         raise SourceChangedError("page_has_no_next")
 

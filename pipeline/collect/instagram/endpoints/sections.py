@@ -1,9 +1,9 @@
-"""The road that collects: the place's `web_info`, then its sections page by page, newest first; needs a login."""
+"""The endpoint that collects: the place's `web_info`, then its sections page by page, newest first; needs a login."""
 
 import json
 from typing import Any
 
-from pipeline.collect.instagram.client import Door
+from pipeline.collect.instagram.client import Client
 from pipeline.collect.instagram.endpoints.endpoint import Page, native_data, place_path, read_tab
 from pipeline.collect.instagram.locations import told_location
 
@@ -11,24 +11,24 @@ WEB_INFO = "api/v1/locations/web_info/"
 TAB = "recent"
 
 
-class SectionsRoad:
+class SectionsEndpoint:
     """Page one is the tab `recent` of `web_info`; a cursor is `page`, `max_id` and `next_media_ids` as they came."""
 
     name = "sections"
     needs_login = True
 
-    def first(self, door: Door, location_id: str) -> Page:
+    def first(self, client: Client, location_id: str) -> Page:
         """The newest posts and the place."""
-        answer = door.get_json(
+        answer = client.get_json(
             WEB_INFO, {"location_id": location_id, "show_nearby": "false"}, referer=place_path(location_id)
         )
         told = native_data(answer)
         medias, cursor = read_tab(told.get(TAB))
         return Page(medias=medias, location=told_location(told.get("location_info")), cursor=cursor)
 
-    def after(self, door: Door, location_id: str, cursor: dict[str, Any]) -> Page:
+    def after(self, client: Client, location_id: str, cursor: dict[str, Any]) -> Page:
         """The next older posts."""
-        answer = door.post_json(
+        answer = client.post_json(
             f"api/v1/locations/{location_id}/sections/", _form(cursor), referer=place_path(location_id)
         )
         medias, cursor_after = read_tab(answer)

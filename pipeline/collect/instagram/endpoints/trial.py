@@ -1,31 +1,31 @@
-"""Trying the roads once: which of them answer today, in words for the command line."""
+"""Trying the endpoints once: which of them answer today, in words for the command line."""
 
 from collections.abc import Sequence
 
-from pipeline.collect.instagram.client import Door
-from pipeline.collect.instagram.endpoints.endpoint import Page, Road
+from pipeline.collect.instagram.client import Client
+from pipeline.collect.instagram.endpoints.endpoint import Endpoint, Page
 from pipeline.collect.web.errors import BudgetSpentError, HumanError, SourceChangedError, SourceError, WaitError
 
 
-def try_in_turn(roads: Sequence[Road], door: Door, location_id: str) -> list[tuple[str, str]]:
-    """Name and outcome of each road; after one that only a person or time can mend, no further request."""
+def try_in_turn(endpoints: Sequence[Endpoint], client: Client, location_id: str) -> list[tuple[str, str]]:
+    """Name and outcome of each endpoint; after one that only a person or time can mend, no further request."""
     outcomes: list[tuple[str, str]] = []
     stopped_by = ""
-    for road in roads:
-        if road.needs_login and not door.is_signed_in:
+    for endpoint in endpoints:
+        if endpoint.needs_login and not client.is_signed_in:
             outcome = "skipped: needs a login"
         elif stopped_by:
             outcome = f"not asked: {stopped_by}"
         else:
-            outcome, stopped_by = _outcome(road, door, location_id)
-        outcomes.append((road.name, outcome))
+            outcome, stopped_by = _outcome(endpoint, client, location_id)
+        outcomes.append((endpoint.name, outcome))
     return outcomes
 
 
-def _outcome(road: Road, door: Door, location_id: str) -> tuple[str, str]:
+def _outcome(endpoint: Endpoint, client: Client, location_id: str) -> tuple[str, str]:
     """The outcome in words, and the reason not to ask on, if any."""
     try:
-        return _answer(road.first(door, location_id)), ""
+        return _answer(endpoint.first(client, location_id)), ""
     except SourceChangedError as error:
         return f"source_changed: {error.reason}", ""
     except HumanError as error:

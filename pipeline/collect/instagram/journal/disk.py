@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS stubs (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS walks (
     location_id TEXT PRIMARY KEY, poi_id TEXT NOT NULL, rank INTEGER NOT NULL, is_wanted INTEGER NOT NULL DEFAULT 1,
-    kind TEXT NOT NULL DEFAULT 'first', is_open INTEGER NOT NULL DEFAULT 0, road TEXT, cursor TEXT,
+    kind TEXT NOT NULL DEFAULT 'first', is_open INTEGER NOT NULL DEFAULT 0, endpoint TEXT, cursor TEXT,
     num_pages INTEGER NOT NULL DEFAULT 0, num_empty INTEGER NOT NULL DEFAULT 0, has_all INTEGER NOT NULL DEFAULT 0,
     reason TEXT NOT NULL DEFAULT '', not_before REAL NOT NULL DEFAULT 0, number INTEGER NOT NULL DEFAULT 0,
     ended REAL NOT NULL DEFAULT 0, walked_all REAL NOT NULL DEFAULT 0, number_all INTEGER NOT NULL DEFAULT 0
@@ -64,6 +64,9 @@ _ADDED = {
 }
 """Columns that came after the first version: table -> column -> what it is."""
 
+_RENAMED = {"walks": {"road": "endpoint"}}
+"""Columns that had another name in the first version: table -> old name -> name."""
+
 _FIRST_WORDS = (
     "UPDATE walks SET has_all = 0 WHERE location_id IN (SELECT location_id FROM posts WHERE state = 'dropped' AND "
     "reason NOT IN ('video', 'private', 'opted_out', 'unmatched_place', 'no_place'))"
@@ -96,12 +99,19 @@ class Disk:
     def _add_columns(self) -> None:
         """Give a file of an earlier version the columns that it lacks, all or none."""
         with self.transaction():
+            for table, names in _RENAMED.items():
+                for old, name in names.items():
+                    if old in self._columns(table):
+                        self._disk.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {name}")
             for table, columns in _ADDED.items():
-                there = {row["name"] for row in self._disk.execute(f"PRAGMA table_info({table})")}
+                there = self._columns(table)
                 for name, kind in columns.items():
                     if name not in there:
                         self._disk.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
                         self._disk.execute({"ground": _GROUND, "left_by": _FIRST_WORDS}.get(name, "SELECT 1"))
+
+    def _columns(self, table: str) -> set[str]:
+        return {row["name"] for row in self._disk.execute(f"PRAGMA table_info({table})")}
 
     def close(self) -> None:
         """Fold the log into the file, so that nothing overwritten stays in it."""

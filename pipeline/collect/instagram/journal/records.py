@@ -46,7 +46,7 @@ class Walk:
     rank: int
     kind: str
     is_open: bool
-    road: str | None
+    endpoint: str | None
     cursor: dict[str, Any] | None
     num_pages: int
     num_empty: int

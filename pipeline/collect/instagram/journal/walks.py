@@ -46,8 +46,8 @@ class Walks(Posts):
         """Start at the top."""
         with self.transaction():
             self._disk.execute(
-                "UPDATE walks SET kind = ?, is_open = 1, road = NULL, cursor = NULL, num_pages = 0, num_empty = 0, "
-                "number = ? WHERE location_id = ?",
+                "UPDATE walks SET kind = ?, is_open = 1, endpoint = NULL, cursor = NULL, num_pages = 0, "
+                "num_empty = 0, number = ? WHERE location_id = ?",
                 (kind, self._count("walks"), location_id),
             )
             self._disk.execute("DELETE FROM cursors WHERE location_id = ?", (location_id,))
@@ -113,7 +113,7 @@ class Walks(Posts):
         walk: Walk,
         posts: Sequence[NewPost],
         *,
-        road: str,
+        endpoint: str,
         cursor: dict[str, Any] | None,
         has_gone: Callable[[str], bool] = lambda cause: False,
     ) -> Taken:
@@ -132,10 +132,10 @@ class Walks(Posts):
                 )
             is_loop = cursor is not None and not self._note_cursor(location_id, cursor)
             self._disk.execute(
-                "UPDATE walks SET road = ?, cursor = ?, num_pages = num_pages + 1, reason = '', left_by = '', "
+                "UPDATE walks SET endpoint = ?, cursor = ?, num_pages = num_pages + 1, reason = '', left_by = '', "
                 "not_before = 0, "
                 "said_at = 0, num_empty = CASE WHEN ? THEN num_empty + 1 ELSE 0 END WHERE location_id = ?",
-                (road, json.dumps(cursor) if cursor is not None else None, not posts, location_id),
+                (endpoint, json.dumps(cursor) if cursor is not None else None, not posts, location_id),
             )
         counts = Counter(met)
         return Taken(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.collect.archive.folder import json_files
+from pipeline.collect.archive import json_files
 from pipeline.collect.archive.json_files import UnreadableFile, parse_json, read_json
 
 GOOD = json.dumps({"a": [1, 2.5, True, False, None, 'é\u00fc\U0001f600 \\ " {'], "b": {"c": "x"}}, indent=1).encode()

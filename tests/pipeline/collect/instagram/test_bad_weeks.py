@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 import pytest
 
 from pipeline.collect.instagram.guarded import GuardedAdapter
-from pipeline.collect.instagram.journal.disk import _ADDED
+from pipeline.collect.instagram.journal.disk import _ADDED, _RENAMED
 from pipeline.collect.instagram.live import journal_path
 from pipeline.collect.web.errors import HumanError, RetryError
 from pipeline.errors import StageError
@@ -123,7 +123,7 @@ class TestPlacesThatVanish:
         assert waiting(town).places == {}
         assert town.key(new) in kept(town)
 
-    def test_all_of_them_can_when_more_than_one_road_says_so(self, store, tmp_path, instagram, monkeypatch):
+    def test_all_of_them_can_when_more_than_one_endpoint_says_so(self, store, tmp_path, instagram, monkeypatch):
         town = LiveTown(store, tmp_path / "t", instagram, monkeypatch, num_places=4, num_posts=3)
         town.build()
         instagram.fail("location_id=|locations/", Answer.json({}, 404), times=None)
@@ -171,6 +171,9 @@ def test_a_journal_of_the_version_before_has_its_drops_judged_again(town):
         for table, columns in _ADDED.items():
             for name in columns:
                 disk.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+        for table, names in _RENAMED.items():
+            for old, name in names.items():
+                disk.execute(f"ALTER TABLE {table} RENAME COLUMN {name} TO {old}")
         disk.execute("UPDATE posts SET reason = 'status_404' WHERE state = 'dropped'")
         disk.commit()
     town.collect()

@@ -1,10 +1,10 @@
-"""The door: one request at a time, in its turn; every answer is one of the classes, none is a crash."""
+"""The client: one request at a time, in its turn; every answer is one of the classes, none is a crash."""
 
 import contextlib
 
 import pytest
 
-from pipeline.collect.instagram.client import InstagramDoor
+from pipeline.collect.instagram.client import InstagramClient
 from pipeline.collect.instagram.pace import Pace, PaceLimits, rate_controller
 from pipeline.collect.instagram.session import open_context
 from pipeline.collect.web.errors import (
@@ -33,7 +33,7 @@ def server():
 
 
 @pytest.fixture
-def door(server, tmp_path):
+def client(server, tmp_path):
     """A signed-in door to it; `max_requests` and the clock may be changed."""
     clock = FakeClock()
     with contextlib.closing(
@@ -42,11 +42,11 @@ def door(server, tmp_path):
         context = open_context(
             COOKIES, rate_controller=rate_controller(pace), request_timeout_s=0.3, base_url=server.url
         )
-        yield InstagramDoor(context=context, base=server.url, pace=pace, clock=clock, retries=FAST, timeout_s=0.3)
+        yield InstagramClient(context=context, base=server.url, pace=pace, clock=clock, retries=FAST, timeout_s=0.3)
 
 
-def test_the_headers_of_a_signed_in_browser_go_along(door, server):
-    door.post_json("api/v1/x/", {"tab": "recent"}, referer="explore/locations/1/")
+def test_the_headers_of_a_signed_in_browser_go_along(client, server):
+    client.post_json("api/v1/x/", {"tab": "recent"}, referer="explore/locations/1/")
     (request,) = server.requests
     assert request.form == {"tab": "recent"}
     assert CANARY in request.headers["Cookie"]
@@ -82,10 +82,10 @@ def test_the_headers_of_a_signed_in_browser_go_along(door, server):
         pytest.param(Answer.json({}, 403), "a/", HumanError, "checkpoint_required", id="403"),
     ],
 )
-def test_an_answer_is_one_of_the_classes_and_is_asked_once(door, server, answer, path, error, reason):
+def test_an_answer_is_one_of_the_classes_and_is_asked_once(client, server, answer, path, error, reason):
     server.fail("", answer, times=None)
     with pytest.raises(error) as told:
-        door.get_json(path)
+        client.get_json(path)
     assert told.value.reason == reason
     assert server.count() == 1
     assert CANARY not in repr(told.value) + str(told.value)
@@ -103,56 +103,56 @@ def test_an_answer_is_one_of_the_classes_and_is_asked_once(door, server, answer,
         pytest.param({"delay_s": 0.5}, id="timeout"),
     ],
 )
-def test_a_passing_trouble_is_asked_again_five_times_at_most(door, server, change):
+def test_a_passing_trouble_is_asked_again_five_times_at_most(client, server, change):
     server.fail("", change=changed(**change), times=2)
-    assert door.get_json("a/")["ok"] == "/a/"
+    assert client.get_json("a/")["ok"] == "/a/"
     assert server.count() == 3
     server.requests.clear()
     server.fail("", change=changed(**change), times=None)
     with pytest.raises(RetryError) as told:
-        door.get_json("a/")
+        client.get_json("a/")
     assert server.count() == 5
     assert "127.0.0.1" not in str(told.value)
     assert told.value.__cause__ is None or CANARY not in repr(told.value.__cause__)
 
 
-def test_a_huge_answer_is_not_read_to_its_end(door, server):
+def test_a_huge_answer_is_not_read_to_its_end(client, server):
     server.fail("", Answer(body=b"[" + b" " * 65536, ending="endless"))
     with pytest.raises(BadResponseError) as told:
-        door.get_json("a/")
+        client.get_json("a/")
     assert told.value.reason == "too_many_bytes"
 
 
-def test_the_budget_counts_every_request_also_repeated_ones(door, server):
-    door.max_requests = 4
+def test_the_budget_counts_every_request_also_repeated_ones(client, server):
+    client.max_requests = 4
     server.fail("", Answer(status=502), times=2)
-    door.get_json("a/")
-    door.get_json("b/")
+    client.get_json("a/")
+    client.get_json("b/")
     with pytest.raises(BudgetSpentError):
-        door.get_json("c/")
+        client.get_json("c/")
     assert server.count() == 4
 
 
-def test_a_retry_after_that_is_longer_than_the_rest_is_honoured(door, server):
+def test_a_retry_after_that_is_longer_than_the_rest_is_honoured(client, server):
     server.fail("", Answer.json({}, 429, headers={"Retry-After": "600"}))
-    door.get_json("a/")
-    assert door.clock.slept[-1] >= 600 or max(door.clock.slept) >= 600
+    client.get_json("a/")
+    assert client.clock.slept[-1] >= 600 or max(client.clock.slept) >= 600
 
 
-def test_the_rests_grow_and_then_the_run_ends(door, server):
+def test_the_rests_grow_and_then_the_run_ends(client, server):
     server.fail("", Answer.json({}, 429), times=None)
     with pytest.raises(WaitError):
-        door.get_json("a/")
-    assert [round(s) for s in door.clock.slept if s > 1] == [300, 900]
-    assert door.pace.rest_left_s() == pytest.approx(900)
+        client.get_json("a/")
+    assert [round(s) for s in client.clock.slept if s > 1] == [300, 900]
+    assert client.pace.rest_left_s() == pytest.approx(900)
     with pytest.raises(WaitError) as told:
-        InstagramDoor(
-            context=door.context, base=door.base, pace=door.pace, clock=door.clock, cool_downs_s=(60,)
+        InstagramClient(
+            context=client.context, base=client.base, pace=client.pace, clock=client.clock, cool_downs_s=(60,)
         ).check_rest()
     assert told.value.reason == "resting"
 
 
-def test_a_page_is_asked_for_as_a_browser_does(door, server):
+def test_a_page_is_asked_for_as_a_browser_does(client, server):
     server.fail("", Answer.html("<html>ö</html>"))
-    assert door.get_page("explore/locations/1/") == "<html>ö</html>"
+    assert client.get_page("explore/locations/1/") == "<html>ö</html>"
     assert server.requests[0].headers["Accept"] == "text/html"

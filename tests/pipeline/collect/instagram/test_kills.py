@@ -20,10 +20,10 @@ import pytest
 
 from pipeline.cities import City
 from pipeline.collect.instagram import live
-from pipeline.collect.instagram.client import InstagramDoor
+from pipeline.collect.instagram.client import InstagramClient
 from pipeline.collect.instagram.journal import Journal
 from pipeline.collect.instagram.live import Tools, open_journal
-from pipeline.collect.instagram.media.downloads import photos
+from pipeline.collect.instagram.media import photos
 from pipeline.collect.places import PlacesSettings, build_places
 from pipeline.collect.pois import PoisSettings, build_pois
 from pipeline.collect.posts import PostsSettings, build_posts
@@ -42,7 +42,7 @@ NUM_POSTS = 7
 NUM_PARTS = 10
 EXPIRED = Answer(status=403, body=b"URL signature expired")
 WRITES = {
-    "answer": [(InstagramDoor, "_body")],
+    "answer": [(InstagramClient, "_body")],
     "picture": [(Blobs, "put")],
     "ids": [(PrivateIds, "add")],
     "journal": [(Journal, "transaction"), (Journal, "set_note")],

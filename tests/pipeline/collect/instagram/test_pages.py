@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from pipeline.collect.instagram.client import InstagramDoor
-from pipeline.collect.instagram.endpoints import PageRoad, SectionsRoad
+from pipeline.collect.instagram.client import InstagramClient
+from pipeline.collect.instagram.endpoints import PageEndpoint, SectionsEndpoint
 from pipeline.collect.instagram.pace import Pace, PaceLimits, rate_controller
 from pipeline.collect.instagram.session import open_context
 from pipeline.collect.web.errors import BadResponseError, FinalError, HumanError, SourceChangedError, WaitError
@@ -78,19 +78,19 @@ def instagram():
 
 
 @pytest.fixture
-def open_a_door(instagram, tmp_path):
-    """Opens the door to it, signed in or not."""
+def open_a_client(instagram, tmp_path):
+    """Opens the client to it, signed in or not."""
     clock = FakeClock()
     with contextlib.closing(Pace(tmp_path / "pace", clock, PaceLimits(per_minute=10**6, per_hour=10**6))) as pace:
 
-        def signed_in(is_signed_in: bool = True) -> InstagramDoor:
+        def signed_in(is_signed_in: bool = True) -> InstagramClient:
             context = open_context(
                 instagram.world.cookies() if is_signed_in else None,
                 rate_controller=rate_controller(pace),
                 request_timeout_s=5,
                 base_url=instagram.url,
             )
-            return InstagramDoor(
+            return InstagramClient(
                 context=context, base=instagram.url, pace=pace, clock=clock, retries=Retries(max_tries=1)
             )
 
@@ -98,16 +98,16 @@ def open_a_door(instagram, tmp_path):
 
 
 @pytest.fixture
-def door(open_a_door):
-    """The door of a signed-in session that has not answered yet."""
-    return open_a_door()
+def client(open_a_client):
+    """The client of a signed-in session that has not answered yet."""
+    return open_a_client()
 
 
-def ask(door: InstagramDoor, kind: str) -> object:
+def ask(client: InstagramClient, kind: str) -> object:
     """One question of a kind."""
     if kind == "page":
-        return door.get_page(f"explore/locations/{PLACE}/")
-    return door.get_json("api/v1/x/") if kind == "get" else door.post_json("api/v1/x/", {})
+        return client.get_page(f"explore/locations/{PLACE}/")
+    return client.get_json("api/v1/x/") if kind == "get" else client.post_json("api/v1/x/", {})
 
 
 @pytest.mark.fault("I32")
@@ -120,28 +120,28 @@ class TestALoginPageWithStatus200:
             *cases({name: Answer.json(told) for name, told in LOGIN_JSON.items()}),
         ],
     )
-    def test_is_the_end_of_a_session_that_never_answered(self, door, instagram, kind, answer):
+    def test_is_the_end_of_a_session_that_never_answered(self, client, instagram, kind, answer):
         instagram.fail(answer=answer, times=None)
         with pytest.raises(HumanError) as told:
-            ask(door, kind)
+            ask(client, kind)
         assert (told.value.reason, instagram.count()) == ("session_ended", 1)
 
     @pytest.mark.parametrize("answer", [Answer.html(OLD_LOGIN), Answer.json(LOGIN_JSON["login_required"])])
-    def test_is_throttling_once_for_a_session_that_answered(self, door, instagram, answer):
-        SectionsRoad().first(door, PLACE)
+    def test_is_throttling_once_for_a_session_that_answered(self, client, instagram, answer):
+        SectionsEndpoint().first(client, PLACE)
         instagram.fail(answer=answer)
-        SectionsRoad().first(door, PLACE)
-        assert max(door.clock.slept) == 300
+        SectionsEndpoint().first(client, PLACE)
+        assert max(client.clock.slept) == 300
         instagram.fail(answer=answer, times=None)
         with pytest.raises(HumanError) as told:
-            SectionsRoad().first(door, PLACE)
+            SectionsEndpoint().first(client, PLACE)
         assert (told.value.reason, instagram.count()) == ("session_ended", 1 + 2 + 2)
 
     @pytest.mark.parametrize("answer", [Answer.html(OLD_LOGIN), Answer.json(LOGIN_JSON["require_login"])])
-    def test_tells_a_visitor_to_sign_in(self, open_a_door, instagram, answer):
+    def test_tells_a_visitor_to_sign_in(self, open_a_client, instagram, answer):
         instagram.fail(answer=answer, times=None)
         with pytest.raises(HumanError, match="MRLF_INSTAGRAM_COOKIES") as told:
-            PageRoad().first(open_a_door(False), PLACE)
+            PageEndpoint().first(open_a_client(False), PLACE)
         assert (told.value.reason, instagram.count()) == ("login_required", 1)
 
 
@@ -151,18 +151,18 @@ class TestACaptcha:
         ("status", "kind"), [(200, "get"), (200, "page"), (403, "post"), (429, "page"), (503, "get")]
     )
     @pytest.mark.parametrize("page", cases(CAPTCHAS))
-    def test_stops_for_a_person_at_the_first_request(self, door, instagram, page, status, kind):
+    def test_stops_for_a_person_at_the_first_request(self, client, instagram, page, status, kind):
         instagram.fail(answer=Answer.html(page, status), times=None)
         with pytest.raises(HumanError, match="captcha, which only a person may solve") as told:
-            ask(door, kind)
-        assert (told.value.reason, instagram.count(), door.clock.slept) == ("captcha", 1, [])
+            ask(client, kind)
+        assert (told.value.reason, instagram.count(), client.clock.slept) == ("captcha", 1, [])
 
     @pytest.mark.parametrize("status", [200, 403, 429])
     @pytest.mark.parametrize("page", cases(CHALLENGES))
-    def test_so_does_a_challenge(self, door, instagram, page, status):
+    def test_so_does_a_challenge(self, client, instagram, page, status):
         instagram.fail(answer=Answer.html(page, status), times=None)
         with pytest.raises(HumanError) as told:
-            ask(door, "page")
+            ask(client, "page")
         assert (told.value.reason, instagram.count()) == ("checkpoint_required", 1)
 
     @pytest.mark.parametrize(
@@ -176,17 +176,17 @@ class TestACaptcha:
             ("/accounts/signup/", "session_ended"),
         ],
     )
-    def test_behind_a_redirect_is_known_by_its_address(self, door, instagram, to, reason):
+    def test_behind_a_redirect_is_known_by_its_address(self, client, instagram, to, reason):
         instagram.fail(answer=Answer.redirect(to), times=None)
         with pytest.raises(HumanError) as told:
-            ask(door, "get")
+            ask(client, "get")
         assert (told.value.reason, instagram.count()) == (reason, 1)
 
-    def test_in_the_body_of_a_redirect_elsewhere_is_seen(self, door, instagram):
+    def test_in_the_body_of_a_redirect_elsewhere_is_seen(self, client, instagram):
         page = Answer.html(CAPTCHAS["recaptcha"], 302)
         instagram.fail(answer=Answer(status=302, body=page.body, headers={**page.headers, "Location": "/x/"}))
         with pytest.raises(HumanError, match="captcha"):
-            ask(door, "get")
+            ask(client, "get")
 
     @pytest.mark.parametrize("status", [200, 400, 403, 429])
     @pytest.mark.parametrize(
@@ -197,16 +197,16 @@ class TestACaptcha:
             {"message": "Sorry", "error_type": "recaptcha_challenge", "status": "fail"},
         ],
     )
-    def test_in_words_of_json_is_seen(self, door, instagram, told, status):
+    def test_in_words_of_json_is_seen(self, client, instagram, told, status):
         instagram.fail(answer=Answer.json(told, status), times=None)
         with pytest.raises(HumanError) as error:
-            ask(door, "get")
+            ask(client, "get")
         assert (error.value.reason, instagram.count()) == ("captcha", 1)
 
-    def test_a_challenge_without_a_word_is_a_closed_door(self, door, instagram):
+    def test_a_challenge_without_a_word_is_a_closed_door(self, client, instagram):
         instagram.fail(answer=Answer.json({"challenge": {"url": "/x/"}, "status": "fail"}))
         with pytest.raises(HumanError) as told:
-            ask(door, "get")
+            ask(client, "get")
         assert told.value.reason == "checkpoint_required"
 
 
@@ -215,50 +215,50 @@ class TestACaptcha:
 class TestWhatPeopleWrote:
     @pytest.mark.parametrize("era", ["2026-09", "2026-05"])
     @pytest.mark.parametrize("is_signed_in", [True, False])
-    def test_on_a_place_s_page_is_read(self, open_a_door, instagram, era, is_signed_in):
+    def test_on_a_place_s_page_is_read(self, open_a_client, instagram, era, is_signed_in):
         instagram.world.page_era = era
         instagram.world.add_post(PLACE, caption=HOSTILE)
-        page = PageRoad().first(open_a_door(is_signed_in), PLACE)
+        page = PageEndpoint().first(open_a_client(is_signed_in), PLACE)
         assert HOSTILE in json.dumps(page.medias, ensure_ascii=False).replace('\\"', '"')
 
-    def test_beside_a_visitor_s_login_form_is_read(self, open_a_door, instagram):
+    def test_beside_a_visitor_s_login_form_is_read(self, open_a_client, instagram):
         def with_a_form(answer: Answer) -> Answer:
             form = b'<body><form id="loginForm"><input type="password"></form><a href="/accounts/login/">Log in</a>'
             return Answer(body=answer.body.replace(b"<body>", form), headers=answer.headers)
 
         instagram.fail("explore", change=with_a_form)
-        assert len(PageRoad().first(open_a_door(False), PLACE).medias) == 2
+        assert len(PageEndpoint().first(open_a_client(False), PLACE).medias) == 2
 
-    def test_in_an_answer_is_read(self, door, instagram):
+    def test_in_an_answer_is_read(self, client, instagram):
         instagram.world.add_post(PLACE, caption=HOSTILE)
-        assert len(SectionsRoad().first(door, PLACE).medias) == 3
+        assert len(SectionsEndpoint().first(client, PLACE).medias) == 3
 
     @pytest.mark.parametrize("status", ["fail", None])
-    def test_in_an_answer_that_says_no_decides_nothing(self, door, instagram, status):
+    def test_in_an_answer_that_says_no_decides_nothing(self, client, instagram, status):
         told = {"status": status, "message": "", "items": [{"caption": {"text": HOSTILE}, "title": HOSTILE}]}
         instagram.fail(answer=Answer.json({key: value for key, value in told.items() if value is not None}))
         with pytest.raises(SourceChangedError) if status else contextlib.nullcontext():
-            ask(door, "get")
+            ask(client, "get")
         assert instagram.count() == 1
 
-    def test_in_the_scripts_of_an_unknown_page_decides_nothing(self, door, instagram):
+    def test_in_the_scripts_of_an_unknown_page_decides_nothing(self, client, instagram):
         data = json.dumps({"caption": HOSTILE}).replace("<", "\\u003C")
         page = f'<html><title>x</title><script type="application/json">{data}</script><img alt="captcha"></html>'
         instagram.fail(answer=Answer.html(page), times=None)
-        assert ask(door, "page") == page
+        assert ask(client, "page") == page
         with pytest.raises(BadResponseError, match="html"):
-            ask(door, "get")
+            ask(client, "get")
 
     @pytest.mark.parametrize("body", ['[{"text": "captcha login_required"}]', '{"text": "captcha" "login_required"}'])
-    def test_in_json_of_another_kind_decides_nothing(self, door, instagram, body):
+    def test_in_json_of_another_kind_decides_nothing(self, client, instagram, body):
         instagram.fail(answer=Answer(body=body.encode()))
         with pytest.raises(BadResponseError):
-            ask(door, "get")
+            ask(client, "get")
 
-    def test_a_place_may_be_named_after_a_captcha(self, door, instagram):
+    def test_a_place_may_be_named_after_a_captcha(self, client, instagram):
         instagram.fail(answer=Answer.redirect(f"/explore/locations/{PLACE}/captcha-museum/"))
         with pytest.raises(SourceChangedError, match="redirect"):
-            ask(door, "page")
+            ask(client, "page")
 
 
 @pytest.mark.parametrize(
@@ -284,9 +284,9 @@ class TestWhatPeopleWrote:
         "endless 403",
     ],
 )
-def test_other_pages_are_what_they_were(door, instagram, answer, path, error):
-    door.may_rest = False
+def test_other_pages_are_what_they_were(client, instagram, answer, path, error):
+    client.may_rest = False
     instagram.fail(answer=answer, times=None)
     with pytest.raises(error):
-        door.get_page(path)
+        client.get_page(path)
     assert instagram.count() == 1

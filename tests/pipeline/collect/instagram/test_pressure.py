@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from pipeline.collect.instagram.client import InstagramDoor
+from pipeline.collect.instagram.client import InstagramClient
 from pipeline.collect.instagram.pace import Pace, PaceLimits, rate_controller
 from pipeline.collect.instagram.session import open_context
 from pipeline.collect.web.errors import HumanError, WaitError
@@ -33,10 +33,10 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def process(server, clock, tmp_path):
-    """The door of a new process; the one before it is gone."""
+    """The client of a new process; the one before it is gone."""
     with contextlib.ExitStack() as before:
 
-        def begin(session: str = "canary", **changes) -> InstagramDoor:
+        def begin(session: str = "canary", **changes) -> InstagramClient:
             before.close()
             pace = before.enter_context(contextlib.closing(Pace(tmp_path / "instagram.sqlite", clock, NO_LIMIT)))
             context = open_context(
@@ -46,7 +46,7 @@ def process(server, clock, tmp_path):
                 base_url=server.url,
             )
             before.callback(context.close)
-            return InstagramDoor(
+            return InstagramClient(
                 context=context, base=server.url, pace=pace, clock=clock, retries=Retries(), **changes
             )
 
@@ -58,11 +58,11 @@ def rests(clock: FakeClock) -> list[int]:
     return [round(seconds) for seconds in clock.slept if seconds > 1]
 
 
-def ask_until_throttled(door: InstagramDoor, most: int = 40) -> int:
+def ask_until_throttled(client: InstagramClient, most: int = 40) -> int:
     """Ask on until the run ends; how many good answers came."""
     for number in range(most):
         try:
-            door.get_json("api/v1/x/")
+            client.get_json("api/v1/x/")
         except WaitError:
             return number
     return most
@@ -92,11 +92,11 @@ class TestThrottlingWithinAWindow:
         server.fail(answer=WAIT, times=None)
         lefts = []
         for _ in range(8):
-            door = process()
-            clock.pass_by(door.pace.rest_left_s())
+            client = process()
+            clock.pass_by(client.pace.rest_left_s())
             num_before = server.count()
-            assert ask_until_throttled(door) == 0
-            lefts.append(round(door.pace.rest_left_s()))
+            assert ask_until_throttled(client) == 0
+            lefts.append(round(client.pace.rest_left_s()))
             assert server.count() - num_before == (1 if len(lefts) > 1 else 3)
         assert lefts == sorted(lefts)
         assert lefts[0] == 900 and lefts[-1] == 6 * HOUR_S
@@ -122,16 +122,16 @@ class TestThrottlingWithinAWindow:
     )
     def test_what_retry_after_asks_for_wins_where_it_is_longer(self, process, server, clock, answer):
         server.fail(answer=Answer(status=answer.status, body=answer.body, headers={"Retry-After": "5000"}))
-        door = process()
+        client = process()
         with pytest.raises(WaitError):
-            door.get_json("a/")
-        assert door.pace.rest_left_s() == pytest.approx(5000)
+            client.get_json("a/")
+        assert client.pace.rest_left_s() == pytest.approx(5000)
 
     def test_a_rest_is_never_shortened_by_a_later_one(self, process, clock):
-        door = process()
-        door.pace.rest(7200)
-        door.pace.rest(300)
-        assert door.pace.rest_left_s() == process().pace.rest_left_s() == 7200
+        client = process()
+        client.pace.rest(7200)
+        client.pace.rest(300)
+        assert client.pace.rest_left_s() == process().pace.rest_left_s() == 7200
 
     @pytest.mark.parametrize("jump", [-86_400 * 30, -600, 86_400 * 30])
     def test_a_jump_of_the_clock_makes_no_rest_that_comes_again_and_again(self, process, server, clock, jump):
@@ -179,9 +179,9 @@ def test_a_window_that_is_shorter_than_the_rests_makes_no_endless_question(proce
 
 def test_a_door_that_may_not_rest_leaves_the_rest_behind(process, server, clock):
     server.fail(answer=WAIT)
-    door = process(may_rest=False)
-    assert ask_until_throttled(door) == 0
-    assert (rests(clock), door.pace.rest_left_s()) == ([], 300)
+    client = process(may_rest=False)
+    assert ask_until_throttled(client) == 0
+    assert (rests(clock), client.pace.rest_left_s()) == ([], 300)
 
 
 @pytest.mark.fault("I31")
@@ -210,10 +210,10 @@ class TestTheLoginPageAtTheBeginning:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(clock, "sleep", _killed)
             process().get_json("a/")
-        door = process()
-        assert door.pace.rest_left_s() == pytest.approx(300)
+        client = process()
+        assert client.pace.rest_left_s() == pytest.approx(300)
         with pytest.raises(HumanError):
-            door.get_json("a/")
+            client.get_json("a/")
         assert server.count() == 3
         assert rests(clock) == [300], "the rest was waited for, and no other one was begun"
 

@@ -9,7 +9,7 @@ from pipeline.collect.instagram.search import search_places
 from pipeline.collect.web.errors import HumanError, SourceChangedError
 from tests.fakes.http_server import Answer
 from tests.fakes.instagram_server import FakeInstagram
-from tests.fakes.plain_door import PlainDoor
+from tests.fakes.plain_client import PlainClient
 
 PATHS = ["api/v1/fbsearch/places/", "api/v1/location_search/", "web/search/topsearch/"]
 EMPTY = [{"items": []}, {"venues": []}, {"places": []}]
@@ -23,9 +23,9 @@ def instagram():
 
 def find(instagram: FakeInstagram, name: str = "Old Lighthouse", num_enough: int = 99) -> tuple[list, list[str]]:
     """The places found near 12, -30 and the paths asked."""
-    door = PlainDoor(instagram)
-    found = search_places(door, name, 12.0, -30.0, is_enough=lambda places: len(places) >= num_enough)
-    return found, door.asked
+    client = PlainClient(instagram)
+    found = search_places(client, name, 12.0, -30.0, is_enough=lambda places: len(places) >= num_enough)
+    return found, client.asked
 
 
 def answer(instagram: FakeInstagram, number: int, body: Any) -> None:
@@ -146,8 +146,8 @@ def test_only_when_all_searches_changed_the_source_changed(instagram, made):
 
 @pytest.mark.fault("I2")
 def test_a_closed_door_ends_the_search_at_once(instagram):
-    door = PlainDoor(instagram)
+    client = PlainClient(instagram)
     instagram.world.end_session()
     with pytest.raises(HumanError):
-        search_places(door, "Old Lighthouse", 12.0, -30.0, is_enough=lambda _: False)
-    assert door.asked == PATHS[:1]
+        search_places(client, "Old Lighthouse", 12.0, -30.0, is_enough=lambda _: False)
+    assert client.asked == PATHS[:1]

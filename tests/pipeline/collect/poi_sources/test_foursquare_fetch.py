@@ -344,7 +344,7 @@ def test_a_broken_kept_answer_is_told_and_not_used(build, server, store, name, c
 
 
 def test_a_killed_fetch_goes_on_at_the_page_where_it_stopped(build, server, clock, monkeypatch):
-    from pipeline.collect.poi_sources.choose import foursquare_answers as answers
+    from pipeline.collect.poi_sources import foursquare_answers as answers
 
     def killed(path, data):
         if path.name == "page-0001.json":

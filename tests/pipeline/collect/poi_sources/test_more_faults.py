@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.collect.poi_sources.choose import foursquare_client as client
+from pipeline.collect.poi_sources import foursquare_client as client
 from pipeline.collect.poi_sources.foursquare_answers import AnswerFolder
 from pipeline.collect.web.errors import RetryError
 from pipeline.errors import IncompleteError

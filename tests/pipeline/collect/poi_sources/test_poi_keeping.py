@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pyarrow import parquet
 
-from pipeline.collect.poi_sources.choose import keeping as poi_keeping
+from pipeline.collect.poi_sources import keeping as poi_keeping
 from pipeline.collect.poi_sources.keeping import expire_answers, expire_pois, is_to_be_asked, read_pois
 from pipeline.collect.pois import PoisSettings, build_pois, renew_pois
 from pipeline.errors import IncompleteError, StageError

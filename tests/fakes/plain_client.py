@@ -12,7 +12,7 @@ from tests.fakes.instagram_server import FakeInstagram
 HEADERS = {"X-IG-App-ID": "1", "X-Requested-With": "XMLHttpRequest"}
 
 
-class PlainDoor:
+class PlainClient:
     """Signed in with the world's session, or a visitor; `asked` are the paths it asked."""
 
     def __init__(self, instagram: FakeInstagram, *, is_signed_in: bool = True) -> None:
