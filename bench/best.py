@@ -18,7 +18,7 @@ from sklearn.model_selection import GroupKFold
 from bench.demo_calibration import kept_posts, samples_of
 from bench.result import tell
 from models.baselines import BASELINES
-from models.best.best import fit_best
+from models.best.ensemble import fit_best
 from models.data.samples import Samples
 from models.evaluation.metrics import grouped_bootstrap
 from models.linear.experts import Expert, fit_expert

@@ -31,7 +31,7 @@ from models.vision.architectures import ARCHITECTURES
 from models.vision.portraits import INPUT_SIDE_PX, U2NetPortraits, resized
 from models.vision.running import Runner, Running
 from pipeline.store import Store
-from pipeline.weights.shelf import Shelf, WeightsFile
+from pipeline.weights.weights_store import WeightsFile, WeightsStore
 
 LIMIT = 0.01
 FAILED, SKIPPED = 1, 77
@@ -52,22 +52,22 @@ def main(arguments: list[str] | None = None) -> int:
     files = {name: Path(path) for name, _, path in (pair.partition("=") for pair in options.file)}
     if unknown := set(files) - set(CHECKS):
         told.error(f"no check is called {', '.join(sorted(unknown))}: take {', '.join(CHECKS)}")
-    shelf = Shelf.of(Store.open())
-    outcomes = [check(name, options.photos, shelf, files.get(name)) for name in CHECKS]
+    weights_store = WeightsStore.of(Store.open())
+    outcomes = [check(name, options.photos, weights_store, files.get(name)) for name in CHECKS]
     return FAILED if False in outcomes else SKIPPED if None in outcomes else 0
 
 
-def check(name: str, photos: Path, shelf: Shelf, file: Path | None) -> bool | None:
+def check(name: str, photos: Path, weights_store: WeightsStore, file: Path | None) -> bool | None:
     """Whether these weights pass; None where something is missing for that. Either is printed."""
     folder, compare = CHECKS[name]
     if not (photos / folder).is_dir():
         print(f"{name}: SKIPPED, the official pictures are missing: there is no folder {photos / folder} (--photos)")
         return None
-    found = shelf.take_file(file, name) if file else _on_shelf(shelf, name)
+    found = weights_store.use_file(file, name) if file else _is_here(weights_store, name)
     if found is None:
         print(
-            f"{name}: SKIPPED, its weights are missing: none in {shelf.folder}. Run `mrlf weights fetch {name}`, or "
-            f"name a file: --file {name}=FILE"
+            f"{name}: SKIPPED, no weights in {weights_store.folder}. Run `mrlf weights fetch {name}`, "
+            f"or name a file: --file {name}=FILE"
         )
         return None
     print(f"{name}: {found.source}, sha256 {found.weights_sha256[:12]}, {EXACT}")
@@ -82,10 +82,10 @@ def check(name: str, photos: Path, shelf: Shelf, file: Path | None) -> bool | No
     return is_good
 
 
-def _on_shelf(shelf: Shelf, name: str) -> WeightsFile | None:
+def _is_here(weights_store: WeightsStore, name: str) -> WeightsFile | None:
     """The weights of this name, in whichever published format they are here."""
-    names = [entry.name for entry in shelf.entries().values() if name in (entry.name, entry.same_as)]
-    return next((found for each in names if (found := shelf.find(each))), None)
+    names = [entry.name for entry in weights_store.entries().values() if name in (entry.name, entry.same_as)]
+    return next((found for each in names if (found := weights_store.find(each))), None)
 
 
 def compare_maps(module: nn.Module, folder: Path, name: str) -> Iterator[Difference]:

@@ -29,7 +29,7 @@ LEAST_CORRELATION = 0.99
 
 
 def weights_in(folder: Path) -> WeightsFile:
-    """VGG19 of random weights, as the shelf would hold it; beside it the peer's file."""
+    """VGG19 of random weights, as the store of weights would hold it; beside it the peer's file."""
     state = check_state(random_state("vgg19"), "vgg19", "random weights")
     safetensors.torch.save_file(state, folder / "vgg19.safetensors")
     torch.save({name.removeprefix("features."): tensor for name, tensor in state.items()}, folder / "vgg19.pth")

@@ -19,7 +19,7 @@ from bench.photographs import SIDE_PX, photograph
 from bench.result import interleaved, tell
 from pipeline.images.portrait_masks import STAGE, PortraitMasksSettings, build_portrait_masks
 from pipeline.store import Store
-from pipeline.weights import Shelf
+from pipeline.weights import WeightsStore
 from tests.fakes.city import CITY, curated_post, poi, put_city
 
 NETWORK = "bench_net"
@@ -83,7 +83,7 @@ def main() -> None:
         folder = Path(name)
         export(folder / FILE_NAME)
         store = Store(folder / "data")
-        Shelf.of(store).add(folder / FILE_NAME, NETWORK, "u2net")
+        WeightsStore.of(store).add(folder / FILE_NAME, NETWORK, "u2net")
         fill(store, folder / "pictures", asked.pictures)
         stage_seconds(store, settings)  # warm
         running = store.stage_record(CITY.key, STAGE)

@@ -158,29 +158,35 @@ def main() -> None:
     told.add_argument("--posts", type=int, default=400)
     told.add_argument("--clients", type=int, default=16)
     told.add_argument("--rounds", type=int, default=5)
-    wish = told.parse_args()
-    posts = test_posts(Store.open(), wish.city, wish.posts)
+    options = told.parse_args()
+    posts = test_posts(Store.open(), options.city, options.posts)
     bodies = [post.body() for post in posts]
     loop_s, serve_s, latencies = [], [], []
     with (
-        served(wish.city) as port,
-        process(bare_loop, wish.city, posts) as (loop, told_by_loop),
-        process(clients, port, bodies, wish.clients) as (asking, told_by_server),
+        served(options.city) as port,
+        process(bare_loop, options.city, posts) as (loop, told_by_loop),
+        process(clients, port, bodies, options.clients) as (asking, told_by_server),
     ):
-        for number in range(1, wish.rounds + 1):
+        for number in range(1, options.rounds + 1):
             loop_s.append(float(asked(loop)))  # type: ignore[arg-type]
             seconds, late = asked(asking)  # type: ignore[misc]
             serve_s.append(seconds)
             latencies += late
-            print(f"round {number} of {wish.rounds}: loop {loop_s[-1]:.1f} s, server {seconds:.1f} s", flush=True)
+            print(f"round {number} of {options.rounds}: loop {loop_s[-1]:.1f} s, server {seconds:.1f} s", flush=True)
     alike = float(np.mean([one == other for one, other in zip(told_by_loop, told_by_server, strict=True)]))
-    show(wish.posts / statistics.median(serve_s), wish.posts / statistics.median(loop_s), latencies, wish, alike)
+    show(
+        options.posts / statistics.median(serve_s),
+        options.posts / statistics.median(loop_s),
+        latencies,
+        options,
+        alike,
+    )
 
 
-def show(ours: float, peer: float, latencies: list[float], wish: argparse.Namespace, alike: float) -> None:
+def show(ours: float, peer: float, latencies: list[float], options: argparse.Namespace, alike: float) -> None:
     """The table and the line of JSON."""
     p50, p99 = (1000 * float(np.quantile(latencies, share)) for share in (0.5, 0.99))
-    print(f"/predict, {wish.clients} clients     {ours:8.1f} posts/s   p50 {p50:.0f} ms   p99 {p99:.0f} ms")
+    print(f"/predict, {options.clients} clients     {ours:8.1f} posts/s   p50 {p50:.0f} ms   p99 {p99:.0f} ms")
     print(f"the bare loop            {peer:8.1f} posts/s   {1000 / peer:.1f} ms a post")
     print(f"ratio {ours / peer:.2f}, wanted {WANTED}: {'ok' if ours / peer >= WANTED else 'MISSED'}")
     print(f"equal first places {alike:.1%}; {os.cpu_count()} cores")

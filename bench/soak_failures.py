@@ -17,7 +17,7 @@ from typing import Any
 from bench.live_server import SPOILED, LiveServer, bench_town
 from bench.soak_job import RETRIES, Job
 from pipeline.collect.instagram.journal import Journal
-from pipeline.collect.instagram.live import Tools, open_journal
+from pipeline.collect.instagram.live import Runtime, open_journal
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.live_town import LiveTown
 
@@ -145,7 +145,7 @@ def run_and_tell(job: Job, day: int, memory: Memory, pipe: Connection) -> None:
     counts, notes = dict[str, int](), list[str]()
     with watched_pages(memory.note):
         try:
-            report = job.run(Tools(clock=clock, retries=RETRIES))
+            report = job.run(Runtime(clock=clock, retries=RETRIES))
         except ValueError as error:
             notes = [str(error)]
         else:

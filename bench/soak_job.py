@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.cities import City
-from pipeline.collect.instagram.live import Tools
+from pipeline.collect.instagram.live import Runtime
 from pipeline.collect.places import PlacesSettings, build_places
 from pipeline.collect.pois import PoisSettings, build_pois
 from pipeline.collect.posts import PostsSettings, build_posts
@@ -32,9 +32,9 @@ class Job:
         pois.write_text(json.dumps(town.pois))
         return cls(town.folder / name, town.city, pois)
 
-    def run(self, tools: Tools) -> StageReport:
+    def run(self, runtime: Runtime) -> StageReport:
         """The stages pois, places and posts; what the last one tells."""
         store = Store(self.root)
         build_pois(store, self.city, PoisSettings(file=self.pois, max_pois=1000))
-        build_places(store, self.city, PlacesSettings(max_requests=None), tools)
-        return build_posts(store, self.city, PostsSettings(max_requests=None), tools)
+        build_places(store, self.city, PlacesSettings(max_requests=None), runtime)
+        return build_posts(store, self.city, PostsSettings(max_requests=None), runtime)

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 
 from bench.live_server import LiveServer, bench_town
 from bench.soak_job import RETRIES, Job
-from pipeline.collect.instagram.live import Tools, open_journal
+from pipeline.collect.instagram.live import Runtime, open_journal
 from pipeline.store import Store
 from tests.fakes.live_town import LiveTown
 
@@ -26,7 +26,7 @@ LAST_KILLS = 6
 def collect_job(job: Job, begun: Connection) -> None:
     """In a process of its own: tell that the imports are done, then collect."""
     begun.send(True)
-    job.run(Tools(retries=RETRIES))
+    job.run(Runtime(retries=RETRIES))
 
 
 def soak_in_kills(num_places: int, num_posts: int, num_kills: int) -> dict[str, bool]:

@@ -188,7 +188,7 @@ def _network(task: _Task) -> Classifier:
         "should_stop": task.should_stop,
     }
     if preset == "best":
-        from models.best.best import fit_best
+        from models.best.ensemble import fit_best
 
         check_best(network.modalities)
         of_network = {field.name for field in dataclasses.fields(network)}

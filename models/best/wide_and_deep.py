@@ -39,7 +39,7 @@ FIELDS = {"format", "num_classes", "wide_sha256", "terms_sha256", "networks", "s
 
 
 @dataclass(frozen=True, kw_only=True)
-class Story:
+class FitSummary:
     """How the weights came about: what the samples that they were found on showed."""
 
     num_samples: int
@@ -57,7 +57,7 @@ class Story:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Best:
+class Ensemble:
     """Linear layer and networks with what stands before them; a `models.trained.TrainedModel`."""
 
     features: WideFeatures
@@ -65,7 +65,7 @@ class Best:
     networks: tuple[Fitted, ...]
     deep_weight: float
     """of the mean of the networks' log probabilities, beside the layer's scores"""
-    story: Story
+    story: FitSummary
 
     @property
     def model(self) -> Network:
@@ -155,7 +155,7 @@ class Best:
         return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
 
     @classmethod
-    def load(cls, folder: Path) -> "Best":
+    def load(cls, folder: Path) -> "Ensemble":
         """The model that `save` wrote, on the CPU.
 
         Raises:
@@ -176,7 +176,7 @@ class Best:
             layer=_layer(arrays),
             networks=networks,
             deep_weight=float(arrays["deep_weight"][0]),
-            story=config_from_json(Story, content["story"]),
+            story=config_from_json(FitSummary, content["story"]),
         )
         _check_fit(best, content["num_classes"], folder)
         return best
@@ -204,7 +204,7 @@ def _layer(arrays: dict[str, np.ndarray]) -> LinearLayer:
     return LinearLayer(in_order, arrays["bias"], arrays["seen"])
 
 
-def _check_fit(best: Best, num_classes: int, folder: Path) -> None:
+def _check_fit(best: Ensemble, num_classes: int, folder: Path) -> None:
     widths = best.features.widths()
     shapes = {weights_FC.shape for name, weights_FC in best.layer.weights.items()}
     wanted = {(widths[name], num_classes) for name in best.layer.weights}

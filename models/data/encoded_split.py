@@ -62,7 +62,7 @@ class EncodedSplit:
         return pixels + sum(array.nbytes if array.itemsize == 1 else array.size * 4 for array in arrays)
 
 
-class Cutter(Protocol):
+class BatchSource(Protocol):
     """A split that gives batches and labels by row numbers."""
 
     def cut(self, rows: np.ndarray) -> tuple[Batch, Tensor]:

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.best.wide_and_deep import Best
+from models.best.wide_and_deep import Ensemble
 from models.data.text import PAD_ID
 from models.export.onnx_modules import TERM_INPUTS, TEXT_INPUTS, AskedByIds, BlendAskedByIds, text_limits
 from models.training.fitted import Fitted
@@ -34,7 +34,7 @@ OUTPUTS = ("logits", "probabilities")
 
 
 def export_onnx(
-    model: Fitted | Best,
+    model: Fitted | Ensemble,
     path: Path,
     labels: Sequence[dict[str, Any]],
     *,
@@ -51,7 +51,7 @@ def export_onnx(
     _require_onnxscript()
     if len(labels) != model.num_classes:
         raise ValueError(f"{len(labels)} labels do not belong to a model of {model.num_classes} classes")
-    blend = BlendAskedByIds(model) if isinstance(model, Best) else None
+    blend = BlendAskedByIds(model) if isinstance(model, Ensemble) else None
     module = blend or AskedByIds(model)  # type: ignore[arg-type]
     program = _exported(module, image_dim=len(model.scaler.mean_D))
     metadata = describe(model, labels, temperature=temperature, preprocessing=preprocessing or {})
@@ -78,7 +78,7 @@ def export_pictures_onnx(module: nn.Module, path: Path, about: dict[str, Any]) -
 
 
 def describe(
-    model: Fitted | Best, labels: Sequence[dict[str, Any]], *, temperature: float, preprocessing: dict[str, Any]
+    model: Fitted | Ensemble, labels: Sequence[dict[str, Any]], *, temperature: float, preprocessing: dict[str, Any]
 ) -> dict[str, Any]:
     """What turns a post into the inputs, and the outputs into places."""
     return {

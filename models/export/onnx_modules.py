@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.best.wide_and_deep import LEAST_PROBABILITY, Best
+from models.best.wide_and_deep import LEAST_PROBABILITY, Ensemble
 from models.data.batches import Batch, Padded
 from models.data.standardise import CLIP
 from models.data.text import NUM_RESERVED_IDS, PAD_ID, UNKNOWN_ID, TextConfig
@@ -75,11 +75,11 @@ class AskedByIds(nn.Module):
 
 
 class BlendAskedByIds(nn.Module):
-    """A `Best`: its networks, and its linear layer over the terms of a post."""
+    """A `Ensemble`: its networks, and its linear layer over the terms of a post."""
 
     bias: Tensor
 
-    def __init__(self, best: Best) -> None:
+    def __init__(self, best: Ensemble) -> None:
         super().__init__()
         self.best = best
         self.vocabulary = {
@@ -94,7 +94,7 @@ class BlendAskedByIds(nn.Module):
                 self.register_buffer(f"{kind}_{number}", _table(tokens, ids, UNKNOWN_ID))
         self._add_wide(best)
 
-    def _add_wide(self, best: Best) -> None:
+    def _add_wide(self, best: Ensemble) -> None:
         """The linear layer as tables with a row of zeros for what pads or is not known."""
         self.register_buffer("bias", torch.from_numpy(best.layer.bias_C).float())
         self.blocks = tuple(best.layer.weights)

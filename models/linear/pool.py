@@ -17,7 +17,7 @@ PULL = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pool:
+class LogLinearPool:
     """The weights, and what the guard saw on samples that they were not fitted on."""
 
     weights_M: np.ndarray
@@ -29,7 +29,7 @@ class Pool:
     """False where the guard left the anchor alone"""
 
 
-def fit_pool(logits_MNC: np.ndarray, labels_N: np.ndarray, folds_N: np.ndarray, anchor: int = 0) -> Pool:
+def fit_pool(logits_MNC: np.ndarray, labels_N: np.ndarray, folds_N: np.ndarray, anchor: int = 0) -> LogLinearPool:
     """Weights for the classifiers' scores; `folds_N` numbers the parts that the guard uses. No sample: the anchor."""
     logs_MNC = log_softmax(logits_MNC)
     start_M = np.zeros(len(logs_MNC))
@@ -42,7 +42,7 @@ def fit_pool(logits_MNC: np.ndarray, labels_N: np.ndarray, folds_N: np.ndarray, 
     anchor_accuracy, anchor_loss = _figures(logs_MNC[anchor], labels_N)
     pool_accuracy, pool_loss = _figures(tried_NC, labels_N)
     is_pooled = pool_loss < anchor_loss and pool_accuracy >= anchor_accuracy
-    return Pool(
+    return LogLinearPool(
         weights_M=_fit(logs_MNC, labels_N, start_M) if is_pooled else start_M,
         anchor_accuracy=anchor_accuracy,
         pool_accuracy=pool_accuracy,

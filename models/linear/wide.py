@@ -37,7 +37,7 @@ class Wide:
 
 
 @dataclass(frozen=True)
-class Tried:
+class CrossFit:
     """What the experts said of samples that they were not fitted on."""
 
     logits_MNC: np.ndarray
@@ -71,7 +71,7 @@ def fit_wide(train: Samples, num_classes: int, choices: Mapping[str, float]) -> 
     return Wide(features, layers)
 
 
-def cross_fit(train: Samples, num_classes: int, fold_N: np.ndarray) -> Tried:
+def cross_fit(train: Samples, num_classes: int, fold_N: np.ndarray) -> CrossFit:
     """Each fold scored by experts of the other folds, once for every choice; the choice of lowest loss is kept."""
     scores = {name: np.zeros((len(expert.choices), len(train), num_classes)) for name, expert in EXPERTS.items()}
     is_usable_N = np.zeros(len(train), dtype=bool)
@@ -84,7 +84,7 @@ def cross_fit(train: Samples, num_classes: int, fold_N: np.ndarray) -> Tried:
         for name, expert in EXPERTS.items():
             scores[name][:, held_out_N] = _of_all_choices(expert, blocks, inside.labels_N, num_classes, asked)
     best = {name: _lowest(scores[name][:, is_usable_N], train.labels_N[is_usable_N]) for name in EXPERTS}
-    return Tried(
+    return CrossFit(
         np.stack([scores[name][best[name]] for name in EXPERTS]),
         is_usable_N,
         {name: expert.choices[best[name]] for name, expert in EXPERTS.items()},

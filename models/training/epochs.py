@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from models.data.batches import scoring_batches, training_batches
-from models.data.encoded_split import Cutter, DeviceSplit, EncodedSplit, HostSplit
+from models.data.encoded_split import BatchSource, DeviceSplit, EncodedSplit, HostSplit
 from models.settings.train_config import Epoch
 from models.training.cuda_steps import CudaSteps
 from models.training.finite import FiniteGuard, NonFiniteError
@@ -115,7 +115,7 @@ class Epochs:
         return loss_sum / len(self.validation), num_right / len(self.validation)
 
 
-def _cutters(splits: list[EncodedSplit], device: torch.device) -> list[Cutter]:
+def _cutters(splits: list[EncodedSplit], device: torch.device) -> list[BatchSource]:
     """On a GPU that has room for them the splits lie there as a whole."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)

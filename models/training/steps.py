@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from models.data.batches import Batch
-from models.data.encoded_split import Cutter
+from models.data.encoded_split import BatchSource
 from models.data.network import Network
 from models.training.finite import FiniteGuard
 from models.training.run import Run
@@ -29,7 +29,7 @@ class TooLargeError(ValueError):
 class Steps:
     """What is done to a batch: `take` moves the weights once."""
 
-    def __init__(self, run: Run, data: Cutter, loss: TrainingLoss, guard: FiniteGuard) -> None:
+    def __init__(self, run: Run, data: BatchSource, loss: TrainingLoss, guard: FiniteGuard) -> None:
         self.run, self.data, self.loss, self.guard = run, data, loss, guard
         self.network = compiled_network(run.model) if run.config.compile else run.model
         self.parameters = [parameter for parameter in run.model.parameters() if parameter.requires_grad]

@@ -13,7 +13,7 @@ from pipeline.cli.errors import plain_errors
 from pipeline.collect.archive.fields import LOCATION_ID
 from pipeline.collect.doctor import examine
 from pipeline.collect.instagram.endpoints import ENDPOINTS, try_endpoints
-from pipeline.collect.instagram.live import ASKED, SESSION, Tools, open_client
+from pipeline.collect.instagram.live import ASKED, SESSION, Runtime, open_client
 from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.web.retries import Retries
 from pipeline.errors import StageError
@@ -121,7 +121,7 @@ def _try(store: Store, city: City, location_id: str) -> None:
         raise StageError("--try wants the id of a place, the number in instagram.com/explore/locations/<number>/")
     with store.lock(*SESSION, what=ASKED):
         pass  # else the client would wait for hours
-    with open_client(store, live, Tools(retries=Retries(max_tries=1)), max_requests=len(ENDPOINTS)) as client:
+    with open_client(store, live, Runtime(retries=Retries(max_tries=1)), max_requests=len(ENDPOINTS)) as client:
         client.may_rest = False
         if left_s := client.pace.rest_left_s():
             raise StageError(

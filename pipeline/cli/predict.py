@@ -39,12 +39,12 @@ def predict(
     with plain_errors():
         from pipeline.cli.predict_text import answer_lines
         from pipeline.predict.loading import load_predictor
-        from pipeline.predict.predictor import Wish
+        from pipeline.predict.predictor import PredictOptions
 
         picture = _read_picture(image) if image is not None else None
         predictor = load_predictor(Store.open(), city, device=device)
         question = predictor.read(picture, caption)
-        [answer] = predictor.answer([question], [Wish(top=top, coarse=coarse, why=not coarse)])
+        [answer] = predictor.answer([question], [PredictOptions(top=top, coarse=coarse, why=not coarse)])
         typer.echo(answer.model_dump_json(indent=1) if as_json else "\n".join(answer_lines(answer)))
 
 

@@ -7,7 +7,7 @@ import typer
 
 from pipeline.cli.errors import plain_errors
 from pipeline.store import Store
-from pipeline.weights import Shelf
+from pipeline.weights import WeightsStore
 
 weights = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="The weights of the networks: list, fetch, verify, add."
@@ -23,14 +23,14 @@ def list_weights() -> None:
     from pipeline.weights.states import list_lines, listed
 
     with plain_errors():
-        shelf = Shelf.of(Store.open())
-        states = listed(shelf)
+        weights_store = WeightsStore.of(Store.open())
+        states = listed(weights_store)
         for line in list_lines(states):
             typer.echo(line)
         for state in states:
             if state.told:
                 typer.echo(f"  note: {state.told}", err=True)
-        typer.echo(f"the shelf is {shelf.folder}", err=True)
+        typer.echo(f"the store of weights is {weights_store.folder}", err=True)
 
 
 @weights.command()
@@ -55,14 +55,14 @@ def fetch(
     from pipeline.weights.fetching import WeightsUnavailableError
 
     with plain_errors():
-        shelf = Shelf.of(Store.open())
-        wanted = names or [entry.name for entry in shelf.entries().values() if entry.is_default]
+        weights_store = WeightsStore.of(Store.open())
+        wanted = names or [entry.name for entry in weights_store.entries().values() if entry.is_default]
         for name in wanted:
-            shelf.entry(name)
+            weights_store.entry(name)
         failed = []
         for name in wanted:
             try:
-                found = shelf.fetch(name)
+                found = weights_store.fetch(name)
             except WeightsUnavailableError as error:
                 failed.append(name)
                 typer.echo(f"mrlf: {error}", err=True)
@@ -74,19 +74,19 @@ def fetch(
 
 @weights.command()
 def verify() -> None:
-    """Compare every file on the shelf, published and converted, with its digest; status 1 where one differs.
+    """Compare every file in the store, published and converted, with its digest; status 1 where one differs.
 
     Example: mrlf weights verify
     """
     from pipeline.weights.states import verified
 
     with plain_errors():
-        shelf = Shelf.of(Store.open())
-        states = verified(shelf)
+        weights_store = WeightsStore.of(Store.open())
+        states = verified(weights_store)
         for state in states:
             typer.echo(f"{state.state:<8} {state.told or state.name}")
         if not states:
-            typer.echo(f"no weights are here yet ({shelf.folder}): run `mrlf weights fetch`")
+            typer.echo(f"no weights are here yet ({weights_store.folder}): run `mrlf weights fetch`")
         if any(state.state == "damaged" for state in states):
             raise typer.Exit(1)
 
@@ -101,7 +101,7 @@ def add(
         str | None, typer.Option(help="For weights of your own: the network they are of, such as u2net.")
     ] = None,
 ) -> None:
-    """Put a copy of a file on the shelf, for machines without the network and for weights of your own.
+    """Put a copy of a file in the store of weights, for machines without the network and for weights of your own.
 
     A published file is known by its digest, whatever its name. No code in the file is run; a file that cannot be read
     without is refused.
@@ -113,5 +113,5 @@ def add(
         mrlf weights add trained.pth --name my_net --architecture u2net
     """
     with plain_errors():
-        found = Shelf.of(Store.open()).add(file, name, architecture)
+        found = WeightsStore.of(Store.open()).add(file, name, architecture)
         typer.echo(f"{found.name}: here, weights of {found.architecture}, sha256 {found.weights_sha256}")

@@ -35,7 +35,7 @@ from pipeline.privacy.opt_out import OptOut
 from pipeline.privacy.pseudonyms import KEY_FILE, load_opt_out_pseudonyms
 from pipeline.privacy.pseudonyms import KEY_VARIABLE as PSEUDONYM_VARIABLE
 from pipeline.store import Store
-from pipeline.weights import Shelf
+from pipeline.weights import WeightsStore
 
 PACKAGES = ("mrlf-pipeline", "instaloader", "requests", "deltalake", "dagster", "torch")
 LEAST_FREE_BYTES = 2 * 10**9
@@ -184,7 +184,7 @@ def _weights_of(store: Store, stage: str, name: str, city: City | None) -> Check
         return Check(topic=topic, state="ok", told="the city takes the built-in way")
     try:
         file = Path(str(told["weights_file"])) if told.get("weights_file") else None
-        found = Shelf.of(store).take_file(file, name) if file else Shelf.of(store).find(name)
+        found = WeightsStore.of(store).use_file(file, name) if file else WeightsStore.of(store).find(name)
     except StageError as error:
         return wrong(topic, error)
     if found is not None:

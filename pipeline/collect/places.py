@@ -14,7 +14,7 @@ from pydantic import Field
 from pipeline.cities import City
 from pipeline.collect.archive.fields import LocationStub
 from pipeline.collect.archive.folder import HOW_TO_FILL, Archive, Entry
-from pipeline.collect.instagram.live import Tools, journal_path, open_journal, search
+from pipeline.collect.instagram.live import Runtime, journal_path, open_journal, search
 from pipeline.collect.instagram.searching import SearchReport
 from pipeline.collect.matching import AMBIGUOUS, Matcher, MatchRules, NamedPoint, Pair
 from pipeline.collect.overrules import make_overrules, read_overrules
@@ -51,7 +51,7 @@ class PlacesSettings(ArchiveSettings):
     max_requests: int | None = Field(400, ge=1, description="to Instagram in one run; the rest is for the next run")
 
 
-def build_places(store: Store, city: City, settings: PlacesSettings, tools: Tools | None = None) -> StageReport:
+def build_places(store: Store, city: City, settings: PlacesSettings, runtime: Runtime | None = None) -> StageReport:
     """Match the locations of a city with its POIs; of a live city those are searched for that were not yet.
 
     Raises:
@@ -66,7 +66,7 @@ def build_places(store: Store, city: City, settings: PlacesSettings, tools: Tool
         overrules = _overrule_file(store, city, settings)
         pois = _pois(store, city.key)
         matcher = Matcher(pois, city.name, MatchRules(**settings.model_dump(include=set(_RULES))))
-        report = search(store, city, pois, matcher, tools or Tools(), settings.max_requests)
+        report = search(store, city, pois, matcher, runtime or Runtime(), settings.max_requests)
         found = _found(store, city.key)
         inputs = {
             "archive": archive.digest if archive else "",

@@ -18,7 +18,7 @@ from pipeline.cities import City
 from pipeline.collect.archive.folder import Archive
 from pipeline.collect.archive.posts import ArchivePosts, read_archive
 from pipeline.collect.instagram.flush import empty_journal
-from pipeline.collect.instagram.live import LIVE, Tools, crawl, journal_path, open_journal, rematch
+from pipeline.collect.instagram.live import LIVE, Runtime, crawl, journal_path, open_journal, rematch
 from pipeline.collect.instagram.walk import WalkLimits
 from pipeline.collect.pictures import PictureLimits
 from pipeline.collect.poi_sources.keeping import read_pois
@@ -59,26 +59,26 @@ class PostsSettings(ArchiveSettings):
     max_requests: int | None = Field(2000, ge=1, description="to Instagram in one run; the rest is for the next run")
 
 
-def build_posts(store: Store, city: City, settings: PostsSettings, tools: Tools | None = None) -> StageReport:
+def build_posts(store: Store, city: City, settings: PostsSettings, runtime: Runtime | None = None) -> StageReport:
     """Collect what is new of a live city, read its archive, and put both into one table.
 
     Raises:
         StageError: there is no source, no post in it, or the places were not built.
         HumanError: Instagram wants something of a person.
     """
-    tools = tools or Tools()
+    runtime = runtime or Runtime()
     with store.lock(city.key, STAGE):
         if store.stage_record(city.key, "places") is None:
             raise StageError(f"the places of {city.key} were not built: build the stages pois and places first")
         archive = archive_or_live(store, city, settings)
-        now = tools.clock.now()
+        now = runtime.clock.now()
         if is_early_reading(store, city.key, now):
             _forget_reading(store, city.key)
         matches = _matches(store, city.key)
         rules = _rules(store, city, {location_id: poi_id for location_id, poi_id, _ in matches})
         if city.live is not None or journal_path(store, city.key).exists():  # what was collected stays
             names = {location_id: name for location_id, _, name in matches}
-            return _build_live(store, city, settings, archive, rules, names, tools)
+            return _build_live(store, city, settings, archive, rules, names, runtime)
         assert archive is not None, "a city that is not live has an archive"
         work = partial(_read_alone, store, city, settings, archive, rules, now)
         done = _run(store, city, settings, archive, rules, work)
@@ -92,11 +92,11 @@ def _build_live(
     archive: Archive | None,
     rules: PostRules,
     names: dict[str, str],
-    tools: Tools,
+    runtime: Runtime,
 ) -> StageReport:
     """Who wants to leave goes first, whatever becomes of the rest; then the archive, of which nothing is asked for."""
     _let_leave(store, city.key, rules.opt_out)
-    now = tools.clock.now()
+    now = runtime.clock.now()
     _bring_archive(store, city, settings, archive, rules, now)
     report = crawl(
         store,
@@ -106,12 +106,12 @@ def _build_live(
         limits=_walk_limits(settings),
         pictures=_picture_limits(settings),
         max_requests=settings.max_requests,
-        tools=tools,
+        runtime=runtime,
     )
     _let_leave(store, city.key, rules.opt_out)
     work = partial(_finish_live, store, city, settings, archive, rules, now)
     done = _run(store, city, settings, archive, rules, work)
-    return told_of_run(done, report, what_waits(store, city, tools.clock.now()))
+    return told_of_run(done, report, what_waits(store, city, runtime.clock.now()))
 
 
 def _run(

@@ -21,7 +21,7 @@ ASPECT = 0.75
 FACE = Box(*DRAWN_FACE)
 """The face in the portrait of 256 pixels."""
 
-Look = Literal["person", "poster", "mirror", "screen", "statue", "back_of_head"]
+FeatureSource = Literal["person", "poster", "mirror", "screen", "statue", "back_of_head"]
 FRAMED = frozenset({"poster", "mirror", "screen"})
 
 
@@ -40,7 +40,7 @@ class Placing:
     is_mirrored: bool = False
     squeeze: float = 1.0
     brightness: float = 1.0
-    look: Look = "person"
+    look: FeatureSource = "person"
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _box_around(matrix: NDArray[np.float64], width: int, height: int) -> Box:
 
 
 @cache
-def _dressed(look: Look) -> tuple[Picture, NDArray[np.uint8]]:
+def _dressed(look: FeatureSource) -> tuple[Picture, NDArray[np.uint8]]:
     """The portrait as this look has it, 256 x 256, and where of it is pasted, 0 to 255."""
     import cv2
 

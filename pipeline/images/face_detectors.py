@@ -12,7 +12,7 @@ from pipeline.errors import StageError
 from pipeline.images.decode import Picture
 from pipeline.images.haar_faces import FRONTAL_ALT, Box, HaarFaces
 from pipeline.store.digests import bytes_digest
-from pipeline.weights.shelf import WeightsFile
+from pipeline.weights.weights_store import WeightsFile
 
 MIN_FACE_PX = 20  # of the frontal cascade, at the search size; profiles cost two passes: only large ones
 MIN_PROFILE_PX = 48

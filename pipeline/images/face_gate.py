@@ -19,9 +19,9 @@ from pipeline.images.face_detectors import FaceDetector, HaarDetector, NoDetecto
 from pipeline.images.haar_faces import FRONTAL_ALT, Box, cascades_sha256, shrunk
 from pipeline.networks import WeightsWish
 from pipeline.store import Store
-from pipeline.weights import Shelf
+from pipeline.weights import WeightsStore
 from pipeline.weights.choosing import Builtin, choose_weights
-from pipeline.weights.shelf import WeightsFile
+from pipeline.weights.weights_store import WeightsFile
 
 GateWish = Literal["auto", "yunet", "haar", "off"]
 
@@ -104,7 +104,7 @@ def choose_gate(
     chosen: WeightsFile | Builtin = Builtin(why="the settings say face_gate: haar")
     if wish != "haar":
         asked: WeightsWish = "require" if wish == "yunet" else "builtin" if weights == "builtin" else "auto"
-        chosen = choose_weights(Shelf.of(store), YUNET, asked)
+        chosen = choose_weights(WeightsStore.of(store), YUNET, asked)
     if isinstance(chosen, Builtin):
         return replace(off, network=HAAR, weights_sha256=cascades_sha256(FRONTAL_ALT), why=chosen.why)
     return replace(off, network=YUNET, weights_sha256=chosen.weights_sha256, file=chosen, why="")

@@ -19,9 +19,9 @@ from pipeline.images.stages import Inpainter
 from pipeline.networks import NetworkSettings
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
-from pipeline.weights import Shelf
+from pipeline.weights import WeightsStore
 from pipeline.weights.choosing import Builtin, choose_weights
-from pipeline.weights.shelf import WeightsFile
+from pipeline.weights.weights_store import WeightsFile
 
 ARCHITECTURE = "big_lama"
 
@@ -87,7 +87,7 @@ def choose_filler(store: Store, settings: CleanImagesSettings) -> FillerChoice:
             reason, or not to be had as asked.
     """
     if settings.weights != "builtin":
-        architecture = Shelf.of(store).entry(settings.network).architecture
+        architecture = WeightsStore.of(store).entry(settings.network).architecture
         if architecture != ARCHITECTURE:
             raise StageError(
                 f"clean_images cannot use the weights {settings.network}, which are of {architecture}: take those of "
@@ -102,7 +102,7 @@ def choose_filler(store: Store, settings: CleanImagesSettings) -> FillerChoice:
         find_profiles=settings.gate_find_profiles,
         off_reason=settings.face_gate_off_reason,
     )
-    chosen = choose_weights(Shelf.of(store), settings.network, settings.weights, settings.weights_file)
+    chosen = choose_weights(WeightsStore.of(store), settings.network, settings.weights, settings.weights_file)
     if isinstance(chosen, Builtin):
         return FillerChoice(
             network=BuiltinFill.network, weights_sha256=BuiltinFill.weights_sha256, gate=gate, why=chosen.why
@@ -146,7 +146,7 @@ def load_filler(choice: FillerChoice, settings: CleanImagesSettings) -> Inpainte
 
 def _check_simple_lama(store: Store, file: WeightsFile) -> None:
     """The package runs the program inside its file, so it is given the published one and no other."""
-    if file.weights_sha256 != Shelf.of(store).registry[ARCHITECTURE].sha256:
+    if file.weights_sha256 != WeightsStore.of(store).registry[ARCHITECTURE].sha256:
         raise StageError(
             f"filler: simple_lama runs the program inside a file of weights, and {file.source} is not the published "
             "one: take filler: own for it, which runs nothing of a file"

@@ -15,9 +15,9 @@ from pipeline.images.stages import PortraitMasker
 from pipeline.networks import NetworkSettings
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
-from pipeline.weights import Shelf
+from pipeline.weights import WeightsStore
 from pipeline.weights.choosing import Builtin, choose_weights
-from pipeline.weights.shelf import WeightsFile
+from pipeline.weights.weights_store import WeightsFile
 
 ARCHITECTURES = frozenset({"u2net", "u2netp"})
 REASONS = frozenset({NOT_FINITE})
@@ -67,13 +67,13 @@ def choose_masker(store: Store, settings: PortraitMasksSettings) -> MaskerChoice
         StageError: the weights are not those of a network that finds people, are damaged, or are required and missing.
     """
     if settings.weights != "builtin":
-        architecture = Shelf.of(store).entry(settings.network).architecture
+        architecture = WeightsStore.of(store).entry(settings.network).architecture
         if architecture not in ARCHITECTURES:
             raise StageError(
                 f"portrait_masks cannot use the weights {settings.network}, which are of {architecture}: take "
                 f"those of {' or '.join(sorted(ARCHITECTURES))} (`mrlf weights list` shows them)"
             )
-    chosen = choose_weights(Shelf.of(store), settings.network, settings.weights, settings.weights_file)
+    chosen = choose_weights(WeightsStore.of(store), settings.network, settings.weights, settings.weights_file)
     if isinstance(chosen, Builtin):
         builtin = _builtin(settings)
         return MaskerChoice(network=builtin.network, weights_sha256=builtin.weights_sha256, why=chosen.why)

@@ -48,12 +48,12 @@ def write_onnx(predictor: Predictor, pictures: "nn.Module", folder: Path) -> Non
     Raises:
         ValueError: the model is of a kind that ONNX has no form for, or onnxscript is not installed.
     """
-    from models.best.wide_and_deep import Best
+    from models.best.wide_and_deep import Ensemble
     from models.export.onnx_export import export_onnx, export_pictures_onnx
     from models.training.fitted import Fitted
 
     model, facts = predictor.model, preprocessing_of(predictor)
-    if not isinstance(model, Fitted | Best):
+    if not isinstance(model, Fitted | Ensemble):
         raise ValueError(f"there is no ONNX form of a {type(model).__name__} yet: use --format safetensors")
     folder.mkdir(parents=True, exist_ok=True)
     log.info("writing the network as ONNX; a minute or two")

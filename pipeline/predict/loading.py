@@ -21,7 +21,7 @@ from pipeline.predict.predictor import ModelFacts, Predictor
 from pipeline.release.read import READ_ALWAYS
 from pipeline.store import Store
 from pipeline.store.folders import Manifest
-from pipeline.training.image_features import ImageFeaturesSettings, called, features_weights, make_backbone
+from pipeline.training.image_features import ImageFeaturesSettings, feature_name, features_weights, make_backbone
 from pipeline.training.run_files import read_model
 from pipeline.training.train_mrlf import latest_run
 
@@ -110,7 +110,7 @@ def picture_network(
         is_drawn = learnt[0] == fixed_seed_name(settings.backbone)
         settings = settings.model_copy(update={"weights": "builtin" if is_drawn else "require"})
     weights = features_weights(store, settings)
-    name, sha256 = called(weights, settings.backbone)
+    name, sha256 = feature_name(weights, settings.backbone)
     if (name, sha256) != learnt:
         raise StageError(
             f"the model of {city.key} learnt from pictures as {learnt[0]} ({learnt[1][:12]}) sees them, and what is "

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class PredictOptions:
     """What an answer is to hold: so many places; only the kind of place (coarse); what decided it (why)."""
 
     top: int = 5
@@ -86,15 +86,17 @@ class Predictor:
             picture, caption, known_hashtags=self.known_hashtags, resized_side_px=self.backbone.input_side_px
         )
 
-    def answer(self, questions: Sequence[Question], wishes: Sequence[Wish]) -> list[Answer | CoarseAnswer]:
+    def answer(self, questions: Sequence[Question], wishes: Sequence[PredictOptions]) -> list[Answer | CoarseAnswer]:
         """One answer per question: one pass of each network for all, and one more for those that ask why."""
         posts = self.samples(questions)
         proba_NC = self.probabilities(posts)
-        asking = [row for row, wish in enumerate(wishes) if wish.why and not wish.coarse]
+        asking = [row for row, options in enumerate(wishes) if options.why and not options.coarse]
         told = dict(zip(asking, self._why(posts.take(asking), proba_NC[asking].argmax(axis=1)), strict=True))
         return [
-            self._coarse(question, proba_C) if wish.coarse else self._fine(question, proba_C, wish.top, told.get(row))
-            for row, (question, wish, proba_C) in enumerate(zip(questions, wishes, proba_NC, strict=True))
+            self._coarse(question, proba_C)
+            if options.coarse
+            else self._fine(question, proba_C, options.top, told.get(row))
+            for row, (question, options, proba_C) in enumerate(zip(questions, wishes, proba_NC, strict=True))
         ]
 
     def samples(self, questions: Sequence[Question]) -> "Samples":

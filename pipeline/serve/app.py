@@ -17,14 +17,14 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 
 from pipeline.predict.answer import Answer, CoarseAnswer
-from pipeline.predict.predictor import Predictor, Wish
+from pipeline.predict.predictor import PredictOptions, Predictor
 from pipeline.predict.question import Question, RefusedQuestion
-from pipeline.serve.batching import Batcher, Told
+from pipeline.serve.batching import Batcher, PredictResponse
 from pipeline.serve.body import AnswerBeforeTheEnd, read_body
 from pipeline.serve.callers import OwnPages
 from pipeline.serve.documentation import DESCRIPTION, HEALTH_ANSWERS, MODEL_ANSWERS, PREDICT_ANSWERS, PREDICT_BODY
 from pipeline.serve.envelope import Envelope
-from pipeline.serve.form import Asked, read_form
+from pipeline.serve.form import PredictRequest, read_form
 from pipeline.serve.limits import Limits
 from pipeline.serve.models import Health, Models, models_of
 from pipeline.serve.page import render_page
@@ -42,7 +42,7 @@ class Service:
         self.decoders = ThreadPoolExecutor(limits.decoding_threads, thread_name_prefix="decoding")
         self.num_in_work = 0
 
-    async def predict(self, request: Request) -> Told:
+    async def predict(self, request: Request) -> PredictResponse:
         """The answer to a request.
 
         Raises:
@@ -62,12 +62,12 @@ class Service:
         finally:
             self.num_in_work -= 1
 
-    async def _answer(self, asked: Asked) -> Told:
-        wish = Wish(coarse=True) if self.coarse else asked.wish
+    async def _answer(self, asked: PredictRequest) -> PredictResponse:
+        options = PredictOptions(coarse=True) if self.coarse else asked.options
         loop = asyncio.get_running_loop()
         read = partial(self._read, asked.picture, asked.caption)
         question = await loop.run_in_executor(self.decoders, read)
-        return await self.batcher.answer(question, wish)
+        return await self.batcher.answer(question, options)
 
     def _read(self, picture: bytes | None, caption: object) -> Question:
         try:

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from pipeline.predict.answer import Answer, CoarseAnswer
-from pipeline.predict.predictor import Predictor, Wish
+from pipeline.predict.predictor import PredictOptions, Predictor
 from pipeline.predict.question import Question
 
-Told = Answer | CoarseAnswer
-Ticket = asyncio.Future[tuple[asyncio.Future[list[Told]], int]]
+PredictResponse = Answer | CoarseAnswer
+Ticket = asyncio.Future[tuple[asyncio.Future[list[PredictResponse]], int]]
 
 
 class Batcher:
@@ -23,7 +23,7 @@ class Batcher:
     def __init__(self, predictor: Predictor, max_batch: int) -> None:
         self._predictor, self._max_batch = predictor, max_batch
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="networks")
-        self._waiting: deque[tuple[Question, Wish, Ticket]] = deque()
+        self._waiting: deque[tuple[Question, PredictOptions, Ticket]] = deque()
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -39,10 +39,10 @@ class Batcher:
                 await self._task
         self._thread.shutdown(cancel_futures=True)
 
-    async def answer(self, question: Question, wish: Wish) -> Told:
+    async def answer(self, question: Question, options: PredictOptions) -> PredictResponse:
         """The answer, or the error that befell its batch; who does not wait any longer costs nothing."""
         ticket: Ticket = asyncio.get_running_loop().create_future()
-        self._waiting.append((question, wish, ticket))
+        self._waiting.append((question, options, ticket))
         self._arrived.set()
         batch, place = await ticket
         return (await asyncio.shield(batch))[place]
@@ -59,8 +59,8 @@ class Batcher:
                 ticket.set_result((answers, place))
             await asyncio.wait([answers])
 
-    def _next_batch(self) -> list[tuple[Question, Wish, Ticket]]:
-        batch: list[tuple[Question, Wish, Ticket]] = []
+    def _next_batch(self) -> list[tuple[Question, PredictOptions, Ticket]]:
+        batch: list[tuple[Question, PredictOptions, Ticket]] = []
         while self._waiting and len(batch) < self._max_batch:
             one = self._waiting.popleft()
             if not one[2].done():
@@ -69,5 +69,5 @@ class Batcher:
             self._arrived.clear()
         return batch
 
-    def _compute(self, questions: Sequence[Question], wishes: Sequence[Wish]) -> list[Told]:
+    def _compute(self, questions: Sequence[Question], wishes: Sequence[PredictOptions]) -> list[PredictResponse]:
         return self._predictor.answer(questions, wishes)

@@ -12,7 +12,7 @@ from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
-from pipeline.predict.predictor import Wish
+from pipeline.predict.predictor import PredictOptions
 from pipeline.serve.limits import Limits
 from pipeline.serve.refusals import Refusal
 
@@ -24,15 +24,15 @@ YES, NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class PredictRequest:
     """One request as it was sent; the caption may be anything that JSON can hold."""
 
     picture: bytes | None
     caption: object
-    wish: Wish
+    options: PredictOptions
 
 
-def read_form(content_type: str, body: bytes, limits: Limits) -> Asked:
+def read_form(content_type: str, body: bytes, limits: Limits) -> PredictRequest:
     """What these bytes of this type ask.
 
     Raises:
@@ -49,7 +49,7 @@ def read_form(content_type: str, body: bytes, limits: Limits) -> Asked:
     )
 
 
-def _asked(fields: dict[str, Any], limits: Limits) -> Asked:
+def _asked(fields: dict[str, Any], limits: Limits) -> PredictRequest:
     address = next((name for name in fields if name.lower() in ADDRESS_FIELDS), None)
     image = fields.get("image")
     if address is not None or isinstance(image, str):
@@ -62,8 +62,8 @@ def _asked(fields: dict[str, Any], limits: Limits) -> Asked:
         raise Refusal("unknown_field", f"there is a field that is not known; the fields are {', '.join(FIELDS)}")
     if image is not None and not isinstance(image, bytes):
         raise Refusal("bad_field", "image must be a file of a form (multipart/form-data)")
-    wish = Wish(top=_top(fields, limits), coarse=_flag(fields, "coarse"), why=_flag(fields, "why"))
-    return Asked(picture=image, caption=fields.get("caption"), wish=wish)
+    options = PredictOptions(top=_top(fields, limits), coarse=_flag(fields, "coarse"), why=_flag(fields, "why"))
+    return PredictRequest(picture=image, caption=fields.get("caption"), options=options)
 
 
 def _top(fields: dict[str, Any], limits: Limits) -> int:

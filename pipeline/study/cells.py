@@ -58,7 +58,7 @@ class CellResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeenParts:
+class SplitDigests:
     """The digests of a cell's samples, which are the same for many cells."""
 
     train: str
@@ -67,7 +67,7 @@ class SeenParts:
     num_train: int
 
     @classmethod
-    def of(cls, parts: "Parts") -> "SeenParts":
+    def of(cls, parts: "Parts") -> "SplitDigests":
         """Of the samples themselves."""
         test = bytes_digest(parts.test.sha256().encode() + parts.is_complete.tobytes())
         return cls(
@@ -75,7 +75,7 @@ class SeenParts:
         )
 
 
-def cell_digest(cell: Cell, seen: SeenParts, resolved: dict[str, Any]) -> str:
+def cell_digest(cell: Cell, seen: SplitDigests, resolved: dict[str, Any]) -> str:
     """The digest of a cell; `resolved` are the settings in effect, as far as they are known, and the weights."""
     return json_digest(
         {

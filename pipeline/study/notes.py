@@ -10,7 +10,7 @@ from pipeline.study.cells import CELL_VERSION
 from pipeline.study.content import StudySection
 from pipeline.study.settings import FEWEST_SEEDS, StudySettings
 from pipeline.study.variants import StudyData
-from pipeline.study.work import Workshop
+from pipeline.study.work import CellRunner
 from pipeline.training.label_words import posts_with_label_words
 
 NOT_TOLD = (
@@ -60,7 +60,7 @@ def study_notes(settings: StudySettings, sections: Sequence[StudySection]) -> li
     return notes
 
 
-def versions(workshop: Workshop) -> list[Fact]:
+def versions(workshop: CellRunner) -> list[Fact]:
     """What the figures were made of."""
     look = workshop.look(None)
     told = {

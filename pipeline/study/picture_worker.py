@@ -15,7 +15,7 @@ from pipeline.images.maskers import MaskerChoice, PortraitMasksSettings
 from pipeline.images.portrait_masks import READABLE
 from pipeline.store.blobs import Blobs, Kind
 from pipeline.store.digests import bytes_digest
-from pipeline.study.looking import Look
+from pipeline.study.feature_source import FeatureSource
 from pipeline.training.image_features import FeatureWorker
 
 NUM_AT_ONCE = 4
@@ -30,7 +30,7 @@ class PictureNetworks:
     masker: MaskerChoice
     clean: CleanImagesSettings
     filler: FillerChoice
-    look: Look
+    look: FeatureSource
 
 
 class MemoryBlobs(Blobs):

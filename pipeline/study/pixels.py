@@ -1,6 +1,6 @@
 """What networks that learn from pixels are handed: a release's clean pictures as arrays, and weights to begin with.
 
-Reads  blobs/clean, the shelf of weights
+Reads  blobs/clean, the store of weights of weights
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.errors import StageError
 from pipeline.images.decode import UnreadablePicture, decode_picture
 from pipeline.store import Store
-from pipeline.study.looking import Look
+from pipeline.study.feature_source import FeatureSource
 from pipeline.weights import WeightsFile
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ MAX_THREADS = 16
 
 
 def with_pixels(
-    store: Store, data: "StudyData", samples: "Samples", look: Look, *, num_threads: int | None = None
+    store: Store, data: "StudyData", samples: "Samples", look: FeatureSource, *, num_threads: int | None = None
 ) -> "Samples":
     """The samples with their released pictures, cut and resized as the network's recipe says: uint8 (N, S, S, 3).
 
@@ -56,7 +56,7 @@ def with_pixels(
     return dataclasses.replace(samples, pixels_NHWC=pixels)
 
 
-def starting_weights(look: Look) -> "dict[str, Tensor]":
+def starting_weights(look: FeatureSource) -> "dict[str, Tensor]":
     """Published weights where they are to be had, else those drawn from the fixed seed, as `look.name` says."""
     if isinstance(look.weights, WeightsFile):
         from safetensors.torch import load_file

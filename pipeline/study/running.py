@@ -24,7 +24,7 @@ from tqdm import tqdm
 from pipeline.cities import City
 from pipeline.store import Store
 from pipeline.study.cells import Cell
-from pipeline.study.work import Machine, Workshop
+from pipeline.study.work import CellRunner, Machine
 
 log = logging.getLogger("mrlf")
 
@@ -32,7 +32,7 @@ MAX_PROCESSES = 8
 KILLED = "its process was killed, most often for want of memory: run the study again with fewer processes"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
-_make_workshop: Callable[[], Workshop] | None = None
+_make_workshop: Callable[[], CellRunner] | None = None
 """In a worker: reads its data when it is first asked, and once."""
 
 
@@ -166,7 +166,7 @@ def _begin(root: Path, city: Mapping[str, object], machine: Machine) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches all; the run's own process says the words
     logging.getLogger("mrlf").setLevel(logging.WARNING)
-    _make_workshop = cache(partial(Workshop, Store(root), City.model_validate(city), machine))
+    _make_workshop = cache(partial(CellRunner, Store(root), City.model_validate(city), machine))
 
 
 def _end_with_parent() -> None:

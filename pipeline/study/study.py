@@ -36,7 +36,7 @@ from pipeline.study.study_data import StudyDataSettings, build_study_data, look_
 from pipeline.study.study_render import render
 from pipeline.study.variants import needs_study_data
 from pipeline.study.words import findings
-from pipeline.study.work import Machine, Workshop
+from pipeline.study.work import CellRunner, Machine
 
 __all__ = ["CODE_VERSION", "STAGE", "StudySettings", "build_study"]
 
@@ -70,7 +70,7 @@ def build_study(
         wanted = cells_of(sections, chosen)
         data_reason = _build_data(store, city, wanted)
         machine = Machine(device=device, num_threads=None if device.startswith("cuda") else 1)
-        workshop = Workshop(store, city, machine)
+        workshop = CellRunner(store, city, machine)
         cells = Cells(workshop, settings, data_reason)
         cells.compute(wanted, settings.num_processes or default_processes(device))
         computed = cells.known(cells_of(sections, SECTIONS), wanted)
@@ -114,7 +114,7 @@ def _needs_data(cell: Cell) -> bool:
 class Cells:
     """The cells of a study: their digests, which of them stand, and why others do not."""
 
-    def __init__(self, workshop: Workshop, settings: StudySettings, data_reason: str) -> None:
+    def __init__(self, workshop: CellRunner, settings: StudySettings, data_reason: str) -> None:
         self._workshop, self._settings, self._data_reason = workshop, settings, data_reason
         self._digests: dict[str, str] = {}
         self._reasons: dict[str, str] = {}
@@ -182,7 +182,7 @@ def _write(
     store: Store,
     city: City,
     settings: StudySettings,
-    workshop: Workshop,
+    workshop: CellRunner,
     sections: list[PlannedSection],
     computed: Computed,
 ) -> StageReport:
@@ -219,7 +219,7 @@ def _is_untouched(folder: Path, about: Mapping[str, str]) -> bool:
 
 
 def _work(
-    folder: Path, settings: StudySettings, workshop: Workshop, sections: list[PlannedSection], computed: Computed
+    folder: Path, settings: StudySettings, workshop: CellRunner, sections: list[PlannedSection], computed: Computed
 ) -> Outcome:
     release = workshop.data.release
     filled = [section_of(section, computed, section_notes(section.key, workshop.data)) for section in sections]

@@ -21,7 +21,7 @@ from pipeline.release.read import Release, latest_release
 from pipeline.stage import Outcome, StageReport, count_values, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
-from pipeline.study.looking import TABLE, Look, Looking, LookingWorker
+from pipeline.study.feature_source import TABLE, FeatureJob, FeatureSource, LookingWorker
 from pipeline.study.picture_worker import PictureNetworks, StudyPictureWorker
 from pipeline.study.posts import StudyPost, study_posts
 from pipeline.study.study_pictures import first_shown, left_aside, released_originals
@@ -82,7 +82,7 @@ def build_study_data(store: Store, city: City, settings: StudyDataSettings) -> S
         )
 
 
-def look_of(store: Store, city: City, backbone: str | None = None) -> Look:
+def look_of(store: Store, city: City, backbone: str | None = None) -> FeatureSource:
     """A network by the name of its backbone, by default the city's own, with the weights that are to be had.
 
     Raises:
@@ -91,7 +91,7 @@ def look_of(store: Store, city: City, backbone: str | None = None) -> Look:
     settings = city.settings("image_features", ImageFeaturesSettings)
     if backbone is not None and backbone != settings.backbone:
         settings = settings.model_copy(update={"backbone": backbone, "weights_file": None})
-    return Look(settings=settings, weights=features_weights(store, settings))
+    return FeatureSource(settings=settings, weights=features_weights(store, settings))
 
 
 def picture_networks(store: Store, city: City) -> PictureNetworks:
@@ -107,7 +107,7 @@ def picture_networks(store: Store, city: City) -> PictureNetworks:
     )
 
 
-def other_looks(store: Store, city: City, backbones: list[str]) -> list[Look]:
+def other_looks(store: Store, city: City, backbones: list[str]) -> list[FeatureSource]:
     """The other backbones whose weights are to be had; one that is missing is said aloud."""
     own = city.settings("image_features", ImageFeaturesSettings)
     looks = []
@@ -119,7 +119,9 @@ def other_looks(store: Store, city: City, backbones: list[str]) -> list[Look]:
     return looks
 
 
-def _work(store: Store, city: str, release: Release, networks: PictureNetworks, others: list[Look]) -> Outcome:
+def _work(
+    store: Store, city: str, release: Release, networks: PictureNetworks, others: list[FeatureSource]
+) -> Outcome:
     posts = study_posts(store, city, release).posts
     left = left_aside(posts)
     counts = {
@@ -142,7 +144,7 @@ def _work(store: Store, city: str, release: Release, networks: PictureNetworks, 
     return Outcome(counts=counts, about={"backbones": ", ".join(look.name for look in looks)})
 
 
-def _run(store: Store, city: str, lookings: list[Looking], only: Looking | None = None) -> int:
+def _run(store: Store, city: str, lookings: list[FeatureJob], only: FeatureJob | None = None) -> int:
     """Run `only`, or all; refuse before any of it where pictures of one of them are gone."""
     gone = set[str]().union(*(looking.gone(store, city) for looking in lookings))
     if gone:
@@ -156,7 +158,7 @@ def _run(store: Store, city: str, lookings: list[Looking], only: Looking | None 
     return sum(looking.run(store, city) for looking in lookings if only is None or looking is only)
 
 
-def _of_left_aside(city: str, networks: PictureNetworks, digests: list[str]) -> Looking:
+def _of_left_aside(city: str, networks: PictureNetworks, digests: list[str]) -> FeatureJob:
     """Mask, fill and look at the pictures of posts that the picture stages left aside."""
     recipe = json_digest(
         [
@@ -168,7 +170,7 @@ def _of_left_aside(city: str, networks: PictureNetworks, digests: list[str]) -> 
             fill_recipe(networks.clean, networks.filler),
         ]
     )
-    return Looking(
+    return FeatureJob(
         look=networks.look,
         picture="clean",
         kind="original",
@@ -179,10 +181,10 @@ def _of_left_aside(city: str, networks: PictureNetworks, digests: list[str]) -> 
     )
 
 
-def _as_taken(city: str, look: Look, digests: list[str]) -> Looking:
+def _as_taken(city: str, look: FeatureSource, digests: list[str]) -> FeatureJob:
     """Look at pictures as they were taken."""
     recipe = json_digest([STAGE, CODE_VERSION, "original", look.told()])
-    return Looking(
+    return FeatureJob(
         look=look,
         picture="original",
         kind="original",
@@ -193,11 +195,11 @@ def _as_taken(city: str, look: Look, digests: list[str]) -> Looking:
     )
 
 
-def _of_released(store: Store, city: str, release: Release, posts: list[StudyPost], look: Look) -> Looking:
+def _of_released(store: Store, city: str, release: Release, posts: list[StudyPost], look: FeatureSource) -> FeatureJob:
     """Look at the released pictures with another network than the city's own."""
     recipe = json_digest([STAGE, CODE_VERSION, "released", look.told()])
     blobs = released_originals(store, city, release, posts)
-    return Looking(
+    return FeatureJob(
         look=look,
         picture="clean",
         kind="clean",

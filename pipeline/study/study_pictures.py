@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pipeline.errors import StageError
 from pipeline.release.read import Release
 from pipeline.store import Store
-from pipeline.study.looking import TABLE
+from pipeline.study.feature_source import TABLE
 from pipeline.study.posts import PICTURE_STAGES, StudyPost
 
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from pipeline.errors import StageError
 from pipeline.store import Store
-from pipeline.study.looking import TABLE
+from pipeline.study.feature_source import TABLE
 from pipeline.study.posts import PICTURE_STAGES, StudyPost
 from pipeline.study.study_pictures import first_below, portrait_ratios
 

@@ -18,8 +18,8 @@ from pipeline.cities import City
 from pipeline.release.read import latest_release
 from pipeline.release.split import SPLITS
 from pipeline.store import Store
-from pipeline.study.cells import Cell, SeenParts, cell_digest, cells_folder, write_cell
-from pipeline.study.looking import Look
+from pipeline.study.cells import Cell, SplitDigests, cell_digest, cells_folder, write_cell
+from pipeline.study.feature_source import FeatureSource
 from pipeline.study.pixels import starting_weights, with_pixels
 from pipeline.study.study_data import look_of
 from pipeline.study.study_pictures import check_clean
@@ -40,14 +40,14 @@ class Machine:
     num_threads: int | None = 1
 
 
-class Workshop:
+class CellRunner:
     """A city's data, read once, and the cells that are made of it."""
 
     def __init__(self, store: Store, city: City, machine: Machine) -> None:
         self.store, self.city, self.machine = store, city, machine
         self.data = StudyData(store, city, latest_release(store, city.key))
-        self._looks: dict[str | None, Look] = {}
-        self._seen: dict[tuple[object, ...], SeenParts] = {}
+        self._looks: dict[str | None, FeatureSource] = {}
+        self._seen: dict[tuple[object, ...], SplitDigests] = {}
 
     def folder(self, digest: str) -> Path:
         """Where the cell of this digest lies."""
@@ -61,7 +61,7 @@ class Workshop:
         """
         where = (cell.variant, cell.split, cell.seed, self._backbone(cell))
         if where not in self._seen:
-            self._seen[where] = SeenParts.of(self._parts(cell))
+            self._seen[where] = SplitDigests.of(self._parts(cell))
         seen = self._seen[where]
         return cell_digest(cell, seen, self._resolved(cell, seen.num_train))
 
@@ -117,7 +117,7 @@ class Workshop:
         name = candidate.weights or candidate.backbone
         return self.data.vectors.backbone if name is None else self.look(name).name
 
-    def look(self, backbone: str | None) -> Look:
+    def look(self, backbone: str | None) -> FeatureSource:
         """The network of this name, by default the city's own, with the weights that are to be had."""
         if backbone not in self._looks:
             self._looks[backbone] = look_of(self.store, self.city, backbone)

@@ -1,6 +1,6 @@
 """Stage `image_features`: features of the released pictures by a frozen network, kept once per picture and weights.
 
-Reads  the latest release (posts.parquet), blobs/clean, the shelf of weights
+Reads  the latest release (posts.parquet), blobs/clean, the store of weights of weights
 Writes image_features (a row per clean picture and backbone)
 """
 
@@ -24,7 +24,7 @@ from pipeline.release.read import Release, latest_release
 from pipeline.stage import Outcome, StageReport, count_values, run_stage
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
-from pipeline.weights import Builtin, Shelf, WeightsFile, choose_weights
+from pipeline.weights import Builtin, WeightsFile, WeightsStore, choose_weights
 
 if TYPE_CHECKING:
     from models.vision.backbones import ImageFeatures
@@ -56,7 +56,7 @@ def build_image_features(store: Store, city: City, settings: ImageFeaturesSettin
             running = choose_running(settings.runtime, settings.precision, settings.device)
         except ValueError as error:  # weights that are required and missing, or another network's; no such runtime
             raise StageError(f"image_features of {city.key}: {error}") from error
-        backbone, weights_sha256 = called(weights, settings.backbone)
+        backbone, weights_sha256 = feature_name(weights, settings.backbone)
         about = {"backbone": backbone, "weights_sha256": weights_sha256, "running": str(running)}
         return run_stage(
             store,
@@ -77,10 +77,10 @@ def features_weights(store: Store, settings: ImageFeaturesSettings) -> WeightsFi
     Raises:
         StageError: they are required and not to be had, or are another network's.
     """
-    return choose_weights(Shelf.of(store), settings.backbone, settings.weights, settings.weights_file)
+    return choose_weights(WeightsStore.of(store), settings.backbone, settings.weights, settings.weights_file)
 
 
-def called(weights: WeightsFile | Builtin, backbone: str) -> tuple[str, str]:
+def feature_name(weights: WeightsFile | Builtin, backbone: str) -> tuple[str, str]:
     """The name of the features and the digest of their weights; nothing drawn has the name of a trained network."""
     if isinstance(weights, WeightsFile):
         return weights.name, weights.weights_sha256
@@ -89,14 +89,14 @@ def called(weights: WeightsFile | Builtin, backbone: str) -> tuple[str, str]:
     return fixed_seed_name(backbone), fixed_seed_sha256(backbone)
 
 
-def way_of_looking(settings: ImageFeaturesSettings, weights: WeightsFile | Builtin) -> list[object]:
+def feature_config(settings: ImageFeaturesSettings, weights: WeightsFile | Builtin) -> list[object]:
     """All that features depend on beside the picture and the code."""
-    return [*called(weights, settings.backbone), settings.image_size, settings.precision]
+    return [*feature_name(weights, settings.backbone), settings.image_size, settings.precision]
 
 
 def features_recipe(settings: ImageFeaturesSettings, weights: WeightsFile | Builtin) -> str:
     """The digest that every row of this stage carries: another one, and the row is computed anew."""
-    return json_digest([STAGE, CODE_VERSION, *way_of_looking(settings, weights)])
+    return json_digest([STAGE, CODE_VERSION, *feature_config(settings, weights)])
 
 
 def make_backbone(settings: ImageFeaturesSettings, weights: WeightsFile | Builtin) -> "ImageFeatures":

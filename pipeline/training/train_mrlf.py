@@ -186,7 +186,7 @@ def _trained(
 def _most_epochs(preset: str, num_train_posts: int, training: "TrainConfig") -> int:
     if preset != "best":
         return training.max_epochs
-    from models.best.best import most_epochs
+    from models.best.ensemble import most_epochs
 
     return most_epochs(num_train_posts, training)
 
@@ -212,7 +212,7 @@ def _fit(
         "should_stop": should_stop,
     }
     if settings.preset == "best":
-        from models.best.best import fit_best
+        from models.best.ensemble import fit_best
 
         return fit_best(train, validation, network_config=network if settings.of_network() else None, **how)
     return fit(train, validation, model_config=network, **how)

@@ -4,6 +4,6 @@ Law: no code of a file is run, nothing is used whose digest was not compared, an
 """
 
 from pipeline.weights.choosing import Builtin, choose_weights
-from pipeline.weights.shelf import Shelf, WeightsFile
+from pipeline.weights.weights_store import WeightsFile, WeightsStore
 
-__all__ = ["Builtin", "Shelf", "WeightsFile", "choose_weights"]
+__all__ = ["Builtin", "WeightsFile", "WeightsStore", "choose_weights"]

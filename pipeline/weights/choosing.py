@@ -1,4 +1,4 @@
-"""Whose weights a stage takes: those of a file, of the shelf, downloaded ones, or the built-in way, said aloud.
+"""Whose weights a stage takes: those of a file, of the store, downloaded ones, or the built-in way, said aloud.
 
 Law: what a person named is taken or is an error. Only `auto` without a file falls back, it says so once in a process
 and does not ask the same addresses again for a while; what is damaged is always an error.
@@ -12,7 +12,7 @@ from pipeline.errors import StageError
 from pipeline.networks import WeightsWish
 from pipeline.progress import log
 from pipeline.weights.fetching import WeightsUnavailableError
-from pipeline.weights.shelf import Shelf, WeightsFile
+from pipeline.weights.weights_store import WeightsFile, WeightsStore
 
 ASK_AGAIN_S = 900.0
 _unavailable: dict[tuple[Path, str], tuple[float, str]] = {}
@@ -26,8 +26,10 @@ class Builtin:
     why: str
 
 
-def choose_weights(shelf: Shelf, name: str, wish: WeightsWish, file: Path | None = None) -> WeightsFile | Builtin:
-    """The weights `name` as the settings wish: the file that is named, else the shelf's, else downloaded ones.
+def choose_weights(
+    weights_store: WeightsStore, name: str, wish: WeightsWish, file: Path | None = None
+) -> WeightsFile | Builtin:
+    """The weights `name` as the settings wish: the file that is named, else the store's, else downloaded ones.
 
     auto: else the built-in way, aloud. require: else an error. builtin: the built-in way at once.
     Choose once and hand the answer to the workers: each process that chooses may try its own download.
@@ -40,33 +42,33 @@ def choose_weights(shelf: Shelf, name: str, wish: WeightsWish, file: Path | None
             log.warning("weights: builtin was chosen, so the file %s is not used", file)
         return Builtin(why="the settings say weights: builtin")
     if file is not None:
-        return shelf.take_file(file, name)
-    if found := _on_shelf(shelf, name):
+        return weights_store.use_file(file, name)
+    if found := _is_here(weights_store, name):
         return found
     if wish == "require":
-        return _required(shelf, name)
-    return _fetched_or_builtin(shelf, name)
+        return _required(weights_store, name)
+    return _fetched_or_builtin(weights_store, name)
 
 
-def _on_shelf(shelf: Shelf, name: str) -> WeightsFile | None:
+def _is_here(weights_store: WeightsStore, name: str) -> WeightsFile | None:
     """The weights of this name, or the same ones in another format."""
-    others = [entry.name for entry in shelf.entries().values() if entry.same_as == name]
-    return next((found for candidate in (name, *others) if (found := shelf.find(candidate))), None)
+    others = [entry.name for entry in weights_store.entries().values() if entry.same_as == name]
+    return next((found for candidate in (name, *others) if (found := weights_store.find(candidate))), None)
 
 
-def _required(shelf: Shelf, name: str) -> WeightsFile:
+def _required(weights_store: WeightsStore, name: str) -> WeightsFile:
     try:
-        return shelf.fetch(name)
+        return weights_store.fetch(name)
     except WeightsUnavailableError as error:
         raise StageError(f"weights: require was chosen, and {error}. Or choose weights: auto or builtin") from error
 
 
-def _fetched_or_builtin(shelf: Shelf, name: str) -> WeightsFile | Builtin:
-    key = (shelf.folder, name)
+def _fetched_or_builtin(weights_store: WeightsStore, name: str) -> WeightsFile | Builtin:
+    key = (weights_store.folder, name)
     if key in _unavailable and time.monotonic() - _unavailable[key][0] < ASK_AGAIN_S:
         return Builtin(why=_unavailable[key][1])
     try:
-        return shelf.fetch(name)
+        return weights_store.fetch(name)
     except WeightsUnavailableError as error:
         _unavailable[key] = (time.monotonic(), str(error))
         log.warning("The built-in way takes the place of the network, and its results are worse: %s", error)

@@ -1,4 +1,4 @@
-"""What the shelf writes down: a record per file, and the list of the person's own weights."""
+"""What the store of weights writes down: a record per file, and the list of the person's own weights."""
 
 import json
 import re
@@ -14,14 +14,14 @@ OWN_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 class DamagedWeightsError(StageError):
-    """A file on the shelf is not what its record tells; the message says what to do."""
+    """A file in the store of weights is not what its record tells; the message says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """One file: what it is of, as it was published, and what it was converted into.
 
-    source, converted: paths, relative to the shelf's folder or absolute; equal where the file is used as it is.
+    source, converted: paths, relative to the store's folder or absolute; equal where the file is used as it is.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Record:
 
 
 class Records:
-    """The records of a shelf, JSON files by key."""
+    """The records of a store of weights, JSON files by key."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""What stands on the shelf: of each weights whether they are here and whole."""
+"""What stands in the store of weights: of each weights whether they are here and whole."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 from pipeline.progress import told_bytes
 from pipeline.weights.records import DamagedWeightsError
 from pipeline.weights.registry import WeightsEntry
-from pipeline.weights.shelf import Shelf
+from pipeline.weights.weights_store import WeightsStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,15 +19,15 @@ class WeightsState:
     told: str = ""
 
 
-def listed(shelf: Shelf) -> list[WeightsState]:
+def listed(weights_store: WeightsStore) -> list[WeightsState]:
     """All weights that can be named, and their state; every file is read whole."""
-    return [_state(shelf, name, entry) for name, entry in shelf.entries().items()]
+    return [_state(weights_store, name, entry) for name, entry in weights_store.entries().items()]
 
 
-def verified(shelf: Shelf) -> list[WeightsState]:
+def verified(weights_store: WeightsStore) -> list[WeightsState]:
     """Those that are here, also files that the settings name by their path."""
-    entries = shelf.entries()
-    return [_state(shelf, name, entries.get(name)) for name in shelf.recorded()]
+    entries = weights_store.entries()
+    return [_state(weights_store, name, entries.get(name)) for name in weights_store.recorded()]
 
 
 def list_lines(states: list[WeightsState]) -> list[str]:
@@ -43,9 +43,9 @@ def list_lines(states: list[WeightsState]) -> list[str]:
     return ["  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _state(shelf: Shelf, name: str, entry: WeightsEntry | None) -> WeightsState:
+def _state(weights_store: WeightsStore, name: str, entry: WeightsEntry | None) -> WeightsState:
     try:
-        record = shelf.verify(name)
+        record = weights_store.verify(name)
     except DamagedWeightsError as damage:
         return WeightsState(name=name, state="damaged", entry=entry, told=str(damage))
     if record is None or (entry is not None and record.published != entry.digest):

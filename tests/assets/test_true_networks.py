@@ -12,7 +12,7 @@ from assets.resources import StoreResource
 from models.vision.backbone_weights import random_state as random_backbone
 from models.vision.u2net_weights import random_state as random_u2net
 from pipeline.store import Store
-from pipeline.weights import Shelf
+from pipeline.weights import WeightsStore
 from tests.assets.helpers import ROOT, metadata, write_cities
 from tests.assets.test_tiny_city import TINY
 from tests.fakes.reference_lama import drawn_generator, save_as_official
@@ -36,13 +36,13 @@ CITY = {
 }
 
 
-def fill_shelf(store: Store, folder: Path) -> dict[str, str]:
+def fill_weights_store(store: Store, folder: Path) -> dict[str, str]:
     """One file of each network in the format in which it is published; the digests by name."""
     torch.save(random_u2net("u2net"), folder / "u2net.pth")
     save_as_official(drawn_generator(), folder / "lama.pt")
     save_file(random_backbone("vgg19"), folder / "vgg19.safetensors")
     return {
-        name: Shelf.of(store).add(folder / file, name, architecture).weights_sha256
+        name: WeightsStore.of(store).add(folder / file, name, architecture).weights_sha256
         for name, file, architecture in (
             ("drawn_u2net", "u2net.pth", "u2net"),
             ("drawn_lama", "lama.pt", "big_lama"),
@@ -59,7 +59,7 @@ def road(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.from_config(str(home)) as instance:
         patch.setenv("MRLF_CITIES", str(data / "cities.yaml"))
         patch.setenv("MRLF_DATA", str(data))
-        digests = fill_shelf(Store(data), files)
+        digests = fill_weights_store(Store(data), files)
         features = {"weights_file": str(files / "vgg19.safetensors"), "image_size": 32, "device": "cpu"}
         write_cities({"demo": {**CITY, "image_features": features}})
         result = dg.materialize(ASSETS, partition_key="demo", resources={"store": StoreResource()}, instance=instance)

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.images.face_gate import YUNET, GateChoice
 from pipeline.store.digests import bytes_digest
-from pipeline.weights.shelf import WeightsFile
+from pipeline.weights.weights_store import WeightsFile
 from tests.fakes.yunet import yunet_bytes
 
 GREEN = (0, 255, 0)

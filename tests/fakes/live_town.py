@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.cities import City
-from pipeline.collect.instagram.live import Tools
+from pipeline.collect.instagram.live import Runtime
 from pipeline.collect.instagram.terms import PRIVACY_VERSION
 from pipeline.collect.places import PlacesSettings, build_places
 from pipeline.collect.pois import PoisSettings, build_pois
@@ -92,19 +92,19 @@ class LiveTown:
         return location_id
 
     @property
-    def tools(self) -> Tools:
-        return Tools(clock=self.clock, retries=Retries(first_s=0.01, longest_s=0.02))
+    def runtime(self) -> Runtime:
+        return Runtime(clock=self.clock, retries=Retries(first_s=0.01, longest_s=0.02))
 
     def find(self, **settings: Any) -> StageReport:
         """The stages pois and places."""
         path = self.folder / "pois.json"
         path.write_text(json.dumps(self.pois))
         build_pois(self.store, self.city, PoisSettings(file=path))
-        return build_places(self.store, self.city, PlacesSettings(**settings), self.tools)
+        return build_places(self.store, self.city, PlacesSettings(**settings), self.runtime)
 
     def collect(self, **settings: Any) -> StageReport:
         """The stage posts, found places taken for granted."""
-        return build_posts(self.store, self.city, PostsSettings(**settings), self.tools)
+        return build_posts(self.store, self.city, PostsSettings(**settings), self.runtime)
 
     def build(self, **settings: Any) -> StageReport:
         """All stages up to posts."""

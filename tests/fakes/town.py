@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cities import City
-from pipeline.collect.instagram.live import Tools
+from pipeline.collect.instagram.live import Runtime
 from pipeline.collect.places import PlacesSettings, build_places
 from pipeline.collect.pois import PoisSettings, build_pois
 from pipeline.collect.posts import PostsSettings, build_posts
@@ -27,7 +27,7 @@ class Town:
     def __init__(self, store: Store, folder: Path, pois: list[dict[str, Any]] = POIS, city: City = CITY) -> None:
         self.store, self.folder, self.pois, self.city = store, folder, pois, city
         self.archive = FakeArchive(folder / "archive")
-        self.tools: Tools | None = None
+        self.runtime: Runtime | None = None
 
     def build(self, **settings: Any) -> StageReport:
         """All stages up to posts."""
@@ -35,7 +35,7 @@ class Town:
         path.write_text(json.dumps(self.pois))
         build_pois(self.store, self.city, PoisSettings(file=path))
         build_places(self.store, self.city, PlacesSettings(archive=self.archive.folder))
-        return build_posts(self.store, self.city, PostsSettings(archive=self.archive.folder, **settings), self.tools)
+        return build_posts(self.store, self.city, PostsSettings(archive=self.archive.folder, **settings), self.runtime)
 
     def key(self, number: int = 1) -> str:
         return load_pseudonyms(self.store, self.city).post_key(media_id(number))

@@ -8,7 +8,7 @@ import pytest
 
 from models.baselines.deepgeo import DeepgeoConfig
 from models.baselines.loctwi import LocTwiConfig
-from models.best.best import Best
+from models.best.ensemble import Ensemble
 from models.candidates import CANDIDATES, Setup, fit_candidate
 from models.mrlf.config import MrlfConfig
 from models.settings.presets import is_small
@@ -213,7 +213,7 @@ def test_auto_takes_small_below_five_thousand_posts(preset, num_posts, expected)
 def test_the_preset_best_of_mrlf_is_ours_and_takes_the_same_setup():
     settings = {**QUICK["mrlf"], "preset": "best", "max_epochs": 1}
     trained = classifier("mrlf", TRAIN.take(range(64)), VALIDATION.take(range(32)), **settings)
-    assert isinstance(trained, Best) and trained.train_config.num_threads == 1
+    assert isinstance(trained, Ensemble) and trained.train_config.num_threads == 1
     assert accuracy(trained, TEST) > 0.85
 
 

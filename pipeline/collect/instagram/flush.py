@@ -63,7 +63,7 @@ def _change(store: Store, city: str, posts: Sequence[Row]) -> None:
     ours = f"stage = '{STAGE}' AND post_key IN ({keys})"
     here = [_posts_row(post) for post in posts if post["state"] in ("kept", "deferred")]
     store.tables.merge(city, "posts", _with_pictures(store, city, here))
-    bury(store, city, [post["post_key"] for post in posts if post["state"] == "gone"])
+    make_tombstones(store, city, [post["post_key"] for post in posts if post["state"] == "gone"])
     dropped = [post for post in posts if post["state"] == "dropped"]
     if dropped:
         store.tables.delete(city, "posts", f"post_key IN ({_sql([post['post_key'] for post in dropped])})")
@@ -83,7 +83,7 @@ def _with_pictures(store: Store, city: str, rows: list[Row]) -> list[Row]:
     return [{**row, "image_digests": row["image_digests"] or digests.get(row["post_key"], [])} for row in rows]
 
 
-def bury(store: Store, city: str, post_keys: Sequence[str]) -> None:
+def make_tombstones(store: Store, city: str, post_keys: Sequence[str]) -> None:
     """Make tombstones: the rows stay, without a word or a picture; what hangs on them goes with the next build. They
     are the journal's, whoever told the post: an archive that tells it still does not bring it back.
     """

@@ -54,7 +54,7 @@ log = logging.getLogger("mrlf")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tools:
+class Runtime:
     """What tests put in place of the machine's own."""
 
     clock: Clock = field(default_factory=SystemClock)
@@ -90,7 +90,7 @@ def open_journal(store: Store, city: str) -> Iterator[Journal]:
 
 @contextmanager
 def open_client(
-    store: Store, live: LiveSettings, tools: Tools, *, max_requests: int | None = None
+    store: Store, live: LiveSettings, runtime: Runtime, *, max_requests: int | None = None
 ) -> Iterator[InstagramClient]:
     """The client to Instagram, held by this process alone until it is closed.
 
@@ -100,11 +100,11 @@ def open_client(
     """
     check_terms(live.terms)
     path = cookies_path()
-    cookies = read_cookies(path, tools.clock.now()) if path is not None else None
+    cookies = read_cookies(path, runtime.clock.now()) if path is not None else None
     base = instagram_url()
     with (
         _session_lock(store),
-        closing(Pace(pace_path(store), tools.clock, pace_limits(live))) as pace,
+        closing(Pace(pace_path(store), runtime.clock, pace_limits(live))) as pace,
     ):
         context = open_context(
             cookies, rate_controller=rate_controller(pace), request_timeout_s=live.request_timeout_s, base_url=base
@@ -114,12 +114,12 @@ def open_client(
                 context=context,
                 base=base,
                 pace=pace,
-                clock=tools.clock,
+                clock=runtime.clock,
                 cool_downs_s=live.cool_downs_s,
                 throttled_within_s=live.cool_down_window_s,
                 max_requests=max_requests,
                 timeout_s=live.request_timeout_s,
-                retries=tools.retries,
+                retries=runtime.retries,
             )
 
 
@@ -136,7 +136,7 @@ def _session_lock(store: Store) -> Iterator[None]:
 
 
 def search(
-    store: Store, city: City, pois: Sequence[NamedPoint], matcher: Matcher, tools: Tools, max_requests: int | None
+    store: Store, city: City, pois: Sequence[NamedPoint], matcher: Matcher, runtime: Runtime, max_requests: int | None
 ) -> SearchReport | None:
     """Search for the places of a city's POIs that were not searched yet; None where the city is not live."""
     live = live_settings(city)
@@ -149,8 +149,8 @@ def search(
         if cookies_path() is None:
             check_terms(live.terms)
             return SearchReport(deferred={"login_required": len(to_search)})
-        with open_client(store, live, tools, max_requests=max_requests) as client:
-            return search_city(city.key, journal, client, to_search, matcher, tools.clock)
+        with open_client(store, live, runtime, max_requests=max_requests) as client:
+            return search_city(city.key, journal, client, to_search, matcher, runtime.clock)
 
 
 def pois_to_search(journal: Journal, pois: Sequence[NamedPoint]) -> list[NamedPoint]:
@@ -169,7 +169,7 @@ def crawl(
     limits: WalkLimits,
     pictures: PictureLimits,
     max_requests: int | None,
-    tools: Tools,
+    runtime: Runtime,
 ) -> CrawlReport | None:
     """Collect what is new at a city's places (location_id -> its POI's name, by rank); None where it is not live."""
     live = live_settings(city)
@@ -178,11 +178,11 @@ def crawl(
     with (
         open_journal(store, city.key) as journal,
         PrivateIds.open(store, city.key) as ids,
-        open_client(store, live, tools, max_requests=max_requests) as client,
-        closing(MediaHosts(media_hosts_path(store), tools.clock)) as hosts,
-        closing(_fetcher(tools, pictures, hosts)) as fetcher,
+        open_client(store, live, runtime, max_requests=max_requests) as client,
+        closing(MediaHosts(media_hosts_path(store), runtime.clock)) as hosts,
+        closing(_fetcher(runtime, pictures, hosts)) as fetcher,
     ):
-        has_passed = partial(_has_passed, pictures=pictures, clock=tools.clock)
+        has_passed = partial(_has_passed, pictures=pictures, clock=runtime.clock)
         _prepare(store, city.key, journal, [(place, rules.poi_of_location[place]) for place in names], has_passed)
         walker = Walker(
             journal=journal,
@@ -190,13 +190,13 @@ def crawl(
             rules=rules,
             ids=ids,
             limits=limits,
-            clock=tools.clock,
+            clock=runtime.clock,
             after_page=lambda: _after_page(store, city.key, journal, photos, run),
             has_gone=has_passed,
         )
         recheck = Recheck(journal=journal, client=client, walker=walker)
         opted_out = partial(_has_opted_out, city.key, rules)
-        photos = _photos(store, journal, fetcher, hosts, pictures, tools.clock, live, recheck, opted_out)
+        photos = _photos(store, journal, fetcher, hosts, pictures, runtime.clock, live, recheck, opted_out)
         run = Crawl(
             city=city.key,
             journal=journal,
@@ -273,10 +273,10 @@ def _has_opted_out(city: str, rules: PostRules, post: StoredPost) -> bool:
     return post.row is not None and rules.opt_out.covers_row(city, post.post_key, post.row["user_key"])
 
 
-def _fetcher(tools: Tools, pictures: PictureLimits, hosts: MediaHosts) -> MediaFetcher:
-    retries = Retries(max_tries=PICTURE_TRIES, first_s=tools.retries.first_s, longest_s=tools.retries.longest_s)
+def _fetcher(runtime: Runtime, pictures: PictureLimits, hosts: MediaHosts) -> MediaFetcher:
+    retries = Retries(max_tries=PICTURE_TRIES, first_s=runtime.retries.first_s, longest_s=runtime.retries.longest_s)
     return MediaFetcher(
-        tools.clock, AllowedHosts.from_environment(), hosts, pictures.max_image_bytes, PICTURE_DEADLINE_S, retries
+        runtime.clock, AllowedHosts.from_environment(), hosts, pictures.max_image_bytes, PICTURE_DEADLINE_S, retries
     )
 
 

@@ -175,16 +175,16 @@ class Walker:
     def _is_given_up(self, endpoint: Endpoint) -> bool:
         return endpoint.name not in self.has_answered and self.has_failed[endpoint.name] >= GIVE_UP_ROAD_AFTER
 
-    def _here(self, location_id: str, told: LocationStub | None) -> "_Here":
+    def _here(self, location_id: str, told: LocationStub | None) -> "PlaceContext":
         """The place of a walk: what its first page told of it holds for the pages behind."""
         note = f"place/{location_id}"
         if told is not None:
             self.journal.set_note(note, json.dumps([told.location_id, told.name, told.coordinates]))
         other_id, name, coordinates = json.loads(self.journal.note(note) or '["", "", null]')
         point = (coordinates[0], coordinates[1]) if coordinates else None
-        return _Here(LocationStub(location_id=location_id, name=name, coordinates=point), other_id)
+        return PlaceContext(LocationStub(location_id=location_id, name=name, coordinates=point), other_id)
 
-    def _judged(self, media: dict[str, Any], here: "_Here") -> tuple[NewPost, PostFields | None]:
+    def _judged(self, media: dict[str, Any], here: "PlaceContext") -> tuple[NewPost, PostFields | None]:
         """A media as the journal takes it, with its fields; without them where it cannot be read as a post."""
         now = datetime.fromtimestamp(self._now(), UTC)
         try:
@@ -208,7 +208,7 @@ class Walker:
         )
         return new, fields
 
-    def _unreadable_key(self, media: dict[str, Any], here: "_Here") -> str:
+    def _unreadable_key(self, media: dict[str, Any], here: "PlaceContext") -> str:
         """The key of what is no post: of the id that it tells, however odd, so that it is counted once."""
         told = next((str(media[name]) for name in ("pk", "id", "code", "shortcode") if media.get(name)), "")
         return self.rules.pseudonyms.file_key(f"{here.place.location_id}/{told}")
@@ -256,7 +256,7 @@ def _is_stuck(walk: Walk) -> bool:
 
 
 @dataclass(frozen=True)
-class _Here:
+class PlaceContext:
     """The place that is walked, under the id it was asked by; `other_id` is the one its page tells, if another."""
 
     place: LocationStub

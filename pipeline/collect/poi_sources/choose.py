@@ -12,7 +12,7 @@ from pipeline.cities import City, Settings
 from pipeline.collect.poi_sources.files import PoiRow, read_poi_file
 from pipeline.collect.poi_sources.foursquare_answers import AnswerFolder, State
 from pipeline.collect.poi_sources.foursquare_client import KEY_VARIABLE, PlacesClient, base_url, key_from_environment
-from pipeline.collect.poi_sources.foursquare_fetch import Fetch, Patience, Places
+from pipeline.collect.poi_sources.foursquare_fetch import Fetch, Places, RetryBudget
 from pipeline.collect.poi_sources.foursquare_places import poi_row
 from pipeline.collect.poi_sources.foursquare_query import MAX_RADIUS_M, PlacesQuery, Sort
 from pipeline.collect.poi_sources.os_places import extract_files, listing_digest, read_os_places
@@ -163,7 +163,7 @@ class PoiSearch:
             num_good=lambda places: len(select_pois(_rows(places), self.city, self.sensitivity)[0]),
             max_pois=settings.max_pois,
             title=f"{self.city.key} pois",
-            patience=Patience(
+            patience=RetryBudget(
                 clock=self.clock,
                 retries=self.retries,
                 max_requests=settings.max_requests,

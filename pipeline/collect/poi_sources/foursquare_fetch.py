@@ -31,7 +31,7 @@ Places = list[Place | BadPlace]
 
 
 @dataclass(kw_only=True)
-class Patience:
+class RetryBudget:
     """What one run may spend: requests, and seconds of waiting where it is throttled."""
 
     clock: Clock
@@ -111,7 +111,7 @@ class Fetch:
     open_client: Callable[[], PlacesClient]
     num_good: Callable[[Places], int]
     max_pois: int
-    patience: Patience
+    patience: RetryBudget
     title: str
 
     def run(self) -> tuple[State, Places]:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from models.baselines import BASELINES
-from models.best import best as best_module
-from models.best.best import fit_best, most_epochs
-from models.best.wide_and_deep import Best, log_proba
+from models.best import ensemble as best_module
+from models.best.ensemble import fit_best, most_epochs
+from models.best.wide_and_deep import Ensemble, log_proba
 from models.mrlf.config import MrlfConfig
 from models.settings.train_config import TrainConfig
 from models.trained import load_model
@@ -143,7 +143,7 @@ def test_a_stopped_run_goes_on_to_the_very_same_model(best, tmp_path):
 def test_a_loaded_model_is_the_one_that_was_saved(best, tmp_path):
     best.save(tmp_path)
     loaded = load_model(tmp_path)
-    assert isinstance(loaded, Best)
+    assert isinstance(loaded, Ensemble)
     np.testing.assert_array_equal(loaded.predict_proba(ASKED), best.predict_proba(ASKED))
     for name in ("story", "num_classes", "num_parameters", "best_epoch", "model_config", "train_config", "vocabulary"):
         assert getattr(loaded, name) == getattr(best, name)

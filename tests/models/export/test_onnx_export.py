@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.feature_extraction.text import CountVectorizer
 
-from models.best.wide_and_deep import Best
+from models.best.wide_and_deep import Ensemble
 from models.data.batches import make_batch
 from models.data.encoding import encode_text
 from models.data.samples import Samples
@@ -119,7 +119,7 @@ def test_other_networks_are_answered_alike(changes, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def blend(tmp_path_factory) -> tuple[Best, onnxruntime.InferenceSession]:
+def blend(tmp_path_factory) -> tuple[Ensemble, onnxruntime.InferenceSession]:
     """A model of preset `best` and its file."""
     path = tmp_path_factory.mktemp("onnx") / "model.onnx"
     best = dataclasses.replace(trained(), deep_weight=0.6)  # whatever so few posts were found to say for it

@@ -36,7 +36,7 @@ def registry(monkeypatch, pth):
     md5 = hashlib.md5(pth.read_bytes(), usedforsecurity=False).hexdigest()
     nobody = {name: replace(entry, addresses=("https://127.0.0.1:1/x",)) for name, entry in REGISTRY.items()}
     nobody["u2netp_pth"] = replace(REGISTRY["u2netp_pth"], md5=md5)
-    monkeypatch.setattr("pipeline.weights.shelf.REGISTRY", nobody)
+    monkeypatch.setattr("pipeline.weights.weights_store.REGISTRY", nobody)
     return nobody
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pipeline.cities import City
-from pipeline.collect.instagram.live import Tools
+from pipeline.collect.instagram.live import Runtime
 from pipeline.collect.posts import PostsSettings, build_posts
 from pipeline.collect.waiting import what_waits
 from pipeline.errors import StageError
@@ -277,7 +277,7 @@ class TestRerun:
 @pytest.mark.fault("I22")
 def test_posts_that_lay_in_the_future_are_read_again_when_the_clock_is_right(town):
     clock = FakeClock(datetime(2019, 1, 1, tzinfo=UTC))
-    town.tools = Tools(clock=clock)
+    town.runtime = Runtime(clock=clock)
     town.archive.post(2)
     assert town.build().counts["dropped/bad_time"] == 2
     assert town.build().is_reused

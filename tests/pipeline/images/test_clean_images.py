@@ -27,7 +27,7 @@ from pipeline.store import Store
 from pipeline.store.digests import bytes_digest
 from pipeline.store.store import StageRecord
 from pipeline.weights.registry import REGISTRY
-from pipeline.weights.shelf import Shelf, WeightsFile
+from pipeline.weights.weights_store import WeightsFile, WeightsStore
 from tests.fakes.city import CITY, curated_post, fill_city, poi, put_city
 from tests.fakes.pictures import PORTRAIT, encoded, pixels, portrait
 
@@ -69,42 +69,42 @@ def put_pictures(store: Store, number: int) -> list[str]:
 
 
 @pytest.fixture
-def own_shelf(store, monkeypatch):
+def own_weights(store, monkeypatch):
     """A store whose registry knows LaMa and YuNet, with no address to fetch them from."""
     registry = {name: replace(entry, addresses=()) for name, entry in REGISTRY.items()}
-    shelf = Shelf(Shelf.of(store).folder, registry=registry)
-    monkeypatch.setattr(type(store), "weights", property(lambda self: shelf))
+    weights_store = WeightsStore(WeightsStore.of(store).folder, registry=registry)
+    monkeypatch.setattr(type(store), "weights", property(lambda self: weights_store))
     return store
 
 
-def test_without_weights_the_built_in_way_is_taken_aloud(own_shelf):
-    put_pictures(own_shelf, 2)
-    report = build_clean_images(own_shelf, CITY, CLEAN.model_copy(update={"weights": "auto"}))
+def test_without_weights_the_built_in_way_is_taken_aloud(own_weights):
+    put_pictures(own_weights, 2)
+    report = build_clean_images(own_weights, CITY, CLEAN.model_copy(update={"weights": "auto"}))
     (note, _) = report.record.notes
     assert "not by LaMa" in note
     assert "big_lama" in note, "why it fell back"
-    rows = own_shelf.tables.read("demo", "clean_images").to_pylist()
+    rows = own_weights.tables.read("demo", "clean_images").to_pylist()
     assert {row["inpainter"] for row in rows} == {BuiltinFill.network}
 
 
-def test_weights_that_are_required_and_not_there_are_an_error(own_shelf):
+def test_weights_that_are_required_and_not_there_are_an_error(own_weights):
     with pytest.raises(StageError, match="weights: require was chosen"):
-        choose_filler(own_shelf, CLEAN.model_copy(update={"weights": "require"}))
+        choose_filler(own_weights, CLEAN.model_copy(update={"weights": "require"}))
 
 
-def test_weights_of_another_network_are_refused(own_shelf):
+def test_weights_of_another_network_are_refused(own_weights):
     with pytest.raises(StageError, match="which are of vgg19"):
-        choose_filler(own_shelf, CLEAN.model_copy(update={"weights": "auto", "network": "vgg19"}))
+        choose_filler(own_weights, CLEAN.model_copy(update={"weights": "auto", "network": "vgg19"}))
 
 
-def test_the_package_that_runs_a_files_program_gets_the_published_file_only(own_shelf, tmp_path, monkeypatch):
+def test_the_package_that_runs_a_files_program_gets_the_published_file_only(own_weights, tmp_path, monkeypatch):
     file = WeightsFile(
         name="mine", architecture="big_lama", path=tmp_path / "x", source=tmp_path / "mine.pt", weights_sha256="0" * 64
     )
     monkeypatch.setattr("pipeline.images.fillers.choose_weights", lambda *_: file)
     settings = CLEAN.model_copy(update={"weights": "require", "filler": "simple_lama"})
     with pytest.raises(StageError, match=r"mine\.pt is not the published one"):
-        choose_filler(own_shelf, settings)
+        choose_filler(own_weights, settings)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pipeline.images.haar_faces import Box
 from pipeline.images.whole_people import head
 from pipeline.store.digests import bytes_digest
 from pipeline.weights.registry import REGISTRY, WeightsEntry
-from pipeline.weights.shelf import Shelf
+from pipeline.weights.weights_store import WeightsStore
 from tests.fakes.face_gates import green_gate, with_green
 from tests.fakes.pictures import pixels, portrait
 from tests.fakes.yunet import yunet_bytes
@@ -122,8 +122,8 @@ def test_what_opencv_cannot_read_is_an_error_with_the_files_name(tmp_path):
 
 
 @pytest.fixture
-def own_shelf(store, monkeypatch):
-    """A store whose registry knows our YuNet, which is not on the shelf yet."""
+def own_weights(store, monkeypatch):
+    """A store whose registry knows our YuNet, which is not in the store of weights yet."""
     data = yunet_bytes()
     entry = WeightsEntry(
         name=YUNET,
@@ -135,32 +135,32 @@ def own_shelf(store, monkeypatch):
         sha256=bytes_digest(data),
         num_bytes=len(data),
     )
-    shelf = Shelf(Shelf.of(store).folder, registry={**REGISTRY, YUNET: entry})
-    monkeypatch.setattr(type(store), "weights", property(lambda self: shelf))
+    weights_store = WeightsStore(WeightsStore.of(store).folder, registry={**REGISTRY, YUNET: entry})
+    monkeypatch.setattr(type(store), "weights", property(lambda self: weights_store))
     return store
 
 
-def test_yunet_is_taken_where_it_is_on_the_shelf(own_shelf, tmp_path):
+def test_yunet_is_taken_where_it_is_on_the_shelf(own_weights, tmp_path):
     file = tmp_path / "face_detection.onnx"
     file.write_bytes(yunet_bytes())
-    Shelf.of(own_shelf).add(file)
+    WeightsStore.of(own_weights).add(file)
     for wish in ("auto", "yunet"):
-        choice = choose_gate(own_shelf, wish, "auto", **SIZES)
+        choice = choose_gate(own_weights, wish, "auto", **SIZES)
         assert (choice.network, choice.weights_sha256) == (YUNET, bytes_digest(yunet_bytes()))
-    assert choose_gate(own_shelf, "haar", "auto", **SIZES).network == HAAR
+    assert choose_gate(own_weights, "haar", "auto", **SIZES).network == HAAR
     assert load_gate(choice).find([portrait()]) == [[]]
 
 
-def test_without_yunet_the_cascades_stand_in_and_say_why(own_shelf):
-    choice = choose_gate(own_shelf, "auto", "auto", **SIZES)
+def test_without_yunet_the_cascades_stand_in_and_say_why(own_weights):
+    choice = choose_gate(own_weights, "auto", "auto", **SIZES)
     assert choice.network == HAAR
     assert "yunet" in choice.why
-    assert choose_gate(own_shelf, "auto", "builtin", **SIZES).why == "the settings say weights: builtin"
+    assert choose_gate(own_weights, "auto", "builtin", **SIZES).why == "the settings say weights: builtin"
 
 
-def test_yunet_that_is_asked_for_and_not_there_is_an_error(own_shelf):
+def test_yunet_that_is_asked_for_and_not_there_is_an_error(own_weights):
     with pytest.raises(StageError, match="yunet"):
-        choose_gate(own_shelf, "yunet", "builtin", **SIZES)
+        choose_gate(own_weights, "yunet", "builtin", **SIZES)
 
 
 @pytest.mark.parametrize("reason", ["", "  "])

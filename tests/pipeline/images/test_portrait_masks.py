@@ -18,7 +18,7 @@ from pipeline.images.mask_worker import make_mask_worker, widen
 from pipeline.images.maskers import choose_masker, masks_recipe
 from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
 from pipeline.store import Store
-from pipeline.weights import Shelf
+from pipeline.weights import WeightsStore
 from tests.fakes.city import CITY, curated_post, fill_city, key, poi, put_city
 from tests.fakes.pictures import encoded, pixels, portrait
 
@@ -26,10 +26,10 @@ EXACT = PortraitMasksSettings(network="small_net", weights="require", runtime="t
 
 
 def put_network(store: Store, folder: Path, name: str, seed: int) -> str:
-    """A U²-Net-P of random weights on the shelf; the digest of its file."""
+    """A U²-Net-P of random weights in the store of weights; the digest of its file."""
     path = folder / f"{name}.pth"
     torch.save(random_state("u2netp", seed=seed), path)
-    return Shelf.of(store).add(path, name, "u2netp").weights_sha256
+    return WeightsStore.of(store).add(path, name, "u2netp").weights_sha256
 
 
 @pytest.fixture(scope="module")

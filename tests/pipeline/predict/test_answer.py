@@ -12,12 +12,12 @@ PLACES = Places(labels())
 PROBA = np.array([0.05, 0.4, 0.1, 0.02, 0.03, 0.3, 0.06, 0.04])
 
 
-def answer(photo: bytes | None, words: object, **wish):
+def answer(photo: bytes | None, words: object, **options):
     """What the town's predictor tells."""
-    from pipeline.predict.predictor import Wish
+    from pipeline.predict.predictor import PredictOptions
 
     predictor = town_predictor()
-    [told] = predictor.answer([predictor.read(photo, words)], [Wish(**wish)])
+    [told] = predictor.answer([predictor.read(photo, words)], [PredictOptions(**options)])
     return told
 
 
@@ -117,11 +117,13 @@ def test_why_names_the_telling_word_and_shares_out_attention():
     assert answer(None, "amber").why is None
 
 
-@pytest.mark.parametrize("wish", [{"why": True, "top": 3}, {"coarse": True}], ids=["places", "coarse"])
-def test_the_lines_hold_the_answer_and_the_notice(wish):
-    told = answer(picture(1), "birch <b>x</b> #market #rare", **wish)
+@pytest.mark.parametrize("options", [{"why": True, "top": 3}, {"coarse": True}], ids=["places", "coarse"])
+def test_the_lines_hold_the_answer_and_the_notice(options):
+    told = answer(picture(1), "birch <b>x</b> #market #rare", **options)
     lines = "\n".join(answer_lines(told))
     assert told.notice in lines
     assert all(len(line) < 250 for line in lines.splitlines())
-    expected = ["Landmarks"] if wish.get("coarse") else ["Birch Market", "#market", "#rare", "the picture", "km off"]
+    expected = (
+        ["Landmarks"] if options.get("coarse") else ["Birch Market", "#market", "#rare", "the picture", "km off"]
+    )
     assert all(text in lines for text in expected)

@@ -15,13 +15,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from models.best.best import fit_best
+from models.best.ensemble import fit_best
 from models.settings.train_config import TrainConfig
 from models.trained import load_model
 from models.vision.backbones import preprocess
 from pipeline.images.decode import decode_picture
 from pipeline.predict.export import write_onnx, write_safetensors
-from pipeline.predict.predictor import Predictor, Wish
+from pipeline.predict.predictor import PredictOptions, Predictor
 from tests.fakes.predictor import NAMES, GridColours, caption, picture, town_posts, town_predictor
 
 
@@ -79,7 +79,7 @@ def test_the_example_of_the_readme_reads_a_blend_as_well(tmp_path):
     )
     write_onnx(predictor, GridColours(), tmp_path / "town")
     assert_example_answers_as(predictor, tmp_path / "town")
-    [answer] = predictor.answer([predictor.read(picture(3), caption(3))], [Wish(why=True)])
+    [answer] = predictor.answer([predictor.read(picture(3), caption(3))], [PredictOptions(why=True)])
     assert sum(part.attention for part in answer.why.words) == pytest.approx(1), "on average over the networks"
 
 

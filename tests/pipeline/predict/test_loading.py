@@ -14,7 +14,7 @@ from models.evaluation.calibration import fit_temperature
 from pipeline.cities import CityError
 from pipeline.errors import StageError
 from pipeline.predict.loading import load_predictor
-from pipeline.predict.predictor import Predictor, Wish
+from pipeline.predict.predictor import PredictOptions, Predictor
 from pipeline.release.read import latest_release
 from pipeline.store import Store
 from pipeline.store.folders import IncompleteFolderError, seal, unseal
@@ -38,7 +38,7 @@ def test_what_belongs_together_loads_and_answers_as_in_training(copied):
         question = predictor.read(copied.blobs.get("clean", post["clean_digest"]), words)
         now = predictor.model.predict_proba(predictor.samples([question]))[0]
         np.testing.assert_allclose(now, row.probabilities, atol=0.02)  # this city's captions were never cleaned
-    [answer] = predictor.answer([question], [Wish(top=1)])
+    [answer] = predictor.answer([question], [PredictOptions(top=1)])
     assert answer.city == "Demo & City"
 
 

@@ -257,13 +257,13 @@ class Sleeper(Predictor):
         vars(self).update(vars(town_predictor()))
         self.wake = threading.Event()
 
-    def answer(self, questions, wishes):
+    def answer(self, questions, options):
         """As ever, after waking up; with the question's own words in the error."""
         if any("fault" in question.caption for question in questions):
             raise RuntimeError(f"canary-4711 {[question.caption for question in questions]}")
         if any("sleep" in question.caption for question in questions):
             assert self.wake.wait(20)
-        return super().answer(questions, wishes)
+        return super().answer(questions, options)
 
 
 @pytest.mark.fault("N2")
@@ -300,7 +300,7 @@ def test_questions_that_wait_together_are_answered_together_and_each_its_own():
     """While one sleeps, seven come: they are answered in two batches of at most four."""
     sleeper, sizes = Sleeper(), []
     plain = sleeper.answer
-    sleeper.answer = lambda questions, wishes: [sizes.append(len(questions)), plain(questions, wishes)][1]
+    sleeper.answer = lambda questions, options: [sizes.append(len(questions)), plain(questions, options)][1]
     told: dict[int, str] = {}
 
     def send(number: int) -> None:

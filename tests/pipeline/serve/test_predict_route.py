@@ -7,7 +7,7 @@ import threading
 import pytest
 import requests
 
-from pipeline.predict.predictor import Wish
+from pipeline.predict.predictor import PredictOptions
 from tests.fakes.hostile_captions import HOSTILE, WRONG_TYPES
 from tests.fakes.hostile_pictures import REFUSED, TAKEN, flipped
 from tests.fakes.predictor import NAMES, caption, picture, town_predictor
@@ -34,7 +34,7 @@ def test_the_answer_is_the_predictors_own(ask, photo, words):
     fields = {"why": True, "top": 3} | ({} if words is None else {"caption": words})
     answered = ask(photo, **fields)
     predictor = town_predictor()
-    [told] = predictor.answer([predictor.read(photo, words)], [Wish(top=3, why=True)])
+    [told] = predictor.answer([predictor.read(photo, words)], [PredictOptions(top=3, why=True)])
     assert answered.status_code == 200
     assert answered.json() == json.loads(told.model_dump_json())
 

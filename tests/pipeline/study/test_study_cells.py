@@ -5,10 +5,10 @@ import dataclasses
 import pyarrow as pa
 import pytest
 
-from pipeline.study.cells import PREDICTIONS, Cell, SeenParts, cell_digest, read_cell, write_cell
+from pipeline.study.cells import PREDICTIONS, Cell, SplitDigests, cell_digest, read_cell, write_cell
 
 CELL = Cell(candidate="mrlf", variant="release", split="user", seed=0)
-SEEN = SeenParts(train="a", validation="b", test="c", num_train=10)
+SEEN = SplitDigests(train="a", validation="b", test="c", num_train=10)
 TABLE = pa.table({"post_key": ["k"], "rank": [1]})
 
 

@@ -23,7 +23,7 @@ from pipeline.study.planned import PlannedSection
 from pipeline.study.settings import StudySettings
 from pipeline.study.study import NO_GPU, SWITCHED_OFF, Cells
 from pipeline.study.study_data import look_of
-from pipeline.study.work import Machine, Workshop
+from pipeline.study.work import CellRunner, Machine
 from tests.pipeline.study.study_town import CITY
 
 pytestmark = pytest.mark.timeout(300)  # a town is built first
@@ -45,7 +45,7 @@ def section(settings: StudySettings = SETTINGS) -> PlannedSection:
 
 def told(store: Store, fine_tuned: str):
     """The row, of what stands."""
-    cells = Cells(Workshop(store, CITY, MACHINE), SETTINGS.model_copy(update={"fine_tuned": fine_tuned}), "")
+    cells = Cells(CellRunner(store, CITY, MACHINE), SETTINGS.model_copy(update={"fine_tuned": fine_tuned}), "")
     (row,) = section_of(section(), cells.known([CELL], [CELL])).rows
     return row
 
@@ -60,7 +60,7 @@ def shown(bare_town, data_of_bare):
 @pytest.fixture
 def data_of_bare(bare_town):
     store = Store(bare_town)
-    return Workshop(store, CITY, MACHINE).data
+    return CellRunner(store, CITY, MACHINE).data
 
 
 def test_pixels_are_those_of_the_released_picture_of_each_post(bare_town, shown):
@@ -87,7 +87,7 @@ def test_posts_in_another_order_have_their_pixels_in_that_order(bare_town, data_
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_clean_picture_that_is_gone_is_refused_with_what_to_do(bare, split):
-    workshop = Workshop(bare, CITY, MACHINE)
+    workshop = CellRunner(bare, CITY, MACHINE)
     key = getattr(workshop.data.parts("release", "user", 0), split).keys[0]
     bare.blobs.remove("clean", *workshop.data.clean_digests([key]))
     with pytest.raises(StageError, match=r"^1 of 59 clean pictures of demo are gone.*--only clean_images"):
@@ -127,7 +127,7 @@ def test_other_weights_and_another_picture_size_are_another_cell(bare_town, tmp_
     ways = [{}, {"image_size": 40}, file]
     features = [{**CITY.stages["image_features"], **way} for way in ways]
     cities = [CITY.model_copy(update={"stages": {**CITY.stages, "image_features": each}}) for each in features]
-    assert len({Workshop(Store(bare_town), city, MACHINE).digest(CELL) for city in cities}) == len(ways)
+    assert len({CellRunner(Store(bare_town), city, MACHINE).digest(CELL) for city in cities}) == len(ways)
 
 
 @pytest.mark.parametrize(("wish", "reason"), [("auto", NO_GPU), ("never", SWITCHED_OFF)])
@@ -138,7 +138,7 @@ def test_without_a_gpu_or_switched_off_the_row_says_why_it_has_no_figures(bare_t
 
 def test_asked_for_it_is_computed_stored_and_scored(bare):
     """On the CPU, from the stand-in's weights, which the row says."""
-    workshop = Workshop(bare, CITY, MACHINE)
+    workshop = CellRunner(bare, CITY, MACHINE)
     digest = workshop.digest(CELL)
     workshop.compute(CELL, digest)
     found, test = read_cell(workshop.folder(digest)), workshop.data.parts("release", "user", 0).test

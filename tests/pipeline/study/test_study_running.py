@@ -13,7 +13,7 @@ import pytest
 from pipeline.store import Store
 from pipeline.study.cells import Cell, read_cell
 from pipeline.study.running import KILLED, Job, run_jobs
-from pipeline.study.work import Machine, Workshop
+from pipeline.study.work import CellRunner, Machine
 from tests.pipeline.study.study_town import CITY
 
 pytestmark = [
@@ -25,7 +25,7 @@ MACHINE = Machine(device="cpu", num_threads=1)
 
 
 def jobs(store: Store, *candidates: str, **settings: object) -> list[Job]:
-    workshop = Workshop(store, CITY, MACHINE)
+    workshop = CellRunner(store, CITY, MACHINE)
     cells = [
         Cell(candidate=name, variant="release", split="user", seed=0, settings=dict(settings)) for name in candidates
     ]
@@ -33,7 +33,7 @@ def jobs(store: Store, *candidates: str, **settings: object) -> list[Job]:
 
 
 def stands(store: Store, job: Job) -> bool:
-    return read_cell(Workshop(store, CITY, MACHINE).folder(job.digest)) is not None
+    return read_cell(CellRunner(store, CITY, MACHINE).folder(job.digest)) is not None
 
 
 def test_a_cell_that_cannot_be_computed_is_told_and_the_others_go_on(town):

@@ -25,7 +25,7 @@ from pipeline.training.image_features import (
     FeatureWorker,
     ImageFeaturesSettings,
     build_image_features,
-    called,
+    feature_name,
     features_weights,
     read_features,
 )
@@ -180,10 +180,10 @@ def test_required_weights_that_are_not_vgg19_are_refused_in_words(city, tmp_path
 def test_every_backbone_without_weights_has_a_built_in_way_that_is_never_called_trained(store, backbone, width):
     asked = ImageFeaturesSettings(weights="builtin", backbone=backbone, image_size=32)
     weights = features_weights(store, asked)
-    assert called(weights, backbone) == (f"{backbone}_fixed_seed", fixed_seed_sha256(backbone))
+    assert feature_name(weights, backbone) == (f"{backbone}_fixed_seed", fixed_seed_sha256(backbone))
     data = encoded(pixels(1, (96, 96)), quality=92)
     (row,) = FeatureWorker(asked, weights, "recipe")([{"clean_digest": "a", "data": data}])
-    assert (row["backbone"], row["weights_sha256"]) == called(weights, backbone)
+    assert (row["backbone"], row["weights_sha256"]) == feature_name(weights, backbone)
     assert len(row["vector"]) == 2 * width
 
 

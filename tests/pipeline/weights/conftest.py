@@ -1,4 +1,4 @@
-"""Weights to fetch and add: a small U²-Net of random numbers, a server, a shelf that knows only these."""
+"""Weights to fetch and add: a small U²-Net of random numbers, a server, a store of weights that knows only these."""
 
 import hashlib
 import io
@@ -9,8 +9,8 @@ import torch
 
 from models.vision.u2net_weights import random_state
 from pipeline.weights.registry import WeightsEntry
-from pipeline.weights.shelf import Shelf
 from pipeline.weights.transfer import TransferLimits
+from pipeline.weights.weights_store import WeightsStore
 from tests.fakes.weights_server import WeightsServer
 
 QUICK = TransferLimits(
@@ -66,10 +66,10 @@ def entry_for(body: bytes, *addresses: str, **changes: object) -> WeightsEntry:
 
 
 @pytest.fixture
-def shelf_of(tmp_path) -> Callable[..., Shelf]:
-    """Makes a shelf that knows these entries."""
+def shelf_of(tmp_path) -> Callable[..., WeightsStore]:
+    """Makes a store of weights that knows these entries."""
 
-    def make(*entries: WeightsEntry, limits: TransferLimits = QUICK) -> Shelf:
-        return Shelf(tmp_path / "weights", registry={entry.name: entry for entry in entries}, limits=limits)
+    def make(*entries: WeightsEntry, limits: TransferLimits = QUICK) -> WeightsStore:
+        return WeightsStore(tmp_path / "weights", registry={entry.name: entry for entry in entries}, limits=limits)
 
     return make

@@ -31,17 +31,17 @@ def offline(shelf_of, u2netp_pth):
 
 @pytest.mark.parametrize("wish", ["auto", "require"])
 def test_weights_are_downloaded_once_and_then_taken_from_the_shelf(shelf_of, server, u2netp_pth, wish):
-    shelf = shelf_of(entry_for(u2netp_pth, server.put("/small.pth", u2netp_pth)))
-    first = choose_weights(shelf, "small_net", wish)
-    assert first == choose_weights(shelf, "small_net", wish) == shelf.find("small_net")
+    weights_store = shelf_of(entry_for(u2netp_pth, server.put("/small.pth", u2netp_pth)))
+    first = choose_weights(weights_store, "small_net", wish)
+    assert first == choose_weights(weights_store, "small_net", wish) == weights_store.find("small_net")
     assert server.count() == 1
 
 
 def test_builtin_asks_nobody_and_says_that_a_file_is_not_used(shelf_of, server, u2netp_pth, file, caplog):
-    shelf = shelf_of(entry_for(u2netp_pth, server.put("/small.pth", u2netp_pth)))
-    assert isinstance(choose_weights(shelf, "small_net", "builtin"), Builtin)
+    weights_store = shelf_of(entry_for(u2netp_pth, server.put("/small.pth", u2netp_pth)))
+    assert isinstance(choose_weights(weights_store, "small_net", "builtin"), Builtin)
     assert not caplog.messages
-    assert isinstance(choose_weights(shelf, "small_net", "builtin", file), Builtin)
+    assert isinstance(choose_weights(weights_store, "small_net", "builtin", file), Builtin)
     assert "trained.pth is not used" in caplog.text
     assert server.count() == 0
 
@@ -61,20 +61,20 @@ def test_auto_falls_back_aloud_once_and_soon(offline, caplog):
 
 @pytest.mark.fault("M11")
 def test_auto_does_not_take_a_file_of_a_wrong_digest(shelf_of, server, u2netp_pth):
-    shelf = shelf_of(entry_for(u2netp_pth, server.put("/small.pth", u2netp_pth[::-1])))
-    chosen = choose_weights(shelf, "small_net", "auto")
+    weights_store = shelf_of(entry_for(u2netp_pth, server.put("/small.pth", u2netp_pth[::-1])))
+    chosen = choose_weights(weights_store, "small_net", "auto")
     assert isinstance(chosen, Builtin)
     assert "got sha256" in chosen.why
 
 
 def test_auto_asks_again_after_a_while(shelf_of, server, u2netp_pth, monkeypatch):
-    shelf = shelf_of(entry_for(u2netp_pth, server.put("/small.pth", u2netp_pth)))
+    weights_store = shelf_of(entry_for(u2netp_pth, server.put("/small.pth", u2netp_pth)))
     server.fail("small", Answer(status=404))
-    assert isinstance(choose_weights(shelf, "small_net", "auto"), Builtin)
-    assert isinstance(choose_weights(shelf, "small_net", "auto"), Builtin)
+    assert isinstance(choose_weights(weights_store, "small_net", "auto"), Builtin)
+    assert isinstance(choose_weights(weights_store, "small_net", "auto"), Builtin)
     assert server.count() == 1
     monkeypatch.setattr("pipeline.weights.choosing.ASK_AGAIN_S", 0)
-    assert choose_weights(shelf, "small_net", "auto") == shelf.find("small_net")
+    assert choose_weights(weights_store, "small_net", "auto") == weights_store.find("small_net")
 
 
 def test_weights_that_came_by_hand_after_a_failure_are_taken(offline, tmp_path, u2netp_pth):
@@ -95,10 +95,10 @@ def test_require_fails_and_says_what_to_do(offline):
 @pytest.mark.parametrize("wish", ["auto", "require"])
 def test_the_same_weights_in_another_format_are_taken(shelf_of, tmp_path, u2netp_pth, wish):
     other = entry_for(u2netp_pth, name="small_net_pth", same_as="small_net")
-    shelf = shelf_of(entry_for(b"the onnx file", NOBODY), other)
+    weights_store = shelf_of(entry_for(b"the onnx file", NOBODY), other)
     (tmp_path / "small.pth").write_bytes(u2netp_pth)
-    shelf.add(tmp_path / "small.pth")
-    assert choose_weights(shelf, "small_net", wish).name == "small_net_pth"
+    weights_store.add(tmp_path / "small.pth")
+    assert choose_weights(weights_store, "small_net", wish).name == "small_net_pth"
 
 
 @pytest.mark.parametrize("wish", ["auto", "require"])
@@ -147,12 +147,12 @@ def test_a_named_file_that_is_missing_or_damaged_never_falls_back(offline, tmp_p
 
 @pytest.mark.fault("M11")
 def test_a_named_file_of_another_architecture_is_refused(shelf_of, tmp_path, u2netp_pth, file):
-    shelf = shelf_of(entry_for(u2netp_pth), entry_for(b"x", name="large_net", architecture="u2net"))
+    weights_store = shelf_of(entry_for(u2netp_pth), entry_for(b"x", name="large_net", architecture="u2net"))
     (tmp_path / "small.pth").write_bytes(u2netp_pth)
     with pytest.raises(StageError, match="is small_net, weights of u2netp and not of u2net"):
-        choose_weights(shelf, "large_net", "auto", tmp_path / "small.pth")
+        choose_weights(weights_store, "large_net", "auto", tmp_path / "small.pth")
     with pytest.raises(ValueError, match="is not u2net"):
-        choose_weights(shelf, "large_net", "auto", file)
+        choose_weights(weights_store, "large_net", "auto", file)
 
 
 @pytest.mark.fault("M11")

@@ -49,8 +49,8 @@ def fetched(server, shelf_of):
     def fetch(body: bytes, architecture: str, file_name: str):
         address = server.put(f"/{file_name}", body)
         entry = entry_for(body, address, architecture=architecture, file_name=file_name)
-        shelf = shelf_of(entry, limits=TransferLimits())
-        return shelf.fetch(entry.name)
+        weights_store = shelf_of(entry, limits=TransferLimits())
+        return weights_store.fetch(entry.name)
 
     return fetch
 

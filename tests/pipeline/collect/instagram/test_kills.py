@@ -22,7 +22,7 @@ from pipeline.cities import City
 from pipeline.collect.instagram import live
 from pipeline.collect.instagram.client import InstagramClient
 from pipeline.collect.instagram.journal import Journal
-from pipeline.collect.instagram.live import Tools, open_journal
+from pipeline.collect.instagram.live import Runtime, open_journal
 from pipeline.collect.instagram.media import photos
 from pipeline.collect.places import PlacesSettings, build_places
 from pipeline.collect.pois import PoisSettings, build_pois
@@ -261,10 +261,10 @@ class TestKilledAnywhere:
 
 def collect_alone(root: Path, city: City, file: Path) -> None:
     """All stages in a process of its own, at the machine's clock."""
-    store, tools = Store(root), Tools(retries=Retries(first_s=0.01, longest_s=0.02))
+    store, runtime = Store(root), Runtime(retries=Retries(first_s=0.01, longest_s=0.02))
     build_pois(store, city, PoisSettings(file=file))
-    build_places(store, city, PlacesSettings(), tools)
-    build_posts(store, city, PostsSettings(), tools)
+    build_places(store, city, PlacesSettings(), runtime)
+    build_posts(store, city, PostsSettings(), runtime)
 
 
 @pytest.mark.slow

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from models.best.modality_copies import for_copies, with_single_modalities
-from models.best.wide_and_deep import Best, Story, log_proba
+from models.best.wide_and_deep import Ensemble, FitSummary, log_proba
 from models.data.samples import Samples, check_split
 from models.linear.experts import EXPERTS, joined, rounded
-from models.linear.pool import Pool, fit_pool
+from models.linear.pool import LogLinearPool, fit_pool
 from models.linear.wide import CROSS_FIT_BELOW_POSTS, MIDDLE_CHOICES, NUM_FOLDS, Wide, cross_fit, fit_wide, folds_of
 from models.mrlf.config import MrlfConfig
 from models.settings.presets import is_small
@@ -31,7 +31,7 @@ from models.settings.train_config import Epoch, TrainConfig
 from models.training.fitted import Fitted
 from models.training.training import fit
 
-__all__ = ["Best", "fit_best", "most_epochs"]
+__all__ = ["Ensemble", "fit_best", "most_epochs"]
 
 OnEpoch = Callable[[Epoch], None]
 OnStep = Callable[[int, int, int], None]
@@ -61,7 +61,7 @@ def fit_best(
     on_epoch: OnEpoch | None = None,
     on_step: OnStep | None = None,
     should_stop: Callable[[], bool] | None = None,
-) -> Best:
+) -> Ensemble:
     """Train both parts and weigh them; settings left out are those of the preset that fits the number of posts.
 
     With `checkpoint_dir` every network has a folder of its own there, and the same run goes on where it was.
@@ -154,11 +154,11 @@ def _tried_on_validation(
     )
 
 
-def _weighed(parts: _Parts) -> Best:
+def _weighed(parts: _Parts) -> Ensemble:
     """The parts put together with the pool's weights."""
     pool = fit_pool(parts.logits_MVC, parts.labels_V, parts.folds_V)
     weights = dict(zip(EXPERTS, pool.weights_M[:-1].tolist(), strict=True))
-    return Best(
+    return Ensemble(
         features=parts.wide.features,
         layer=rounded(joined(parts.wide.experts, weights)),
         networks=tuple(parts.networks),
@@ -167,8 +167,8 @@ def _weighed(parts: _Parts) -> Best:
     )
 
 
-def _story(pool: Pool, weights: dict[str, float], parts: _Parts) -> Story:
-    return Story(
+def _story(pool: LogLinearPool, weights: dict[str, float], parts: _Parts) -> FitSummary:
+    return FitSummary(
         num_samples=len(parts.labels_V),
         is_cross_fitted=parts.is_cross_fitted,
         is_pooled=pool.is_pooled,

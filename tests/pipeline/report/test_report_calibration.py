@@ -5,7 +5,7 @@ import pytest
 
 from models.evaluation.calibration import fit_temperature, with_temperature
 from models.evaluation.metrics import calibration_error
-from pipeline.report.honesty import measure_calibration
+from pipeline.report.calibration import measure_calibration
 
 RNG = np.random.default_rng(0)
 VALIDATION, TEST = RNG.dirichlet(np.ones(4), 120), RNG.dirichlet(np.ones(4), 200)

@@ -1,4 +1,4 @@
-"""The shelf of weights, `data/weights/`: published files by their sha256, and what they were converted into.
+"""The store of weights, `data/weights/`: published files by their sha256, and what they were converted into.
 
     files/<sha256>.<ending>                  as published
     converted/<sha256>.<architecture>.safetensors
@@ -41,7 +41,7 @@ class WeightsFile:
     source: Path
 
 
-class Shelf:
+class WeightsStore:
     """The weights of one store."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Shelf:
         self._records = Records(folder / "records")
 
     @classmethod
-    def of(cls, store: Store) -> "Shelf":
+    def of(cls, store: Store) -> "WeightsStore":
         """The weights that lie in a store."""
         return cls(store.root / "weights")
 
@@ -95,7 +95,7 @@ class Shelf:
         return self._file(record)
 
     def fetch(self, name: str) -> WeightsFile:
-        """The weights of this name: from the shelf, else downloaded and converted; what is damaged is mended.
+        """The weights of this name: from the store, else downloaded and converted; what is damaged is mended.
 
         Raises:
             WeightsUnavailableError: no address gave the file.
@@ -114,7 +114,7 @@ class Shelf:
             found_digests = fetch_part(entry, part, self.limits)
             return self._keep(entry, part, found_digests)
 
-    def take_file(self, path: Path, name: str) -> WeightsFile:
+    def use_file(self, path: Path, name: str) -> WeightsFile:
         """A file that the settings name, in place of the weights `name`; it stays where it is.
 
         Its name is that of the entry it is, or tells that it is the person's own.

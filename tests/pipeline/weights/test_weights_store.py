@@ -1,4 +1,4 @@
-"""The shelf: what it hands out was compared with its digests; what is damaged is said, and mended by fetching."""
+"""The store of weights: what it hands out was compared with its digests; damage is told, and mended by fetching."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from pipeline.errors import StageError
 from pipeline.weights.fetching import WeightsUnavailableError
 from pipeline.weights.records import DamagedWeightsError
 from pipeline.weights.registry import REGISTRY
-from pipeline.weights.shelf import Shelf
+from pipeline.weights.weights_store import WeightsStore
 from tests.fakes.http_server import Answer, changed
 from tests.pipeline.weights.conftest import QUICK, entry_for, saved
 
@@ -25,16 +25,16 @@ def entry(server, u2netp_pth):
 
 
 @pytest.fixture
-def shelf(shelf_of, entry):
+def weights_store(shelf_of, entry):
     """An empty shelf that knows one file."""
     return shelf_of(entry)
 
 
 @pytest.fixture
-def filled(shelf, entry):
-    """The shelf, with that file."""
-    shelf.fetch(entry.name)
-    return shelf
+def filled(weights_store, entry):
+    """The store of weights, with that file."""
+    weights_store.fetch(entry.name)
+    return weights_store
 
 
 def test_what_was_fetched_is_found_with_what_belongs_to_it(filled, entry, u2netp_pth):
@@ -58,14 +58,14 @@ def test_a_file_that_is_here_is_not_asked_for_again(filled, server):
 
 
 @pytest.mark.fault("M11")
-def test_what_is_missing_is_not_found(shelf):
-    assert shelf.find("small_net") is None
-    assert shelf.verify("small_net") is None
+def test_what_is_missing_is_not_found(weights_store):
+    assert weights_store.find("small_net") is None
+    assert weights_store.verify("small_net") is None
 
 
-def test_unknown_weights_are_told_with_those_that_are_known(shelf):
+def test_unknown_weights_are_told_with_those_that_are_known(weights_store):
     with pytest.raises(StageError, match="no weights 'large_net': take one of small_net"):
-        shelf.find("large_net")
+        weights_store.find("large_net")
 
 
 @pytest.mark.fault("M11")
@@ -106,15 +106,15 @@ def test_a_record_that_cannot_be_read_is_told_and_mended(filled):
 def test_a_program_that_wants_a_newer_file_does_not_take_the_old_one(filled, entry, server, tmp_path):
     body = saved(random_state("u2netp", seed=1))
     newer = entry_for(body, server.put("/newer.pth", body))
-    shelf = Shelf(filled.folder, registry={"small_net": newer}, limits=QUICK)
-    assert shelf.find("small_net") is None
-    assert shelf.fetch("small_net").weights_sha256 == newer.sha256 != entry.sha256
+    weights_store = WeightsStore(filled.folder, registry={"small_net": newer}, limits=QUICK)
+    assert weights_store.find("small_net") is None
+    assert weights_store.fetch("small_net").weights_sha256 == newer.sha256 != entry.sha256
 
 
 def test_a_newer_converter_converts_again_without_a_download(filled, server, monkeypatch):
     before = filled.find("small_net")
     before.path.write_bytes(before.path.read_bytes())
-    monkeypatch.setattr("pipeline.weights.shelf.CONVERTER_VERSION", "next")
+    monkeypatch.setattr("pipeline.weights.weights_store.CONVERTER_VERSION", "next")
     assert filled.find("small_net") == before
     record = json.loads((filled.folder / "records" / "small_net.json").read_text())
     assert record["converter"] == "next"
@@ -124,33 +124,33 @@ def test_a_newer_converter_converts_again_without_a_download(filled, server, mon
 @pytest.mark.fault("M11")
 def test_weights_of_another_architecture_get_no_record(shelf_of, server, u2netp_pth):
     entry = entry_for(u2netp_pth, server.put("/small.pth", u2netp_pth), architecture="u2net")
-    shelf = shelf_of(entry)
+    weights_store = shelf_of(entry)
     with pytest.raises(ValueError, match="is not u2net"):
-        shelf.fetch("small_net")
-    assert shelf.find("small_net") is None
-    assert not list((shelf.folder / "converted").iterdir())
+        weights_store.fetch("small_net")
+    assert weights_store.find("small_net") is None
+    assert not list((weights_store.folder / "converted").iterdir())
 
 
 def test_a_broken_download_goes_on_the_next_time(shelf_of, entry, server, u2netp_pth):
     server.fail("small", change=changed(ending="cut"))
-    shelf = shelf_of(entry, limits=replace(QUICK, max_tries=1))
+    weights_store = shelf_of(entry, limits=replace(QUICK, max_tries=1))
     with pytest.raises(WeightsUnavailableError, match="of it are kept"):
-        shelf.fetch("small_net")
-    assert (shelf.folder / "small.pth.part").stat().st_size == len(u2netp_pth) // 2
-    shelf.fetch("small_net")
+        weights_store.fetch("small_net")
+    assert (weights_store.folder / "small.pth.part").stat().st_size == len(u2netp_pth) // 2
+    weights_store.fetch("small_net")
     assert server.ranges() == [None, f"bytes={len(u2netp_pth) // 2}-"]
 
 
 def _fetch(folder, entry, limits, queue):
-    queue.put(Shelf(folder, registry={entry.name: entry}, limits=limits).fetch(entry.name).weights_sha256)
+    queue.put(WeightsStore(folder, registry={entry.name: entry}, limits=limits).fetch(entry.name).weights_sha256)
 
 
-def test_two_processes_fetch_a_file_once(shelf, entry, server, u2netp_pth):
+def test_two_processes_fetch_a_file_once(weights_store, entry, server, u2netp_pth):
     server.fail("small", Answer(body=u2netp_pth, delay_s=0.8))
     patient = replace(QUICK, silence_s=10, answer_s=10, patience_s=30)
     context = multiprocessing.get_context("spawn")  # a fork inherits the locks of torch's threads
     queue = context.Queue()
-    both = [context.Process(target=_fetch, args=(shelf.folder, entry, patient, queue)) for _ in range(2)]
+    both = [context.Process(target=_fetch, args=(weights_store.folder, entry, patient, queue)) for _ in range(2)]
     for process in both:
         process.start()
     told = [queue.get(timeout=60) for _ in both]
@@ -163,33 +163,33 @@ def test_two_processes_fetch_a_file_once(shelf, entry, server, u2netp_pth):
 def test_a_process_that_hangs_on_a_file_is_not_waited_for_without_end(shelf_of, entry):
     from filelock import FileLock
 
-    shelf = shelf_of(entry, limits=replace(QUICK, patience_s=0.2))
-    (shelf.folder / "locks").mkdir(parents=True)
-    with FileLock(str(shelf.folder / "locks" / "small.pth.lock")):
+    weights_store = shelf_of(entry, limits=replace(QUICK, patience_s=0.2))
+    (weights_store.folder / "locks").mkdir(parents=True)
+    with FileLock(str(weights_store.folder / "locks" / "small.pth.lock")):
         with pytest.raises(StageError, match=r"another process has been at small\.pth for more than"):
-            shelf.fetch("small_net")
+            weights_store.fetch("small_net")
 
 
 # files that a person brings
 
 
 @pytest.mark.parametrize("name", [pytest.param("small.pth", id="its name"), pytest.param("x.bin", id="another name")])
-def test_a_published_file_is_known_by_its_digest(shelf, tmp_path, u2netp_pth, name, server):
+def test_a_published_file_is_known_by_its_digest(weights_store, tmp_path, u2netp_pth, name, server):
     path = tmp_path / name
     path.write_bytes(u2netp_pth)
-    assert shelf.add(path) == shelf.find("small_net")
+    assert weights_store.add(path) == weights_store.find("small_net")
     assert path.exists()
     assert server.count() == 0
 
 
 def test_a_file_that_is_published_by_md5_is_kept_by_sha256(shelf_of, tmp_path, u2netp_pth):
     entry = entry_for(u2netp_pth, sha256=None, md5=hashlib.md5(u2netp_pth, usedforsecurity=False).hexdigest())
-    shelf = shelf_of(entry)
+    weights_store = shelf_of(entry)
     path = tmp_path / "small.pth"
     path.write_bytes(u2netp_pth)
-    assert shelf.add(path).weights_sha256 == hashlib.sha256(u2netp_pth).hexdigest()
-    shelf.find("small_net").path.write_bytes(b"")
-    assert shelf.fetch("small_net").path.stat().st_size > 0
+    assert weights_store.add(path).weights_sha256 == hashlib.sha256(u2netp_pth).hexdigest()
+    weights_store.find("small_net").path.write_bytes(b"")
+    assert weights_store.fetch("small_net").path.stat().st_size > 0
 
 
 @pytest.mark.fault("M11")
@@ -201,14 +201,14 @@ def test_a_file_that_is_published_by_md5_is_kept_by_sha256(shelf_of, tmp_path, u
         pytest.param(b"", "an empty file came", id="nothing"),
     ],
 )
-def test_an_unknown_file_is_refused_with_what_was_expected(shelf, tmp_path, entry, body, told):
+def test_an_unknown_file_is_refused_with_what_was_expected(weights_store, tmp_path, entry, body, told):
     path = tmp_path / "small.pth"
     path.write_bytes(body)
     with pytest.raises(StageError, match=told) as error:
-        shelf.add(path)
+        weights_store.add(path)
     for words in (entry.sha256, hashlib.sha256(body).hexdigest(), "--name my_net --architecture"):
         assert words in str(error.value)
-    assert [path.name for path in shelf.folder.iterdir()] == []
+    assert [path.name for path in weights_store.folder.iterdir()] == []
 
 
 @pytest.fixture
@@ -219,24 +219,24 @@ def own(tmp_path):
     return path
 
 
-def test_own_weights_are_taken_under_their_own_name(shelf, own):
-    found = shelf.add(own, "my_net", "u2netp")
-    assert found == shelf.find("my_net") == shelf.add(own)
+def test_own_weights_are_taken_under_their_own_name(weights_store, own):
+    found = weights_store.add(own, "my_net", "u2netp")
+    assert found == weights_store.find("my_net") == weights_store.add(own)
     assert (found.name, found.architecture) == ("my_net", "u2netp")
-    again = Shelf(shelf.folder, registry=shelf.registry)
+    again = WeightsStore(weights_store.folder, registry=weights_store.registry)
     assert again.find("my_net") == found
     assert list(again.entries()) == ["small_net", "my_net"]
     assert again.entry("my_net").used_by == "portrait_masks"
 
 
-def test_damaged_own_weights_say_what_to_do(shelf, own):
-    found = shelf.add(own, "my_net", "u2netp")
+def test_damaged_own_weights_say_what_to_do(weights_store, own):
+    found = weights_store.add(own, "my_net", "u2netp")
     found.source.write_bytes(b"")
     with pytest.raises(DamagedWeightsError, match="damaged"):
-        shelf.find("my_net")
+        weights_store.find("my_net")
     with pytest.raises(WeightsUnavailableError, match=r"bring trained\.pth .*`mrlf weights add trained\.pth`"):
-        shelf.fetch("my_net")
-    assert shelf.add(own) == found
+        weights_store.fetch("my_net")
+    assert weights_store.add(own) == found
 
 
 @pytest.mark.parametrize(
@@ -250,55 +250,55 @@ def test_damaged_own_weights_say_what_to_do(shelf, own):
         pytest.param("My Net", "u2netp", "cannot be a name", id="capitals"),
     ],
 )
-def test_own_weights_that_are_refused_leave_nothing(shelf, own, name, architecture, told):
+def test_own_weights_that_are_refused_leave_nothing(weights_store, own, name, architecture, told):
     with pytest.raises(StageError, match=told) as error:
-        shelf.add(own, name, architecture)
+        weights_store.add(own, name, architecture)
     assert str(own) in str(error.value)
-    assert list(shelf.entries()) == ["small_net"]
-    assert not [path for path in shelf.folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    assert list(weights_store.entries()) == ["small_net"]
+    assert not [path for path in weights_store.folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
-def test_a_name_of_ones_own_is_not_given_twice(shelf, own, tmp_path):
-    shelf.add(own, "my_net", "u2netp")
+def test_a_name_of_ones_own_is_not_given_twice(weights_store, own, tmp_path):
+    weights_store.add(own, "my_net", "u2netp")
     other = tmp_path / "other.pth"
     torch.save(random_state("u2netp", seed=6), other)
     with pytest.raises(StageError, match=r"other\.pth is not my_net: expected sha256"):
-        shelf.add(other, "my_net", "u2netp")
+        weights_store.add(other, "my_net", "u2netp")
     with pytest.raises(StageError, match="is known, it is my_net"):
-        shelf.add(own, "her_net", "u2netp")
+        weights_store.add(own, "her_net", "u2netp")
 
 
-def test_a_name_that_a_later_version_ships_shadows_nothing(shelf, own):
-    shelf.add(own, "my_net", "u2netp")
-    shipped = replace(shelf.registry["small_net"], name="my_net")
-    later = Shelf(shelf.folder, registry={"my_net": shipped})
+def test_a_name_that_a_later_version_ships_shadows_nothing(weights_store, own):
+    weights_store.add(own, "my_net", "u2netp")
+    shipped = replace(weights_store.registry["small_net"], name="my_net")
+    later = WeightsStore(weights_store.folder, registry={"my_net": shipped})
     assert later.entries()["my_net"] is shipped
     with pytest.raises(StageError, match="give yours another name"):
         later.find("my_net")
 
 
-def test_a_list_of_own_weights_that_cannot_be_read_is_told(shelf, own):
-    shelf.add(own, "my_net", "u2netp")
-    shelf.own_path.write_text('{"my_net": {}}')
+def test_a_list_of_own_weights_that_cannot_be_read_is_told(weights_store, own):
+    weights_store.add(own, "my_net", "u2netp")
+    weights_store.own_path.write_text('{"my_net": {}}')
     with pytest.raises(StageError, match=r"own\.json cannot be read"):
-        shelf.entries()
+        weights_store.entries()
 
 
 @pytest.mark.parametrize("is_there", [pytest.param(True, id="a folder"), pytest.param(False, id="nothing")])
-def test_what_is_no_file_is_told(shelf, tmp_path, is_there):
+def test_what_is_no_file_is_told(weights_store, tmp_path, is_there):
     with pytest.raises(StageError, match="there is no file"):
-        shelf.add(tmp_path if is_there else tmp_path / "absent.pth")
+        weights_store.add(tmp_path if is_there else tmp_path / "absent.pth")
 
 
-def test_a_file_that_is_too_large_is_not_copied(shelf, tmp_path):
+def test_a_file_that_is_too_large_is_not_copied(weights_store, tmp_path):
     path = tmp_path / "huge.pth"
     with path.open("wb") as file:
         file.truncate(3 * 2**30)
     with pytest.raises(StageError, match="none of these networks has so many"):
-        shelf.add(path)
+        weights_store.add(path)
 
 
 def test_the_store_has_the_shelf_of_the_shipped_weights(store):
-    assert Shelf.of(store).folder == store.root / "weights"
-    assert Shelf.of(store).entries() == dict(REGISTRY)
-    assert Shelf.of(store).find("u2netp") is None
+    assert WeightsStore.of(store).folder == store.root / "weights"
+    assert WeightsStore.of(store).entries() == dict(REGISTRY)
+    assert WeightsStore.of(store).find("u2netp") is None

@@ -19,9 +19,9 @@ from pipeline.store.blobs import Kind
 from pipeline.training.image_features import (
     FeatureWorker,
     ImageFeaturesSettings,
-    called,
+    feature_config,
+    feature_name,
     features_recipe,
-    way_of_looking,
 )
 from pipeline.weights import Builtin, WeightsFile
 
@@ -29,7 +29,7 @@ TABLE = "study_features"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class FeatureSource:
     """A network that looks at pictures, small enough to travel to the worker."""
 
     settings: ImageFeaturesSettings
@@ -38,12 +38,12 @@ class Look:
     @property
     def name(self) -> str:
         """What its features are called: never the trained network's name where it is a stand-in."""
-        return called(self.weights, self.settings.backbone)[0]
+        return feature_name(self.weights, self.settings.backbone)[0]
 
     @property
     def weights_sha256(self) -> str:
         """The digest of its weights."""
-        return called(self.weights, self.settings.backbone)[1]
+        return feature_name(self.weights, self.settings.backbone)[1]
 
     @property
     def recipe(self) -> str:
@@ -52,17 +52,17 @@ class Look:
 
     def told(self) -> list[object]:
         """All that its features depend on beside the picture."""
-        return way_of_looking(self.settings, self.weights)
+        return feature_config(self.settings, self.weights)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Looking:
+class FeatureJob:
     """Rows that are wanted: of these originals, by this network, of the `picture` that was taken or made clean.
 
     blobs: digest of the original -> digest of the blob to look at, where that is another.
     """
 
-    look: Look
+    look: FeatureSource
     picture: str
     kind: Kind
     digests: list[str]
@@ -115,7 +115,7 @@ class Looking:
 class LookingWorker:
     """Bytes of pictures in, rows of `study_features` out."""
 
-    def __init__(self, look: Look, picture: str, recipe: str) -> None:
+    def __init__(self, look: FeatureSource, picture: str, recipe: str) -> None:
         self._work, self._picture = FeatureWorker(look.settings, look.weights, recipe), picture
 
     def __call__(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
