@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from pipeline.cities import City, CityError, Settings
 from pipeline.collect import places, pois, posts
 from pipeline.curate import curated_posts
+from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.images import clean_images, portrait_masks
 from pipeline.privacy.gone import tidy
 from pipeline.release import dataset
@@ -45,7 +46,7 @@ STAGES: dict[str, Stage] = {
         _stage("collect", pois, pois.PoisSettings, pois.build_pois),
         _stage("collect", places, places.PlacesSettings, places.build_places),
         _stage("collect", posts, posts.PostsSettings, posts.build_posts),
-        _stage("curate", curated_posts, curated_posts.CuratedPostsSettings, curated_posts.build_curated_posts),
+        _stage("curate", curated_posts, CuratedPostsSettings, curated_posts.build_curated_posts),
         _stage("images", portrait_masks, portrait_masks.PortraitMasksSettings, portrait_masks.build_portrait_masks),
         _stage("images", clean_images, clean_images.CleanImagesSettings, clean_images.build_clean_images),
         _stage("release", dataset, dataset.DatasetSettings, dataset.build_dataset),

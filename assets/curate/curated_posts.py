@@ -12,7 +12,8 @@ from assets.partitions import CITIES
 from assets.resources import StoreResource
 from assets.results import Results, blocking_checks, materialized
 from assets.stages import OWNERS, build, code_version
-from pipeline.curate.curated_posts import STAGE, CuratedPostsSettings
+from pipeline.curate.curated_posts import STAGE
+from pipeline.curate.settings import CuratedPostsSettings
 
 CuratedPostsConfig = run_config(CuratedPostsSettings)
 

@@ -8,13 +8,12 @@ Law: posts = kept + dropped + those that the stage posts deferred.
 from typing import Any
 
 import pandas as pd
-from pydantic import Field
 
-from pipeline.cities import City, Settings
+from pipeline.cities import City
 from pipeline.collect.pictures import OK
 from pipeline.collect.poi_sources.keeping import read_pois
-from pipeline.curate.language import are_in_language
-from pipeline.curate.rules import SETTING_OF_RULE, Candidate, Limits, apply_rules, frequent_hashtags
+from pipeline.curate.rules import Candidate, apply_rules, frequent_hashtags, rule_of
+from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.errors import StageError
 from pipeline.geo import distance_km
 from pipeline.ledger import reason_counts, write_ledger
@@ -25,15 +24,6 @@ from pipeline.store import Store
 
 STAGE = "curated_posts"
 CODE_VERSION = "1"
-
-
-class CuratedPostsSettings(Settings):
-    """What a post must have; the defaults are the paper's."""
-
-    min_hashtag_count: int = Field(50, ge=1, description="a hashtag of fewer posts of the city is dropped")
-    min_posts_per_poi: int = Field(100, ge=1, description="a POI of fewer posts is dropped with all of them")
-    language: str = Field("en", description="of the caption, ISO 639-1; any takes all")
-    max_poi_distance_km: float = Field(2.0, gt=0, description="of a post's own coordinates, where it has any")
 
 
 def build_curated_posts(store: Store, city: City, settings: CuratedPostsSettings) -> StageReport:
@@ -63,11 +53,10 @@ def build_curated_posts(store: Store, city: City, settings: CuratedPostsSettings
 def _work(store: Store, city: str, settings: CuratedPostsSettings) -> Outcome:
     posts = _posts(store, city)
     everyone = [_candidate(post) for post in posts.to_dict(orient="records")]
-    limits = Limits(**settings.model_dump(include=set(Limits.__dataclass_fields__)))
-    frequent = frequent_hashtags(everyone, limits.min_hashtag_count)
+    frequent = frequent_hashtags(everyone, settings.min_hashtag_count)
     waiting = _waiting(store, city)
     candidates = [post for post in everyone if post.post_key not in waiting]
-    kept, drops = apply_rules(candidates, frequent, limits, lambda texts: are_in_language(texts, settings.language))
+    kept, drops = apply_rules(candidates, frequent, settings)
     assert len(kept) + len(drops) == len(candidates), "a post was lost or counted twice"
     store.tables.replace(city, "curated_posts", _rows(kept, posts))
     write_ledger(store, city, STAGE, drops)
@@ -139,7 +128,10 @@ def _nothing_left(city: str, drops: dict[str, str]) -> str:
     if not drops:
         return f"no post of {city} came from the stage posts: look at what it dropped"
     most, count = next(iter(reason_counts(drops).items()))
-    rule = most.split("/")[1]
-    change = "language" if rule.startswith("not_") else SETTING_OF_RULE.get(rule)
+    reason = most.split("/")[1]
+    rule = rule_of(reason)
+    change = rule.setting if rule is not None else None
     what_to_do = f"change {change} of curated_posts in cities.yaml" if change else "collect other posts"
-    return f"no post of {city} is left: rule {rule} took {count} of {len(drops)}; {what_to_do}, or collect more posts"
+    return (
+        f"no post of {city} is left: rule {reason} took {count} of {len(drops)}; {what_to_do}, or collect more posts"
+    )

@@ -1,7 +1,9 @@
 """The rules of curation: what a post must have to be learnt from (MRLF, arXiv:2306.07935, section IV-A).
 
-Law: a post fails by the first rule against it, in the order of `RULES`; `kept + dropped == seen`. Order of posts does
-not matter.
+Law: a post is dropped by the first rule that it breaks, in the order of `RULES`; `kept + dropped == seen`. The order
+of posts does not matter.
+A new rule is one more `Rule` in the list (and its setting in `settings.py`): the order of drops, the counts of the
+stage, the report and the message of an empty city follow from the list. `docs/CURATION.md` shows it to users.
 """
 
 from collections import Counter
@@ -10,19 +12,10 @@ from dataclasses import dataclass, replace
 
 import regex
 
+from pipeline.curate.language import are_in_language
+from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.text.captions import PLACEHOLDERS
 from pipeline.text.hashtags import without_hashtags
-
-RULES = ("deleted", "far_from_poi", "no_text", "not_english", "no_hashtag", "no_image", "poi_below_floor")
-"""In the order in which they are asked; of another language than English the fourth is `not_<code>`."""
-
-SETTING_OF_RULE = {
-    "far_from_poi": "max_poi_distance_km",
-    "not_english": "language",
-    "no_hashtag": "min_hashtag_count",
-    "poi_below_floor": "min_posts_per_poi",
-}
-"""What to change where a rule takes too much."""
 
 _PLACEHOLDER = regex.compile("|".join(map(regex.escape, PLACEHOLDERS)))
 _LETTER = regex.compile(r"\p{L}")
@@ -46,25 +39,98 @@ class Candidate:
     is_active: bool
 
 
+Check = Callable[[Sequence[Candidate], CuratedPostsSettings], Sequence[bool]]
+
+
 @dataclass(frozen=True, kw_only=True)
-class Limits:
-    """The thresholds of the rules."""
+class Rule:
+    """One thing that a post must have.
 
-    max_poi_distance_km: float
-    min_hashtag_count: int
-    min_posts_per_poi: int
-    language: str
+    name: the reason in the ledger of a post that it drops.
+    setting: the field of `CuratedPostsSettings` that makes it drop more or fewer posts; None where none does.
+    meaning: why a post was dropped by it, as the report says it.
+    check: whether each of the posts that the rules before it have left passes.
+    """
+
+    name: str
+    meaning: str
+    check: Check
+    setting: str | None = None
+
+    def reason(self, settings: CuratedPostsSettings) -> str:
+        """The reason in the ledger: the name, but `not_<code>` where another language than English is wanted."""
+        return f"not_{settings.language}" if self.setting == "language" and settings.language != "en" else self.name
 
 
-def caption_text(caption: str) -> str:
-    """The caption without its hashtags, which are a modality of their own; placeholders stay."""
-    return without_hashtags(caption)
+def each(passes: Callable[[Candidate, CuratedPostsSettings], bool]) -> Check:
+    """The check that looks at one post at a time."""
+    return lambda posts, settings: [passes(post, settings) for post in posts]
 
 
 def words_of(text: str) -> str:
-    """What tells the language: no placeholders, emoji or numbers; "" where no letter is left."""
+    """What shows the language: no placeholders, emoji or numbers; "" where no letter is left."""
     words = " ".join(_NO_WORD.sub(" ", _PLACEHOLDER.sub(" ", text)).split())
     return words if _LETTER.search(words) else ""
+
+
+def has_enough_posts(poi_ids: Sequence[str], minimum: int) -> list[bool]:
+    """Whether the POI of each post has at least so many of these posts."""
+    counted = Counter(poi_ids)
+    return [counted[poi_id] >= minimum for poi_id in poi_ids]
+
+
+def _is_near(post: Candidate, settings: CuratedPostsSettings) -> bool:
+    return post.distance_km is None or post.distance_km <= settings.max_poi_distance_km
+
+
+POI_FLOOR = Rule(
+    name="poi_below_floor",
+    setting="min_posts_per_poi",
+    meaning="its POI has too few posts left to be learnt",
+    check=lambda posts, settings: has_enough_posts([post.poi_id for post in posts], settings.min_posts_per_poi),
+)
+POST_RULES = (
+    Rule(
+        name="deleted",
+        meaning="the post was deleted at its source",
+        check=each(lambda post, _: post.is_active),
+    ),
+    Rule(
+        name="far_from_poi",
+        setting="max_poi_distance_km",
+        meaning="made too far from the POI whose location it carries",
+        check=each(_is_near),
+    ),
+    Rule(
+        name="no_text",
+        meaning="no caption is left without hashtags, names and addresses",
+        check=each(lambda post, _: bool(words_of(post.caption))),
+    ),
+    Rule(
+        name="not_english",
+        setting="language",
+        meaning="the caption is not in English",
+        check=lambda posts, settings: are_in_language([words_of(post.caption) for post in posts], settings.language),
+    ),
+    Rule(
+        name="no_hashtag",
+        setting="min_hashtag_count",
+        meaning="none of its hashtags is frequent enough in the city",
+        check=each(lambda post, _: bool(post.hashtags)),
+    ),
+    Rule(
+        name="no_image",
+        meaning="it has no picture that can be read",
+        check=each(lambda post, _: bool(post.image_digests)),
+    ),
+)
+"""Rules whose answer for a post does not depend on the other posts."""
+
+CITY_RULES = (POI_FLOOR,)
+"""Rules that look at all posts that the rules of `POST_RULES` have left."""
+
+RULES = POST_RULES + CITY_RULES
+"""In the order in which they are applied."""
 
 
 def frequent_hashtags(posts: Sequence[Candidate], min_count: int) -> frozenset[str]:
@@ -74,43 +140,36 @@ def frequent_hashtags(posts: Sequence[Candidate], min_count: int) -> frozenset[s
 
 
 def apply_rules(
-    posts: Sequence[Candidate],
-    frequent: frozenset[str],
-    limits: Limits,
-    are_in_language: Callable[[list[str]], list[bool]],
+    posts: Sequence[Candidate], frequent: frozenset[str], settings: CuratedPostsSettings
 ) -> tuple[list[Candidate], dict[str, str]]:
-    """The posts that pass, without hashtags in the caption and without rare hashtags, and post_key -> reason."""
-    drops = {post.post_key: reason for post in posts if (reason := _first_reason(post, limits))}
-    shown = [
-        replace(post, caption=caption_text(post.caption), hashtags=tuple(t for t in post.hashtags if t in frequent))
+    """The posts that pass, without hashtags in the caption and without rare hashtags, and post_key -> reason.
+
+    Raises:
+        StageError: the language is not known.
+    """
+    left = [
+        replace(
+            post, caption=without_hashtags(post.caption), hashtags=tuple(t for t in post.hashtags if t in frequent)
+        )
         for post in posts
-        if post.post_key not in drops
     ]
-    words = {post.post_key: words_of(post.caption) for post in shown}
-    drops |= {key: "no_text" for key, text in words.items() if not text}
-    worded = [post for post in shown if post.post_key not in drops]
-    is_fine = are_in_language([words[post.post_key] for post in worded])
-    for post, is_in_language in zip(worded, is_fine, strict=True):
-        if reason := _later_reason(post, is_in_language, limits.language):
-            drops[post.post_key] = reason
-    kept = [post for post in worded if post.post_key not in drops]
-    num_of_poi = Counter(post.poi_id for post in kept)
-    small = {poi_id for poi_id, count in num_of_poi.items() if count < limits.min_posts_per_poi}
-    drops |= {post.post_key: "poi_below_floor" for post in kept if post.poi_id in small}
-    return [post for post in kept if post.poi_id not in small], drops
+    drops: dict[str, str] = {}
+    for rule in RULES:
+        checked = list(zip(left, rule.check(left, settings), strict=True))
+        drops |= {post.post_key: rule.reason(settings) for post, passes in checked if not passes}
+        left = [post for post, passes in checked if passes]
+    return left, drops
 
 
-def _first_reason(post: Candidate, limits: Limits) -> str:
-    if not post.is_active:
-        return "deleted"
-    if post.distance_km is not None and post.distance_km > limits.max_poi_distance_km:
-        return "far_from_poi"
-    return ""
+def rule_of(reason: str) -> Rule | None:
+    """The rule whose drops have this reason, whatever the language wanted; None where it is none of curation's."""
+    is_language = reason.startswith("not_")
+    return next((rule for rule in RULES if rule.name == reason or (is_language and rule.setting == "language")), None)
 
 
-def _later_reason(post: Candidate, is_in_language: bool, language: str) -> str:
-    if not is_in_language:
-        return "not_english" if language == "en" else f"not_{language}"
-    if not post.hashtags:
-        return "no_hashtag"
-    return "" if post.image_digests else "no_image"
+def meaning_of_drop(reason: str) -> str | None:
+    """What a reason of curation means; None where it is none of curation's."""
+    rule = rule_of(reason)
+    if rule is not None and rule.name != reason:
+        return f"the caption is not in the language asked for ({reason.removeprefix('not_')})"
+    return rule.meaning if rule is not None else None

@@ -11,10 +11,9 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from pipeline.collect.archive.fields import MAX_CAPTION_CHARACTERS
-from pipeline.curate.rules import caption_text
 from pipeline.images.decode import LIMITS, Picture, UnreadablePicture, decode_picture
 from pipeline.text.captions import clean_caption
-from pipeline.text.hashtags import hashtags
+from pipeline.text.hashtags import hashtags, without_hashtags
 
 WHY_UNREADABLE = {
     "not_an_image": "these bytes are no picture: send a JPEG, PNG or WebP file",
@@ -78,7 +77,7 @@ def _read_text(caption: object) -> tuple[str, list[str]]:
             f"the caption has {len(caption or ''):,} characters: send at most {MAX_CAPTION_CHARACTERS:,}",
         )
     cleaned = clean_caption(caption)
-    return caption_text(cleaned), hashtags(cleaned)
+    return without_hashtags(cleaned), hashtags(cleaned)
 
 
 def _read_picture(data: bytes, resized_side_px: int) -> Picture:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,7 +24,8 @@ from pipeline.cities import City, Settings
 from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.instagram.terms import terms_told
 from pipeline.collect.poi_sources.keeping import read_pois
-from pipeline.curate.curated_posts import CuratedPostsSettings
+from pipeline.curate.rules import POI_FLOOR, has_enough_posts
+from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.errors import StageError
 from pipeline.images.clean_images import KEPT
 from pipeline.ledger import reason_counts, write_ledger
@@ -119,11 +121,10 @@ def _work(store: Store, city: City, settings: DatasetSettings, inputs: dict[str,
     if posts.empty:
         raise StageError(_nothing_left(store, city.key))
     assert settings.min_posts_per_poi is not None
-    counts = Counter(posts["poi_id"])
-    small = {poi_id for poi_id, count in counts.items() if count < settings.min_posts_per_poi}
-    drops = {key: "poi_below_floor" for key in posts.loc[posts["poi_id"].isin(small), "post_key"]}
+    stays = np.array(has_enough_posts(posts["poi_id"].tolist(), settings.min_posts_per_poi))
+    drops = {key: POI_FLOOR.name for key in posts.loc[~stays, "post_key"]}
     write_ledger(store, city.key, STAGE, drops, {})
-    posts = posts[~posts["poi_id"].isin(small)].reset_index(drop=True)
+    posts = posts[stays].reset_index(drop=True)
     if posts.empty:
         raise StageError(_nothing_left(store, city.key))
     ledger = _close_ledger(store, city.key, num_released=len(posts))

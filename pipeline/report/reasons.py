@@ -1,5 +1,7 @@
 """The reasons of the ledger in plain words; `test_every_reason_of_the_code_is_explained` keeps the list whole."""
 
+from pipeline.curate.rules import meaning_of_drop
+
 MEANINGS = {
     # files of an archive
     "not_json": "the file is not JSON",
@@ -23,7 +25,6 @@ MEANINGS = {
     "video": "only a video, and no picture, belongs to the post",
     "image_missing": "its picture is not in the archive; it is waited for",
     "waiting": "something of the post was missing when the release was made",
-    "deleted": "the post was deleted at its source",
     # posts collected live
     "private": "only followers may see the account",
     "opted_out": "its author wants to be left out",
@@ -49,18 +50,9 @@ MEANINGS = {
     "bad_mask": "the mask of its picture has another size than the picture",
     "too_narrow": "its picture is a strip, many times longer than wide",
     "mostly_person": "masks of people cover more of its pictures than allowed: too little of the place is left",
-    # curation
-    "far_from_poi": "made too far from the POI whose location it carries",
-    "no_text": "no caption is left without hashtags, names and addresses",
-    "not_english": "the caption is not in English",
-    "no_hashtag": "none of its hashtags is frequent enough in the city",
-    "no_image": "it has no picture that can be read",
-    "poi_below_floor": "its POI has too few posts left to be learnt",
 }
 
 
 def meaning_of(reason: str) -> str:
     """What a reason of the ledger means; the reason in words where nobody wrote one down."""
-    if reason not in MEANINGS and reason.startswith("not_"):
-        return f"the caption is not in the language asked for ({reason.removeprefix('not_')})"
-    return MEANINGS.get(reason, reason.replace("_", " "))
+    return MEANINGS.get(reason) or meaning_of_drop(reason) or reason.replace("_", " ")

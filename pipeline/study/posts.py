@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pipeline.collect.pictures import OK
-from pipeline.curate.rules import caption_text
 from pipeline.release.read import Release
 from pipeline.store import Store
+from pipeline.text.hashtags import without_hashtags
 
 NEVER = frozenset({"deleted", "far_from_poi", "poi_below_floor"})
 """Reasons of curation that keep a post out of every study."""
@@ -83,7 +83,7 @@ def study_posts(store: Store, city: str, release: Release) -> StudyPosts:
                 user_key=row["user_key"],
                 label=labels[row["poi_id"]],
                 taken_utc=row["taken_utc"].to_pydatetime(),
-                caption=caption_text(row["caption"]),
+                caption=without_hashtags(row["caption"]),
                 hashtags=tuple(row["hashtags"]),
                 lost="" if key in released else lost[key],
                 image_digests=tuple(digest for digest in row["image_digests"] if digest in readable),

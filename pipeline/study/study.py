@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from pipeline.cities import City
-from pipeline.curate.curated_posts import CuratedPostsSettings
+from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.errors import StageError
 from pipeline.release.read import latest_release
 from pipeline.stage import Outcome, StageReport, run_stage

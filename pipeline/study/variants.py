@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from pipeline.cities import City
-from pipeline.curate.curated_posts import CuratedPostsSettings
+from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.errors import StageError
 from pipeline.images.fillers import CleanImagesSettings
 from pipeline.release.read import Release

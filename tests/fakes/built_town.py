@@ -1,6 +1,7 @@
 """What lies between collecting and releasing, for a small town: posts are curated, pictures are said to be clean."""
 
-from pipeline.curate.curated_posts import CuratedPostsSettings, build_curated_posts
+from pipeline.curate.curated_posts import build_curated_posts
+from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.store import Store
 from tests.fakes.pictures import encoded, pixels
 from tests.fakes.town import CITY

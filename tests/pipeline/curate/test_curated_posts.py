@@ -2,8 +2,9 @@
 
 import pytest
 
-from pipeline.curate import curated_posts, language
-from pipeline.curate.curated_posts import CuratedPostsSettings, build_curated_posts
+from pipeline.curate import language, rules
+from pipeline.curate.curated_posts import build_curated_posts
+from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.errors import StageError
 from tests.fakes.town import CITY, Town
 
@@ -11,7 +12,7 @@ from tests.fakes.town import CITY, Town
 @pytest.fixture
 def town(store, tmp_path, monkeypatch) -> Town:
     """A town of posts 1 to 3, which pass the settings of `build`; of languages it knows English and Spanish."""
-    monkeypatch.setattr(curated_posts, "are_in_language", is_in_fake_language)
+    monkeypatch.setattr(rules, "are_in_language", is_in_fake_language)
     town = Town(store, tmp_path)
     for number in (1, 2, 3):
         town.archive.post(number)
@@ -97,7 +98,7 @@ def test_the_ledger_closes_over_both_stages(town):
 
 
 def test_the_stage_asks_the_real_detector(town, monkeypatch):
-    monkeypatch.setattr(curated_posts, "are_in_language", language.are_in_language)
+    monkeypatch.setattr(rules, "are_in_language", language.are_in_language)
     monkeypatch.setattr(language, "COMMON_LANGUAGES", ("en", "ja"))
     town.archive.post(4, caption="今日は友達と一緒にここへ来ました #harbour")
     build(town)

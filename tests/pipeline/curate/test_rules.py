@@ -1,12 +1,18 @@
 """The rules of curation: each alone at its border, in order, and none loses a post."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.curate.rules import RULES, Candidate, Limits, apply_rules, caption_text, frequent_hashtags, words_of
+import pipeline
+from pipeline.curate import rules
+from pipeline.curate.rules import RULES, Candidate, apply_rules, frequent_hashtags, words_of
+from pipeline.curate.settings import CuratedPostsSettings
+from pipeline.study.posts import NEVER, NO_MODALITY
 
-LIMITS = Limits(max_poi_distance_km=2.0, min_hashtag_count=2, min_posts_per_poi=1, language="en")
+SETTINGS = CuratedPostsSettings(min_hashtag_count=2, min_posts_per_poi=1)
 FREQUENT = frozenset({"harbour", "sun"})
 
 
@@ -26,13 +32,16 @@ def post(**changes) -> Candidate:
     )
 
 
-def is_english(texts: list[str]) -> list[bool]:
-    """Every text but those that say so."""
-    return ["nicht" not in text for text in texts]
+@pytest.fixture(scope="module", autouse=True)
+def detector():
+    """English is every text but those with the word nicht."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rules, "are_in_language", lambda texts, language: ["nicht" not in text for text in texts])
+        yield
 
 
 def reason(**changes) -> str | None:
-    kept, drops = apply_rules([post(**changes)], FREQUENT, LIMITS, is_english)
+    kept, drops = apply_rules([post(**changes)], FREQUENT, SETTINGS)
     assert len(kept) + len(drops) == 1
     return drops.get("k1")
 
@@ -65,29 +74,28 @@ def test_the_first_failing_rule_names_the_reason(changes, expected):
 
 
 def test_another_language_has_its_own_reason():
-    limits = Limits(max_poi_distance_km=2, min_hashtag_count=1, min_posts_per_poi=1, language="de")
-    assert apply_rules([post()], FREQUENT, limits, lambda texts: [False])[1] == {"k1": "not_de"}
+    settings = SETTINGS.model_copy(update={"language": "de"})
+    assert apply_rules([post(caption="nicht")], FREQUENT, settings)[1] == {"k1": "not_de"}
 
 
 def test_a_kept_post_has_its_text_without_hashtags_and_its_frequent_hashtags_in_order():
     ((kept,), _) = apply_rules(
         [post(caption="a #sun day\nwith <USER> #rare", hashtags=("sun", "rare", "harbour"))],
         FREQUENT,
-        LIMITS,
-        is_english,
+        SETTINGS,
     )
     assert (kept.caption, kept.hashtags) == ("a day with <USER>", ("sun", "harbour"))
 
 
 def test_the_floor_counts_what_the_other_rules_left():
-    limits = Limits(max_poi_distance_km=2, min_hashtag_count=1, min_posts_per_poi=2, language="en")
+    settings = CuratedPostsSettings(min_hashtag_count=1, min_posts_per_poi=2)
     posts = [
         post(post_key="a"),
         post(post_key="b"),
         post(post_key="c", poi_id="p2"),
         post(post_key="d", poi_id="p2", caption=""),
     ]
-    kept, drops = apply_rules(posts, FREQUENT, limits, is_english)
+    kept, drops = apply_rules(posts, FREQUENT, settings)
     assert [one.post_key for one in kept] == ["a", "b"]
     assert drops == {"c": "poi_below_floor", "d": "no_text"}
 
@@ -117,10 +125,6 @@ def test_words_of_a_text(text, words):
     assert words_of(text) == words
 
 
-def test_a_caption_keeps_its_placeholders():
-    assert caption_text("with <USER>\n#a#b and #c") == "with <USER> and"
-
-
 CANDIDATES = st.lists(
     st.builds(
         Candidate,
@@ -139,13 +143,40 @@ CANDIDATES = st.lists(
 
 @given(CANDIDATES, st.integers(1, 3), st.integers(1, 4))
 def test_every_post_is_kept_or_dropped_once_and_order_does_not_matter(posts, min_hashtag_count, min_posts_per_poi):
-    limits = Limits(
-        max_poi_distance_km=2, min_hashtag_count=min_hashtag_count, min_posts_per_poi=min_posts_per_poi, language="en"
-    )
+    settings = CuratedPostsSettings(min_hashtag_count=min_hashtag_count, min_posts_per_poi=min_posts_per_poi)
     frequent = frequent_hashtags(posts, min_hashtag_count)
-    kept, drops = apply_rules(posts, frequent, limits, is_english)
+    kept, drops = apply_rules(posts, frequent, settings)
     assert {one.post_key for one in kept} | drops.keys() == {one.post_key for one in posts}
     assert len(kept) + len(drops) == len(posts)
-    assert set(drops.values()) <= set(RULES)
-    again, same_drops = apply_rules(posts[::-1], frequent, limits, is_english)
+    assert set(drops.values()) <= {rule.name for rule in RULES}
+    again, same_drops = apply_rules(posts[::-1], frequent, settings)
     assert (again[::-1], same_drops) == (kept, drops)
+
+
+def test_the_names_in_the_ledger_and_their_order_stay():
+    assert [rule.name for rule in RULES] == [
+        "deleted",
+        "far_from_poi",
+        "no_text",
+        "not_english",
+        "no_hashtag",
+        "no_image",
+        "poi_below_floor",
+    ]
+
+
+def test_every_setting_belongs_to_a_rule_and_studies_know_the_rules_by_their_names():
+    assert {rule.setting for rule in RULES if rule.setting} == set(CuratedPostsSettings.model_fields)
+    assert NEVER | NO_MODALITY <= {rule.name for rule in RULES}
+
+
+def test_the_page_for_users_shows_every_rule_in_its_order():
+    defaults = CuratedPostsSettings()
+    rows = [
+        f"| `{rule.name}` | {rule.meaning} | "
+        + (f"`{rule.setting}` ({getattr(defaults, rule.setting)})" if rule.setting else "none")
+        + " |"
+        for rule in RULES
+    ]
+    page = Path(pipeline.__file__).parent.parent / "docs/CURATION.md"
+    assert [line for line in page.read_text().splitlines() if line.startswith("| `")] == rows

@@ -5,7 +5,8 @@ import pytest
 
 from models.vision.backbones import preprocess
 from pipeline.collect.archive.fields import MAX_CAPTION_CHARACTERS
-from pipeline.curate.rules import Candidate, Limits, apply_rules
+from pipeline.curate.rules import Candidate, apply_rules
+from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.images.decode import decode_picture
 from pipeline.predict.question import WHY_UNREADABLE, RefusedQuestion, read_question
 from pipeline.text.captions import clean_caption
@@ -102,8 +103,8 @@ def test_the_caption_and_hashtags_are_those_that_curation_would_keep(caption):
         distance_km=None,
         is_active=True,
     )
-    limits = Limits(max_poi_distance_km=2, min_hashtag_count=1, min_posts_per_poi=1, language="any")
-    [kept], _ = apply_rules([post], KNOWN, limits, lambda texts: [True] * len(texts))
+    settings = CuratedPostsSettings(min_hashtag_count=1, min_posts_per_poi=1, language="any")
+    [kept], _ = apply_rules([post], KNOWN, settings)
     question = ask(None, caption)
     assert (question.caption, question.hashtags) == (kept.caption, kept.hashtags)
 

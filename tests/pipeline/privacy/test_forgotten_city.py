@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pipeline.cities import City
-from pipeline.curate.curated_posts import CuratedPostsSettings, build_curated_posts
+from pipeline.curate.curated_posts import build_curated_posts
+from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.errors import StageError
 from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
 from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks

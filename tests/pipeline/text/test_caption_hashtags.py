@@ -67,6 +67,7 @@ def test_tags_of_joined_tags_are_the_same_tags(text):
         ("good day #sun\n#fun here", "good day here"),
         ("a#b stays", "a#b stays"),
         ("#दिल्ली#東京", ""),
+        ("with <USER>\n#a#b and #c", "with <USER> and"),
         ("#1️⃣ first", "# first"),
     ],
 )
