@@ -5,8 +5,10 @@ Law: an original is never shown. Of `portrait_masks` there are masks alone, whit
 covers, never how many people there are: that nobody knows. The numbers and words are ours, no user's.
 """
 
+import io
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,8 +18,7 @@ from pipeline.images.decode import decode_mask
 from pipeline.images.portrait_masks import READABLE
 from pipeline.images.stages import picture_outcomes
 from pipeline.report.examples import thumbnail
-from pipeline.report.figures import message
-from pipeline.report.sheet_drawing import Section, Tile, drawn_sheet
+from pipeline.report.figures import INK, MID, PALE, message
 from pipeline.store import Store
 
 if TYPE_CHECKING:
@@ -33,6 +34,25 @@ REMARKS = {
     "filled_again": " (the masks are those before the face gate looked)",
 }
 _SIDES_PX = (150, 120, 96, 72, 48)
+MAX_WIDTH_TILES = 6
+GAP_PX, PAIR_GAP_PX, LINE_PX, TITLE_PX = 8, 2, 16, 22
+NUM_COLOURS = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """Pictures that belong together, side by side, with a line of text below; each fits the sheet's square."""
+
+    pictures: "Sequence[Image.Image]"
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """Tiles under a title; a title alone where there is nothing to show."""
+
+    title: str
+    tiles: Sequence[Tile]
 
 
 def masks_sheet_png(store: Store, city: str) -> bytes:
@@ -139,3 +159,49 @@ def _mask_picture(png: bytes, side_px: int) -> "Image.Image":
     mask = Image.fromarray(decode_mask(png)).convert("L")
     mask.thumbnail((side_px, side_px))
     return mask
+
+
+def drawn_sheet(sections: Sequence[Section], side_px: int) -> bytes:
+    """The sheet with tiles in squares of `side_px`, equal for equal sections."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    rows = [_in_rows(section.tiles) for section in sections]
+    heights = [TITLE_PX + len(each) * (side_px + LINE_PX + GAP_PX) for each in rows]
+    width = MAX_WIDTH_TILES * (side_px + GAP_PX) + GAP_PX
+    sheet = Image.new("RGB", (max(width, 240), sum(heights) + 2 * GAP_PX), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
+    top = GAP_PX
+    for section, tile_rows, height in zip(sections, rows, heights, strict=True):
+        draw.text((GAP_PX, top), section.title, fill=INK, font=ImageFont.load_default(size=13))
+        for number, tiles in enumerate(tile_rows):
+            row_top, left = top + TITLE_PX + number * (side_px + LINE_PX + GAP_PX), GAP_PX
+            for tile in tiles:
+                draw.text((left, row_top + side_px + 1), tile.text, fill=MID, font=font)
+                for picture in tile.pictures:
+                    corner = (left, row_top + side_px - picture.height)
+                    sheet.paste(picture, corner)
+                    draw.rectangle(_around(corner, picture.size), outline=PALE)
+                    left += side_px + PAIR_GAP_PX
+                left += GAP_PX - PAIR_GAP_PX
+        top += height
+    buffer = io.BytesIO()
+    sheet.quantize(NUM_COLOURS, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _in_rows(tiles: Sequence[Tile]) -> list[list[Tile]]:
+    """As many tiles in a row as there is room for; the pictures of one are never apart."""
+    rows: list[list[Tile]] = []
+    room = 0
+    for tile in tiles:
+        if len(tile.pictures) > room:
+            rows.append([])
+            room = MAX_WIDTH_TILES
+        rows[-1].append(tile)
+        room -= len(tile.pictures)
+    return rows
+
+
+def _around(corner: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """A frame of one pixel outside a picture: masks are white to the border where people are."""
+    return corner[0] - 1, corner[1] - 1, corner[0] + size[0], corner[1] + size[1]

@@ -15,9 +15,8 @@ from pipeline.report.content import Report
 from pipeline.report.data_facts import data_inputs
 from pipeline.report.gather import gather
 from pipeline.report.render import render
-from pipeline.report.study_pointer import study_input
 from pipeline.report.trained_run import TrainedRun
-from pipeline.report.write import JSON_NAME, is_untouched, write_report
+from pipeline.report.write import JSON_NAME, is_untouched, study_input, write_report
 from pipeline.stage import Outcome, StageReport, run_stage
 from pipeline.store import Store
 from pipeline.store.digests import bytes_digest

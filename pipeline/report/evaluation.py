@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.report.content import ModelResult
-from pipeline.report.measures import Estimate
+from pipeline.report.content import Estimate, ModelResult
 from pipeline.report.wording import title_of
 
 if TYPE_CHECKING:

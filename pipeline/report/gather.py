@@ -7,18 +7,22 @@ import pandas as pd
 
 from pipeline.errors import StageError
 from pipeline.release.read import Release
-from pipeline.report.calibration import measure_calibration
+from pipeline.report.analyses import (
+    category_mistakes,
+    distances,
+    measure_calibration,
+    measure_drift,
+    measure_leakage,
+    modality_use,
+    without_label_words,
+)
 from pipeline.report.content import Fact, PlaceResult, Report
 from pipeline.report.data_facts import city_ledger, drawn_people, face_gate, picture_stages, split_sizes
-from pipeline.report.drift import measure_drift
 from pipeline.report.evaluation import OURS, Bootstrap, answers_of, baseline_answers, results
 from pipeline.report.examples import city_examples
-from pipeline.report.leakage import measure_leakage, without_label_words
-from pipeline.report.mistaken import category_mistakes, distances
-from pipeline.report.modalities import modality_use
-from pipeline.report.study_pointer import find_study
 from pipeline.report.trained_run import TrainedRun, settings_of
 from pipeline.report.wording import headline, plain, title_of, verdict, warnings
+from pipeline.report.write import find_study
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
 from pipeline.store.folders import MANIFEST

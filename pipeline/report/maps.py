@@ -5,8 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.report.figure_style import ACCENT, INK, MID, drawable, halo, new_figure, numbered, png_bytes, style
-from pipeline.report.figures import PREVIEW_DPI, REPORT_DPI, message
+from pipeline.report.figures import (
+    ACCENT,
+    INK,
+    MID,
+    PREVIEW_DPI,
+    REPORT_DPI,
+    drawable,
+    halo,
+    message,
+    new_figure,
+    numbered,
+    png_bytes,
+    style,
+)
 
 MAX_NAMED = 24
 KM_PER_DEGREE = 111.195  # on the sphere of 6371.0088 km

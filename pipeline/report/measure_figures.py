@@ -6,9 +6,7 @@ Law: no figure asks for colour: bars differ by hatch, lines by dashes and marks.
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.report.figure_style import ACCENT, INK, MID, PALE, drawable, halo, new_figure, png_bytes, style
-from pipeline.report.figures import MAX_COUNTS_IN_MATRIX, REPORT_DPI, message
-from pipeline.report.measures import (
+from pipeline.report.content import (
     Calibration,
     CategoryMistakes,
     ConfidenceGroup,
@@ -17,6 +15,20 @@ from pipeline.report.measures import (
     Estimate,
     Leakage,
     ModalityUse,
+)
+from pipeline.report.figures import (
+    ACCENT,
+    INK,
+    MAX_COUNTS_IN_MATRIX,
+    MID,
+    PALE,
+    REPORT_DPI,
+    drawable,
+    halo,
+    message,
+    new_figure,
+    png_bytes,
+    style,
 )
 
 LINES: tuple[dict[str, Any], ...] = (

@@ -1,20 +1,22 @@
 """A report as files: an HTML page that loads nothing, the same as Markdown with pictures, a model card, and JSON.
 
-Law: every value that enters a page is escaped for the language it enters, by default and not by care: autoescape in
-the HTML, a `finalize` in the Markdown.
+Law: every value is escaped for the language of its page by default (`pipeline.templates`).
+The model card begins with the YAML header that model hubs read, by the conventions of Hugging Face. It names the model
+a reconstruction and claims no figure of the paper.
 """
 
 import base64
 import dataclasses
 import json
 import math
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
+from pipeline import templates
 from pipeline.report import measure_sentences, sentences, wording
-from pipeline.report.brief import brief
-from pipeline.report.content import Example, Report
+from pipeline.report.content import Example, ModelResult, Report
 from pipeline.report.figures import accuracy_bars, confusion_matrix, drawn_mistakes, training_curve
 from pipeline.report.maps import MapPoint, poi_map
 from pipeline.report.measure_figures import (
@@ -25,13 +27,14 @@ from pipeline.report.measure_figures import (
     modality_bars,
     reliability_diagram,
 )
-from pipeline.report.model_card import CARD_NAME, card_header
+from pipeline.report.measure_sentences import brief
 from pipeline.report.write import JSON_NAME, file_digests
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 JSON_FORMAT = 2
+CARD_NAME = "model_card.md"
 FIGURES = (
     *("accuracy", "modalities", "map", "distance", "categories", "confusion", "calibration", "leakage", "drift"),
     "training",
@@ -75,27 +78,9 @@ def render(report: Report) -> dict[str, bytes]:
     return files | {JSON_NAME: _json(report, file_digests(files))}
 
 
-def escape_markdown(value: object) -> str:
-    """Text that Markdown shows as it is: no markup, no HTML, no link, no end of a table's cell."""
-    text = " ".join(str(value).split()) if isinstance(value, str) else str(value)
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    text = re.sub(r"([\\`*_{}\[\]#|~$!])", r"\\\1", text)
-    return text.replace("://", ":\\//").replace("www.", "www\\.")
-
-
 def environment(*, is_html: bool) -> "Environment":
-    """Templates of this room, escaped for the language they write."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=is_html,  # noqa: S701 (the Markdown is escaped by `finalize`)
-        finalize=None if is_html else escape_markdown,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    """The templates of reports and studies, with the filters that write numbers."""
+    environment = templates.environment(Path(__file__).parent / "templates", is_html=is_html)
     environment.filters |= {name: getattr(wording, name) for name in FILTERS}
     return environment
 
@@ -162,3 +147,43 @@ def _plain_value(value: object) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def card_header(report: Report) -> str:
+    """The YAML between the first two lines of `---`, and these."""
+    told = yaml.safe_dump(card_metadata(report), sort_keys=False, allow_unicode=True, width=110)
+    return f"---\n{told}---\n"
+
+
+def card_metadata(report: Report) -> dict[str, Any]:
+    """Language, licence, tags and results; the licence is unknown, since posts belong to their authors."""
+    data_name = f"posts of {report.city_name}" + (" (invented)" if report.is_synthetic else "")
+    return {
+        "language": ["en"],
+        "license": "unknown",
+        "library_name": "pytorch",
+        "tags": ["geolocation", "multimodal", "mrlf", "reconstruction", "arxiv:2306.07935"],
+        "metrics": ["accuracy", "f1"],
+        "model-index": [
+            {
+                "name": f"mrlf-{report.city}",
+                "results": [
+                    {
+                        "task": {"type": "other", "name": "Naming the place where a post was made"},
+                        "dataset": {"type": f"mrlf-release-{report.city}", "name": data_name, "split": "test"},
+                        "metrics": _metrics(report.models[0]),
+                    }
+                ],
+            }
+        ],
+    }
+
+
+def _metrics(ours: ModelResult) -> list[dict[str, Any]]:
+    told = [
+        ("accuracy", "Accuracy", ours.accuracy.value),
+        ("f1", "Macro-F1", ours.macro_f1),
+        ("mean_error_km", "Mean error, km", ours.mean_km.value),
+        ("median_error_km", "Median error, km", ours.median_km),
+    ]
+    return [{"type": kind, "name": name, "value": round(value, 4)} for kind, name, value in told]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,9 +22,7 @@ from pipeline.images.decode import Mask, Picture, UnreadablePicture, decode_mask
 from pipeline.images.stages import picture_outcomes
 from pipeline.store import Store
 from pipeline.store.blobs import Kind
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from pipeline.templates import environment
 
 SIDE_PX = 480
 GONE = "no longer in the store"
@@ -96,21 +94,9 @@ def write_page(store: Store, page: str, output: Path | None) -> Path:
 
 def page_of(city_name: str, shown: list[Shown]) -> str:
     """The review as one HTML page that loads nothing."""
-    return _environment().get_template("review.html.j2").render(city_name=city_name, pictures=shown)
-
-
-def _environment() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
-    return environment
+    pages = environment(Path(__file__).parent / "templates")
+    pages.filters["base64"] = lambda data: base64.b64encode(data).decode()
+    return pages.get_template("review.html.j2").render(city_name=city_name, pictures=shown)
 
 
 def _shown(store: Store, city: str, digests: list[str], outcomes: dict[str, str]) -> Iterator[Shown]:

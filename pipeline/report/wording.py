@@ -7,8 +7,7 @@ where the interval of the difference leaves out zero, and is called a tie else, 
 import unicodedata
 from collections.abc import Sequence
 
-from pipeline.report.content import ModelResult
-from pipeline.report.measures import Estimate
+from pipeline.report.content import Estimate, ModelResult
 
 TITLES = {
     "mrlf": "MRLF",

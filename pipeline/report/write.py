@@ -1,7 +1,7 @@
-"""The files of a report on disk.
+"""Writes the files of a report to disk, and finds the study that stands beside it.
 
 Law: a reader sees the old report until all of the new one is flushed to the disk; `report.json` comes last and names
-the digest of every other file, so that a report that is half old, half new, cut or edited is known as one.
+the digest of every other file, so that a report that is half old, half new, cut or edited is detected.
 """
 
 import json
@@ -9,6 +9,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.report.content import Study
+from pipeline.store import Store
 from pipeline.store.digests import bytes_digest, file_digest
 from pipeline.store.temporaries import PREFIX, remove_dead, temporary_folder
 
@@ -61,3 +63,18 @@ def _forget_others(folder: Path, files: Mapping[str, bytes]) -> None:
     for path in folder.glob("report*"):
         if path.name not in files:
             path.unlink()
+
+
+STUDY_JSON, STUDY_PAGE = "study.json", "study.html"
+
+
+def find_study(store: Store, city: str) -> Study | None:
+    """The study's page, None where there is none."""
+    folder = store.report_folder(city)
+    is_there = (folder / STUDY_JSON).is_file() and (folder / STUDY_PAGE).is_file()
+    return Study(page=STUDY_PAGE) if is_there else None
+
+
+def study_input(store: Store, city: str) -> str:
+    """What of the study the report depends on: whether it is there."""
+    return "" if find_study(store, city) is None else STUDY_PAGE

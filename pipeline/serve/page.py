@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.predict.answer import NOTICE
 from pipeline.predict.predictor import ModelFacts
 from pipeline.serve.limits import Limits
+from pipeline.templates import environment
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -32,13 +33,4 @@ def render_page(facts: ModelFacts, *, coarse: bool, limits: Limits) -> tuple[str
 
 @lru_cache(maxsize=1)
 def _template() -> "Template":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2")
+    return environment(Path(__file__).parent / "templates").get_template("page.html.j2")

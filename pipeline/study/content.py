@@ -5,8 +5,7 @@ Shares lie in 0..1, distances are kilometres.
 
 from dataclasses import dataclass
 
-from pipeline.report.content import Fact
-from pipeline.report.measures import Estimate
+from pipeline.report.content import Estimate, Fact
 from pipeline.study.papers import PaperFigure
 
 

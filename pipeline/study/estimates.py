@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.report.measures import Estimate
+from pipeline.report.content import Estimate
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 MAX_CELLS = 10_000_000

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pipeline.report.measures import Estimate
+from pipeline.report.content import Estimate
 from pipeline.study.cells import CellResult
 from pipeline.study.content import RowFigures
 from pipeline.study.estimates import SeedValues, mean_over_seeds

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.report.figure_style import ACCENT, INK, MID, drawable, halo, new_figure, png_bytes, style
-from pipeline.report.measures import Estimate
+from pipeline.report.content import Estimate
+from pipeline.report.figures import ACCENT, INK, MID, drawable, halo, new_figure, png_bytes, style
 from pipeline.study.content import StudyRow, StudySection
 
 DPI = 170

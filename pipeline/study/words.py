@@ -5,7 +5,7 @@ Law: a row counts as better or worse only where the interval of the difference l
 
 from collections.abc import Iterable, Sequence
 
-from pipeline.report.measures import Estimate
+from pipeline.report.content import Estimate
 from pipeline.report.wording import kilometres, percent, percent_range, plural, points, points_range
 from pipeline.study.content import RowFigures, Study, StudyRow, StudySection
 from pipeline.study.papers import OTHER_DATA

@@ -9,8 +9,15 @@ from PIL import Image
 
 from pipeline.images.decode import encode_clean
 from pipeline.report import contact_sheets
-from pipeline.report.contact_sheets import MAX_BYTES, clean_sheet_png, masks_sheet_png
-from pipeline.report.sheet_drawing import MAX_WIDTH_TILES, Section, Tile, drawn_sheet
+from pipeline.report.contact_sheets import (
+    MAX_BYTES,
+    MAX_WIDTH_TILES,
+    Section,
+    Tile,
+    clean_sheet_png,
+    drawn_sheet,
+    masks_sheet_png,
+)
 from tests.fakes.pictured_city import CLEAN_COLOURS, MAGENTA, write_pictures
 
 SHEETS = [pytest.param(masks_sheet_png, id="masks"), pytest.param(clean_sheet_png, id="clean")]

@@ -1,13 +1,18 @@
 """What the report tells of the data, where the stages left little."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import pipeline
+from pipeline.curate.rules import RULES
 from pipeline.ledger import write_ledger
 from pipeline.release.read import latest_release
 from pipeline.report.content import RecallLine
 from pipeline.report.data_facts import city_ledger, drawn_people, face_gate, picture_stages
+from pipeline.report.reasons import MEANINGS, meaning_of
 from pipeline.report.sentences import drawn_people_sentence, gate_sentence, recall_sentence, standin_sentence
 from pipeline.store.store import StageRecord
 from tests.pipeline.report.small_city import write_record
@@ -113,3 +118,20 @@ def test_deferred_posts_of_a_later_collection_are_one_line_as_the_release_counte
     write_ledger(own.store, "demo", "posts", {}, {"new1": "image_missing", "new2": "image_missing"})
     lines = city_ledger(own.store, "demo", latest_release(own.store, "demo")).lines
     assert [(line.reason, line.num_posts) for line in lines if line.outcome == "deferred"] == [("waiting", 1)]
+
+
+def test_every_reason_of_the_code_is_explained():
+    pattern = re.compile(r'(?:Unreadable(?:File|Picture)\(|(?:drops|deferred)\[key\] = |outcome=)"([a-z0-9_]+)"')
+    folder = Path(pipeline.__file__).parent
+    found = {reason for path in folder.rglob("*.py") for reason in pattern.findall(path.read_text())} - {"ok"}
+    found |= set(re.findall(r'return "([a-z_]+)"', (folder / "collect/post_rules.py").read_text()))
+    photos = folder / "collect/instagram/media/photos.py"
+    found |= set(re.findall(r'"(media_[a-z]+|not_fetched_yet)"', photos.read_text()))
+    assert len(found) > 15
+    assert not found - set(MEANINGS) - {rule.name for rule in RULES}
+    assert all(meaning_of(rule.name) == rule.meaning for rule in RULES)
+
+
+def test_a_reason_without_a_meaning_is_its_own_words():
+    assert meaning_of("fell_from_the_sky") == "fell from the sky"
+    assert meaning_of("not_de") == "the caption is not in the language asked for (de)"

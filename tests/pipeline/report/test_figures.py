@@ -6,13 +6,14 @@ import pytest
 from PIL import Image
 
 from pipeline.report.content import Epoch, PlaceResult
-from pipeline.report.figure_style import drawable, numbered
 from pipeline.report.figures import (
     class_histogram,
     confusion_matrix,
+    drawable,
     drawn_mistakes,
     message,
     mistakes,
+    numbered,
     training_curve,
 )
 from pipeline.report.maps import MapPoint, poi_map

@@ -3,17 +3,7 @@
 import pytest
 from PIL import Image, ImageColor
 
-from pipeline.report.figure_style import ACCENT, INK, MID, PALE
-from pipeline.report.measure_figures import (
-    LINES,
-    category_matrix,
-    distance_curves,
-    drift_chart,
-    leakage_bars,
-    modality_bars,
-    reliability_diagram,
-)
-from pipeline.report.measures import (
+from pipeline.report.content import (
     Calibration,
     CategoryMistakes,
     ConfidenceGroup,
@@ -26,6 +16,16 @@ from pipeline.report.measures import (
     Modality,
     ModalityUse,
     TimeBin,
+)
+from pipeline.report.figures import ACCENT, INK, MID, PALE
+from pipeline.report.measure_figures import (
+    LINES,
+    category_matrix,
+    distance_curves,
+    drift_chart,
+    leakage_bars,
+    modality_bars,
+    reliability_diagram,
 )
 from tests.pipeline.report.test_figures import size_of
 

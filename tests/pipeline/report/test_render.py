@@ -1,4 +1,4 @@
-"""The page loads nothing and runs nothing; Markdown shows text as text."""
+"""The page loads nothing and runs nothing, Markdown shows text as text, and a hub reads the model card."""
 
 import dataclasses
 import json
@@ -7,11 +7,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import yaml
+from huggingface_hub import ModelCard
 
-from pipeline.report.content import DrawnPeople, Fact
-from pipeline.report.measures import Study
-from pipeline.report.render import escape_markdown, render
-from pipeline.report.study_pointer import STUDY_PAGE
+from pipeline.report.content import DrawnPeople, Fact, Study
+from pipeline.report.render import card_header, render
+from pipeline.report.wording import percent
+from pipeline.report.write import STUDY_PAGE
 
 CHROMIUM = "/usr/bin/chromium"
 
@@ -192,20 +194,62 @@ def test_how_many_drawn_people_are_left_is_told_where_it_is_known(reported, host
     assert json.loads(hostile_files["report.json"])["drawn_people"] == dataclasses.asdict(DRAWN)
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        pytest.param("St. Mary's (north)", "St. Mary's (north)", id="plain text stays readable"),
-        pytest.param("[x](javascript:alert(1))", "\\[x\\](javascript:alert(1))", id="no link"),
-        pytest.param("![x](y)", "\\!\\[x\\](y)", id="no picture"),
-        pytest.param("<b>&", "&lt;b&gt;&amp;", id="no HTML"),
-        pytest.param("a|b", "a\\|b", id="no new cell"),
-        pytest.param("a\nb\r\n# c", "a b \\# c", id="no new line"),
-        pytest.param("`a` *b* _c_ ~d~ $e$", "\\`a\\` \\*b\\* \\_c\\_ \\~d\\~ \\$e\\$", id="no markup"),
-        pytest.param("https://x.y www.x.y", "https:\\//x.y www\\.x.y", id="no automatic link"),
-        pytest.param("a\\", "a\\\\", id="a backslash escapes nothing"),
-        pytest.param(12, "12", id="number"),
-    ],
-)
-def test_markdown_shows_text_as_it_is(text, shown):
-    assert escape_markdown(text) == shown
+HOSTILE_CITY = "a: b\n---\n# <script>alert(1)</script> \"x\" 'y' {{ 7*7 }} [x](javascript:alert(1))"
+
+
+@pytest.fixture
+def card(reported) -> ModelCard:
+    return ModelCard(reported.file("model_card.md").read_text())
+
+
+def test_a_hub_reads_the_results_of_the_report(card, reported):
+    told = json.loads(reported.file("report.json").read_text())["models"][0]
+    results = {result.metric_type: result.metric_value for result in card.data.eval_results}
+    assert results == {
+        "accuracy": pytest.approx(told["accuracy"]["value"], abs=1e-4),
+        "f1": pytest.approx(told["macro_f1"], abs=1e-4),
+        "mean_error_km": pytest.approx(told["mean_km"]["value"], abs=1e-4),
+        "median_error_km": pytest.approx(told["median_km"], abs=1e-4),
+    }
+    assert card.data.license == "unknown"
+    assert "reconstruction" in card.data.tags
+    assert percent(told["accuracy"]["value"]).replace("\u202f", " ") in card.text
+
+
+def test_sections_that_a_reader_of_cards_looks_for(card):
+    headings = [line[3:] for line in card.text.splitlines() if line.startswith("## ")]
+    assert headings == [
+        "Model details",
+        "Uses",
+        "Bias, risks and limitations",
+        "How to get started",
+        "Training",
+        "Evaluation",
+        "Versions and settings",
+        "Citation",
+    ]
+    assert "a reconstruction" in card.text.splitlines()[2] + card.text.splitlines()[1] + card.text.splitlines()[0]
+    assert "No figure of the paper is claimed" in card.text
+    assert "must not be used to find, follow or check on a person" in card.text
+    assert "All posts of this city are invented." in card.text
+
+
+@pytest.mark.fault("D10")
+def test_a_hostile_name_of_a_city_stays_a_value_of_the_header(reported_record):
+    header = card_header(dataclasses.replace(reported_record, city_name=HOSTILE_CITY))
+    start, middle, end = header.partition("model-index")[0][:4], header, header[-4:]
+    assert (start, end) == ("---\n", "---\n")
+    loaded = yaml.safe_load(middle[4:-4])
+    assert loaded["model-index"][0]["results"][0]["dataset"]["name"] == f"posts of {HOSTILE_CITY} (invented)"
+    assert set(loaded) == {"language", "license", "library_name", "tags", "metrics", "model-index"}
+
+
+def test_the_card_names_the_preset_that_auto_stood_for(reported):
+    assert "preset `small`" in reported.file("model_card.md").read_text()
+
+
+@pytest.mark.fault("D10")
+def test_hostile_names_of_places_are_text_in_the_card(reported):
+    text = reported.file("model_card.md").read_text()
+    assert "<script" not in text.lower()
+    assert "[x](javascript" not in text

@@ -5,8 +5,7 @@ import re
 
 import pytest
 
-from pipeline.report.content import Fact
-from pipeline.report.measures import Estimate
+from pipeline.report.content import Estimate, Fact
 from pipeline.study.content import RowFigures, Study, StudyRow, StudySection
 from pipeline.study.papers import of_candidate
 from pipeline.study.plan import SECTIONS

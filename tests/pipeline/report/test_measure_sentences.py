@@ -1,11 +1,18 @@
-"""The page in a minute: a line claims a difference only where its interval leaves out zero."""
+"""The summary of the report: a line claims a difference only where its interval leaves out zero."""
 
 import dataclasses
 
 import pytest
 
-from pipeline.report.brief import brief, drift_line, honesty_line, leakage_line, mistakes_line, modalities_line
-from pipeline.report.measures import Estimate
+from pipeline.report.content import Estimate
+from pipeline.report.measure_sentences import (
+    brief,
+    drift_line,
+    honesty_line,
+    leakage_line,
+    mistakes_line,
+    modalities_line,
+)
 
 
 def plain(text: str) -> str:
