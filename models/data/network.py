@@ -11,7 +11,8 @@ from models.data.text import TextConfig
 class Network(nn.Module):
     """The base of MRLF and of the networks it is compared with.
 
-    Every subclass is made by `(config, vocabulary, *, image_dim, num_classes)` and listed in `models.training.networks`.
+    Every subclass is made by `(config, vocabulary, *, image_dim, num_classes)` and is listed in
+    `models.training.networks`.
     """
 
     def __init__(self, config: TextConfig, num_classes: int) -> None:

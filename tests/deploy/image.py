@@ -13,7 +13,6 @@ _SKIPPED = {
     ".venv",
     ".venv-bench",
     ".dagster",
-    "data",
     "node_modules",
 }  # excluded by the first rule, and large
 
@@ -43,7 +42,8 @@ def copy_context(to: Path) -> None:
     rules = [(line.removeprefix("!"), line.startswith("!")) for line in lines if line and not line.startswith("#")]
     patterns = [(_pattern(rule), is_let_in) for rule, is_let_in in rules]
     for directory, folders, names in os.walk(ROOT):
-        folders[:] = [name for name in folders if name not in _SKIPPED]
+        is_root = Path(directory) == ROOT
+        folders[:] = [name for name in folders if name not in _SKIPPED and not (is_root and name == "data")]
         for name in names:
             path = Path(directory, name).relative_to(ROOT)
             if _is_sent(PurePosixPath(path), patterns):

@@ -31,6 +31,8 @@ def test_what_is_sent_is_the_code_and_nothing_of_anybody(context):
         "cities.yaml",
         "pyproject.toml",
         "README.md",
+        "LICENSE",
+        "NOTICE",
         "requirements.lock",
     }
     assert [path.name for path in (context / "deploy").iterdir()] == ["workspace.yaml"]
