@@ -18,7 +18,7 @@ PARTITION_TAG = "dagster/partition"
 
 
 def code_version(name: str) -> str:
-    """The version of a stage's code and of its settings in all cities: edit one and the asset turns stale.
+    """The digest of a stage's code, and of its settings in all cities: edit one and the asset turns stale.
 
     Taken from the file as it stands, so that a wrong value in it is told by the run of that city, not by the loading.
     """
@@ -28,7 +28,7 @@ def code_version(name: str) -> str:
         key: {field: repr(value) for field, value in city.stages.get(name, {}).items()}
         for key, city in load_cities().items()
     }
-    return f"{stage.code_version}-{json_digest([defaults, settings])[:12]}"
+    return f"{stage.code_version[:12]}-{json_digest([defaults, settings])[:12]}"
 
 
 def build(name: str, city: str, store: Store, config: StageConfig, **watch: Any) -> StageReport:

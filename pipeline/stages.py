@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from pipeline.cities import City, CityError, Settings
+from pipeline.code_digest import code_digest
 from pipeline.collect import places, pois, posts
 from pipeline.curate import curated_posts
 from pipeline.curate.settings import CuratedPostsSettings
@@ -31,13 +32,17 @@ class Stage:
 
     name: str
     room: str
-    code_version: str
     settings: type[Settings]
     build: Build
 
+    @property
+    def code_version(self) -> str:
+        """The digest of its code: edit what decides its result, and the stage runs again."""
+        return code_digest(self.build)
+
 
 def _stage(room: str, module: Any, settings: type[Settings], build: Build) -> Stage:
-    return Stage(name=module.STAGE, room=room, code_version=module.CODE_VERSION, settings=settings, build=build)
+    return Stage(name=module.STAGE, room=room, settings=settings, build=build)
 
 
 STAGES: dict[str, Stage] = {

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import Field
 
 from pipeline.cities import City
+from pipeline.code_digest import code_digest
 from pipeline.collect.archive.fields import LocationStub
 from pipeline.collect.archive.folder import HOW_TO_FILL, Archive, Entry
 from pipeline.collect.instagram.live import Runtime, journal_path, open_journal, search
@@ -27,7 +28,6 @@ from pipeline.store import Store
 from pipeline.store.digests import file_digest, json_digest
 
 STAGE = "places"
-CODE_VERSION = "2"
 _RULES = MatchRules.__dataclass_fields__
 
 
@@ -80,7 +80,7 @@ def build_places(store: Store, city: City, settings: PlacesSettings, runtime: Ru
             store,
             city,
             STAGE,
-            code_version=CODE_VERSION,
+            code_version=code_digest(build_places),
             settings=settings,
             inputs=inputs,
             outputs=("places",),

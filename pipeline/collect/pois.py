@@ -10,6 +10,7 @@ import logging
 from dataclasses import replace
 
 from pipeline.cities import City
+from pipeline.code_digest import code_digest
 from pipeline.collect.poi_sources.categories import read_taxonomy
 from pipeline.collect.poi_sources.choose import FoundPois, PoiSearch, PoisSettings
 from pipeline.collect.poi_sources.files import PoiRow
@@ -25,7 +26,6 @@ from pipeline.store import Store
 from pipeline.store.digests import file_digest
 
 STAGE = "pois"
-CODE_VERSION = "2"
 NUM_TOLD_IDS = 5
 FOR_EVER = (
     "what Foursquare tells is kept for ever (foursquare_keep_hours of pois is null): only a contract of yours with "
@@ -34,7 +34,7 @@ FOR_EVER = (
 
 log = logging.getLogger("mrlf")
 
-__all__ = ["CODE_VERSION", "STAGE", "PoisSettings", "build_pois", "renew_pois"]
+__all__ = ["STAGE", "PoisSettings", "build_pois", "renew_pois"]
 
 
 def build_pois(
@@ -64,7 +64,7 @@ def build_pois(
             store,
             city,
             STAGE,
-            code_version=CODE_VERSION,
+            code_version=code_digest(build_pois),
             settings=settings,
             inputs=inputs,
             outputs=("pois",),

@@ -15,6 +15,7 @@ from functools import partial
 from pydantic import Field
 
 from pipeline.cities import City
+from pipeline.code_digest import code_digest
 from pipeline.collect.archive.folder import Archive
 from pipeline.collect.archive.posts import ArchivePosts, read_archive
 from pipeline.collect.instagram.flush import empty_journal
@@ -43,7 +44,6 @@ from pipeline.store import Store
 from pipeline.store.digests import json_digest
 
 STAGE = "posts"
-CODE_VERSION = "2"
 
 
 class PostsSettings(ArchiveSettings):
@@ -133,7 +133,7 @@ def _run(
         store,
         city,
         STAGE,
-        code_version=CODE_VERSION,
+        code_version=code_digest(build_posts),
         settings=settings,
         inputs=inputs,
         outputs=("posts", "images", "drops", "deferred"),
@@ -193,6 +193,7 @@ def _bring_archive(
     with open_journal(store, city.key) as journal:
         empty_journal(store, city.key, journal)  # what a killed run left, before anything changes
         read = [
+            code_digest(read_archive),
             archive.digest if archive else "",
             dict(rules.poi_of_location),
             rules.pseudonyms.fingerprint,

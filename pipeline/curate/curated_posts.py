@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.cities import City
+from pipeline.code_digest import code_digest
 from pipeline.collect.pictures import OK
 from pipeline.collect.poi_sources.keeping import read_pois
 from pipeline.curate.rules import Candidate, apply_rules, frequent_hashtags, rule_of
@@ -23,7 +24,6 @@ from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 
 STAGE = "curated_posts"
-CODE_VERSION = "1"
 
 
 def build_curated_posts(store: Store, city: City, settings: CuratedPostsSettings) -> StageReport:
@@ -42,7 +42,7 @@ def build_curated_posts(store: Store, city: City, settings: CuratedPostsSettings
             store,
             city,
             STAGE,
-            code_version=CODE_VERSION,
+            code_version=code_digest(build_curated_posts),
             settings=settings,
             inputs=table_inputs(store, city.key, read),
             outputs=("curated_posts", "drops"),

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.cities import City
+from pipeline.code_digest import code_digest
 from pipeline.engine import PictureJob, run_pictures
 from pipeline.images.face_gate import HAAR, OFF, GateChoice
 from pipeline.images.face_recall import NOT_SHOWN, recall_of, recall_text
@@ -36,10 +37,9 @@ from pipeline.records import TABLES
 from pipeline.stage import Outcome, StageReport, count_values, run_stage, table_inputs
 from pipeline.store import Store
 
-__all__ = ["CODE_VERSION", "KEPT", "STAGE", "CleanImagesSettings", "build_clean_images"]
+__all__ = ["KEPT", "STAGE", "CleanImagesSettings", "build_clean_images"]
 
 STAGE = "clean_images"
-CODE_VERSION = "3"
 KEPT = frozenset({UNCHANGED, FILLED, FILLED_AGAIN})
 FALLBACK_NOTE = "holes were filled by OpenCV's inpainting, not by LaMa: filled areas look smeared"
 HAAR_NOTE = (
@@ -73,7 +73,7 @@ def build_clean_images(store: Store, city: City, settings: CleanImagesSettings) 
             store,
             city,
             STAGE,
-            code_version=CODE_VERSION,
+            code_version=code_digest(build_clean_images),
             settings=settings,
             inputs=table_inputs(
                 store, city.key, [("curated_posts", "curated_posts"), ("portrait_masks", "portrait_masks")]
@@ -90,7 +90,7 @@ def build_clean_images(store: Store, city: City, settings: CleanImagesSettings) 
 def _work(store: Store, city: City, settings: CleanImagesSettings, choice: FillerChoice) -> Outcome:
     plan = _plan(settings, choice)
     pictures = _readable(picture_lists(store, city.key), picture_outcomes(store, city.key, "portrait_masks"))
-    recipe = fill_recipe(settings, choice, STAGE, CODE_VERSION, _mask_recipes(store, city.key))
+    recipe = fill_recipe(settings, choice, STAGE, code_digest(make_fill_worker), _mask_recipes(store, city.key))
     forget_other_recipes(store, city.key, STAGE, recipe)
     outcomes = picture_outcomes(store, city.key, STAGE)
     wanted = set(chain.from_iterable(pictures.values()))

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from pipeline.code_digest import code_digest
 from pipeline.images.face_composites import ASPECT, Composite, Placing, compose
 from pipeline.images.face_gate import FaceGate, GateChoice, load_gate
 from pipeline.images.haar_faces import Box
@@ -19,7 +20,6 @@ from pipeline.store import Store
 from pipeline.store.blobs import write_atomically
 from pipeline.store.digests import json_digest
 
-RECALL_VERSION = "1"
 MIN_WIDTH_PX = 640
 NOT_SHOWN = (
     "It is one woman of one skin tone, facing the camera, without glasses, beard, mask, hat or veil, pasted into "
@@ -86,7 +86,7 @@ def recall_of(store: Store, choice: GateChoice) -> list[Found]:
     """What this gate finds, from the store where it was counted before."""
     import cv2
 
-    made_by = json_digest([RECALL_VERSION, choice.recipe, cv2.__version__])
+    made_by = json_digest([code_digest(measure_recall), choice.recipe, cv2.__version__])
     path = store.root / "face_recall" / f"{made_by}.json"
     if path.is_file():
         return [Found(**told) for told in json.loads(path.read_text())]

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.cities import City
+from pipeline.code_digest import code_digest
 from pipeline.engine import PictureJob, run_pictures
 from pipeline.images.mask_worker import AT_ONCE, make_mask_worker
 from pipeline.images.maskers import MaskerChoice, PortraitMasksSettings, choose_masker, masks_recipe
@@ -30,10 +31,9 @@ from pipeline.records import TABLES
 from pipeline.stage import Outcome, StageReport, count_values, run_stage, table_inputs
 from pipeline.store import Store
 
-__all__ = ["CODE_VERSION", "READABLE", "STAGE", "PortraitMasksSettings", "build_portrait_masks"]
+__all__ = ["READABLE", "STAGE", "PortraitMasksSettings", "build_portrait_masks"]
 
 STAGE = "portrait_masks"
-CODE_VERSION = "3"
 READABLE = frozenset({"no_person", "person"})
 FALLBACK_NOTE = (
     "portraits were found by OpenCV's built-in detectors, not by U²-Net: many people, above all those not facing the "
@@ -67,7 +67,7 @@ def build_portrait_masks(store: Store, city: City, settings: PortraitMasksSettin
             store,
             city,
             STAGE,
-            code_version=CODE_VERSION,
+            code_version=code_digest(build_portrait_masks),
             settings=settings,
             inputs=table_inputs(store, city.key, [("curated_posts", "curated_posts")]),
             weights={choice.network: choice.weights_sha256},
@@ -118,7 +118,7 @@ def _work(store: Store, city: str, settings: PortraitMasksSettings, choice: Mask
 
 
 def _plan(settings: PortraitMasksSettings, choice: MaskerChoice) -> Plan:
-    recipe = masks_recipe(settings, choice, STAGE, CODE_VERSION)
+    recipe = masks_recipe(settings, choice, STAGE, code_digest(make_mask_worker))
     about = {"network": choice.network, "weights_sha256": choice.weights_sha256}
     if choice.file is None:
         return Plan(

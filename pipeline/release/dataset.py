@@ -21,6 +21,7 @@ from pydantic import Field
 from tqdm import tqdm
 
 from pipeline.cities import City, Settings
+from pipeline.code_digest import code_digest
 from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.instagram.terms import terms_told
 from pipeline.collect.poi_sources.keeping import read_pois
@@ -42,7 +43,6 @@ from pipeline.store.digests import json_digest
 from pipeline.store.folders import seal
 
 STAGE = "dataset"
-CODE_VERSION = "2"
 INPUTS = (
     ("pois", "pois"),
     ("posts", "posts"),
@@ -94,7 +94,7 @@ def _build(store: Store, city: City, settings: DatasetSettings) -> StageReport:
                 store,
                 city,
                 STAGE,
-                code_version=CODE_VERSION,
+                code_version=code_digest(build_dataset),
                 settings=settings,
                 inputs=inputs,
                 outputs=("drops",),
@@ -129,7 +129,7 @@ def _work(store: Store, city: City, settings: DatasetSettings, inputs: dict[str,
         raise StageError(_nothing_left(store, city.key))
     ledger = _close_ledger(store, city.key, num_released=len(posts))
     samples, labels = _samples(store, city.key, posts, settings.seed)
-    version = json_digest([STAGE, CODE_VERSION, settings.model_dump(mode="json"), inputs])[:16]
+    version = json_digest([STAGE, code_digest(build_dataset), settings.model_dump(mode="json"), inputs])[:16]
     told = {
         "sensitive_places": _sensitive(store, city.key),
         "face_gate": _face_gate(store, city.key),

@@ -9,6 +9,7 @@ from functools import partial
 from pydantic import Field
 
 from pipeline.cities import City, Settings
+from pipeline.code_digest import code_digest
 from pipeline.errors import StageError
 from pipeline.release.read import Release, latest_release
 from pipeline.report.content import Report
@@ -24,7 +25,6 @@ from pipeline.store.folders import Manifest
 from pipeline.training.train_mrlf import latest_run
 
 STAGE = "evaluate_mrlf"
-CODE_VERSION = "4"
 
 
 class EvaluateMrlfSettings(Settings):
@@ -56,7 +56,7 @@ def build_evaluate_mrlf(store: Store, city: City, settings: EvaluateMrlfSettings
             store,
             city,
             STAGE,
-            code_version=CODE_VERSION,
+            code_version=code_digest(build_evaluate_mrlf),
             settings=settings,
             inputs=inputs,
             work=partial(_work, store, city.key, settings, release, run),

@@ -2,7 +2,7 @@
 
 Reads  study/<city>/cells/<digest>/
 Writes study/<city>/cells/<digest>/: result.json, predictions.parquet, and last of all manifest.json
-Law: the digest holds the contents of the samples, the settings that are in effect and the versions of the code: equal
+Law: the digest holds the contents of the samples, the settings that are in effect and the code: equal
 digest, equal cell. A folder without its manifest is not a cell; a failed cell leaves none and is tried again.
 """
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.code_digest import code_digest
 from pipeline.store import Store
 from pipeline.store.digests import bytes_digest, json_digest
 from pipeline.store.folders import IncompleteFolderError, seal, unseal
@@ -23,7 +24,6 @@ from pipeline.study.splits import SplitKind
 if TYPE_CHECKING:
     from pipeline.study.variants import Parts
 
-CELL_VERSION = "1"
 RESULT, PREDICTIONS = "result.json", "predictions.parquet"
 
 
@@ -75,11 +75,22 @@ class SplitDigests:
         )
 
 
-def cell_digest(cell: Cell, seen: SplitDigests, resolved: dict[str, Any]) -> str:
-    """The digest of a cell; `resolved` are the settings in effect, as far as they are known, and the weights."""
+def code_of_cells() -> str:
+    """The digest of the code that trains, predicts and scores: one for all candidates."""
+    from models.candidates import fit_candidate
+    from models.evaluation.metrics import errors_km, score
+
+    return json_digest([code_digest(thing) for thing in (fit_candidate, score, errors_km)])
+
+
+def cell_digest(cell: Cell, seen: SplitDigests, resolved: dict[str, Any], *, code: str) -> str:
+    """The digest of a cell; `resolved` are the settings in effect, as far as they are known, and the weights.
+
+    code: `code_of_cells`.
+    """
     return json_digest(
         {
-            "version": CELL_VERSION,
+            "version": code,
             "candidate": cell.candidate,
             "seed": cell.seed,
             "settings": resolved,

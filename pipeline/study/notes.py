@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.report.content import Fact
 from pipeline.report.wording import percent, plural
-from pipeline.study.cells import CELL_VERSION
+from pipeline.study.cells import code_of_cells
 from pipeline.study.content import StudySection
 from pipeline.study.settings import FEWEST_SEEDS, StudySettings
 from pipeline.study.variants import StudyData
@@ -67,6 +67,6 @@ def versions(workshop: CellRunner) -> list[Fact]:
         "release": workshop.data.release.version,
         "picture features": look.name,
         "weights of these, sha256": look.weights_sha256,
-        "version of the cells": CELL_VERSION,
+        "version of the cells": code_of_cells()[:12],
     }
     return [Fact(name=name, value=value) for name, value in told.items()]

@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from pipeline.cities import City
+from pipeline.code_digest import code_digest
 from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.errors import StageError
 from pipeline.release.read import latest_release
@@ -38,10 +39,9 @@ from pipeline.study.variants import needs_study_data
 from pipeline.study.words import findings
 from pipeline.study.work import CellRunner, Machine
 
-__all__ = ["CODE_VERSION", "STAGE", "StudySettings", "build_study"]
+__all__ = ["STAGE", "StudySettings", "build_study"]
 
 STAGE = "study"
-CODE_VERSION = "2"
 NO_GPU = "not run: it learns from the pixels themselves, which takes a GPU and none is here; ask for it (--fine-tuned)"
 SWITCHED_OFF = "not run: fine_tuned is never in the settings of the study"
 
@@ -204,7 +204,7 @@ def _write(
         store,
         city,
         STAGE,
-        code_version=CODE_VERSION,
+        code_version=code_digest(build_study),
         settings=settings,
         inputs=inputs,
         work=partial(_work, folder, settings, workshop, sections, computed),

@@ -13,6 +13,7 @@ from functools import partial
 from pydantic import Field
 
 from pipeline.cities import City, Settings
+from pipeline.code_digest import code_digest
 from pipeline.errors import StageError
 from pipeline.images.clean_images import CleanImagesSettings
 from pipeline.images.fillers import choose_filler, fill_recipe
@@ -28,7 +29,6 @@ from pipeline.study.study_pictures import first_shown, left_aside, released_orig
 from pipeline.training.image_features import ImageFeaturesSettings, features_weights
 
 STAGE = "study_data"
-CODE_VERSION = "1"
 BACKBONES = ("vgg16", "vgg19", "resnet50", "resnet101", "densenet121")
 INPUTS = (
     ("posts", "posts"),
@@ -69,7 +69,7 @@ def build_study_data(store: Store, city: City, settings: StudyDataSettings) -> S
             store,
             city,
             STAGE,
-            code_version=CODE_VERSION,
+            code_version=code_digest(build_study_data),
             settings=settings,
             outputs=(TABLE,),
             inputs={"dataset": release.version, **table_inputs(store, city.key, INPUTS)},
@@ -163,7 +163,7 @@ def _of_left_aside(city: str, networks: PictureNetworks, digests: list[str]) -> 
     recipe = json_digest(
         [
             STAGE,
-            CODE_VERSION,
+            code_digest(StudyPictureWorker),
             "left aside",
             networks.look.told(),
             masks_recipe(networks.masks, networks.masker),
@@ -183,7 +183,7 @@ def _of_left_aside(city: str, networks: PictureNetworks, digests: list[str]) -> 
 
 def _as_taken(city: str, look: FeatureSource, digests: list[str]) -> FeatureJob:
     """Look at pictures as they were taken."""
-    recipe = json_digest([STAGE, CODE_VERSION, "original", look.told()])
+    recipe = json_digest([STAGE, code_digest(LookingWorker), "original", look.told()])
     return FeatureJob(
         look=look,
         picture="original",
@@ -197,7 +197,7 @@ def _as_taken(city: str, look: FeatureSource, digests: list[str]) -> FeatureJob:
 
 def _of_released(store: Store, city: str, release: Release, posts: list[StudyPost], look: FeatureSource) -> FeatureJob:
     """Look at the released pictures with another network than the city's own."""
-    recipe = json_digest([STAGE, CODE_VERSION, "released", look.told()])
+    recipe = json_digest([STAGE, code_digest(LookingWorker), "released", look.told()])
     blobs = released_originals(store, city, release, posts)
     return FeatureJob(
         look=look,

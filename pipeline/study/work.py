@@ -18,7 +18,7 @@ from pipeline.cities import City
 from pipeline.release.read import latest_release
 from pipeline.release.split import SPLITS
 from pipeline.store import Store
-from pipeline.study.cells import Cell, SplitDigests, cell_digest, cells_folder, write_cell
+from pipeline.study.cells import Cell, SplitDigests, cell_digest, cells_folder, code_of_cells, write_cell
 from pipeline.study.feature_source import FeatureSource
 from pipeline.study.pixels import starting_weights, with_pixels
 from pipeline.study.study_data import look_of
@@ -63,7 +63,7 @@ class CellRunner:
         if where not in self._seen:
             self._seen[where] = SplitDigests.of(self._parts(cell))
         seen = self._seen[where]
-        return cell_digest(cell, seen, self._resolved(cell, seen.num_train))
+        return cell_digest(cell, seen, self._resolved(cell, seen.num_train), code=code_of_cells())
 
     def compute(self, cell: Cell, digest: str) -> float:
         """Train, predict, score and store; the seconds it took.

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from pipeline.cities import City
+from pipeline.code_digest import code_digest
 from pipeline.engine import PictureJob, run_pictures
 from pipeline.errors import StageError
 from pipeline.images.decode import Picture, UnreadablePicture, decode_picture
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from models.vision.backbones import ImageFeatures
 
 STAGE = "image_features"
-CODE_VERSION = "2"
 MAX_THREADS = 16
 
 
@@ -62,7 +62,7 @@ def build_image_features(store: Store, city: City, settings: ImageFeaturesSettin
             store,
             city,
             STAGE,
-            code_version=CODE_VERSION,
+            code_version=code_digest(build_image_features),
             settings=settings,
             inputs={"dataset": release.version},
             weights={backbone: weights_sha256},
@@ -96,7 +96,7 @@ def feature_config(settings: ImageFeaturesSettings, weights: WeightsFile | Built
 
 def features_recipe(settings: ImageFeaturesSettings, weights: WeightsFile | Builtin) -> str:
     """The digest that every row of this stage carries: another one, and the row is computed anew."""
-    return json_digest([STAGE, CODE_VERSION, *feature_config(settings, weights)])
+    return json_digest([STAGE, code_digest(FeatureWorker), *feature_config(settings, weights)])
 
 
 def make_backbone(settings: ImageFeaturesSettings, weights: WeightsFile | Builtin) -> "ImageFeatures":

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cities import City
+from pipeline.code_digest import code_digest
 from pipeline.errors import IncompleteError, StageError
 from pipeline.release.read import Release, latest_release
 from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from models.trained import TrainedModel
 
 STAGE = "train_mrlf"
-CODE_VERSION = "2"
 MODEL = "mrlf"
 
 log = logging.getLogger("mrlf")
@@ -61,14 +61,16 @@ def build_train_mrlf(
         _require_enough(release, city.key)
         features = _features_record(store, city.key, release)
         inputs = {"dataset": release.version, **table_inputs(store, city.key, [("image_features", "image_features")])}
-        run = json_digest([STAGE, CODE_VERSION, settings.model_dump(mode="json"), inputs, features.about])[:16]
+        run = json_digest(
+            [STAGE, code_digest(build_train_mrlf), settings.model_dump(mode="json"), inputs, features.about]
+        )[:16]
         if not is_whole(store.run_folder(MODEL, city.key, run)):
             store.forget_stage_record(city.key, STAGE)
         return run_stage(
             store,
             city,
             STAGE,
-            code_version=CODE_VERSION,
+            code_version=code_digest(build_train_mrlf),
             settings=settings,
             inputs=inputs,
             weights={features.about["backbone"]: features.about["weights_sha256"]},

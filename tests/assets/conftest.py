@@ -48,7 +48,7 @@ def fake_stage(monkeypatch):
                 )
 
         real = STAGES[name]
-        fake = Stage(name=name, room=real.room, code_version="1", settings=real.settings, build=build)
+        fake = Stage(name=name, room=real.room, settings=real.settings, build=build)
         monkeypatch.setitem(STAGES, name, fake)
         return seen
 

@@ -44,7 +44,7 @@ def test_there_is_one_asset_per_stage_in_the_room_of_its_name():
 def test_an_asset_says_what_it_is(name):
     asset = node(name)
     assert asset.description and asset.kinds and asset.owners and asset.check_keys
-    assert asset.code_version.startswith(STAGES[name].code_version)
+    assert asset.code_version.startswith(STAGES[name].code_version[:12])
 
 
 @pytest.mark.parametrize("name", STAGES)

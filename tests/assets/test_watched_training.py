@@ -45,7 +45,7 @@ def stage(cities, monkeypatch):
             )
 
         real = STAGES["train_mrlf"]
-        fake = Stage(name=real.name, room=real.room, code_version="1", settings=real.settings, build=build)
+        fake = Stage(name=real.name, room=real.room, settings=real.settings, build=build)
         monkeypatch.setitem(STAGES, "train_mrlf", fake)
         monkeypatch.setattr(training, "released_cities", lambda store: ["demo"])
         monkeypatch.setattr(training, "training_curve_png", lambda store, city: b"png")

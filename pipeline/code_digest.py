@@ -1,0 +1,203 @@
+"""The digest of the code that decides a result, found from the source: an edit of it makes the result stale.
+
+Law: the code of a function or class is its own definition and, over all imports inside `pipeline` and `models`, every
+definition that it uses, and so on, but for the rooms of `OUTSIDE`. What of a definition counts, `pipeline.code_source`
+says. A process goes by the source as it was when it first asked.
+Not covered: what is found by a name made at run time (getattr, importlib), and other packages than our own.
+"""
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import cache
+from importlib.util import cache_from_source, find_spec
+from pathlib import Path
+from typing import Any
+
+from pipeline.code_source import MODULE, PACKAGES, Definition, Module, Place, is_ours
+from pipeline.errors import StageError
+from pipeline.store.blobs import write_atomically
+from pipeline.store.digests import bytes_digest, json_digest
+
+OUTSIDE: Mapping[str, str] = {
+    "pipeline.cities": "what it reads from cities.yaml is digested as settings",
+    "pipeline.collect.instagram": "what was collected live is kept, and counts as it stands",
+    "pipeline.collect.poi_sources.foursquare_answers": "how answers are kept",
+    "pipeline.collect.poi_sources.foursquare_client": "how answers are fetched",
+    "pipeline.collect.waiting": "notes on what another run brings",
+    "pipeline.collect.web": "how answers are fetched",
+    "pipeline.demo": "writes an archive, which is digested as anybody's",
+    "pipeline.engine": "how pictures are spread over processes",
+    "pipeline.errors": "an error ends a stage before it has a result",
+    "pipeline.privacy.forgotten": "withdraws releases; what is left is digested",
+    "pipeline.privacy.gone": "removes rows; what is left is digested",
+    "pipeline.privacy.leftovers": "removes what killed runs left",
+    "pipeline.progress": "what a person sees meanwhile",
+    "pipeline.records": "columns of tables: SCHEMA_VERSION stands for them",
+    "pipeline.stage": "when a stage runs",
+    "pipeline.store": "how tables and files are kept; their contents are digested",
+    "pipeline.training.progress": "what a person sees meanwhile",
+    "pipeline.training.termination": "how a signal stops a run, which another goes on with",
+    "pipeline.training.training_log": "curves of a training, for a person",
+    "pipeline.weights": "how weights come here; the digest of the file counts",
+}
+"""Rooms and modules whose code decides no row of a stage, and why."""
+
+
+class MissingSourceError(StageError):
+    """The source of our modules is not installed."""
+
+
+def source_files() -> dict[str, bytes]:
+    """The files of our packages where they are installed: `pipeline/...` and `models/...` -> their bytes.
+
+    Raises:
+        MissingSourceError: a package is no folder of files.
+    """
+    folders = {package: _folder(package) for package in PACKAGES}
+    return {
+        f"{package}/{path.relative_to(folder).as_posix()}": path.read_bytes()
+        for package, folder in folders.items()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.parent.name != "__pycache__"
+    }
+
+
+class Code:
+    """Our packages as their files, by path from the folder that holds both.
+
+    paths: of every module its file. modules: those that were read so far.
+    """
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self.files = files
+        self.paths = {_module_name(path): path for path in files if path.endswith(".py")}
+        self._data = defaultdict[str, list[str]](list)
+        for path in sorted(files.keys() - self.paths.values()):
+            self._data[path.rpartition("/")[2]].append(path)
+        self.modules: dict[str, Module] = {}
+
+    @property
+    def state(self) -> str:
+        """A digest of every byte, and of the Python that reads it."""
+        files = {path: bytes_digest(data) for path, data in self.files.items()}
+        return json_digest([files, list(sys.version_info), sorted(OUTSIDE)])
+
+    def digest(self, module: str, name: str) -> str:
+        """The digest of all that a definition computes.
+
+        Raises:
+            MissingSourceError: its module is not among the files.
+        """
+        return json_digest(sorted(self._lines(module, name)))
+
+    def places(self, module: str, name: str) -> dict[Place, Definition]:
+        """The definition itself and all that it uses, directly and over others."""
+        found: dict[Place, Definition] = {}
+        waiting = list(self._resolved((module, name)))
+        while waiting:
+            place = waiting.pop()
+            if place not in found:
+                found[place] = self._module(place[0]).definition(place[1])
+                used = found[place].uses | found[place].types | {(place[0], "")}
+                waiting += [each for use in used for each in self._resolved(use)]
+        return found
+
+    def _lines(self, module: str, name: str) -> Iterator[list[object]]:
+        """Of each definition its digest, those of what it uses, and those of the files that it names."""
+        found = self.places(module, name)
+        for definition in found.values():
+            used = {found[each].digest for use in definition.uses for each in self._resolved(use)}
+            named = [path for name in definition.files if name in self._data for path in self._data[name]]
+            yield [definition.digest, sorted(used), sorted(bytes_digest(self.files[path]) for path in named)]
+
+    def _resolved(self, place: Place) -> Iterator[Place]:
+        """Where what is used at a place is defined: nowhere outside, in another module where it is imported from."""
+        name, definition = place
+        if _is_outside(name):
+            return
+        if definition != MODULE and f"{name}.{definition}" in self.paths:
+            name, definition = f"{name}.{definition}", MODULE
+            if _is_outside(name):
+                return
+        module = self._module(name)
+        if definition == MODULE:
+            yield from ((name, each) for each in module.names)
+        elif definition in module.names:
+            yield name, definition
+        elif definition in module.imports:
+            for imported in module.imports[definition]:
+                if is_ours(imported[0]):
+                    yield from self._resolved(imported)
+        else:
+            yield name, ""
+
+    def _module(self, name: str) -> Module:
+        if name not in self.modules:
+            if name not in self.paths:
+                raise MissingSourceError(
+                    f"the source of {name} is not there, and what is computed is kept by its code: install this "
+                    "package with its .py files"
+                )
+            self.modules[name] = Module(name, self.files[self.paths[name]].decode(), self.paths)
+        return self.modules[name]
+
+
+@cache
+def code_digest(thing: Callable[..., Any]) -> str:
+    """The digest of the code of a function or class at the top of one of our modules.
+
+    Raises:
+        MissingSourceError: its source is not installed.
+    """
+    key = f"{thing.__module__}:{thing.__qualname__}"
+    known = _known()
+    if key not in known:
+        known[key] = _code().digest(thing.__module__, thing.__qualname__)
+        _keep(known)
+    return known[key]
+
+
+@cache
+def _code() -> Code:
+    return Code(source_files())
+
+
+def _folder(package: str) -> Path:
+    spec = find_spec(package)
+    folders = list(spec.submodule_search_locations or ()) if spec is not None else []
+    if not folders:
+        raise MissingSourceError(f"the package {package} is no folder of files: install it so")
+    return Path(folders[0])
+
+
+@cache
+def _known() -> dict[str, str]:
+    """The digests that an earlier process kept of the very same source."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(_cache_path().read_text())
+        if kept["state"] == _code().state:
+            return dict(kept["digests"])
+    return {}
+
+
+def _keep(known: dict[str, str]) -> None:
+    """Keep them beside the compiled modules, where Python may keep these."""
+    if not sys.dont_write_bytecode:
+        with suppress(OSError):
+            write_atomically(_cache_path(), json.dumps({"state": _code().state, "digests": known}).encode())
+
+
+def _cache_path() -> Path:
+    return Path(cache_from_source(str(Path(__file__)))).parent / "code_digests.json"
+
+
+def _module_name(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+@cache
+def _is_outside(module: str) -> bool:
+    return any(f"{module}.".startswith(f"{room}.") for room in OUTSIDE)

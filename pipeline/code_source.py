@@ -1,0 +1,292 @@
+"""What a digest sees of our source: what each definition of a module computes, and which other definitions it uses.
+
+Law: what decides no result is not seen: comments, formatting, docstrings, types, log lines, and the texts of errors,
+asserts and notes (a string with a blank in it; a word without one is a key or a reason). An imported name stands for
+what it was imported from, so imports themselves, and the names of our modules, are not seen either.
+"""
+
+import ast
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+from pipeline.store.digests import bytes_digest
+
+PACKAGES = ("pipeline", "models")
+LOGGERS = frozenset({"log", "logger", "logging", "warnings", "typer"})
+LOGGING = frozenset({"debug", "info", "warning", "error", "exception", "critical", "warn", "echo", "secho"})
+FOR_READERS = frozenset({"description", "help"})
+"""Arguments that only a reader of the settings sees."""
+
+Place: TypeAlias = tuple[str, str]
+"""(module, name at its top): a definition; the name "" is what stands there and defines nothing."""
+
+MODULE = "*"
+"""The name that stands for all of a module."""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """digest: of what it computes. uses: what it calls or reads. types: what it names in types alone.
+
+    files: names that may be those of files.
+    """
+
+    digest: str
+    uses: frozenset[Place]
+    types: frozenset[Place]
+    files: frozenset[str]
+
+
+class Module:
+    """The definitions at the top of a module, by name; `modules` are the names of all of ours.
+
+    Raises:
+        SyntaxError: it is no Python.
+    """
+
+    def __init__(self, name: str, source: str, modules: Collection[str]) -> None:
+        self.name, self._modules = name, modules
+        self._tree = ast.parse(source)
+        self._statements: dict[str, list[ast.stmt]] = {"": []}
+        for statement in self._tree.body:
+            for defined in _defined(statement) or [""]:
+                self._statements.setdefault(defined, []).append(statement)
+        self._read: dict[str, Definition] = {}
+
+    @property
+    def names(self) -> Collection[str]:
+        """All names that it defines, and "" for the rest."""
+        return self._statements.keys()
+
+    @cached_property
+    def imports(self) -> dict[str, set[Place]]:
+        """What the imports anywhere in it bind: the name -> what it stands for."""
+        found: dict[str, set[Place]] = {}
+        for node in _statements(self._tree):
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                for alias in node.names:
+                    whole = f"{node.module}.{alias.name}"
+                    place = (whole, MODULE) if whole in self._modules else (node.module, alias.name)
+                    found.setdefault(alias.asname or alias.name, set()).add(place)
+            elif isinstance(node, ast.Import):
+                for alias in node.names:
+                    bound = alias.asname or alias.name.partition(".")[0]
+                    found.setdefault(bound, set()).add((alias.name if alias.asname else bound, MODULE))
+        return found
+
+    def definition(self, name: str) -> Definition:
+        """One of its `names`."""
+        if name not in self._read:
+            self._read[name] = _Reader(self).definition(self._statements[name])
+        return self._read[name]
+
+
+def is_ours(module: str) -> bool:
+    """Whether a module is one whose source counts."""
+    return module.partition(".")[0] in PACKAGES
+
+
+class _Reader(ast.NodeVisitor):
+    """Turns statements into words: two that compute the same give the same words."""
+
+    def __init__(self, module: Module) -> None:
+        self._module = module
+        self._words: list[str] = []
+        self._uses: set[Place] = set()
+        self._types: set[Place] = set()
+        self._files: set[str] = set()
+        self._is_text = False
+
+    def definition(self, statements: list[ast.stmt]) -> Definition:
+        """What the statements compute and use."""
+        self._all(statements)
+        digest = bytes_digest("\0".join(self._words).encode("utf-8", "surrogatepass"))
+        return Definition(digest, frozenset(self._uses), frozenset(self._types), frozenset(self._files))
+
+    def generic_visit(self, node: ast.AST) -> None:
+        self._words.append(type(node).__name__)
+        for name, value in ast.iter_fields(node):
+            if name != "ctx" and value is not None and value != []:
+                self._words.append(f"{name}:")
+                self._any(value)
+        self._words.append(".")
+
+    def _any(self, value: object) -> None:
+        if isinstance(value, ast.AST):
+            self.visit(value)
+        elif isinstance(value, list):
+            self._all(value)
+        else:
+            self._words.append(repr(value))
+
+    def _all(self, nodes: list[ast.stmt] | list[ast.expr]) -> None:
+        for node in nodes:
+            self._any(node)
+
+    def _as_text(self, nodes: list[ast.expr], *, is_text: bool = True) -> None:
+        """Read them so that texts do not count."""
+        before, self._is_text = self._is_text, self._is_text or is_text
+        self._all(nodes)
+        self._is_text = before
+
+    def _in_types(self, node: ast.AST | None) -> None:
+        """Note what a type names; the type itself does not count."""
+        for each in ast.walk(node) if node is not None else ():
+            if isinstance(each, ast.Constant) and isinstance(each.value, str):
+                self._in_types(_parsed(each.value))
+            elif isinstance(each, ast.Name):
+                self._types |= {place for place in self._places(each.id) if is_ours(place[0])}
+
+    def _places(self, name: str) -> set[Place]:
+        """What a name stands for: something at the top of this module, or what was imported."""
+        own = {(self._module.name, name)} if name in self._module.names else set()
+        return own | self._module.imports.get(name, set())
+
+    def visit_Import(self, node: ast.Import) -> None:
+        """Imports count where their names are used."""
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        """Imports count where their names are used."""
+
+    def visit_Pass(self, node: ast.Pass) -> None:
+        """Nothing."""
+
+    def visit_If(self, node: ast.If) -> None:
+        if "TYPE_CHECKING" in ast.dump(node.test):
+            self._all(node.orelse)
+        else:
+            self.generic_visit(node)
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        if not isinstance(node.value, ast.Constant) and not _is_logging(node.value):
+            self.generic_visit(node)
+
+    def visit_Assert(self, node: ast.Assert) -> None:
+        self._words.append("Assert")
+        self.visit(node.test)
+
+    def visit_Raise(self, node: ast.Raise) -> None:
+        self._words.append("Raise")
+        self._as_text([node.exc] if node.exc is not None else [])
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        self._words += [type(node).__name__, node.name]
+        self._all(node.decorator_list)
+        self.visit(node.args)
+        self._in_types(node.returns)
+        before, self._is_text = self._is_text, self._is_text or _is_notes(node.name)
+        self._all(node.body)
+        self._is_text = before
+        self._words.append(".")
+
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 (the name is the visitor's)
+
+    def visit_arg(self, node: ast.arg) -> None:
+        self._words += ["arg", node.arg]
+        self._in_types(node.annotation)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self._in_types(node.annotation)
+        if isinstance(node.annotation, ast.Name) and node.annotation.id == "TypeAlias":
+            self._in_types(node.value)
+            return
+        self._words.append("Assign")
+        self.visit(node.target)
+        self._as_text([node.value] if node.value is not None else [], is_text=_is_notes(_name(node.target)))
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        if isinstance(node.value, ast.Call) and _name(node.value.func) in ("TypeVar", "ParamSpec"):
+            return
+        self._words.append("Assign")
+        self._all(node.targets)
+        self._as_text([node.value], is_text=any(_is_notes(_name(target)) for target in node.targets))
+
+    def visit_Call(self, node: ast.Call) -> None:
+        if _name(node.func) == "cast":
+            self._in_types(node.args[0])
+            self.visit(node.args[1])
+        else:
+            self.generic_visit(node)
+
+    def visit_keyword(self, node: ast.keyword) -> None:
+        if node.arg not in FOR_READERS:
+            self._words.append(f"{node.arg}=")
+            self._as_text([node.value], is_text=_is_notes(node.arg or ""))
+
+    def visit_Name(self, node: ast.Name) -> None:
+        places = self._places(node.id)
+        ours = {place for place in places if is_ours(place[0])}
+        self._uses |= ours
+        foreign = sorted(".".join(place) for place in places - ours)
+        self._words += ["Name", *foreign, *sorted(name for _, name in ours)] if places else ["Name", node.id]
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        """Of one of our modules: what it defines under that name, whatever the module is called."""
+        places = self._places(node.value.id) if isinstance(node.value, ast.Name) else set()
+        modules = {module for module, name in places if name == MODULE and is_ours(module)}
+        self._words += ["Attribute", node.attr]
+        if modules and len(modules) == len(places):
+            self._uses |= {(module, node.attr) for module in modules}
+        else:
+            self.visit(node.value)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        value = node.value
+        if isinstance(value, str) and "." in value and len(value) < 100:
+            self._files.add(value)
+        self._words.append("text" if self._is_text and _has_blank(value) else repr(value))
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        if self._is_text and any(isinstance(part, ast.Constant) and _has_blank(part.value) for part in node.values):
+            self._words.append("text")
+        else:
+            self.generic_visit(node)
+
+
+def _defined(statement: ast.stmt) -> list[str]:
+    """The names that a statement at the top of a module defines; [] where it does something else."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [statement.name]
+    targets: list[ast.expr] = []
+    if isinstance(statement, ast.Assign):
+        targets = statement.targets
+    elif isinstance(statement, ast.AnnAssign):
+        targets = [statement.target]
+    names = [each for target in targets for each in (target.elts if isinstance(target, ast.Tuple) else [target])]
+    return [name.id for name in names if isinstance(name, ast.Name)]
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements in it, at any depth; no expression holds one."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+            yield child
+            yield from _statements(child)
+
+
+def _parsed(text: str) -> ast.AST | None:
+    """A type that is written as a string; None where it is none."""
+    try:
+        return ast.parse(text, mode="eval")
+    except SyntaxError:
+        return None
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _is_logging(node: ast.expr) -> bool:
+    function = node.func if isinstance(node, ast.Call) else None
+    return isinstance(function, ast.Attribute) and function.attr in LOGGING and _name(function.value) in LOGGERS
+
+
+def _is_notes(name: str) -> bool:
+    """Whether what has this name are notes for a person."""
+    return name.lower().endswith("notes") or name.endswith("NOTE")
+
+
+def _has_blank(value: object) -> bool:
+    return isinstance(value, str) and any(map(str.isspace, value))
