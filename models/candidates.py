@@ -24,7 +24,7 @@ from models.baselines.picture_head import PictureHeadConfig
 from models.data.samples import Samples, check_split
 from models.data.text import TextConfig
 from models.mrlf.config import MrlfConfig
-from models.settings.presets import check_best, is_small
+from models.settings.presets import check_best, is_small, sized
 from models.settings.train_config import Epoch, TrainConfig
 from models.training.training import fit
 
@@ -160,8 +160,7 @@ def _baseline(task: _Task) -> Baseline:
     """The classifiers that are made at one go."""
     name, setup, settings = task.candidate.name, task.setup, dict(task.settings)
     if name == "tagvisor":
-        small = is_small(_preset(task, settings), len(task.train))
-        forest = ForestBaseline.small() if small else ForestBaseline()
+        forest = _forest(_preset(task, settings), len(task.train))
         given = {"seed": setup.seed, "num_threads": setup.num_threads, **settings}
         return _replaced(name, given, forest)[0]  # type: ignore[no-any-return]
     if settings:
@@ -176,7 +175,7 @@ def _network(task: _Task) -> Classifier:
     settings = dict(task.settings)
     preset = _preset(task, settings)
     initial_state = _initial_state(task.candidate, settings)
-    configs = _preset_configs(task.candidate, small=is_small(preset, len(task.train)))
+    configs = _preset_configs(task.candidate, preset, len(task.train))
     setup = {name: getattr(task.setup, name) for name in ("seed", "device", "max_epochs", "num_threads")}
     shared = {name: value for name, value in setup.items() if value is not None}
     network, training = _replaced(task.candidate.name, {**shared, **settings}, *configs)
@@ -206,14 +205,20 @@ def _preset(task: _Task, settings: dict[str, Any]) -> str:
     return str(preset)
 
 
-def _preset_configs(candidate: Candidate, *, small: bool) -> tuple[TextConfig, TrainConfig]:
+def _preset_configs(candidate: Candidate, preset: str, num_train: int) -> tuple[TextConfig, TrainConfig]:
     if candidate.name == "mrlf":
-        return (MrlfConfig.small(), TrainConfig.small()) if small else (MrlfConfig.paper(), TrainConfig.paper())
+        return sized(MrlfConfig, preset, num_train), sized(TrainConfig, preset, num_train)
     if candidate.needs_pixels:
         return FinetunedConfig(backbone=candidate.weights), FinetunedConfig.training()  # type: ignore[arg-type]
     kinds = {"deepgeo": DeepgeoConfig, "loctwi": LocTwiConfig}
     kind: Any = kinds.get(candidate.name, PictureHeadConfig)
-    return (kind.small(), kind.small_training()) if small else (kind.paper(), kind.paper_training())
+    if is_small(preset, num_train):
+        return kind.small(), kind.small_training()
+    return kind.paper(), kind.paper_training()
+
+
+def _forest(preset: str, num_train: int) -> ForestBaseline:
+    return ForestBaseline.small() if is_small(preset, num_train) else ForestBaseline()
 
 
 def preset_fields(name: str, preset: str, num_train: int) -> list[dict[str, Any]]:
@@ -221,12 +226,11 @@ def preset_fields(name: str, preset: str, num_train: int) -> list[dict[str, Any]
 
     num_train: training posts, by which the preset auto chooses.
     """
-    small = is_small(preset, num_train)
     configs: tuple[Any, ...] = ()
     if name == "tagvisor":
-        configs = (ForestBaseline.small() if small else ForestBaseline(),)
+        configs = (_forest(preset, num_train),)
     elif CANDIDATES[name].is_network:
-        configs = _preset_configs(CANDIDATES[name], small=small)
+        configs = _preset_configs(CANDIDATES[name], preset, num_train)
     return [dataclasses.asdict(config) for config in configs]
 
 

@@ -26,7 +26,7 @@ from models.linear.experts import EXPERTS, joined, rounded
 from models.linear.pool import LogLinearPool, fit_pool
 from models.linear.wide import CROSS_FIT_BELOW_POSTS, MIDDLE_CHOICES, NUM_FOLDS, Wide, cross_fit, fit_wide, folds_of
 from models.mrlf.config import MrlfConfig
-from models.settings.presets import is_small
+from models.settings.presets import sized
 from models.settings.train_config import Epoch, TrainConfig
 from models.training.fitted import Fitted
 from models.training.training import fit
@@ -73,13 +73,12 @@ def fit_best(
     """
     check_split("train", train, num_classes)
     check_split("validation", validation, num_classes)
-    small = is_small("best", len(train))
-    training = train_config or (TrainConfig.small() if small else TrainConfig.paper())
+    training = train_config or sized(TrainConfig, "best", len(train))
     how: dict[str, Any] = {
         "validation": validation,
         "num_classes": num_classes,
         "should_stop": should_stop,
-        "model_config": for_copies(network_config or (MrlfConfig.small() if small else MrlfConfig.paper())),
+        "model_config": for_copies(network_config or sized(MrlfConfig, "best", len(train))),
     }
     fold_N = folds_of(train, training.seed) if _is_cross_fitted(len(train)) else np.zeros(len(train), dtype=np.int64)
     rows = [np.flatnonzero(fold_N != fold) for fold in range(NUM_FOLDS)] if fold_N.any() else [np.arange(len(train))]

@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
 PAD_ID = 0
 UNKNOWN_ID = 1
@@ -23,14 +24,14 @@ ZERO_WIDTH_JOINER = "\u200d"
 class TextConfig:
     """How much of a post's text is read, and which tokens are known. The paper's numbers are not public."""
 
-    max_caption_chars: int = 300
-    max_caption_words: int = 60
-    max_hashtags: int = 30
+    max_caption_chars: Annotated[int, "Characters of a caption that are read."] = 300
+    max_caption_words: Annotated[int, "Words of a caption that are read."] = 60
+    max_hashtags: Annotated[int, "Hashtags of a post that are read."] = 30
     """Instagram's own limit"""
-    max_hashtag_chars: int = 300
-    min_char_count: int = 10
-    min_word_count: int = 10
-    min_hashtag_count: int = 50
+    max_hashtag_chars: Annotated[int, "Characters of a post's hashtags that are read."] = 300
+    min_char_count: Annotated[int, "Characters seen less often in training are unknown."] = 10
+    min_word_count: Annotated[int, "Words seen less often in training are unknown."] = 10
+    min_hashtag_count: Annotated[int, "Hashtags seen less often in training are unknown."] = 50
     """MRLF (arXiv 2306.07935) drops hashtags found fewer than 50 times in a city"""
 
     def __post_init__(self) -> None:

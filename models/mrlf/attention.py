@@ -6,15 +6,13 @@ Shape letters: B batch, S query positions, T memory positions, E width, H heads,
 """
 
 import math
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.mrlf.config import Pooling
 from models.mrlf.cpu_attention import cpu_attention, is_eager_cpu
-
-Pooling = Literal["mean", "sum"]
 
 
 class MultiHeadAttention(nn.Module):

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from models.data.batches import Padded
 from models.data.text import PAD_ID
-from models.mrlf.attention import AttentionBlock, Pooling, drop_channels_, pool_positions
-from models.mrlf.config import MrlfConfig, PoolRule
+from models.mrlf.attention import AttentionBlock, drop_channels_, pool_positions
+from models.mrlf.config import MrlfConfig, Pooling, PoolRule
 from models.mrlf.cpu_attention import is_eager_cpu
 from models.mrlf.filters import side_by_side
 from models.mrlf.look_up import look_up_convolution

@@ -18,12 +18,12 @@ convolution, one fully connected layer after a frozen VGG19, hashtags dropped th
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from models.data.text import TextConfig
-from models.mrlf.attention import Pooling
 from models.settings.config_values import require
 
+Pooling = Literal["mean", "sum"]
 PoolRule = Literal["overlapping", "disjoint"]
 FusionMode = Literal["early_cross", "early_self", "late", "concat", "text_image"]
 MODALITIES = ("text", "hashtags", "image")
@@ -46,36 +46,35 @@ class MrlfConfig(TextConfig):
     "text_image" is asked for by name, so without image, text or characters it is refused.
     """
 
-    modalities: tuple[str, ...] = MODALITIES
-    """any of text, hashtags and image"""
-    characters: bool = True
+    modalities: Annotated[tuple[str, ...], "What is read of a post: any of text, hashtags, image."] = MODALITIES
+    characters: Annotated[bool, "Caption and hashtags are read by characters."] = True
     """the character branches of caption and hashtags, and their fusion"""
-    words: bool = True
+    words: Annotated[bool, "Caption and hashtags are read by words."] = True
     """the word branches of caption and hashtags"""
-    char_dim: int = 100
-    char_positions: bool = True
+    char_dim: Annotated[int, "Width of a character's embedding."] = 100
+    char_positions: Annotated[bool, "Learned positions are added to the characters."] = True
     """learned positions are added to the characters (LocTwi)"""
-    char_filter_sizes: tuple[int, ...] = (3, 4, 5, 6, 7)
-    char_pool: PoolRule = "overlapping"
+    char_filter_sizes: Annotated[tuple[int, ...], "Widths of the convolutions over characters."] = (3, 4, 5, 6, 7)
+    char_pool: Annotated[PoolRule, "Max-pool stride k-1 or k."] = "overlapping"
     """max-pool window k with stride k-1 (LocTwi) or k"""
-    norm_after_pool: bool = False
+    norm_after_pool: Annotated[bool, "A layer norm on the pooled map."] = False
     """a layer norm on the pooled map (LocTwi)"""
-    num_filters: int = 64
+    num_filters: Annotated[int, "Filters per width."] = 64
     """per filter size, of characters and of words"""
-    num_heads: int = 8
-    num_attention_layers: int = 1
-    ffn_dim: int = 256
-    residual_and_norm: bool = True
+    num_heads: Annotated[int, "Attention heads."] = 8
+    num_attention_layers: Annotated[int, "Attention layers over characters."] = 1
+    ffn_dim: Annotated[int, "Width of the feed-forward layer."] = 256
+    residual_and_norm: Annotated[bool, "Residuals and layer norms round attention."] = True
     """residuals and layer norms round attention and feed-forward (LocTwi)"""
-    pooling: Pooling = "mean"
-    fusion: FusionMode = "early_cross"
-    word_dim: int = 200
-    word_filter_sizes: tuple[int, ...] = (3, 4, 5)
-    image_fc_dim: int = 256
-    dropout: float = 0.3
-    """in the branches, of whole channels: the same ones at every position of a post"""
-    head_dropout: float = 0.5
-    hashtag_dropout: float = 0.3
+    pooling: Annotated[Pooling, "How positions become one vector."] = "mean"
+    fusion: Annotated[FusionMode, "How caption and hashtags, or caption and picture, are fused."] = "early_cross"
+    word_dim: Annotated[int, "Width of a word's embedding."] = 200
+    word_filter_sizes: Annotated[tuple[int, ...], "Widths of the convolutions over words."] = (3, 4, 5)
+    image_fc_dim: Annotated[int, "Width of the layer after the picture features."] = 256
+    dropout: Annotated[float, "Dropout in the branches."] = 0.3
+    """of whole channels: the same ones at every position of a post"""
+    head_dropout: Annotated[float, "Dropout before the last layer."] = 0.5
+    hashtag_dropout: Annotated[float, "Share of hashtags hidden while training."] = 0.3
     """share of a training post's hashtags that vanish before both of its hashtag encoders"""
 
     def __post_init__(self) -> None:

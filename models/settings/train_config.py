@@ -1,7 +1,7 @@
 """The settings of training, and what an epoch of it measured."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from models.settings.config_values import require
 
@@ -13,31 +13,31 @@ Precision = Literal["auto", "fp32", "bf16"]
 class TrainConfig:
     """RMSprop with a learning rate that falls when the validation loss rests (the paper's factor is 0.8)."""
 
-    optimiser: Optimiser = "rmsprop"
+    optimiser: Annotated[Optimiser, "How the weights are moved."] = "rmsprop"
     """the paper's; of the others only the defaults of torch were tried"""
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    clip: float | None = None
+    learning_rate: Annotated[float, "Learning rate to begin with."] = 1e-3
+    weight_decay: Annotated[float, "Pull of the weights towards zero."] = 0.0
+    clip: Annotated[float | None, "Largest norm of the gradient."] = None
     """the gradient's norm is brought down to this where it is above; None leaves it"""
-    class_weights: bool = False
+    class_weights: Annotated[bool, "Rare classes weigh more in the training loss."] = False
     """a class's posts weigh n / (classes met * posts of the class) in the training loss, so that rare ones count"""
-    label_smoothing: float = 0.0
+    label_smoothing: Annotated[float, "Share of each target spread over all classes."] = 0.0
     """share of each training target that is spread over all classes"""
-    batch_size: int = 32
+    batch_size: Annotated[int, "Posts in one step."] = 32
     """under about 5,000 posts; 128 lost up to 15 points there"""
-    max_epochs: int = 30
-    plateau_factor: float = 0.8
-    plateau_patience: int = 3
-    early_stop_patience: int = 8
+    max_epochs: Annotated[int, "Epochs at most."] = 30
+    plateau_factor: Annotated[float, "The learning rate falls by this when validation rests."] = 0.8
+    plateau_patience: Annotated[int, "Epochs without gain before it falls."] = 3
+    early_stop_patience: Annotated[int, "Epochs without gain before training ends."] = 8
     """epochs without a lower validation loss"""
-    seed: int = 0
-    num_threads: int | None = None
+    seed: Annotated[int, "Seed of weights, order and dropout."] = 0
+    num_threads: Annotated[int | None, "CPU threads."] = None
     """CPU threads while training; None leaves torch's setting"""
-    device: str = "auto"
+    device: Annotated[str, "auto, cpu, cuda or cuda:N."] = "auto"
     """"auto" takes the GPU where there is one, else a name torch knows"""
-    precision: Precision = "auto"
+    precision: Annotated[Precision, "auto: bf16 on a GPU, else fp32."] = "auto"
     """"auto" is bf16 autocast on a GPU and fp32 on a CPU, where bf16 was slower; weights are fp32 always"""
-    compile: bool | None = None
+    compile: Annotated[bool | None, "False: plain steps on a GPU; true: torch.compile as well."] = None
     """None captures whole steps as CUDA graphs on a GPU; True compiles the network as well, also on a CPU; False
     runs plain steps"""
 
