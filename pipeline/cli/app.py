@@ -1,4 +1,7 @@
-"""The command line `mrlf`: the same stages that Dagster runs, one city at a time."""
+"""The command line `mrlf`: the same stages that Dagster runs, one city at a time.
+
+Law: a module of commands imports what it works with inside its commands, so that help comes at once.
+"""
 
 import json
 import logging
@@ -8,31 +11,21 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cities import cities_path, load_cities, load_city
-from pipeline.cli.collect import CityArgument, collect, pois
-from pipeline.cli.collect_text import status_lines, waiting_lines
+from pipeline.cli.arguments import CityArgument
+from pipeline.cli.collect import collect, pois
 from pipeline.cli.doctor import doctor, opt_out
 from pipeline.cli.errors import plain_errors
 from pipeline.cli.images import images
-from pipeline.cli.keeping import keeping_lines
 from pipeline.cli.predict import export, predict, serve
 from pipeline.cli.study import study
 from pipeline.cli.weights import weights
-from pipeline.collect.instagram.cookie_files import cookies_path
-from pipeline.collect.instagram.settings import live_settings
-from pipeline.collect.instagram.status import live_status
-from pipeline.collect.poi_sources.keeping import expire_answers
-from pipeline.collect.waiting import what_waits
 from pipeline.errors import StageError
-from pipeline.stages import STAGES, run_stage_of
-from pipeline.store import Store
-from pipeline.store.store import data_folder
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="From a city's name to a trained model that tells where a single social post was made.",
+    help="From a city's name to a trained model that predicts where a single social post was made.",
 )
 
 
@@ -48,7 +41,7 @@ def run(
     to: Annotated[str, typer.Option(help="The last stage to build.")] = "evaluate_mrlf",
     only: Annotated[str | None, typer.Option(help="Build this stage alone.")] = None,
 ) -> None:
-    """Build a city's stages in order; what is up to date is reused.
+    """Build a city's stages in order; stages that are up to date are reused.
 
     Examples:
 
@@ -59,10 +52,15 @@ def run(
         mrlf run melbourne --only curated_posts
     """
     with plain_errors():
+        from pipeline.cities import load_city
+        from pipeline.collect.poi_sources.keeping import expire_answers
+        from pipeline.stages import STAGES, run_stage_of
+        from pipeline.store import Store
+
         store, known = Store.open(), load_city(city)
-        chosen = _chosen(to, only)
+        chosen = _chosen(to, only, list(STAGES))
         for name in chosen:
-            known.settings(name, STAGES[name].settings)  # before any work: a wrong one is told now
+            known.settings(name, STAGES[name].settings)  # before any work: a wrong one is reported now
         expire_answers(store, datetime.now(UTC))
         for name in chosen:
             report = run_stage_of(store, known, name)
@@ -73,13 +71,22 @@ def run(
 
 @app.command()
 def status(city: CityArgument) -> None:
-    """What stands of a city: each stage's counts and when it was last built, and how far its live collection is.
+    """Show a city's stages, each with its counts and when it was last built, and how far live collection has come.
 
     It can be asked at any time, also while a run is under way.
 
     Example: mrlf status demo
     """
     with plain_errors():
+        from pipeline.cities import load_city
+        from pipeline.cli.collect_text import status_lines, waiting_lines
+        from pipeline.cli.keeping import keeping_lines
+        from pipeline.collect.instagram.status import live_status
+        from pipeline.collect.poi_sources.keeping import expire_answers
+        from pipeline.collect.waiting import what_waits
+        from pipeline.stages import STAGES
+        from pipeline.store import Store
+
         store, known, now = Store.open(), load_city(city), datetime.now(UTC)
         expire_answers(store, now)
         for name in STAGES:
@@ -104,14 +111,20 @@ def status(city: CityArgument) -> None:
 
 @app.command()
 def settings(city: CityArgument) -> None:
-    """All settings of a city, as cities.yaml and the defaults give them, in JSON.
+    """Print all settings of a city, from cities.yaml and the defaults, as JSON.
 
-    First those of its stages by their names; then `live`, the paces of live collection (null where it is off), and
-    where the files lie that MRLF_CITIES, MRLF_DATA and MRLF_INSTAGRAM_COOKIES name.
+    First the settings of its stages, by stage; then `live`, the limits of live collection (null where it is off), and
+    the paths that MRLF_CITIES, MRLF_DATA and MRLF_INSTAGRAM_COOKIES name.
 
     Example: mrlf settings melbourne
     """
     with plain_errors():
+        from pipeline.cities import cities_path, load_city
+        from pipeline.collect.instagram.cookie_files import cookies_path
+        from pipeline.collect.instagram.settings import live_settings
+        from pipeline.stages import STAGES
+        from pipeline.store.store import data_folder
+
         known = load_city(city)
         stages = {name: known.settings(name, stage.settings).model_dump(mode="json") for name, stage in STAGES.items()}
         live, cookies = live_settings(known), cookies_path()
@@ -126,8 +139,10 @@ def settings(city: CityArgument) -> None:
 
 @app.command()
 def cities() -> None:
-    """The cities of cities.yaml."""
+    """List the cities of cities.yaml."""
     with plain_errors():
+        from pipeline.cities import load_cities
+
         for key, city in load_cities().items():
             typer.echo(f"{key:<12} {city.name}{' (synthetic)' if city.is_synthetic else ''}")
 
@@ -138,11 +153,13 @@ def verify(city: CityArgument) -> None:
 
     Example: mrlf verify demo
     """
-    from pipeline.release.read import latest_release
-
     with plain_errors():
+        from pipeline.cities import load_city
+        from pipeline.release.read import latest_release
+        from pipeline.store import Store
+
         release = latest_release(Store.open(), load_city(city).key, compare_all=True)
-        typer.echo(f"{release.manifest.folder}: {len(release.manifest.files)} files are what the manifest tells")
+        typer.echo(f"{release.manifest.folder}: all {len(release.manifest.files)} files match the manifest")
 
 
 app.command()(pois)
@@ -157,8 +174,7 @@ app.add_typer(images, name="images")
 app.add_typer(weights, name="weights")
 
 
-def _chosen(to: str, only: str | None) -> list[str]:
-    names = list(STAGES)
+def _chosen(to: str, only: str | None, names: list[str]) -> list[str]:
     for name in filter(None, (to, only)):
         if name not in names:
             raise StageError(f"there is no stage {name!r}: take one of {', '.join(names)}")

@@ -3,42 +3,29 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cities import City, load_city
-from pipeline.cli.collect_text import check_lines, plan_lines, pois_lines, run_lines
+from pipeline.cli.arguments import CityArgument
 from pipeline.cli.errors import EX_TEMPFAIL, plain_errors
-from pipeline.cli.keeping import keeping_lines
-from pipeline.collect.doctor import foursquare_check, wants_foursquare
-from pipeline.collect.instagram.cookie_files import cookies_path
-from pipeline.collect.instagram.dry_run import plan_run
-from pipeline.collect.instagram.live import pace_limits
-from pipeline.collect.instagram.readiness import live_checks
-from pipeline.collect.instagram.settings import live_settings
-from pipeline.collect.instagram.walk import WalkLimits
-from pipeline.collect.places import PlacesSettings
-from pipeline.collect.poi_sources.keeping import expire_answers
-from pipeline.collect.pois import PoisSettings
-from pipeline.collect.posts import PostsSettings
-from pipeline.collect.waiting import what_waits
-from pipeline.stage import StageReport
-from pipeline.stages import run_stage_of
-from pipeline.store import Store
+
+if TYPE_CHECKING:
+    from pipeline.cities import City
+    from pipeline.stage import StageReport
+    from pipeline.store import Store
 
 COLLECTING = ("pois", "places", "posts")
 
-CityArgument = Annotated[str, typer.Argument(help="A city of cities.yaml, for example: demo")]
-
 
 def pois(city: CityArgument) -> None:
-    """Take a city's POIs from its source: a file, an extract of OS Places, or Foursquare's Places API.
+    """Read a city's POIs from its source: a file, an extract of OS Places, or Foursquare's Places API.
 
-    What Foursquare answered is kept for a time (foursquare_keep_hours, 24) and not asked again in it; then all but the
-    ids is deleted. Told are when it was asked, until when it is kept, and what holds its names besides.
+    Foursquare's answers are kept for a limited time (foursquare_keep_hours, 24) and not requested again until it is
+    over; then everything but the ids is deleted. The output shows when Foursquare was asked, until when its answers
+    are kept, and where else its names are stored.
 
-    The exit status is 0, or 75 (EX_TEMPFAIL) where Foursquare wants the rest to be asked for later: run it again then.
+    The exit status is 0, or 75 (EX_TEMPFAIL) when Foursquare asks to be called again later: run it again then.
 
     Examples:
 
@@ -47,30 +34,39 @@ def pois(city: CityArgument) -> None:
         FOURSQUARE_API_KEY=... mrlf pois melbourne
     """
     with plain_errors():
+        from pipeline.cities import load_city
+        from pipeline.cli.collect_text import pois_lines
+        from pipeline.cli.keeping import keeping_lines
+        from pipeline.collect.poi_sources.keeping import expire_answers
+        from pipeline.stages import run_stage_of
+        from pipeline.store import Store
+
         store, known, now = Store.open(), load_city(city), datetime.now(UTC)
         expire_answers(store, now)
         report = run_stage_of(store, known, "pois")
-        _tell_notes(report)
-        _tell(pois_lines(report))
-        _tell(keeping_lines(store, known, now))
+        _print_notes(report)
+        _print(pois_lines(report))
+        _print(keeping_lines(store, known, now))
 
 
 def collect(
     city: CityArgument,
     max_requests: Annotated[
         int | None,
-        typer.Option(min=1, help="To Instagram in this run; by default those of the stages places and posts."),
+        typer.Option(
+            min=1, help="Requests to Instagram in this run; by default the limits of the stages places and posts."
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask nothing: tell what a run would take.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing; show what a run would need.")] = False,
 ) -> None:
     """Collect a city: its POIs, their places on Instagram, and the posts made there.
 
-    What was done is not done again, so run it as often as you like; a later run takes what is new. Read
-    docs/PRIVACY.md before the first live run, and `mrlf doctor CITY` tells what is missing.
+    Work that is done is not repeated, so run it as often as you like; a later run adds what is new. Read
+    docs/PRIVACY.md before the first live run; `mrlf doctor CITY` shows what is missing.
 
-    The exit status is 0 when nothing waits; 75 (EX_TEMPFAIL) when the run ended incomplete, because it was throttled
-    or its requests are spent: run it again, it goes on; 75 too when another process collects this city; 130 after
-    Ctrl-C: the same; 1 when a person has to do something first.
+    The exit status is 0 when the collection is complete; 75 (EX_TEMPFAIL) when the run was throttled or used up its
+    requests, or when another process is collecting this city: run it again, it continues where it stopped; 130 after
+    Ctrl-C: the same; 1 when you have to fix something first.
 
     Examples:
 
@@ -81,6 +77,12 @@ def collect(
         mrlf collect melbourne --max-requests 200
     """
     with plain_errors():
+        from pipeline.cities import load_city
+        from pipeline.cli.collect_text import run_lines
+        from pipeline.collect.poi_sources.keeping import expire_answers
+        from pipeline.collect.waiting import what_waits
+        from pipeline.store import Store
+
         store, known = Store.open(), load_city(city)
         expire_answers(store, datetime.now(UTC))
         if dry_run:
@@ -89,14 +91,14 @@ def collect(
         with _alone(store, known):
             reports, num_searches = _collect(store, known, max_requests)
         waiting = what_waits(store, known, datetime.now(UTC))
-        _tell(run_lines(known.key, reports, num_searches, waiting))
+        _print(run_lines(known.key, reports, num_searches, waiting))
         if not waiting.is_nothing or "posts" not in reports:
             raise typer.Exit(EX_TEMPFAIL)
 
 
 @contextmanager
-def _alone(store: Store, city: City) -> Iterator[None]:
-    """Be the one who collects a city: two would wait for each other at Instagram's door and ask for the same.
+def _alone(store: "Store", city: "City") -> Iterator[None]:
+    """Be the only process that collects a city: two would wait for each other's requests and ask for the same.
 
     Raises:
         StageBusyError: another process collects it, or builds one of the stages that collect.
@@ -108,27 +110,41 @@ def _alone(store: Store, city: City) -> Iterator[None]:
         yield
 
 
-def _collect(store: Store, city: City, max_requests: int | None) -> tuple[dict[str, StageReport], int]:
-    """The reports of the stages, and the requests that the searches took; where these were all, posts is missing."""
+def _collect(store: "Store", city: "City", max_requests: int | None) -> "tuple[dict[str, StageReport], int]":
+    """The stages' reports and the number of requests spent on searches; posts is missing if these used up all."""
+    from pipeline.stages import run_stage_of
+
     reports = {"pois": run_stage_of(store, city, "pois")}
-    _tell_notes(reports["pois"])
+    _print_notes(reports["pois"])
     reports["places"] = run_stage_of(store, city, "places", {"max_requests": max_requests})
-    _tell_notes(reports["places"])
+    _print_notes(reports["places"])
     num_searches = int(reports["places"].record.about.get("requests", 0))
     left = None if max_requests is None else max_requests - num_searches
     if left is None or left > 0:
         reports["posts"] = run_stage_of(store, city, "posts", {"max_requests": left})
-        _tell_notes(reports["posts"])
+        _print_notes(reports["posts"])
     return reports, num_searches
 
 
-def _plan(store: Store, city: City) -> None:
-    """What a run would take, and whether it could begin."""
+def _plan(store: "Store", city: "City") -> None:
+    """Print what a run would need, and whether it could begin."""
+    from pipeline.cli.collect_text import check_lines, plan_lines
+    from pipeline.collect.doctor import foursquare_check, wants_foursquare
+    from pipeline.collect.instagram.cookie_files import cookies_path
+    from pipeline.collect.instagram.dry_run import plan_run
+    from pipeline.collect.instagram.live import pace_limits
+    from pipeline.collect.instagram.readiness import live_checks
+    from pipeline.collect.instagram.settings import live_settings
+    from pipeline.collect.instagram.walk import WalkLimits
+    from pipeline.collect.places import PlacesSettings
+    from pipeline.collect.pois import PoisSettings
+    from pipeline.collect.posts import PostsSettings
+
     now = datetime.now(UTC)
     pois_settings, places = city.settings("pois", PoisSettings), city.settings("places", PlacesSettings)
     posts, live = city.settings("posts", PostsSettings), live_settings(city)
     if live is None:
-        typer.echo(f"{city.key}: nothing is asked of Instagram, its posts come from an archive")
+        typer.echo(f"{city.key}: no requests go to Instagram, its posts come from an archive")
     else:
         plan = plan_run(
             store,
@@ -139,18 +155,18 @@ def _plan(store: Store, city: City) -> None:
             is_signed_in=cookies_path() is not None,
             now=now,
         )
-        _tell(plan_lines(city.key, plan, {"places": places.max_requests, "posts": posts.max_requests}))
+        _print(plan_lines(city.key, plan, {"places": places.max_requests, "posts": posts.max_requests}))
     checks = live_checks(store, city, now)
     if wants_foursquare(city):
         checks.append(foursquare_check(city))
-    _tell(check_lines(checks))
+    _print(check_lines(checks))
 
 
-def _tell_notes(report: StageReport) -> None:
+def _print_notes(report: "StageReport") -> None:
     for note in report.record.notes:
         typer.echo(f"  note: {note}", err=True)
 
 
-def _tell(lines: list[str]) -> None:
+def _print(lines: list[str]) -> None:
     for line in lines:
         typer.echo(line)

@@ -1,47 +1,44 @@
-"""The commands of `mrlf` that look after collecting: `doctor` and `opt-out`."""
+"""The commands of `mrlf` round collecting: `doctor` and `opt-out`."""
 
 import socket
 import sys
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cities import City, load_cities, load_city
-from pipeline.cli.collect_text import check_lines
 from pipeline.cli.errors import plain_errors
-from pipeline.collect.archive.fields import LOCATION_ID
-from pipeline.collect.doctor import examine
-from pipeline.collect.instagram.endpoints import ENDPOINTS, try_endpoints
-from pipeline.collect.instagram.live import ASKED, SESSION, Runtime, open_client
-from pipeline.collect.instagram.settings import live_settings
-from pipeline.collect.web.retries import Retries
 from pipeline.errors import StageError
-from pipeline.privacy.leftovers import Swept, sweep_leftovers
-from pipeline.privacy.opt_out import OptOut
-from pipeline.privacy.opt_out_removal import leave
-from pipeline.store import Store
+
+if TYPE_CHECKING:
+    from pipeline.cities import City
+    from pipeline.privacy.leftovers import Swept
+    from pipeline.store import Store
 
 FROM_STDIN = "-"
 PATIENCE_S = 10.0
-"""How long `opt-out` waits for a stage that writes pictures."""
+"""How long `opt-out` waits for a stage that is writing pictures."""
 
 
 def doctor(
-    city: Annotated[str | None, typer.Argument(help="A city of cities.yaml; without one, what all share.")] = None,
+    city: Annotated[
+        str | None, typer.Argument(help="A city of cities.yaml; without one, what all cities share.")
+    ] = None,
     location_id: Annotated[
         str | None,
         typer.Option(
-            "--try", metavar="LOCATION_ID", help="Ask each endpoint to a place's posts once, and tell what came."
+            "--try",
+            metavar="LOCATION_ID",
+            help="Send one request to each endpoint of a place's posts and show the result.",
         ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Open no connection.")] = False,
 ) -> None:
-    """Tell what is configured, reachable and missing for collecting, without a request to anybody.
+    """Check what is configured, reachable and missing for collecting, without sending a request to any service.
 
-    Each line is ok, missing or wrong, with what to do. The exit status is 1 where CITY was named and cannot be
-    collected so, else 0. Only `--try` asks Instagram: one request an endpoint, at the configured pace, under the
-    terms and the session of CITY.
+    Each line is ok, missing or wrong, with what to do. The exit status is 1 if CITY was named and cannot be collected
+    yet, else 0. Only `--try` contacts Instagram: one request per endpoint, at the configured pace, under the terms and
+    the session of CITY.
 
     Examples:
 
@@ -52,6 +49,11 @@ def doctor(
         mrlf doctor melbourne --try 212988663
     """
     with plain_errors():
+        from pipeline.cities import load_city
+        from pipeline.cli.collect_text import check_lines
+        from pipeline.collect.doctor import examine
+        from pipeline.store import Store
+
         store, known = Store.open(), load_city(city) if city else None
         if location_id is not None:
             _try(store, known or _only_live_city(), location_id)
@@ -68,13 +70,13 @@ def opt_out(
         list[str],
         typer.Argument(
             metavar="ENTRY",
-            help="An account's id or @name, a post's id or shortcode, or the address of either; - reads lines.",
+            help="An account's id or @name, a post's id or shortcode, or the URL of either; - reads standard input.",
         ),
     ],
 ) -> None:
-    """Leave accounts or posts out, from now on and of what was collected. The list holds keyed hashes only.
+    """Exclude accounts or posts, from now on and from what was collected. The list holds keyed hashes only.
 
-    With `-` the entries are read from the standard input, a line each, so that none stays in the shell's history.
+    With `-` the entries are read from standard input, one per line, so that none stays in the shell's history.
 
     Examples:
 
@@ -83,42 +85,53 @@ def opt_out(
         mrlf opt-out @somebody https://www.instagram.com/p/Cabcdefghij/
     """
     with plain_errors():
-        told = [entry for entry in entries if entry != FROM_STDIN]
+        from pipeline.privacy.leftovers import sweep_leftovers
+        from pipeline.privacy.opt_out import OptOut
+        from pipeline.privacy.opt_out_removal import leave
+        from pipeline.store import Store
+
+        named = [entry for entry in entries if entry != FROM_STDIN]
         if FROM_STDIN in entries:
-            told += filter(None, (line.strip() for line in sys.stdin))
-        if not told:
+            named += filter(None, (line.strip() for line in sys.stdin))
+        if not named:
             raise StageError("no entry was given: name an account or a post")
         store = Store.open()
-        still_there = leave(store, told)
-        typer.echo(f"{len(told)} entries are on the list, which has {len(OptOut.load(store)):,} keyed hashes now")
-        typer.echo("nothing more of theirs is taken, in any city but synthetic ones")
+        still_there = leave(store, named)
+        typer.echo(f"{len(named)} entries are on the list, which has {len(OptOut.load(store)):,} keyed hashes now")
+        typer.echo("nothing of theirs is collected any more, in any city but synthetic ones")
         for city, num_posts in still_there.items():
             typer.echo(f"{city}: {num_posts} posts of theirs go with the next build: mrlf run {city}")
         for line in _swept_lines(sweep_leftovers(store, patience_s=PATIENCE_S, is_anew=True), bool(still_there)):
             typer.echo(line)
 
 
-def _swept_lines(swept: Swept, has_posts: bool) -> list[str]:
-    """What belonged to no post: a run that was killed may have left pictures of theirs that nothing names."""
+def _swept_lines(swept: "Swept", has_posts: bool) -> list[str]:
+    """What belonged to no post: a killed run may have left pictures of theirs that no table names."""
     removed = {
         "pictures that belonged to no post": swept.pictures,
-        "half data sets": swept.releases,
+        "unfinished data sets": swept.releases,
         "unfinished files of killed runs": swept.temporaries,
     }
     lines = [f"removed {count:,} {what}" for what, count in removed.items() if count]
     if has_posts or swept.pictures:
         lines.append("Dagster's history keeps contact sheets of pictures: empty it with dagster run wipe --force")
-    lines += [f"not all of the store was looked at ({why}): the next run looks again" for why in swept.waiting]
+    lines += [f"not all of the store was checked ({why}): the next run checks again" for why in swept.waiting]
     return lines if lines or has_posts else ["no post of theirs was found in the store"]
 
 
-def _try(store: Store, city: City, location_id: str) -> None:
-    """A line per endpoint. Nothing is asked twice, and a rest that is kept is not waited for."""
+def _try(store: "Store", city: "City", location_id: str) -> None:
+    """Print a line per endpoint. No request is retried, and a cool-down under way is not waited for."""
+    from pipeline.collect.archive.fields import LOCATION_ID
+    from pipeline.collect.instagram.endpoints import ENDPOINTS, try_endpoints
+    from pipeline.collect.instagram.live import ASKED, SESSION, Runtime, open_client
+    from pipeline.collect.instagram.settings import live_settings
+    from pipeline.collect.web.retries import Retries
+
     live = live_settings(city)
     if live is None:
-        raise StageError(f"city {city.key} has no section live: in cities.yaml, so Instagram is not asked for it")
+        raise StageError(f"city {city.key} has no section live: in cities.yaml, so it is not collected from Instagram")
     if not LOCATION_ID.fullmatch(location_id):
-        raise StageError("--try wants the id of a place, the number in instagram.com/explore/locations/<number>/")
+        raise StageError("--try takes the id of a place, the number in instagram.com/explore/locations/<number>/")
     with store.lock(*SESSION, what=ASKED):
         pass  # else the client would wait for hours
     with open_client(store, live, Runtime(retries=Retries(max_tries=1)), max_requests=len(ENDPOINTS)) as client:
@@ -133,11 +146,13 @@ def _try(store: Store, city: City, location_id: str) -> None:
             typer.echo(f"  {endpoint:<12} {outcome}")
 
 
-def _only_live_city() -> City:
+def _only_live_city() -> "City":
+    from pipeline.cities import load_cities
+
     live = [city for city in load_cities().values() if city.live is not None]
     if len(live) != 1:
         names = ", ".join(city.key for city in live) or "none has a section live:"
-        raise StageError(f"name the CITY whose terms and paces hold for --try ({names})")
+        raise StageError(f"name the CITY whose terms and pace apply to --try ({names})")
     return live[0]
 
 

@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipeline.cli.collect import CityArgument
+from pipeline.cli.arguments import CityArgument
 from pipeline.cli.errors import plain_errors
-from pipeline.store import Store
 
 Device = Literal["auto", "cpu", "cuda"]
 MAX_PICTURE_BYTES = 64 * 1024**2
@@ -18,13 +17,13 @@ SERVE_EXTRA = "the server's packages are not installed: pip install 'mrlf-pipeli
 def predict(
     city: CityArgument,
     image: Annotated[Path | None, typer.Option(help="A picture: JPEG, PNG or WebP.")] = None,
-    caption: Annotated[str | None, typer.Option(help="The words, with their hashtags.")] = None,
-    top: Annotated[int, typer.Option(min=1, max=50, help="So many places.")] = 5,
-    coarse: Annotated[bool, typer.Option("--coarse", help="Only the kind of place, no spot on the map.")] = False,
+    caption: Annotated[str | None, typer.Option(help="The caption, with its hashtags.")] = None,
+    top: Annotated[int, typer.Option(min=1, max=50, help="How many places to list.")] = 5,
+    coarse: Annotated[bool, typer.Option("--coarse", help="Only kinds of places: no names, no coordinates.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    device: Annotated[Device, typer.Option(help="Where to compute.")] = "auto",
+    device: Annotated[Device, typer.Option(help="The device to compute on.")] = "auto",
 ) -> None:
-    """Tell where in a city a picture, a caption or both may be from, by the model that was trained last.
+    """Predict where in a city a post was made, from a picture, a caption or both, with the model trained last.
 
     The picture is decoded in memory; nothing is stored or sent. It must not be used to find people.
 
@@ -40,6 +39,7 @@ def predict(
         from pipeline.cli.predict_text import answer_lines
         from pipeline.predict.loading import load_predictor
         from pipeline.predict.predictor import PredictOptions
+        from pipeline.store import Store
 
         picture = _read_picture(image) if image is not None else None
         predictor = load_predictor(Store.open(), city, device=device)
@@ -53,15 +53,15 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
     coarse: Annotated[
-        bool, typer.Option("--coarse", help="Tell nobody more than the kind of place, whatever they ask for.")
+        bool, typer.Option("--coarse", help="Answer every request with kinds of places only, whatever it asks for.")
     ] = False,
-    device: Annotated[Device, typer.Option(help="Where to compute.")] = "auto",
+    device: Annotated[Device, typer.Option(help="The device to compute on.")] = "auto",
 ) -> None:
-    """Serve a city's last trained model: a page to drop a photo on, and /predict, /models, /health as an API.
+    """Serve the model trained last: a page to drop a photo on, and an API of /predict, /models and /health.
 
     Requests live in memory: no picture, caption or answer is stored or logged. The server has no passwords and no
-    encryption, so it listens to this machine only, unless another --host is named, and pages of other sites that are
-    open in a browser here cannot ask it.
+    encryption, so it listens on this machine only unless you name another --host, and web pages of other sites that
+    are open in a browser here cannot send it requests.
 
     Examples:
 
@@ -79,11 +79,12 @@ def serve(
         except ModuleNotFoundError as error:
             raise ValueError(f"{SERVE_EXTRA} ({error.name} is missing)") from error
         from pipeline.predict.loading import load_predictor
+        from pipeline.store import Store
 
         if host not in LOCAL_HOSTS:
             typer.echo(
-                f"warning: everyone who reaches {host}:{port} can ask: there is no password and no encryption. Put a "
-                "proxy in front that has both, and consider --coarse",
+                f"warning: everyone who can reach {host}:{port} can use it: there is no password and no encryption. "
+                "Put a proxy in front that has both, and consider --coarse",
                 err=True,
             )
         limits = Limits()
@@ -92,18 +93,19 @@ def serve(
             predictor = load_predictor(Store.open(), city, device=device)
             app = create_app(predictor, limits=limits, coarse=coarse, hosts=hosts)
             name = f"[{host}]" if ":" in host else host
-            typer.echo(f"serving {city} on http://{name}:{listening.getsockname()[1]} (Ctrl-C ends it)", err=True)
+            typer.echo(f"serving {city} on http://{name}:{listening.getsockname()[1]} (Ctrl-C stops it)", err=True)
             make_server(app, limits).run(sockets=[listening])
 
 
 def export(
     city: CityArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", help="A folder to make.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder.")],
     export_format: Annotated[
-        Literal["onnx", "safetensors"], typer.Option("--format", help="onnx runs without torch and without this code.")
+        Literal["onnx", "safetensors"],
+        typer.Option("--format", help="onnx runs without torch and without this project."),
     ] = "onnx",
 ) -> None:
-    """Write a city's last trained model with its labels and preprocessing, to be used elsewhere.
+    """Export the model trained last with its labels and preprocessing, for use elsewhere.
 
     Examples:
 
@@ -113,13 +115,14 @@ def export(
     """
     with plain_errors():
         from pipeline.predict.export import export_model
+        from pipeline.store import Store
 
         for name, num_bytes in export_model(Store.open(), city, output, export_format).items():
             typer.echo(f"{output / name}  {num_bytes:,} bytes")
 
 
 def _read_picture(path: Path) -> bytes:
-    """The file's bytes; of a film or a device that was named by mistake no more than a picture would have."""
+    """The file's bytes, of a video or a device given by mistake at most the size limit."""
     with path.open("rb") as file:
         picture = file.read(MAX_PICTURE_BYTES + 1)
     if len(picture) > MAX_PICTURE_BYTES:

@@ -4,33 +4,32 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cities import load_city
-from pipeline.cli.collect import CityArgument
+from pipeline.cli.arguments import CityArgument
 from pipeline.cli.errors import plain_errors
-from pipeline.store import Store
-from pipeline.study.plan import SECTIONS
-from pipeline.study.settings import StudySettings
-from pipeline.study.study import build_study
-from pipeline.study.study_render import PAGE_NAME, TEXT_NAME
+
+SECTIONS = "table2, table3, fig2, fig3, fig4, best, leakage, splits, noise"
+"""Those of `pipeline.study.plan`, spelt out: reading them there would make help wait for the packages of the study."""
 
 
 def study(
     city: CityArgument,
     only: Annotated[
-        list[str] | None, typer.Option(help=f"Compute this section alone; may be given again: {', '.join(SECTIONS)}.")
+        list[str] | None, typer.Option(help=f"Compute only this section; may be repeated: {SECTIONS}.")
     ] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of every row; a study has at least three.")] = None,
-    max_epochs: Annotated[int | None, typer.Option(min=1, help="For a trial: epochs of each network at most.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds per row; a study has at least three.")] = None,
+    max_epochs: Annotated[
+        int | None, typer.Option(min=1, help="For a trial: at most so many epochs per network.")
+    ] = None,
     fine_tuned: Annotated[
         bool | None,
-        typer.Option("--fine-tuned/--no-fine-tuned", help="Image networks trained on pixels; by default with a GPU."),
+        typer.Option("--fine-tuned/--no-fine-tuned", help="Train image networks on pixels; by default with a GPU."),
     ] = None,
-    processes: Annotated[int | None, typer.Option(min=1, help="Cells side by side; by default one a core.")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one per core.")] = None,
 ) -> None:
-    """The paper's Table II, Table III and Figures 2 to 4 on a city's data set, and what the paper leaves out: label
-    words masked, three ways to split, incomplete posts.
+    """Compute the paper's Table II, Table III and Figures 2 to 4 on a city's data set, and what the paper leaves out:
+    masked label words, three kinds of splits, incomplete posts.
 
-    It goes on where it was stopped. The tables are printed, and written to study.html, .md, .txt and .json beside
+    It continues where it was stopped. The tables are printed, and written to study.html, .md, .txt and .json beside
     the city's report. What needs the original pictures (Table III, incomplete posts) is computed once and kept; run it
     before they are deleted.
 
@@ -45,6 +44,12 @@ def study(
     tuned = None if fine_tuned is None else ("always" if fine_tuned else "never")
     given = {"num_seeds": seeds, "max_epochs": max_epochs, "fine_tuned": tuned, "num_processes": processes}
     with plain_errors():
+        from pipeline.cities import load_city
+        from pipeline.store import Store
+        from pipeline.study.settings import StudySettings
+        from pipeline.study.study import build_study
+        from pipeline.study.study_render import PAGE_NAME, TEXT_NAME
+
         store, known = Store.open(), load_city(city)
         settings = known.settings("study", StudySettings, given)
         build_study(store, known, settings, only=only or ())

@@ -1,48 +1,59 @@
-"""The commands `mrlf weights`: what weights there are, and how they come here."""
+"""The commands of `mrlf weights`: list, fetch, verify and add the weights of the networks."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from pipeline.cli.errors import plain_errors
-from pipeline.store import Store
-from pipeline.weights import WeightsStore
+
+if TYPE_CHECKING:
+    from pipeline.weights import WeightsStore
+    from pipeline.weights.registry import WeightsEntry
 
 weights = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="The weights of the networks: list, fetch, verify, add."
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class WeightsState:
+    """One line of `mrlf weights list`; `error` says what is wrong with damaged ones."""
+
+    name: str
+    state: Literal["here", "not here", "damaged"]
+    entry: "WeightsEntry | None" = None
+    error: str = ""
+
+
 @weights.command("list")
 def list_weights() -> None:
-    """All weights: name, architecture, licence, size, whether they are here, and which stage uses them.
+    """List all weights: name, architecture, licence, size, whether they are here, and which stage uses them.
 
     Example: mrlf weights list
     """
-    from pipeline.weights.states import list_lines, listed
-
     with plain_errors():
-        weights_store = WeightsStore.of(Store.open())
-        states = listed(weights_store)
-        for line in list_lines(states):
+        weights_store = _open()
+        states = [_state(weights_store, name, entry) for name, entry in weights_store.entries().items()]
+        for line in _table(states):
             typer.echo(line)
         for state in states:
-            if state.told:
-                typer.echo(f"  note: {state.told}", err=True)
-        typer.echo(f"the store of weights is {weights_store.folder}", err=True)
+            if state.error:
+                typer.echo(f"  note: {state.error}", err=True)
+        typer.echo(f"the weights are stored in {weights_store.folder}", err=True)
 
 
 @weights.command()
 def fetch(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="By default those that the stages take by default.")
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="By default those that the stages use by default.")
     ] = None,
 ) -> None:
-    """Download weights, compare their digests and convert them; what is here and whole is left alone.
+    """Download weights, compare their digests and convert them; intact ones are left alone.
 
-    A download that broke off goes on where it was. MRLF_WEIGHTS_MIRROR, a base address, is asked first where it is
-    set. The exit status is 1 where one could not be had; the others are fetched all the same.
+    An interrupted download is resumed. If MRLF_WEIGHTS_MIRROR, a base URL, is set, it is tried first. The exit status
+    is 1 if a download failed; the others are fetched all the same.
 
     Examples:
 
@@ -52,10 +63,10 @@ def fetch(
 
         MRLF_WEIGHTS_MIRROR=https://files.example.org/weights mrlf weights fetch
     """
-    from pipeline.weights.fetching import WeightsUnavailableError
-
     with plain_errors():
-        weights_store = WeightsStore.of(Store.open())
+        from pipeline.weights.fetching import WeightsUnavailableError
+
+        weights_store = _open()
         wanted = names or [entry.name for entry in weights_store.entries().values() if entry.is_default]
         for name in wanted:
             weights_store.entry(name)
@@ -74,17 +85,16 @@ def fetch(
 
 @weights.command()
 def verify() -> None:
-    """Compare every file in the store, published and converted, with its digest; status 1 where one differs.
+    """Compare every file in the store, published and converted, with its digest; exit status 1 if one differs.
 
     Example: mrlf weights verify
     """
-    from pipeline.weights.states import verified
-
     with plain_errors():
-        weights_store = WeightsStore.of(Store.open())
-        states = verified(weights_store)
+        weights_store = _open()
+        entries = weights_store.entries()  # of those here: some are files that the settings name by their path
+        states = [_state(weights_store, name, entries.get(name)) for name in weights_store.recorded()]
         for state in states:
-            typer.echo(f"{state.state:<8} {state.told or state.name}")
+            typer.echo(f"{state.state:<8} {state.error or state.name}")
         if not states:
             typer.echo(f"no weights are here yet ({weights_store.folder}): run `mrlf weights fetch`")
         if any(state.state == "damaged" for state in states):
@@ -93,18 +103,18 @@ def verify() -> None:
 
 @weights.command()
 def add(
-    file: Annotated[Path, typer.Argument(help="A file of weights: .onnx, .pth, .pt or .safetensors.")],
+    file: Annotated[Path, typer.Argument(help="A weights file: .onnx, .pth, .pt or .safetensors.")],
     name: Annotated[
-        str | None, typer.Option(help="For weights of your own: what the settings call them (network: NAME).")
+        str | None, typer.Option(help="For your own weights: their name in the settings (network: NAME).")
     ] = None,
     architecture: Annotated[
-        str | None, typer.Option(help="For weights of your own: the network they are of, such as u2net.")
+        str | None, typer.Option(help="For your own weights: the network they belong to, such as u2net.")
     ] = None,
 ) -> None:
-    """Put a copy of a file in the store of weights, for machines without the network and for weights of your own.
+    """Copy a weights file into the store, for machines without a network and for weights of your own.
 
-    A published file is known by its digest, whatever its name. No code in the file is run; a file that cannot be read
-    without is refused.
+    A published file is recognised by its digest, whatever its name. No code in the file is run; a file that cannot be
+    read without running code is refused.
 
     Examples:
 
@@ -113,5 +123,39 @@ def add(
         mrlf weights add trained.pth --name my_net --architecture u2net
     """
     with plain_errors():
-        found = WeightsStore.of(Store.open()).add(file, name, architecture)
+        found = _open().add(file, name, architecture)
         typer.echo(f"{found.name}: here, weights of {found.architecture}, sha256 {found.weights_sha256}")
+
+
+def _open() -> "WeightsStore":
+    from pipeline.store import Store
+    from pipeline.weights import WeightsStore
+
+    return WeightsStore.of(Store.open())
+
+
+def _state(weights_store: "WeightsStore", name: str, entry: "WeightsEntry | None") -> WeightsState:
+    """The state of these weights; every file of theirs is read whole."""
+    from pipeline.weights.records import DamagedWeightsError
+
+    try:
+        record = weights_store.verify(name)
+    except DamagedWeightsError as damage:
+        return WeightsState(name=name, state="damaged", entry=entry, error=str(damage))
+    if record is None or (entry is not None and record.published != entry.digest):
+        return WeightsState(name=name, state="not here", entry=entry)
+    return WeightsState(name=name, state="here", entry=entry)
+
+
+def _table(states: list[WeightsState]) -> list[str]:
+    from pipeline.progress import told_bytes
+
+    rows = [("name", "architecture", "licence", "size", "state", "used by", "what it is")]
+    for state in states:
+        entry = state.entry
+        assert entry is not None, "what is listed has an entry"
+        size = told_bytes(entry.num_bytes) if entry.num_bytes else "?"
+        stage = f"{entry.used_by} (by default)" if entry.is_default else entry.used_by
+        rows.append((state.name, entry.architecture, entry.licence, size, state.state, stage, entry.about))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,6 +1,8 @@
 """The command line: what the user can mend is one line and status 1, never a traceback."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -98,3 +100,21 @@ def test_status_tells_what_is_not_built(mrlf):
 
 def test_help_has_examples(mrlf):
     assert "mrlf run demo" in mrlf("run", "--help").stdout
+
+
+def test_help_of_every_command_loads_nothing_of_ours_but_the_commands():
+    code = """
+import sys
+import typer
+from typer.testing import CliRunner
+known = set(sys.modules)
+from pipeline.cli.app import app
+packages = {name.split(".")[0] for name in set(sys.modules) - known} - set(sys.stdlib_module_names)
+for words in ("", "run", "collect", "doctor", "predict", "serve", "study", "weights fetch", "images review"):
+    assert CliRunner().invoke(app, [*words.split(), "--help"]).exit_code == 0
+print(*(packages - {"typer"}))
+print(*(name for name in sys.modules if name.startswith("pipeline.") and not name.startswith("pipeline.cli")))
+print(*({"numpy", "pandas", "pyarrow", "deltalake", "torch", "fastapi", "jinja2", "requests"} & set(sys.modules)))
+"""
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.split("\n") == ["pipeline", "pipeline.errors", "", ""]

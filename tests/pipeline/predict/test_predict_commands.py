@@ -119,10 +119,3 @@ def test_without_the_servers_packages_it_says_what_to_install():
 @pytest.mark.parametrize("command", ["predict", "serve", "export"])
 def test_help_has_examples(mrlf, command):
     assert f"mrlf {command} demo" in mrlf(command, "--help").stdout
-
-
-def test_the_help_comes_without_torch_and_without_a_server():
-    heavy = {"torch", "fastapi", "uvicorn", "starlette", "onnx"}
-    code = f"import sys, pipeline.cli.app; print(*({heavy!r} & set(sys.modules)))"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == ""
