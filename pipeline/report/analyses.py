@@ -61,11 +61,11 @@ def category_mistakes(places: list[PlaceResult], confusion: list[list[int]]) -> 
     num_wrong, within, expected = 0, 0, 0.0
     for true, row in enumerate(confusion):
         siblings = row_of.count(row_of[true]) - 1
-        for told, posts in enumerate(row):
-            summed[row_of[true]][row_of[told]] += posts
-            if true != told:
+        for predicted, posts in enumerate(row):
+            summed[row_of[true]][row_of[predicted]] += posts
+            if true != predicted:
                 num_wrong += posts
-                within += posts * (row_of[true] == row_of[told])
+                within += posts * (row_of[true] == row_of[predicted])
                 expected += posts * siblings / (len(places) - 1)
     return CategoryMistakes(
         names=names,
@@ -77,7 +77,7 @@ def category_mistakes(places: list[PlaceResult], confusion: list[list[int]]) -> 
 
 
 def distances(answers: list[Answers], samples: "CitySamples") -> Distances:
-    """How far the answers lie from the truth, for MRLF, the best of the others and the most frequent place."""
+    """How far predictions are from the true place, for MRLF, the best of the others and the most frequent place."""
     from models.evaluation.metrics import errors_km
 
     labels = samples.splits["test"].labels_N
@@ -201,7 +201,9 @@ def measure_calibration(
 
 def _groups(found: "Reliability") -> list[ConfidenceGroup]:
     rows = zip(found.num_samples_B.tolist(), found.confidence_B.tolist(), found.accuracy_B.tolist(), strict=True)
-    return [ConfidenceGroup(num_posts=num, confidence=told, accuracy=right) for num, told, right in rows]
+    return [
+        ConfidenceGroup(num_posts=num, confidence=confidence, accuracy=accuracy) for num, confidence, accuracy in rows
+    ]
 
 
 def without_label_words(release: Release, samples: "Samples") -> "Samples":

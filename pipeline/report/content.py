@@ -42,7 +42,7 @@ class ModalityUse:
 
 @dataclass(frozen=True, kw_only=True)
 class CategoryMistakes:
-    """`confusion[i][j]`: test posts of category i for which a place of category j was told.
+    """`confusion[i][j]`: test posts of category i for which a place of category j was predicted.
 
     share_within: of the wrong answers, those that stay in the category; by_chance: what naming any wrong place gives.
     """
@@ -74,7 +74,7 @@ class Distances:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfidenceGroup:
-    """Test posts of about the same confidence: what was claimed on average, and what came true."""
+    """Test posts of about the same confidence: their mean confidence and their accuracy."""
 
     num_posts: int
     confidence: float
@@ -83,10 +83,10 @@ class ConfidenceGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Whether probabilities are honest, as they come and at the temperature fitted on the validation posts.
+    """How well probabilities are calibrated, as predicted and at the temperature fitted on the validation posts.
 
-    honest_error: the calibration error that chance alone gives an honest model on so few posts. The groups are of
-    equal size, least sure first.
+    honest_error: the calibration error that a perfectly calibrated model shows on so few posts by chance alone. The
+    groups are of equal size, least confident first.
     """
 
     temperature: float
@@ -147,7 +147,7 @@ class Drift:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """That the paper's tables stand for this city, beside the report."""
+    """The study of the paper's tables for this city, which stands beside the report."""
 
     page: str
     """the name of its page in the folder of the report"""
@@ -185,7 +185,7 @@ class PlaceResult:
     num_test: int
     num_right: int
     mistaken_for: int | None
-    """The number of the place told most often in its stead, and for how many posts."""
+    """The number of the place predicted most often in its stead, and for how many posts."""
     num_mistaken: int
 
 
@@ -311,7 +311,7 @@ class Fact:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All of it. `confusion[i][j]`: test posts of place number i + 1 for which MRLF told place number j + 1."""
+    """All of it. `confusion[i][j]`: test posts of place number i + 1 for which MRLF predicted place number j + 1."""
 
     city: str
     city_name: str

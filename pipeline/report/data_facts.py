@@ -1,6 +1,6 @@
-"""What the report tells of the data: what was dropped and why, what looked at the pictures, how the splits are.
+"""What the report states about the data: what was dropped and why, how pictures were processed, size of the splits.
 
-What ran is told by the stages' own records: network, digest of its weights, what computed it, the face gate.
+What ran is read from the stages' own records: network, digest of its weights, runtime, face gate.
 """
 
 from collections import Counter
@@ -47,22 +47,22 @@ def data_inputs(store: Store, city: str) -> dict[str, str]:
     tables = [("posts", "posts"), ("image_features", "image_features")]
     tables += [(table, stage) for stage in LOSING_STAGES for table in ("drops", "deferred")]
     records = [store.stage_record(city, stage) for stage in PICTURE_STAGES]
-    told = [(record.about, record.notes, record.counts) if record is not None else None for record in records]
-    return {**table_inputs(store, city, tables), "picture_stages": json_digest(told)}
+    facts = [(record.about, record.notes, record.counts) if record is not None else None for record in records]
+    return {**table_inputs(store, city, tables), "picture_stages": json_digest(facts)}
 
 
 def city_ledger(store: Store, city: str, release: Release) -> Ledger:
     """The ledger as it closed when the release was made, a line per stage and reason, in the order of the stages."""
-    told: dict[str, int] = release.manifest.about["ledger"]
-    dropped = {tuple(name.split("/")[1:]): count for name, count in told.items() if name.startswith("dropped/")}
+    counts: dict[str, int] = release.manifest.about["ledger"]
+    dropped = {tuple(name.split("/")[1:]): count for name, count in counts.items() if name.startswith("dropped/")}
     lines = [_line("dropped", stage, reason, count) for (stage, reason), count in dropped.items()]
-    lines += _deferred_lines(store, city, told["deferred"])
+    lines += _deferred_lines(store, city, counts["deferred"])
     order = {stage: row for row, stage in enumerate(LOSING_STAGES)}
     return Ledger(
-        num_seen=told["posts"],
-        num_released=told["released"],
-        num_dropped=told["dropped"],
-        num_deferred=told["deferred"],
+        num_seen=counts["posts"],
+        num_released=counts["released"],
+        num_dropped=counts["dropped"],
+        num_deferred=counts["deferred"],
         lines=sorted(lines, key=lambda line: (order.get(line.stage, len(order)), -line.num_posts, line.reason)),
     )
 
@@ -75,7 +75,7 @@ def picture_stages(store: Store, city: str) -> list[PictureStage]:
 
 def _picture_stage(record: StageRecord) -> PictureStage:
     """A stage that names a built-in network is on a stand-in also where the settings asked for it."""
-    network = record.about.get("network") or record.about.get("backbone") or "not told"
+    network = record.about.get("network") or record.about.get("backbone") or "not recorded"
     notes = record.notes or [STAND_INS[network]] if network in STAND_INS else record.notes
     return PictureStage(
         stage=record.stage,

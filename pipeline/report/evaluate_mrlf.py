@@ -35,7 +35,7 @@ class EvaluateMrlfSettings(Settings):
 
 
 def build_evaluate_mrlf(store: Store, city: City, settings: EvaluateMrlfSettings) -> StageReport:
-    """Write the report of the latest run, unless this very report stands already.
+    """Write the report of the latest run, unless that report exists already.
 
     Raises:
         StageError: there is no trained model or no data set, or the model was trained on another one.
@@ -105,7 +105,7 @@ def _counts(report: Report) -> dict[str, int]:
 def _about(report: Report) -> dict[str, str]:
     """The figures of MRLF, and of every simpler model its accuracy and MRLF's lead, as short texts."""
     ours, *others = report.models
-    told = {
+    facts = {
         "accuracy": f"{ours.accuracy.value:.3f}",
         "accuracy_interval": f"{ours.accuracy.low:.3f} to {ours.accuracy.high:.3f}",
         "top5": f"{ours.top5:.3f}",
@@ -115,6 +115,6 @@ def _about(report: Report) -> dict[str, str]:
     }
     for model in others:
         assert model.gain is not None, "only MRLF has no gain over itself"
-        told[f"accuracy/{model.name}"] = f"{model.accuracy.value:.3f}"
-        told[f"gain/{model.name}"] = f"{model.gain.value:+.3f} ({model.gain.low:+.3f} to {model.gain.high:+.3f})"
-    return told
+        facts[f"accuracy/{model.name}"] = f"{model.accuracy.value:.3f}"
+        facts[f"gain/{model.name}"] = f"{model.gain.value:+.3f} ({model.gain.low:+.3f} to {model.gain.high:+.3f})"
+    return facts

@@ -56,7 +56,7 @@ class Bootstrap:
 
         def change(rows: "np.ndarray[Any, Any]") -> float:
             later = is_later[rows]
-            if later.all() or not later.any():  # few users, all drawn from one side: nothing is told apart
+            if later.all() or not later.any():  # few users, all drawn from one side: there is nothing to compare
                 return 0.0
             return float(values[rows[later]].mean() - values[rows[~later]].mean())
 
@@ -72,7 +72,7 @@ class Bootstrap:
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What one model told of the test posts, as they are and with label words taken out."""
+    """What one model predicts for the test posts, as they are and with label words removed."""
 
     name: str
     title: str
@@ -85,7 +85,7 @@ class Answers:
 def answers_of(
     name: str, title: str, proba: Floats, classifier: "Classifier", samples: "Samples", masked: "Samples"
 ) -> Answers:
-    """The answers of a model of which those on the posts as they are stand already."""
+    """The answers of a model whose probabilities on the unmasked posts are given."""
     return Answers(
         name=name,
         title=title,

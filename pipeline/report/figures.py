@@ -105,7 +105,7 @@ HATCHES = {
 
 
 def message(text: str) -> bytes:
-    """A picture that only says something: what a preview shows before there is anything to draw."""
+    """A picture with a text only: what a preview shows before there is anything to draw."""
     with style():
         figure = new_figure(5.0, 1.2)
         figure.text(0.5, 0.5, text, ha="center", va="center", color=MID, wrap=True)
@@ -166,7 +166,7 @@ def training_curve(epochs: Sequence[Epoch], best_epoch: int, *, dpi: int = REPOR
 
 
 def confusion_matrix(places: Sequence[PlaceResult], confusion: Sequence[Sequence[int]]) -> bytes:
-    """Rows are the true places, columns the told ones, darker is a larger share of the row; ordered by category."""
+    """Rows are true places, columns predicted ones, darker is a larger share of the row; ordered by category."""
     from matplotlib.colors import LinearSegmentedColormap
 
     count = len(places)
@@ -183,7 +183,7 @@ def confusion_matrix(places: Sequence[PlaceResult], confusion: Sequence[Sequence
         axes.set_xticks(range(count), [str(place.number) for place in places], rotation=90 if count > 24 else 0)
         size = 9 if count <= MAX_COUNTS_IN_MATRIX else 7
         axes.tick_params(length=0, labelsize=size)
-        axes.set(xlabel="place that MRLF told (number as on the left)", ylabel="true place")
+        axes.set(xlabel="predicted place (number as on the left)", ylabel="true place")
         _mark_categories(axes, places)
         for spine in axes.spines.values():
             spine.set_visible(True)
@@ -206,7 +206,7 @@ def class_histogram(posts_by_place: Sequence[tuple[str, int]], *, title: str) ->
         names = [drawable(name) or f"place {row + 1}" for row, (name, _) in enumerate(shown)]
         axes.set_yticks(range(len(shown)), names, fontsize=9)
         axes.invert_yaxis()
-        rest = f"; {len(hidden)} smaller places are not drawn" if hidden else ""
+        rest = f"; {len(hidden)} smaller places not shown" if hidden else ""
         axes.set(title=f"{title}{rest}", xlim=(0, 1.14 * max(1, *counts)))
         axes.tick_params(axis="y", length=0)
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -214,12 +214,12 @@ def class_histogram(posts_by_place: Sequence[tuple[str, int]], *, title: str) ->
 
 
 def mistakes(confusion: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
-    """Every pair mixed up: (row of the true place, row of the told one, posts), most posts first."""
+    """Every pair mixed up: (row of the true place, row of the predicted one, posts), most posts first."""
     pairs = [
-        (true, told, posts)
+        (true, predicted, posts)
         for true, row in enumerate(confusion)
-        for told, posts in enumerate(row)
-        if posts and true != told
+        for predicted, posts in enumerate(row)
+        if posts and true != predicted
     ]
     return sorted(pairs, key=lambda pair: (-pair[2], pair))
 

@@ -1,4 +1,4 @@
-"""All that a report holds, from a trained run, its release and the store."""
+"""Gathers the content of a report from a trained run, its release and the store; trains the baselines."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
     """The report of one city; the simpler models are trained on the way."""
     samples = city_samples(store, city, release, str(run.manifest.about["backbone"]))
     test, validation = samples.splits["test"], samples.splits["validation"]
-    proba = told_probabilities(run.predictions, samples, "test")
+    proba = predicted_probabilities(run.predictions, samples, "test")
     model = run.model(test, proba)
     bootstrap = Bootstrap(groups=samples.users["test"], num_resamples=num_resamples, seed=seed)
     masked = without_label_words(release, test)
@@ -61,7 +61,7 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
         distances=distances(answers, samples),
         modalities=modality_use(model.predict_proba, test, proba, bootstrap),
         calibration=measure_calibration(
-            told_probabilities(run.predictions, samples, "validation"), validation.labels_N, proba, test.labels_N
+            predicted_probabilities(run.predictions, samples, "validation"), validation.labels_N, proba, test.labels_N
         ),
         leakage=measure_leakage(release, test, answers, bootstrap),
         drift=measure_drift(_days(release, test.keys), answers[0].right, bootstrap),
@@ -80,34 +80,34 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
     )
 
 
-def told_probabilities(predictions: pd.DataFrame, samples: CitySamples, split: str) -> "np.ndarray[Any, Any]":
+def predicted_probabilities(predictions: pd.DataFrame, samples: CitySamples, split: str) -> "np.ndarray[Any, Any]":
     """The run's probabilities (N, C) of the posts of a split, in the order of the samples.
 
     Raises:
         StageError: the run predicted other posts, labels or places than the release holds.
     """
-    told = predictions[predictions["split"] == split].set_index("post_key")
+    rows = predictions[predictions["split"] == split].set_index("post_key")
     expected = samples.splits[split]
-    if set(told.index) != set(expected.keys) or len(told) != len(expected.keys):
-        raise StageError(_other_posts(f"{len(told)} {split} posts are not the {len(expected.keys)} of the data set"))
-    told = told.loc[expected.keys]
-    if not np.array_equal(told["label"].to_numpy(), expected.labels_N):
+    if set(rows.index) != set(expected.keys) or len(rows) != len(expected.keys):
+        raise StageError(_other_posts(f"{len(rows)} {split} posts are not the {len(expected.keys)} of the data set"))
+    rows = rows.loc[expected.keys]
+    if not np.array_equal(rows["label"].to_numpy(), expected.labels_N):
         raise StageError(_other_posts("labels are not those of the data set"))
-    widths = {len(row) for row in told["probabilities"]}
+    widths = {len(row) for row in rows["probabilities"]}
     if widths != {samples.num_classes}:
         raise StageError(_other_posts(f"places number {sorted(widths)}, not {samples.num_classes}"))
-    return np.stack(list(told["probabilities"])).astype(np.float64)
+    return np.stack(list(rows["probabilities"])).astype(np.float64)
 
 
 def place_results(
-    release: Release, labels: "np.ndarray[Any, Any]", told: "np.ndarray[Any, Any]"
+    release: Release, labels: "np.ndarray[Any, Any]", predicted: "np.ndarray[Any, Any]"
 ) -> tuple[list[PlaceResult], list[list[int]]]:
     """The places in the order of the page and the confusion matrix in the same order."""
     ordered = sorted(release.labels, key=lambda label: (label["category"], label["name"], label["poi_id"]))
     number_of = {label["label"]: number for number, label in enumerate(ordered, start=1)}
     confusion = [[0] * len(ordered) for _ in ordered]
-    for was, said in zip(labels.tolist(), told.tolist(), strict=True):
-        confusion[number_of[was] - 1][number_of[said] - 1] += 1
+    for true, guess in zip(labels.tolist(), predicted.tolist(), strict=True):
+        confusion[number_of[true] - 1][number_of[guess] - 1] += 1
     places = [
         PlaceResult(
             number=row + 1,
@@ -126,8 +126,8 @@ def place_results(
     return places, confusion
 
 
-def _most_mistaken(told: list[int], row: int) -> dict[str, Any]:
-    wrong = [0 if column == row else posts for column, posts in enumerate(told)]
+def _most_mistaken(counts: list[int], row: int) -> dict[str, Any]:
+    wrong = [0 if column == row else posts for column, posts in enumerate(counts)]
     most = max(wrong)
     return {"mistaken_for": wrong.index(most) + 1 if most else None, "num_mistaken": most}
 
@@ -144,7 +144,7 @@ def _other_posts(what: str) -> str:
 
 def _versions(release: Release, run: TrainedRun) -> list[Fact]:
     about = run.manifest.about
-    told = {
+    facts = {
         "release": release.version,
         "release manifest, sha256": file_digest(release.manifest.folder / MANIFEST),
         "run": run.run,
@@ -154,4 +154,4 @@ def _versions(release: Release, run: TrainedRun) -> list[Fact]:
         "picture features": about["backbone"],
         "training": f"{about['epochs']} epochs, {float(about['seconds']):.0f} s (device: {about['device']})",
     }
-    return [Fact(name=name, value=plain(value)) for name, value in told.items()]
+    return [Fact(name=name, value=plain(value)) for name, value in facts.items()]

@@ -27,7 +27,7 @@ _OFFSETS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)
 
 @dataclass(frozen=True, kw_only=True)
 class MapPoint:
-    """One POI: `num_posts` makes its ring, `num_right` (None where nothing was told yet) the dark disc in it."""
+    """One POI: `num_posts` makes its ring, `num_right` (None where nothing was predicted yet) the dark disc in it."""
 
     number: int
     name: str
@@ -40,7 +40,7 @@ class MapPoint:
 def poi_map(
     points: Sequence[MapPoint], arrows: Sequence[tuple[int, int, int]] = (), *, dpi: int = REPORT_DPI
 ) -> bytes:
-    """POIs as rings, mistakes as arrows from the true to the told one, thicker where more posts made them."""
+    """POIs as rings, mistakes as arrows from the true to the predicted one, thicker where more posts made them."""
     if not points:
         return message("no POI yet")
     x, y = _degrees(points)
@@ -92,10 +92,10 @@ def _draw_arrows(
     axes: Any, x: Sequence[float], y: Sequence[float], area: Sequence[float], arrows: Sequence[tuple[int, int, int]]
 ) -> None:
     """`area` in square points, so that arrows begin and end at the rings."""
-    for true, told, posts in arrows:
+    for true, predicted, posts in arrows:
         axes.annotate(
             "",
-            xy=(x[told], y[told]),
+            xy=(x[predicted], y[predicted]),
             xytext=(x[true], y[true]),
             zorder=2,
             arrowprops={
@@ -105,7 +105,7 @@ def _draw_arrows(
                 "mutation_scale": 10,
                 "connectionstyle": "arc3,rad=0.18",
                 "shrinkA": math.sqrt(area[true]) / 2,
-                "shrinkB": math.sqrt(area[told]) / 2 + 1,
+                "shrinkB": math.sqrt(area[predicted]) / 2 + 1,
             },
         )
 

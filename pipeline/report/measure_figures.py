@@ -1,4 +1,4 @@
-"""The figures beyond accuracy: which input decides, how far off, how honest, how it changes over time. PNG bytes out.
+"""The figures beyond accuracy: inputs, categories, distances, calibration, leakage, drift; PNG bytes out.
 
 Law: no figure asks for colour: bars differ by hatch, lines by dashes and marks.
 """
@@ -41,11 +41,11 @@ KM_TICKS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
 
 def modality_bars(use: ModalityUse) -> bytes:
-    """Accuracy with everything shown, without each kind of input, and with each alone, with intervals."""
-    rows: list[tuple[str, Estimate, str, str]] = [("everything shown", use.everything, ACCENT, "")]
+    """Accuracy with all inputs, without each kind, with each alone and with none, with intervals."""
+    rows: list[tuple[str, Estimate, str, str]] = [("all inputs", use.everything, ACCENT, "")]
     rows += [(f"{each.title} hidden", each.without, PALE, "///") for each in use.modalities]
     rows += [(f"{each.title} alone", each.alone, "white", "...") for each in use.modalities]
-    rows.append(("everything hidden", use.blind, "white", ""))
+    rows.append(("no input", use.blind, "white", ""))
     with style():
         figure = new_figure(WIDTH_IN, 0.7 + 0.36 * len(rows))
         axes = figure.subplots()
@@ -58,14 +58,14 @@ def modality_bars(use: ModalityUse) -> bytes:
 
 
 def leakage_bars(leakage: Leakage) -> bytes:
-    """Accuracy as the posts are, and with label words taken out, of MRLF and every model that this changes."""
+    """Accuracy on the original posts and with label words removed, of MRLF and every model that this changes."""
     ours, *others = leakage.models
     rows = [ours, *(model for model in others if model.accuracy != model.masked)]
     with style():
         figure = new_figure(WIDTH_IN, 1.1 + 0.52 * len(rows))
         axes = figure.subplots()
         for row, model in enumerate(rows):
-            labels = ("posts as they are", "label words taken out") if row == 0 else ("", "")
+            labels = ("original posts", "label words removed") if row == 0 else ("", "")
             _bar(axes, row - 0.19, model.accuracy, ACCENT, "", height=0.34, label=labels[0])
             _bar(axes, row + 0.19, model.masked, "white", "///", height=0.34, label=labels[1])
         axes.set_yticks(range(len(rows)), [model.title for model in rows])
@@ -76,7 +76,7 @@ def leakage_bars(leakage: Leakage) -> bytes:
 
 
 def category_matrix(mistakes: CategoryMistakes) -> bytes:
-    """Rows are the true categories, columns the told ones, with counts; darker is a larger share of the row."""
+    """Rows are the true categories, columns the predicted ones, with counts; darker is a larger share of the row."""
     from matplotlib.colors import LinearSegmentedColormap
 
     count = len(mistakes.names)
@@ -94,7 +94,7 @@ def category_matrix(mistakes: CategoryMistakes) -> bytes:
                     axes.text(column, row, str(posts), ha="center", va="center", color=color)
         axes.set_yticks(range(count), [f"{name}  {row}" for row, name in enumerate(names, start=1)])
         axes.set_xticks(range(count), [str(row) for row in range(1, count + 1)])
-        axes.set(xlabel="told category", ylabel="true category")
+        axes.set(xlabel="predicted category", ylabel="true category")
         axes.tick_params(length=0)
         for spine in axes.spines.values():
             spine.set_visible(True)
@@ -102,7 +102,7 @@ def category_matrix(mistakes: CategoryMistakes) -> bytes:
 
 
 def distance_curves(distances: Distances) -> bytes:
-    """Share of the posts named within a distance; the height at the left is the accuracy."""
+    """Share of the posts predicted within a distance; the height at the left is the accuracy."""
     with style():
         figure = new_figure(HALF_WIDTH_IN, 3.3)
         axes = figure.subplots()
@@ -125,11 +125,11 @@ def distance_curves(distances: Distances) -> bytes:
 
 
 def reliability_diagram(calibration: Calibration) -> bytes:
-    """What the model claims against what comes true, before and after the temperature."""
+    """Accuracy against confidence, before and after the temperature."""
     with style():
         figure = new_figure(HALF_WIDTH_IN, 3.7)
         axes = figure.subplots()
-        axes.plot([0, 100], [0, 100], color=MID, lw=1, ls=":", label="honest")
+        axes.plot([0, 100], [0, 100], color=MID, lw=1, ls=":", label="perfect calibration")
         axes.plot(
             *_line(calibration.before),
             color=INK,
@@ -138,7 +138,7 @@ def reliability_diagram(calibration: Calibration) -> bytes:
             marker="s",
             mfc="white",
             ms=6,
-            label="as it comes",
+            label="uncalibrated",
             clip_on=False,
         )
         axes.plot(
@@ -150,7 +150,7 @@ def reliability_diagram(calibration: Calibration) -> bytes:
             clip_on=False,
             label=f"temperature {calibration.temperature:.2f}",
         )
-        axes.set(xlabel="what the model says of its first answer, %", ylabel="right, %", xlim=(0, 100), ylim=(0, 100))
+        axes.set(xlabel="confidence, %", ylabel="accuracy, %", xlim=(0, 100), ylim=(0, 100))
         axes.legend(frameon=False, loc="lower right")
         return png_bytes(figure, REPORT_DPI)
 
@@ -166,7 +166,7 @@ def drift_chart(drift: Drift) -> bytes:
             _time_point(chart, at, each.num_right / each.num_posts, each.accuracy)
         known = [(at, 100 * each.accuracy.value) for at, each in enumerate(drift.bins) if each.accuracy is not None]
         chart.plot([at for at, _ in known], [value for _, value in known], color=MID, lw=1, zorder=1)
-        chart.set(ylabel="right, %", ylim=(0, 105), xlim=(-0.6, len(drift.bins) - 0.4))
+        chart.set(ylabel="accuracy, %", ylim=(0, 105), xlim=(-0.6, len(drift.bins) - 0.4))
         counts.bar(range(len(drift.bins)), [each.num_posts for each in drift.bins], 0.6, color=PALE, edgecolor=MID)
         counts.set(ylabel="test posts")
         step = 1 + len(drift.bins) // 14

@@ -132,16 +132,16 @@ def _base64(data: bytes) -> str:
 
 def _json(report: Report, files: dict[str, str]) -> bytes:
     content = {field.name: _plain_value(getattr(report, field.name)) for field in dataclasses.fields(report)}
-    told = {"format": JSON_FORMAT, **content, "files": files}
-    return (json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    document = {"format": JSON_FORMAT, **content, "files": files}
+    return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def _plain_value(value: object) -> Any:
-    """Records, lists and numbers as JSON takes them; pictures are left to the files beside."""
+    """Records, lists and numbers as JSON values; pictures are separate files."""
     if isinstance(value, Example):
-        return {name: _plain_value(told) for name, told in vars(value).items() if name != "jpeg"}
+        return {name: _plain_value(item) for name, item in vars(value).items() if name != "jpeg"}
     if dataclasses.is_dataclass(value):
-        return {name: _plain_value(told) for name, told in vars(value).items()}
+        return {name: _plain_value(item) for name, item in vars(value).items()}
     if isinstance(value, list):
         return [_plain_value(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
@@ -151,8 +151,8 @@ def _plain_value(value: object) -> Any:
 
 def card_header(report: Report) -> str:
     """The YAML between the first two lines of `---`, and these."""
-    told = yaml.safe_dump(card_metadata(report), sort_keys=False, allow_unicode=True, width=110)
-    return f"---\n{told}---\n"
+    header = yaml.safe_dump(card_metadata(report), sort_keys=False, allow_unicode=True, width=110)
+    return f"---\n{header}---\n"
 
 
 def card_metadata(report: Report) -> dict[str, Any]:
@@ -180,10 +180,10 @@ def card_metadata(report: Report) -> dict[str, Any]:
 
 
 def _metrics(ours: ModelResult) -> list[dict[str, Any]]:
-    told = [
+    values = [
         ("accuracy", "Accuracy", ours.accuracy.value),
         ("f1", "Macro-F1", ours.macro_f1),
         ("mean_error_km", "Mean error, km", ours.mean_km.value),
         ("median_error_km", "Median error, km", ours.median_km),
     ]
-    return [{"type": kind, "name": name, "value": round(value, 4)} for kind, name, value in told]
+    return [{"type": kind, "name": name, "value": round(value, 4)} for kind, name, value in values]

@@ -68,7 +68,7 @@ def review(store: Store, city: str, *, outcome: str | None, number: int) -> list
 
 
 def write_page(store: Store, page: str, output: Path | None) -> Path:
-    """Write the page to a new file of mode 0600, by default in the folder for temporary files, and tell where.
+    """Write the page to a new file of mode 0600, by default in the folder for temporary files, and return its path.
 
     Raises:
         StageError: the file would lie in the store, or exists already.

@@ -1,4 +1,4 @@
-"""What the report says around its figures: notes that follow from the data, and what is always true of it."""
+"""The prose of the report: notes that follow from its data, and statements that hold for every report."""
 
 from pipeline.report.content import DrawnPeople, FaceGateFacts, Ledger, PictureStage, Report
 from pipeline.report.figures import drawn_mistakes, mistakes
@@ -6,73 +6,73 @@ from pipeline.report.wording import percent, plural
 
 USED_FOR = {
     "train": "training MRLF and the simpler models",
-    "validation": "choosing the epoch to keep and fitting the temperature",
+    "validation": "selecting the epoch and fitting the temperature",
     "test": "the figures on this page, and nothing else",
 }
 
 NO_EXAMPLES = (
-    "None are shown. Captions and pictures of real posts belong to the people who made them, and whoever reads a "
-    "caption can search for its author; a report is passed around, so it holds figures only."
+    "None are shown. Captions and pictures of real posts belong to the people who made them, and anybody who reads a "
+    "caption can search for its author. Reports are shared, so this one contains figures only."
 )
 
 MUST_NOT = (
     "It must not be used to find, follow or check on a person. The model estimates what place a picture or a text "
     "shows, not where somebody is, lives or was.",
-    "No decision about a person may rest on its answers, whoever takes it.",
-    "It knows the places of this one data set and always names one of them, also for a post made anywhere else; a "
+    "No decision about a person may be based on its predictions.",
+    "It knows only the places of this data set and always names one of them, even for a post made anywhere else. A "
     "high probability is no proof.",
-    "Pseudonyms are not anonymity. Predictions of single posts stay in the store and are not to be published.",
+    "Pseudonyms are not anonymity. Predictions for single posts stay in the store and must not be published.",
 )
 
 RECONSTRUCTED = (
-    "MRLF is the model of Dai et al., IEEE ICC 2023, arXiv 2306.07935. No code and no data of its authors was found, "
-    "and the copy of the paper that we have lacks its formulas and parameters. Known from the paper are the kinds of "
-    "input, the character and word branches, the frozen VGG19, the fusion of captions and hashtags at the "
-    "convolutional layer, RMSprop and the rules of filtering. Reconstructed by us are the equations between them, all "
-    "sizes, the learning rate, the batch, the dropout, the length limits and the split; each is a named setting.",
+    "MRLF is the model of Dai et al., IEEE ICC 2023, arXiv 2306.07935. We found no code and no data of its authors, "
+    "and our copy of the paper lacks its formulas and parameters. The paper gives the kinds of input, the character "
+    "and word branches, the frozen VGG19, the fusion of captions and hashtags at the convolutional layer, RMSprop and "
+    "the filtering rules. We reconstructed the equations between them, all sizes, the learning rate, the batch size, "
+    "the dropout, the length limits and the split; each is a named setting.",
     "No figure of the paper is claimed or reproduced here. It reports accuracies of .828 for New York, .860 for "
-    "Melbourne and .847 for Hong Kong on posts that only its authors hold: other data, not to be compared with this "
-    "page. The paper reports no linear model; every table here does.",
+    "Melbourne and .847 for Hong Kong, on posts that only its authors have. That is other data and must not be "
+    "compared with this page. The paper reports no linear model; every table here does.",
 )
 
 
 def standin_sentence(stages: list[PictureStage]) -> str:
-    """How many of the stages that look at pictures ran on a stand-in."""
+    """How many of the picture stages ran on a stand-in."""
     if not stages:
-        return "No stage told what looked at the pictures."
+        return "No stage recorded how the pictures were processed."
     stand_ins = [stage.stage for stage in stages if stage.is_stand_in]
     if not stand_ins:
         return "No stage ran on a stand-in."
     listed = stand_ins[0] if len(stand_ins) == 1 else f"{', '.join(stand_ins[:-1])} and {stand_ins[-1]}"
     return (
-        f"{len(stand_ins)} of {len(stages)} stages that look at pictures ran on a built-in stand-in, not on the "
-        f"network the paper names: {listed}."
+        f"{len(stand_ins)} of {len(stages)} picture stages ran on a built-in stand-in, not on the network that the "
+        f"paper names: {listed}."
     )
 
 
 def gate_sentence(gate: FaceGateFacts | None) -> str:
     """What looked for faces in the clean pictures, and what came of it."""
     if gate is None:
-        return "No stage told whether faces were looked for in the clean pictures."
+        return "No stage recorded whether the clean pictures were searched for faces."
     if gate.off_reason:
-        return f"Nobody looked for faces in the clean pictures. The reason given: {gate.off_reason}"
+        return f"The clean pictures were not searched for faces. The reason given: {gate.off_reason}"
     return (
-        f"Every clean picture was looked at again for faces, as it is released, by {gate.network}. In "
-        f"{plural(gate.num_filled_again, 'picture')} it found something, which was filled with the body below it, and "
-        f"then no more; {plural(gate.num_dropped, 'picture')} still showed it and went. It finds no face in any "
-        "picture of the release; that is not to say there is none."
+        f"{gate.network} searched every clean picture, as it is released, for remaining faces. In "
+        f"{plural(gate.num_filled_again, 'picture')} it found a face, which was filled together with the body below "
+        f"it and was then gone; {plural(gate.num_dropped, 'picture')} still showed one and were dropped. It finds no "
+        "face in any released picture, which does not mean that there is none."
     )
 
 
 def drawn_people_sentence(drawn: DrawnPeople) -> str:
     """How many of the people that the generator drew are left, and what that means."""
     return (
-        f"Who is in these pictures is known, since they are drawn. Of {plural(drawn.num_pictures, 'picture')} with a "
-        f"person {drawn.num_dropped:,} were dropped; after masks and second look a face is left in "
+        f"The people in these pictures are known, since they are drawn. Of {plural(drawn.num_pictures, 'picture')} "
+        f"with a person {drawn.num_dropped:,} were dropped; after masking and the second search a face is left in "
         f"{drawn.num_face_left:,} ({percent(drawn.percent_face_left / 100)}) and a body in {drawn.num_body_left:,} "
         f"({percent(drawn.percent_body_left / 100)}). Left means that more than a quarter of the drawn face, or of "
-        "the whole drawn person, still shows the pixels of the original. It is one portrait facing the camera: of "
-        "real photographs, where more is missed, this tells nothing."
+        "the whole drawn person, still shows the pixels of the original. All of them are one portrait facing the "
+        "camera. This says nothing about real photographs, where more people are missed."
     )
 
 
@@ -80,9 +80,9 @@ def recall_sentence(gate: FaceGateFacts) -> str:
     """How the recall was counted."""
     found, faces = (sum(getattr(line, name) for line in gate.recall) for name in ("num_found", "num_faces"))
     return (
-        f"It found {found} of {plural(faces, 'face')} that were put into drawn scenes to count this: one portrait in "
-        "the public domain, at many sizes and places. The kinds are there to tell where it fails, so the sum is no "
-        f"rate to expect. What this does not show: {gate.not_shown}"
+        f"To measure its recall, {plural(faces, 'face')} were put into drawn scenes: one portrait in the public "
+        f"domain, at many sizes and positions. It found {found} of {plural(faces, 'face')}. The kinds show where it "
+        f"fails, so the total is no rate to expect. What this does not show: {gate.not_shown}"
     )
 
 
@@ -90,9 +90,9 @@ def table_note(report: Report) -> str:
     """What the columns of the table of models mean."""
     return (
         f"{plural(report.num_test_posts, 'test post')} of {plural(report.num_test_users, 'user')}, none of them in "
-        "training. Small print: 95 % intervals. Top-5: the right place is among the first five told"
+        "training. Small print: 95 % intervals. Top-5: the true place is among the five most probable"
         f"{' (of ' + str(len(report.places)) + ')' if len(report.places) < 20 else ''}. Macro-F1: every place counts "
-        "the same. Error: from the place told to the true one, 0 where they are the same."
+        "the same. Error: distance from the predicted place to the true one, 0 if they are the same."
     )
 
 
@@ -102,14 +102,14 @@ def training_note(report: Report) -> str:
         return "No epoch was trained."
     if report.preset == "best":
         return (
-            f"{plural(len(report.epochs), 'epoch')} in all, over the networks of the blend one after the other. Of "
-            "each the epoch was kept where the loss on the validation posts was lowest."
+            f"{plural(len(report.epochs), 'epoch')} in all, for the networks of the ensemble one after the other. For "
+            "each, the epoch with the lowest validation loss was kept."
         )
     best = next((epoch for epoch in report.epochs if epoch.epoch == report.best_epoch), report.epochs[-1])
     return (
         f"{plural(len(report.epochs), 'epoch')} over the training posts. The model of epoch {best.epoch} was kept, "
-        f"where the loss on the validation posts was lowest ({best.validation_loss:.2f}); it named "
-        f"{percent(best.validation_accuracy)} of them right."
+        f"which has the lowest validation loss ({best.validation_loss:.2f}) and a validation accuracy of "
+        f"{percent(best.validation_accuracy)}."
     )
 
 
@@ -120,10 +120,10 @@ def map_note(report: Report) -> str:
     which = (
         "all mistakes" if num_drawn == num_wrong else f"the most frequent mistakes, {num_drawn} of {num_wrong} posts"
     )
-    arrows = f" Arrows lead from the true place to the one told: {which}." if num_wrong else ""
+    arrows = f" Arrows lead from the true to the predicted place: {which}." if num_wrong else ""
     return (
-        "Map of the places. A ring's area is the number of test posts, the dark disc in it those named right "
-        f"({report.num_test_posts - num_wrong:,} of {report.num_test_posts:,}).{arrows}"
+        "Map of the places. A ring's area shows the number of test posts, the dark disc in it those predicted "
+        f"correctly ({report.num_test_posts - num_wrong:,} of {report.num_test_posts:,}).{arrows}"
     )
 
 
@@ -133,7 +133,8 @@ def describe_confusion(report: Report) -> str:
     if not worst:
         return "Confusion matrix: every test post is on the diagonal."
     named = "; ".join(
-        f"{report.places[true].name} taken for {report.places[told].name} ({posts})" for true, told, posts in worst
+        f"{report.places[true].name} taken for {report.places[predicted].name} ({posts})"
+        for true, predicted, posts in worst
     )
     return f"Confusion matrix of {len(report.places)} places. Most frequent mistakes: {named}."
 
@@ -143,22 +144,22 @@ def examples_note(report: Report) -> str:
     num_wrong = sum(not example.is_right for example in report.examples)
     return (
         f"Invented test posts with the pictures as the model saw them: {len(report.examples) - num_wrong} that it got "
-        f"right and {num_wrong} that it got wrong. They are picked to show both, so their share says nothing; which "
-        "posts of a place are picked does not depend on how sure the model was."
+        f"right and {num_wrong} that it got wrong. They are chosen to show both, so their share means nothing. Which "
+        "posts of a place are chosen does not depend on the model's confidence."
     )
 
 
 def ledger_sentence(ledger: Ledger) -> str:
-    """The sum that has to come out."""
+    """The sum that has to hold."""
     return (
         f"{plural(ledger.num_seen, 'post')} seen = {ledger.num_released:,} released + {ledger.num_dropped:,} dropped "
-        f"+ {ledger.num_deferred:,} deferred. Each is counted once, at the first rule it failed; files of the archive "
-        "that are no posts count as well. A deferred post may come back when what it lacks turns up."
+        f"+ {ledger.num_deferred:,} deferred. Each is counted once, at the first rule it failed. Files of the archive "
+        "that are not posts are counted too. A deferred post may come back once what it lacks is available."
     )
 
 
 def data_sentence(report: Report) -> str:
-    """Size of the release and law of its split."""
+    """Size of the release and the rule of its split."""
     num_posts = sum(size.num_posts for size in report.splits)
     num_users = sum(size.num_users for size in report.splits)
     return (
@@ -170,18 +171,18 @@ def data_sentence(report: Report) -> str:
 def how_measured(report: Report) -> list[str]:
     """How the figures came about, with what they do not cover."""
     return [
-        "All models saw the same training posts and were asked for the same "
-        f"{plural(report.num_test_posts, 'test post')}. These took no part in training or in choosing anything. The "
-        "linear models are logistic regressions with fixed settings, tuned on nothing; the random forest is Tagvisor "
+        "All models were trained on the same posts and evaluated on the same "
+        f"{plural(report.num_test_posts, 'test post')}, which were used neither for training nor for any choice. The "
+        "linear models are logistic regressions with fixed settings, not tuned; the random forest is Tagvisor "
         "(Zhang et al. 2018).",
-        f"Intervals are percentiles of {plural(report.num_resamples, 'bootstrap sample')} in which whole users are "
-        "drawn, since posts of one user resemble each other. Differences of two models are taken post by post. The "
-        "intervals are not widened for the number of comparisons.",
-        "One training run with one seed was measured; another seed or another split moves the figures.",
+        f"Intervals are percentiles of {plural(report.num_resamples, 'bootstrap sample')} that draw whole users, "
+        "since posts of one user resemble each other. Two models are compared post by post (paired). The intervals "
+        "are not corrected for multiple comparisons.",
+        "One training run with one seed was measured; another seed or another split changes the figures.",
         "The split is random among users, not by date. On posts made after the training posts, models usually score "
         "lower; the study measures that.",
-        "A caption or hashtag may name its place. Such posts were left in; what they are worth stands under leakage.",
+        "A caption or hashtag may name its place. Such posts were kept; the section on leakage shows their effect.",
         "Calibration error (ECE): the mean gap between confidence and accuracy over 15 bins of confidence. The "
-        "temperature is the one that makes the validation posts most likely.",
+        "temperature maximises the likelihood of the validation posts.",
         "Distances are great-circle distances between the coordinates of the places, not of the posts.",
     ]

@@ -1,4 +1,4 @@
-"""A finished run of `train_mrlf`: its manifest, what it told of the posts, its epochs and its model."""
+"""A finished run of `train_mrlf`: its manifest, predictions, epochs and model."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from models.trained import TrainedModel
 
 MAX_APART = 0.05
-"""Between the run's probabilities and those of its stored model; what a GPU rounds differently stays below."""
+"""Largest difference between the run's probabilities and its stored model's; rounding on a GPU stays below it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedRun:
-    """A run's manifest and what it told of the posts."""
+    """A run's manifest, predictions and epochs."""
 
     manifest: Manifest
     predictions: pd.DataFrame
@@ -53,7 +53,7 @@ class TrainedRun:
         return meant(self.manifest.about["settings"]["preset"], num_train_posts)
 
     def model(self, samples: "Samples", proba: "np.ndarray[Any, Any]") -> "TrainedModel":
-        """The trained model, once it gives the probabilities that the run told of these samples.
+        """The trained model, once it is checked to give the probabilities that the run stored for these samples.
 
         Raises:
             StageError: it gives others, so its files are not of the run that was measured.
@@ -62,7 +62,7 @@ class TrainedRun:
         apart = float(np.abs(model.predict_proba(samples) - proba).max())
         if apart > MAX_APART:
             raise StageError(
-                f"the model stored in run {self.run} gives other probabilities than the run told (up to {apart:.3f} "
+                f"the model stored in run {self.run} gives other probabilities than the run stored (up to {apart:.3f} "
                 "apart): train it again with the stage train_mrlf, then run evaluate_mrlf"
             )
         return model

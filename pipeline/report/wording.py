@@ -1,7 +1,7 @@
-"""The words of the report: numbers as a person reads them, sentences that follow from figures, reasons explained.
+"""How the report words its results: numbers for people to read, the headline, the verdict and the warnings.
 
-Law: every claim here is made from the interval of the figure it is about. A model counts as better or worse only
-where the interval of the difference leaves out zero, and is called a tie else, for and against MRLF alike.
+Law: every claim follows from the interval of its figure. A model counts as better or worse only if the interval of the
+difference excludes zero, and as tied otherwise, for and against MRLF alike.
 """
 
 import unicodedata
@@ -23,13 +23,13 @@ TITLES = {
 HARDEST = "logistic_all"
 MIN_USERS = 10
 BEST = (
-    "This is the preset “best”, our own extension, in which MRLF is blended with linear models; it is not the model "
-    "of the paper."
+    "This is the preset “best”, our own extension, an ensemble of MRLF and linear models; it is not the model of the "
+    "paper."
 )
 
 ONE_USER = (
-    "All test posts are of one user, so no interval can be drawn and no model can be called better than another: "
-    "collect posts of more users."
+    "All test posts are of one user, so there is no interval and no model can be called better than another: collect "
+    "posts of more users."
 )
 
 
@@ -85,38 +85,38 @@ def plural(number: int, noun: str) -> str:
 def headline(ours: ModelResult, *, num_places: int, num_posts: int) -> str:
     """The one sentence that says how good the model is."""
     return (
-        f"MRLF names the right place of {num_places} for {percent(ours.accuracy.value)} of "
+        f"MRLF predicts the right place, one of {num_places}, for {percent(ours.accuracy.value)} of "
         f"{plural(num_posts, 'post')} it has never seen (95\u202f%\u00a0interval {percent_range(ours.accuracy)}). "
-        f"On average its answer is {kilometres(ours.mean_km.value)} off."
+        f"On average its prediction is {kilometres(ours.mean_km.value)} off."
     )
 
 
 def warnings(models: Sequence[ModelResult], *, num_places: int, num_users: int) -> list[str]:
     """What a reader has to know before the figures: a model that is no better than no model, and too few users."""
-    ours, told = models[0], []
+    ours, sentences = models[0], []
     majority = next((model.gain for model in models if model.name == "majority"), None)
     if ours.accuracy.value <= 1 / num_places:
-        told.append(
-            f"This model is no better than guessing: one place of {num_places} drawn blindly is right in "
+        sentences.append(
+            f"This model is no better than guessing: one of {num_places} places drawn at random is right for "
             f"{percent(1 / num_places)} of posts. Do not use it; look at the training curve and the data first."
         )
     elif majority is not None and majority.low <= 0:
-        told.append(
-            "This model cannot be shown to be better than always naming the most frequent place (difference "
+        sentences.append(
+            "This model is not significantly better than always predicting the most frequent place (difference "
             f"{points(majority.value)} points, {points_range(majority)}). Do not use it; look at the training curve "
             "and the data first."
         )
     if num_users < MIN_USERS:
-        told.append(
-            f"The test posts come from {plural(num_users, 'user')} only. Intervals drawn over so few are too narrow: "
-            "take no figure here as settled."
+        sentences.append(
+            f"The test posts come from {plural(num_users, 'user')} only. Intervals over so few are too narrow: do not "
+            "rely on any figure here."
         )
-    return told
+    return sentences
 
 
 def verdict(models: Sequence[ModelResult], *, preset: str = "", num_users: int = MIN_USERS) -> list[str]:
-    """Who wins: first whether the linear model on all three is beaten, then a sentence each for the models that MRLF
-    beats, those it ties with and those that beat it. Of one user there is no interval, so nobody wins."""
+    """First whether the linear model on all three is beaten, then a sentence each for the models that MRLF beats,
+    those it ties with and those that beat it. With one user there is no interval, so nobody wins."""
     if num_users < 2:
         return [*([BEST] if preset == "best" else []), ONE_USER]
     others = [(model, model.gain) for model in models if model.gain is not None]
@@ -126,17 +126,17 @@ def verdict(models: Sequence[ModelResult], *, preset: str = "", num_users: int =
     sentences = [BEST] if preset == "best" else []
     if any(model.name == HARDEST and gain.low <= 0 for model, gain in others):
         sentences.append(
-            f"The {_lowered(TITLES[HARDEST])} inputs, the rival that the papers leave out, is not beaten."
+            f"The {_lowered(TITLES[HARDEST])} inputs, the baseline that the papers leave out, is not beaten."
         )
     if better:
         sentences.append(f"MRLF is better than {_listed(better)}.")
     if tied:
         sentences.append(
-            f"MRLF cannot be told apart from {_listed(tied)}: the interval of the difference holds zero. "
-            "A tie speaks for the simpler model."
+            f"MRLF ties with {_listed(tied)}: the interval of the difference includes zero. "
+            "In a tie, prefer the simpler model."
         )
     if worse:
-        sentences.append(f"MRLF is worse than {_listed(worse)}: take the simpler model for posts like these.")
+        sentences.append(f"MRLF is worse than {_listed(worse)}: use the simpler model for posts like these.")
     return sentences
 
 
@@ -151,8 +151,8 @@ def quoted(model: ModelResult) -> str:
 
 def describe_bars(models: Sequence[ModelResult]) -> str:
     """The bar chart in words."""
-    told = ", ".join(f"{model.title} {percent(model.accuracy.value)}" for model in models)
-    return f"Bar chart of accuracy on the test posts: {told}."
+    listed = ", ".join(f"{model.title} {percent(model.accuracy.value)}" for model in models)
+    return f"Bar chart of accuracy on the test posts: {listed}."
 
 
 def _listed(items: Sequence[str]) -> str:

@@ -38,17 +38,17 @@ def write_report(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def file_digests(files: Mapping[str, bytes]) -> dict[str, str]:
-    """What `report.json` tells of the files beside it."""
+    """The digests of the other files, which `report.json` holds."""
     return {name: bytes_digest(data) for name, data in files.items()}
 
 
 def is_untouched(folder: Path, json_digest: str) -> bool:
-    """Whether the report is the one whose `report.json` has this digest, every file of it."""
+    """Whether `report.json` has this digest and every file of the report is as it says."""
     path = folder / JSON_NAME
     if not path.is_file() or file_digest(path) != json_digest:
         return False
-    told: dict[str, str] = json.loads(path.read_text())["files"]
-    return all((folder / name).is_file() and file_digest(folder / name) == digest for name, digest in told.items())
+    digests: dict[str, str] = json.loads(path.read_text())["files"]
+    return all((folder / name).is_file() and file_digest(folder / name) == digest for name, digest in digests.items())
 
 
 def _flush(path: Path, data: bytes) -> None:
@@ -59,7 +59,7 @@ def _flush(path: Path, data: bytes) -> None:
 
 
 def _forget_others(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Pictures of an earlier report that this one has no more."""
+    """Remove pictures of an earlier report that this one does not have."""
     for path in folder.glob("report*"):
         if path.name not in files:
             path.unlink()

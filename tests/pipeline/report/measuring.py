@@ -41,27 +41,27 @@ def bootstrap(samples: Samples) -> Bootstrap:
     return Bootstrap(groups=samples.groups, num_resamples=100, seed=0)
 
 
-def one_hot(told: list[int] | np.ndarray, num_classes: int = 4, confidence: float = 0.9) -> np.ndarray:
-    """Probabilities with `confidence` on the told class."""
-    proba = np.full((len(told), num_classes), (1 - confidence) / (num_classes - 1))
-    proba[np.arange(len(told)), told] = confidence
+def one_hot(predicted: list[int] | np.ndarray, num_classes: int = 4, confidence: float = 0.9) -> np.ndarray:
+    """Probabilities with `confidence` on the predicted class."""
+    proba = np.full((len(predicted), num_classes), (1 - confidence) / (num_classes - 1))
+    proba[np.arange(len(predicted)), predicted] = confidence
     return proba
 
 
-def make_answers(name: str, told: list[int], labels: list[int], masked: list[int] | None = None) -> Answers:
-    """A model that told these classes, and `masked` where label words are out."""
-    right = np.array([one == other for one, other in zip(told, labels, strict=True)], dtype=np.float64)
-    hidden = np.array([one == other for one, other in zip(masked or told, labels, strict=True)], dtype=np.float64)
-    return Answers(name=name, title=name.title(), proba=one_hot(told), right=right, masked_right=hidden)
+def make_answers(name: str, predicted: list[int], labels: list[int], masked: list[int] | None = None) -> Answers:
+    """A model that predicts these classes, and `masked` where label words are out."""
+    right = np.array([one == other for one, other in zip(predicted, labels, strict=True)], dtype=np.float64)
+    hidden = np.array([one == other for one, other in zip(masked or predicted, labels, strict=True)], dtype=np.float64)
+    return Answers(name=name, title=name.title(), proba=one_hot(predicted), right=right, masked_right=hidden)
 
 
 class Rule:
-    """A classifier that tells a class by a rule over caption, hashtags and picture (None where it is hidden)."""
+    """A classifier that predicts a class by a rule over caption, hashtags and picture (None where it is hidden)."""
 
     def __init__(self, rule: Callable[[str, list[str], float | None], int]) -> None:
         self.rule = rule
 
     def predict_proba(self, samples: Samples) -> np.ndarray:
-        """The told class at 0.9."""
+        """The predicted class at 0.9."""
         rows = zip(samples.captions, samples.hashtags, samples.image_ND, samples.has_image_N, strict=True)
         return one_hot([self.rule(text, tags, float(row[0]) if there else None) for text, tags, row, there in rows])

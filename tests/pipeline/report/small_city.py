@@ -132,7 +132,7 @@ def make_poi(rank: int, poi_id: str, name: str, category: str, latitude: float, 
 
 
 def make_post(number: int, rng: np.random.Generator) -> dict[str, object]:
-    """Captions and hashtags that tell the place about every second time, each with the canary in it."""
+    """Captions and hashtags that give the place away about every second time, each with the canary in it."""
     label = number % len(PLACES)
     word = f"place{label}" if rng.random() < 0.5 else "somewhere"
     tag = f"tag{label}" if rng.random() < 0.5 else "holiday"
@@ -181,7 +181,7 @@ def write_picture(
 
 
 def write_features(store: Store, city: str, rng: np.random.Generator) -> None:
-    """Vectors that tell the place a little."""
+    """Vectors that give the place away a little."""
     posts = latest_release(store, city).posts.to_pylist()
     rows = [
         {
@@ -235,20 +235,20 @@ def write_run(
 
 
 def make_predictions(samples: CitySamples, fitted: TrainedModel) -> pa.Table:
-    """What the model tells of the validation and test posts."""
+    """What the model predicts for the validation and test posts."""
     rows = []
     for split in ("validation", "test"):
         posts = samples.splits[split]
-        for key, label, told in zip(posts.keys, posts.labels_N.tolist(), fitted.predict_proba(posts), strict=True):
+        for key, label, proba in zip(posts.keys, posts.labels_N.tolist(), fitted.predict_proba(posts), strict=True):
             rows.append(
                 {
                     "post_key": key,
                     "user_key": "u",
                     "split": split,
                     "label": label,
-                    "predicted": int(told.argmax()),
-                    "error_km": 0.0 if told.argmax() == label else 3.25,
-                    "probabilities": told.tolist(),
+                    "predicted": int(proba.argmax()),
+                    "error_km": 0.0 if proba.argmax() == label else 3.25,
+                    "probabilities": proba.tolist(),
                 }
             )
     return pa.Table.from_pylist(rows[::-1])  # another order than the release's

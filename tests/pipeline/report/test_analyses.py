@@ -71,8 +71,8 @@ def test_without_a_mistake_there_is_no_share():
 
 def test_curves_equal_loops_rise_and_hold_the_thresholds():
     labels = [0, 1, 2, 3] * 5
-    told = [1, 1, 2, 0, *labels[4:]]
-    answers = [make_answers("mrlf", told, labels), make_answers("majority", [0] * 20, labels)]
+    predicted = [1, 1, 2, 0, *labels[4:]]
+    answers = [make_answers("mrlf", predicted, labels), make_answers("majority", [0] * 20, labels)]
     answers.append(make_answers("logistic_all", labels, labels))
     found = distances(answers, make_city(make_samples(labels)))
     assert [curve.name for curve in found.curves] == ["mrlf", "logistic_all", "majority"], (
@@ -82,7 +82,7 @@ def test_curves_equal_loops_rise_and_hold_the_thresholds():
     assert found.limits_km == sorted(found.limits_km)
     errors = [
         float(haversine_km(LATITUDES[one], LONGITUDES[one], LATITUDES[other], LONGITUDES[other]))
-        for one, other in zip(told, labels, strict=True)
+        for one, other in zip(predicted, labels, strict=True)
     ]
     expected = [sum(error <= km for error in errors) / 20 for km in found.limits_km]
     assert found.curves[0].shares == pytest.approx(expected)
@@ -179,14 +179,14 @@ def test_temperature_looks_at_no_test_post():
 
 
 def test_figures_are_those_of_the_metrics_and_groups_hold_every_post():
-    told = measure_calibration(VALIDATION_PROBA, VALIDATION_LABELS, TEST_PROBA, TEST_LABELS)
-    cooled = with_temperature(TEST_PROBA, told.temperature)
-    assert told.error_before == calibration_error(TEST_PROBA, TEST_LABELS)
-    assert told.error_after == calibration_error(cooled, TEST_LABELS)
-    assert told.accuracy == np.mean(TEST_PROBA.argmax(axis=1) == TEST_LABELS)
-    for groups in (told.before, told.after):
+    found = measure_calibration(VALIDATION_PROBA, VALIDATION_LABELS, TEST_PROBA, TEST_LABELS)
+    cooled = with_temperature(TEST_PROBA, found.temperature)
+    assert found.error_before == calibration_error(TEST_PROBA, TEST_LABELS)
+    assert found.error_after == calibration_error(cooled, TEST_LABELS)
+    assert found.accuracy == np.mean(TEST_PROBA.argmax(axis=1) == TEST_LABELS)
+    for groups in (found.before, found.after):
         assert sum(each.num_posts for each in groups) == 200
-        assert sum(each.num_posts * each.accuracy for each in groups) == pytest.approx(200 * told.accuracy)
+        assert sum(each.num_posts * each.accuracy for each in groups) == pytest.approx(200 * found.accuracy)
 
 
 @pytest.mark.fault("T11")
@@ -237,7 +237,7 @@ def test_posts_that_name_a_place_are_counted_by_whose_name_it_is(posts):
 
 
 @pytest.mark.fault("T3")
-def test_accuracy_is_told_with_and_without_label_words_for_every_model(posts):
+def test_accuracy_verdict_with_and_without_label_words_for_every_model(posts):
     for model in measured(posts).models:
         assert model.accuracy.value == pytest.approx(9 / 20)
         assert model.masked.value == 0.0
@@ -255,15 +255,15 @@ def test_no_post_that_names_its_place_is_said_so():
 
 @pytest.mark.fault("T3")
 def test_the_report_has_both_figures_of_every_model_on_all_its_pages(reported):
-    told = json.loads(reported.file("report.json").read_text())
-    assert [model["name"] for model in told["leakage"]["models"]] == [model["name"] for model in told["models"]]
-    for model, again in zip(told["leakage"]["models"], told["models"], strict=True):
+    report = json.loads(reported.file("report.json").read_text())
+    assert [model["name"] for model in report["leakage"]["models"]] == [model["name"] for model in report["models"]]
+    for model, again in zip(report["leakage"]["models"], report["models"], strict=True):
         assert model["accuracy"] == again["accuracy"]
         assert model["fall"]["value"] == pytest.approx(model["accuracy"]["value"] - model["masked"]["value"])
     for name in ("report.html", "report.md", "model_card.md"):
         text = reported.file(name).read_text()
         assert "Label words are the names of the places" in text, name
-    assert "label words taken out" in reported.file("report.html").read_text()
+    assert "label words removed" in reported.file("report.html").read_text()
 
 
 def days_from(first: str, count: int, step: int = 1) -> list[str]:
@@ -320,19 +320,19 @@ def test_order_of_the_posts_does_not_matter():
 
 
 @pytest.mark.parametrize(
-    ("early", "late", "is_told"),
+    ("early", "late", "verdict"),
     [
         pytest.param(0.9, 0.2, "worse", id="it gets worse"),
         pytest.param(0.2, 0.9, "better", id="it gets better"),
         pytest.param(0.7, 0.7, "same", id="it stays"),
     ],
 )
-def test_change_is_later_minus_earlier_with_an_interval(early, late, is_told):
+def test_change_is_later_minus_earlier_with_an_interval(early, late, verdict):
     rng = np.random.default_rng(1)
     right = np.concatenate([rng.random(100) < early, rng.random(100) < late]).astype(float)
     change = drift_of(days_from("2024-01-01", 200), right).change
     assert change.value == pytest.approx(right[100:].mean() - right[:100].mean())
-    assert {"worse": change.high < 0, "better": change.low > 0, "same": change.low <= 0 <= change.high}[is_told]
+    assert {"worse": change.high < 0, "better": change.low > 0, "same": change.low <= 0 <= change.high}[verdict]
 
 
 def test_too_few_posts_for_two_halves_give_no_change():

@@ -48,11 +48,11 @@ def test_figures_of_mrlf_equal_a_reference_in_loops(reported):
     places = sorted(PLACES)
     errors, rights, top5s = [], [], []
     for row in predictions_of(reported):
-        told = max(range(len(places)), key=lambda label: row["probabilities"][label])
-        rights.append(told == row["label"])
+        predicted = max(range(len(places)), key=lambda label: row["probabilities"][label])
+        rights.append(predicted == row["label"])
         better = sum(other > row["probabilities"][row["label"]] for other in row["probabilities"])
         top5s.append(better < 5)
-        errors.append(haversine_km(places[told], places[row["label"]]))
+        errors.append(haversine_km(places[predicted], places[row["label"]]))
     assert ours["accuracy"]["value"] == pytest.approx(sum(rights) / len(rights))
     assert ours["top5"] == pytest.approx(sum(top5s) / len(top5s))
     assert ours["mean_km"]["value"] == pytest.approx(sum(errors) / len(errors))
@@ -106,10 +106,10 @@ def test_intervals_are_drawn_over_users_and_not_over_posts(reported):
     user_of = {post["post_key"]: post["user_key"] for post in posts_of(reported)}
     users = [user_of[row["post_key"]] for row in rows]
     how = {"num_resamples": SETTINGS.num_resamples, "seed": SETTINGS.seed}
-    told = report_of(reported)["models"][0]["accuracy"]
-    assert (told["low"], told["high"]) == pytest.approx(grouped_bootstrap(right, users, **how))
+    interval = report_of(reported)["models"][0]["accuracy"]
+    assert (interval["low"], interval["high"]) == pytest.approx(grouped_bootstrap(right, users, **how))
     by_post = grouped_bootstrap(right, [row["post_key"] for row in rows], **how)
-    assert (told["low"], told["high"]) != pytest.approx(by_post)
+    assert (interval["low"], interval["high"]) != pytest.approx(by_post)
 
 
 def test_the_temperature_is_the_one_of_the_validation_posts(reported):
@@ -118,16 +118,16 @@ def test_the_temperature_is_the_one_of_the_validation_posts(reported):
         rows = predictions_of(reported, split)
         proba, labels = np.stack([row["probabilities"] for row in rows]), np.array([row["label"] for row in rows])
         of_split[split] = fit_temperature(proba.astype(np.float64), labels)
-    told = report_of(reported)["calibration"]["temperature"]
-    assert told == pytest.approx(of_split["validation"]) and told != pytest.approx(of_split["test"])
+    temperature = report_of(reported)["calibration"]["temperature"]
+    assert temperature == pytest.approx(of_split["validation"]) and temperature != pytest.approx(of_split["test"])
 
 
 def test_confusion_and_places_count_every_test_post_once(reported):
     report = report_of(reported)
     number_of = {place["label"]: place["number"] for place in report["places"]}
     counted = Counter((number_of[row["label"]], number_of[row["predicted"]]) for row in predictions_of(reported))
-    for row, told in enumerate(report["confusion"], start=1):
-        assert told == [counted[row, column] for column in range(1, len(told) + 1)]
+    for row, cells in enumerate(report["confusion"], start=1):
+        assert cells == [counted[row, column] for column in range(1, len(cells) + 1)]
     assert sum(place["num_test"] for place in report["places"]) == report["num_test_posts"]
     assert [place["category"] for place in report["places"]] == sorted(place[2] for place in PLACES)
 
@@ -135,8 +135,8 @@ def test_confusion_and_places_count_every_test_post_once(reported):
 def test_ledger_on_the_page_closes(reported):
     ledger = report_of(reported)["ledger"]
     assert ledger["num_seen"] == ledger["num_released"] + ledger["num_dropped"] + ledger["num_deferred"] == 129
-    told = {(line["stage"], line["outcome"], line["reason"]): line["num_posts"] for line in ledger["lines"]}
-    assert told == {
+    lines = {(line["stage"], line["outcome"], line["reason"]): line["num_posts"] for line in ledger["lines"]}
+    assert lines == {
         ("posts", "dropped", "no_place"): 2,
         ("posts", "deferred", "image_missing"): 1,
         ("curated_posts", "dropped", "not_english"): 5,
@@ -191,7 +191,7 @@ def test_a_model_of_another_release_is_refused(own):
         build_evaluate_mrlf(own.store, own.city, SETTINGS)
 
 
-def test_a_run_that_told_of_other_posts_is_refused(own):
+def test_a_run_that_predicted_other_posts_is_refused(own):
     folder = own.store.run_folder("mrlf", "demo", "run1")
     predictions = pd.read_parquet(folder / "predictions.parquet")
     predictions[1:].to_parquet(folder / "predictions.parquet")
@@ -201,7 +201,7 @@ def test_a_run_that_told_of_other_posts_is_refused(own):
         build_evaluate_mrlf(own.store, own.city, SETTINGS)
 
 
-def test_a_model_that_gives_other_probabilities_than_its_run_told_is_refused(own):
+def test_a_model_that_gives_other_probabilities_than_its_run_stored_is_refused(own):
     write_run(own.store, "demo", run="run2", seed=4, max_epochs=1)
     folder, other = (own.store.run_folder("mrlf", "demo", run) for run in ("run1", "run2"))
     for name in ("model.safetensors", "vocab.json", "config.json"):
@@ -210,7 +210,7 @@ def test_a_model_that_gives_other_probabilities_than_its_run_told_is_refused(own
     seal(folder, manifest.about, list(manifest.files))
     write_record(own.store, "demo", "train_mrlf", {"run": "run1"}, [])
     settings = SETTINGS.model_copy(update={"num_resamples": 101})  # else the report that stands would be reused
-    with pytest.raises(StageError, match="gives other probabilities than the run told"):
+    with pytest.raises(StageError, match="gives other probabilities than the run stored"):
         build_evaluate_mrlf(own.store, own.city, settings)
 
 
@@ -251,11 +251,11 @@ def test_measures_agree_with_the_table_of_models(reported):
     assert [curve[0.5], curve[1.0], curve[5.0]] == [ours[f"within_{name}"] for name in ("500_m", "1_km", "5_km")]
 
 
-def test_the_curve_of_the_preset_best_is_told_as_that_of_several_networks(reported_record):
+def test_the_curve_of_the_preset_best_is_described_as_that_of_several_networks(reported_record):
     blend = dataclasses.replace(reported_record, preset="best")
-    assert "over the networks of the blend" in training_note(blend)
+    assert "for the networks of the ensemble" in training_note(blend)
     assert "was kept" in training_note(reported_record)
-    assert "blend" not in training_note(reported_record)
+    assert "ensemble" not in training_note(reported_record)
 
 
 def test_a_study_that_was_made_since_is_pointed_at(own, monkeypatch):
@@ -295,7 +295,7 @@ def test_of_a_real_city_no_caption_hashtag_key_or_picture_is_shown(reported_real
 
 def test_stand_ins_are_named_at_the_top_and_the_name_of_the_city_is_escaped(reported):
     page = reported.file("report.html").read_text()
-    assert "3 of 3 stages that look at pictures ran on a built-in stand-in" in page
+    assert "3 of 3 picture stages ran on a built-in stand-in" in page
     assert page.index("built-in stand-in") < page.index("<table>")
     assert BACKBONE in page
     assert "pre-trained" not in page

@@ -77,7 +77,7 @@ def test_confusion_matrix(count):
     assert min(size_of(confusion_matrix(places, confusion))) > 200
 
 
-def test_mistakes_are_told_most_frequent_first_and_hits_never():
+def test_mistakes_come_most_frequent_first_and_hits_never():
     confusion = [[5, 1, 0], [2, 0, 2], [0, 0, 3]]
     assert mistakes(confusion) == [(1, 0, 2), (1, 2, 2), (0, 1, 1)]
     assert drawn_mistakes(confusion) == [(1, 0, 2), (1, 2, 2)]

@@ -1,4 +1,4 @@
-"""The figures beyond accuracy: PNGs whatever the numbers are, and told apart without colour."""
+"""The figures beyond accuracy: PNGs whatever the numbers are, legible without colour."""
 
 import pytest
 from PIL import Image, ImageColor
@@ -66,7 +66,7 @@ def test_distances(num_curves):
 @pytest.mark.parametrize("count", [1, 15])
 def test_reliability(count):
     groups = [ConfidenceGroup(num_posts=3, confidence=row / count, accuracy=0.5) for row in range(count)]
-    told = Calibration(
+    calibration = Calibration(
         temperature=20.0,
         mean_confidence=0.5,
         accuracy=0.5,
@@ -76,7 +76,7 @@ def test_reliability(count):
         before=groups,
         after=groups,
     )
-    assert min(size_of(reliability_diagram(told))) > 100
+    assert min(size_of(reliability_diagram(calibration))) > 100
 
 
 @pytest.mark.parametrize("count", [0, 1, 60])

@@ -7,8 +7,8 @@ import pytest
 from pipeline.report.content import Estimate
 from pipeline.report.measure_sentences import (
     brief,
+    calibration_line,
     drift_line,
-    honesty_line,
     leakage_line,
     mistakes_line,
     modalities_line,
@@ -24,45 +24,52 @@ def estimate(low: float, high: float) -> Estimate:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "told"),
+    ("first", "second", "start"),
     [
-        pytest.param((0.2, 0.4), (0.0, 0.1), "Most of all the captions.", id="one leads"),
-        pytest.param((0.2, 0.4), (0.1, 0.3), "About equally, led by the captions.", id="intervals overlap"),
-        pytest.param((-0.1, 0.2), (-0.1, 0.1), "None on its own can be shown to", id="none"),
+        pytest.param((0.2, 0.4), (0.0, 0.1), "The captions, clearly.", id="one leads"),
+        pytest.param((0.2, 0.4), (0.1, 0.3), "The captions, but the intervals overlap.", id="intervals overlap"),
+        pytest.param((-0.1, 0.2), (-0.1, 0.1), "None has a significant effect", id="none"),
     ],
 )
-def test_which_input_decides(reported_record, first, second, told):
+def test_which_input_matters_most(reported_record, first, second, start):
     falls = [estimate(*first), estimate(*second), estimate(-0.1, 0.0)]
     use = reported_record.modalities
     changed = [dataclasses.replace(each, fall=fall) for each, fall in zip(use.modalities, falls, strict=True)]
-    assert modalities_line(dataclasses.replace(use, modalities=changed)).startswith(told)
+    assert modalities_line(dataclasses.replace(use, modalities=changed)).startswith(start)
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "told"),
-    [(0.01, 0.1, "Better"), (-0.2, -0.01, "Worse"), (-0.1, 0.1, "No change can be told"), (0.0, 0.1, "No change")],
+    ("low", "high", "start"),
+    [
+        (0.01, 0.1, "Better"),
+        (-0.2, -0.01, "Worse"),
+        (-0.1, 0.1, "No significant change"),
+        (0.0, 0.1, "No significant"),
+    ],
 )
-def test_drift_is_told_by_its_interval(reported_record, low, high, told):
-    assert drift_line(dataclasses.replace(reported_record.drift, change=estimate(low, high))).startswith(told)
+def test_drift_is_judged_by_its_interval(reported_record, low, high, start):
+    assert drift_line(dataclasses.replace(reported_record.drift, change=estimate(low, high))).startswith(start)
 
 
 def test_too_few_posts_for_a_drift_are_said_to_be_too_few(reported_record):
-    assert "too few to say" in drift_line(dataclasses.replace(reported_record.drift, change=None))
+    assert "too few test posts to say" in drift_line(dataclasses.replace(reported_record.drift, change=None))
 
 
 @pytest.mark.parametrize(
-    ("confidence", "error", "told"),
+    ("confidence", "error", "start"),
     [
-        pytest.param(0.9, 0.3, "It boasts: it says 90.0 % on average and is right in 50.0 %", id="boasts"),
-        pytest.param(0.2, 0.3, "It is too modest", id="modest"),
-        pytest.param(0.9, 0.1, "No dishonesty can be shown", id="within chance"),
+        pytest.param(
+            0.9, 0.3, "No, the model is overconfident: mean confidence 90.0 %, accuracy 50.0 %.", id="overconfident"
+        ),
+        pytest.param(0.2, 0.3, "No, the model is underconfident", id="under"),
+        pytest.param(0.9, 0.1, "No miscalibration found", id="within chance"),
     ],
 )
-def test_honesty_is_judged_beside_chance(reported_record, confidence, error, told):
+def test_calibration_is_judged_beside_chance(reported_record, confidence, error, start):
     changed = dataclasses.replace(
         reported_record.calibration, mean_confidence=confidence, accuracy=0.5, error_before=error, honest_error=0.1
     )
-    assert plain(honesty_line(changed)).startswith(told)
+    assert plain(calibration_line(changed)).startswith(start)
 
 
 def test_leakage_without_such_posts_and_with(reported_record):

@@ -61,7 +61,7 @@ def test_page_runs_nothing_and_says_so_to_the_browser(page):
     assert ("content", CSP) in parsed.attributes
 
 
-def test_every_picture_is_told_in_words(page):
+def test_every_picture_is_described_in_words(page):
     alts = Page(page).alts
     assert len(alts) > 10
     assert all(alts)
@@ -162,7 +162,7 @@ def test_a_browser_shows_hostile_names_and_asks_for_nothing(hostile_files, tmp_p
 
 def test_what_a_hurried_reader_asks_is_answered_before_the_first_table(page):
     head = page[: page.index("<table>")]
-    for question in ("Which input decides?", "Where does it err?", "Do posts give the answer away?", "be used for?"):
+    for question in ("Which input matters most?", "Where does it err?", "Do posts name their place?", "be used for?"):
         assert question in head
     assert re.search(r"of \d+ posts", head)
     assert set(re.findall(r'href="#(\w+)"', head)) <= set(re.findall(r'id="(\w+)"', page))
@@ -174,12 +174,12 @@ def test_the_study_is_pointed_at_where_it_stands(reported, hostile_files):
 
 
 @pytest.mark.parametrize("name", ["report.html", "report.md"])
-def test_what_ran_is_told_with_digest_and_runtime_and_the_gates_recall(reported, name):
+def test_what_ran_is_named_with_digest_and_runtime_and_the_gates_recall(reported, name):
     text = reported.file(name).read_text()
     assert "ab" * 32 in text, "the digest of the portrait network"
     assert "ef" * 32 in text, "the digest of the face gate"
     assert "torch fp32 on cpu" in text
-    assert "The second look for faces" in text
+    assert "The second search for faces" in text
     assert "8 of 16 faces" in text
     assert "crowds are not in it" in text
     assert re.search(r"turned 30 to 45°(</td><td class=\"n\">| \| )1(</td><td class=\"n\">| \| )8", text)
@@ -187,7 +187,7 @@ def test_what_ran_is_told_with_digest_and_runtime_and_the_gates_recall(reported,
 
 @pytest.mark.fault("M14")
 @pytest.mark.parametrize("name", ["report.html", "report.md", "model_card.md"])
-def test_how_many_drawn_people_are_left_is_told_where_it_is_known(reported, hostile_files, name):
+def test_how_many_drawn_people_are_left_is_stated_where_it_is_known(reported, hostile_files, name):
     shown = " ".join(hostile_files[name].decode().split())
     assert "a face is left in 1 (0.5 %) and a body in 3 (1.5 %)" in shown
     assert "a face is left in" not in reported.file(name).read_text(), "nobody knows who is in those pictures"
@@ -203,17 +203,17 @@ def card(reported) -> ModelCard:
 
 
 def test_a_hub_reads_the_results_of_the_report(card, reported):
-    told = json.loads(reported.file("report.json").read_text())["models"][0]
+    ours = json.loads(reported.file("report.json").read_text())["models"][0]
     results = {result.metric_type: result.metric_value for result in card.data.eval_results}
     assert results == {
-        "accuracy": pytest.approx(told["accuracy"]["value"], abs=1e-4),
-        "f1": pytest.approx(told["macro_f1"], abs=1e-4),
-        "mean_error_km": pytest.approx(told["mean_km"]["value"], abs=1e-4),
-        "median_error_km": pytest.approx(told["median_km"], abs=1e-4),
+        "accuracy": pytest.approx(ours["accuracy"]["value"], abs=1e-4),
+        "f1": pytest.approx(ours["macro_f1"], abs=1e-4),
+        "mean_error_km": pytest.approx(ours["mean_km"]["value"], abs=1e-4),
+        "median_error_km": pytest.approx(ours["median_km"], abs=1e-4),
     }
     assert card.data.license == "unknown"
     assert "reconstruction" in card.data.tags
-    assert percent(told["accuracy"]["value"]).replace("\u202f", " ") in card.text
+    assert percent(ours["accuracy"]["value"]).replace("\u202f", " ") in card.text
 
 
 def test_sections_that_a_reader_of_cards_looks_for(card):

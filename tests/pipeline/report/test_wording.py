@@ -29,22 +29,22 @@ def model(name: str, low: float | None = None, high: float = 0.0) -> ModelResult
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "told"),
+    ("low", "high", "start"),
     [
         pytest.param(0.01, 0.2, "MRLF is better than the linear.", id="interval above zero"),
         pytest.param(-0.2, -0.01, "MRLF is worse than the linear", id="interval below zero"),
-        pytest.param(-0.1, 0.2, "MRLF cannot be told apart from the linear", id="zero within"),
-        pytest.param(0.0, 0.2, "MRLF cannot be told apart from the linear", id="zero at the lower end"),
-        pytest.param(-0.2, 0.0, "MRLF cannot be told apart from the linear", id="zero at the upper end"),
+        pytest.param(-0.1, 0.2, "MRLF ties with the linear", id="zero within"),
+        pytest.param(0.0, 0.2, "MRLF ties with the linear", id="zero at the lower end"),
+        pytest.param(-0.2, 0.0, "MRLF ties with the linear", id="zero at the upper end"),
     ],
 )
-def test_who_wins_is_told_by_the_interval_of_the_difference(low, high, told):
+def test_who_wins_follows_from_the_interval_of_the_difference(low, high, start):
     sentences = verdict([model("mrlf"), model("linear", low, high)])
     assert len(sentences) == 1
-    assert sentences[0].startswith(told)
+    assert sentences[0].startswith(start)
 
 
-def test_every_model_is_told_of_once():
+def test_every_model_is_named_once():
     models = [model("mrlf"), model("one", 0.1, 0.2), model("two", 0.1, 0.2), model("three", -0.1, 0.1)]
     sentences = " ".join(verdict(models))
     assert "better than the one and the two." in sentences
@@ -52,17 +52,17 @@ def test_every_model_is_told_of_once():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "is_told"),
+    ("low", "high", "is_named"),
     [
         pytest.param(0.01, 0.2, False, id="beaten"),
         pytest.param(-0.1, 0.2, True, id="tie"),
         pytest.param(-0.2, -0.1, True, id="worse"),
     ],
 )
-def test_the_linear_model_that_is_not_beaten_is_named_first(low, high, is_told):
+def test_the_linear_model_that_is_not_beaten_is_named_first(low, high, is_named):
     sentences = verdict([model("mrlf"), model("logistic_text", 0.1, 0.2), model("logistic_all", low, high)])
-    assert sentences[0].startswith("The linear model on all three inputs") == is_told
-    assert ("is not beaten" in sentences[0]) == is_told
+    assert sentences[0].startswith("The linear model on all three inputs") == is_named
+    assert ("is not beaten" in sentences[0]) == is_named
 
 
 def test_the_preset_best_is_named_as_ours():
@@ -79,20 +79,20 @@ def test_posts_of_one_user_let_nobody_win():
 
 @pytest.mark.fault("T11")
 @pytest.mark.parametrize(
-    ("accuracy", "low", "high", "told"),
+    ("accuracy", "low", "high", "start"),
     [
-        pytest.param(0.08, -0.2, -0.1, "no better than guessing: one place of 12", id="worse than chance"),
+        pytest.param(0.08, -0.2, -0.1, "no better than guessing: one of 12 places", id="worse than chance"),
         pytest.param(1 / 12, 0.0, 0.1, "no better than guessing", id="as good as chance"),
-        pytest.param(0.3, -0.1, 0.1, "cannot be shown to be better than always naming", id="ties with the majority"),
-        pytest.param(0.3, -0.2, -0.1, "cannot be shown to be better than always naming", id="below the majority"),
+        pytest.param(0.3, -0.1, 0.1, "not significantly better than always predicting", id="ties with the majority"),
+        pytest.param(0.3, -0.2, -0.1, "not significantly better than always predicting", id="below the majority"),
         pytest.param(0.3, 0.01, 0.1, None, id="better than the majority"),
     ],
 )
-def test_a_model_that_is_no_better_than_none_is_warned_of(accuracy, low, high, told):
+def test_a_model_that_is_no_better_than_none_is_warned_of(accuracy, low, high, start):
     ours = dataclasses.replace(model("mrlf"), accuracy=Estimate(value=accuracy, low=0.0, high=0.4))
     found = warnings([ours, model("majority", low, high)], num_places=12, num_users=99)
-    assert len(found) == (told is not None)
-    assert all(told in sentence and "Do not use it" in sentence for sentence in found)
+    assert len(found) == (start is not None)
+    assert all(start in sentence and "Do not use it" in sentence for sentence in found)
 
 
 def test_few_users_are_warned_of():
@@ -103,8 +103,9 @@ def test_few_users_are_warned_of():
 
 def test_headline_has_the_figure_its_interval_and_the_distance():
     assert headline(model("mrlf"), num_places=12, num_posts=1200).replace("\u202f", " ").replace("\u00a0", " ") == (
-        "MRLF names the right place of 12 for 88.1 % of 1,200 posts it has never seen (95 % interval 83.1 to 92.6 %). "
-        "On average its answer is 0.52 km off."
+        "MRLF predicts the right place, one of 12, for 88.1 % of 1,200 posts it has never seen (95 % interval 83.1 to "
+        "92.6 %). "
+        "On average its prediction is 0.52 km off."
     )
 
 
