@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo study test lint ui bench faults fakes lock clean
+.PHONY: help setup demo study test test-fast coverage lint ui bench faults fakes lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,7 +15,7 @@ BENCHMARKS := demo|definitions|startup|epoch|crawl|refresh|soak|masks|inpaint|fe
 ACTIVATE := . $(BIN)/activate
 
 help:  ## list these commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 11
 
 setup: $(READY)  ## the virtual environment with the locked packages
 
@@ -47,10 +47,17 @@ study: setup  ## the paper's tables and figures on a city's data set: make study
 
 # several workers share the cores: threads of one that wait for work spin beside the others
 # a worker that died is not started again: xdist would wait for ever for what the dead one had in hand
-test: export OMP_NUM_THREADS := 1
-test: export OPENBLAS_NUM_THREADS := 1
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
+test test-fast coverage: export OMP_NUM_THREADS := 1
+test test-fast coverage: export OPENBLAS_NUM_THREADS := 1
 test: setup  ## run the tests: no network, no GPU, no weights needed
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
+	@$(PYTEST)
+
+test-fast: setup  ## the tests that are not marked slow, for between two edits
+	@$(PYTEST) -m "not slow"
+
+coverage: setup  ## run the tests and report the lines that none of them ran; fails below the floor in pyproject.toml
+	@$(PYTEST) --cov --cov-report term:skip-covered --cov-report html
 
 lint: setup  ## style, format and types
 	$(BIN)/ruff check .
@@ -84,6 +91,6 @@ lock:  ## make requirements.lock and requirements-bench.lock anew (needs uv)
 		--no-header --no-emit-index-url --no-annotate --upgrade -o requirements-bench.lock
 
 clean:  ## remove the environment, caches and Dagster's history; data/ stays
-	rm -rf $(VENV) $(PEERS) .dagster .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .dagster .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	@echo "data/ was left alone: remove it by hand if you mean it"

@@ -15,6 +15,8 @@ from tests.fakes.instagram_media import media
 from tests.fakes.instagram_server import FakeInstagram
 from tests.fakes.live_town import LiveTown, environment, write_cookies
 
+pytestmark = pytest.mark.slow
+
 WAIT = {"message": "Please wait a few minutes before you try again.", "status": "fail"}
 
 

@@ -71,6 +71,7 @@ def test_halves_that_are_not_weighed_do_not_pass(monkeypatch):
     assert not halved(SMALL, CPU).is_passed
 
 
+@pytest.mark.slow
 def test_made_up_posts_have_the_lengths_of_instagrams():
     posts = made_up_posts(4000, seed=1)
     for texts in (posts.captions, [" ".join(tags) for tags in posts.hashtags]):
@@ -101,6 +102,7 @@ def test_what_bounds_a_rate_is_told(rate, told):
     assert told in cost.bound(rate, 100.0, 1000.0)
 
 
+@pytest.mark.slow
 def test_a_gpu_that_is_not_there_is_told():
     import torch
 

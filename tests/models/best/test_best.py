@@ -75,6 +75,7 @@ def test_a_network_that_learned_nothing_gets_next_to_no_say():
     assert same_N.mean() > 0.95
 
 
+@pytest.mark.slow
 def test_it_stands_above_the_linear_model_where_modalities_complete_each_other():
     train, asked = city(250), city(600, seed=9)
     expected = BASELINES["logistic_all"].fit(train, NUM_CLASSES).predict_proba(asked).argmax(axis=1)
@@ -102,6 +103,7 @@ def test_each_network_is_tried_on_users_it_never_met(monkeypatch):
         assert len(known) + len(tried) == 30 and not known & tried
 
 
+@pytest.mark.slow
 def test_validation_chooses_epochs_and_nothing_else():
     one_epoch = dataclasses.replace(TRAINING, max_epochs=1)
     one, other = (trained(validation=city(30, seed=seed), train_config=one_epoch) for seed in (4, 5))

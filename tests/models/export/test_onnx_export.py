@@ -20,6 +20,8 @@ from tests.models.best.test_best import trained
 from tests.models.explain.test_attention_shares import CAPTIONS, fitted, posts
 from tests.models.synthetic import city
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-4
 LABELS = [{"label": number, "name": f"Place {number}", "latitude": 1.5, "longitude": 2.5} for number in range(3)]
 
@@ -104,7 +106,6 @@ def test_labels_vocabulary_and_preprocessing_travel_with_the_file(small):
     assert about["image_dim"] == 5
 
 
-@pytest.mark.slow
 @pytest.mark.fault("T12")
 @pytest.mark.parametrize(
     "changes",

@@ -51,6 +51,7 @@ def test_each_fold_is_told_by_experts_of_the_others():
     np.testing.assert_allclose(tried.logits_MNC[:, fold_N == 1], expected, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["hashtags", "image"])
 def test_the_choice_is_the_one_of_lowest_loss(name):
     fold_N = folds_of(TRAIN, seed=0)

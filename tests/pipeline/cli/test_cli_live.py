@@ -80,6 +80,7 @@ def test_collecting_ends_complete_and_a_second_run_asks_for_news_only(fakeville)
     assert fakeville.foursquare.num_searches == num_searches
 
 
+@pytest.mark.slow
 @pytest.mark.fault("I25")
 def test_a_picture_that_waits_ends_with_75_and_every_command_says_until_when(fakeville):
     pk = fakeville.instagram.world.shown("5000")[3]
@@ -246,6 +247,7 @@ def test_a_dry_run_tells_what_is_missing(fakeville, monkeypatch):
     assert re.search(r"missing +Foursquare's key +FOURSQUARE_API_KEY is not set", told.stdout)
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_one_sentence_and_the_next_run_goes_on(fakeville):
     fakeville.instagram.fail("/media/", change=lambda answer: _slowly(answer), times=None)
     process = subprocess.Popen(

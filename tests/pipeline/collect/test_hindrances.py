@@ -184,6 +184,7 @@ def test_a_temporary_in_a_folder_that_lies_on_another_disk_goes_and_one_of_an_ar
     assert theirs.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.fault("S13")
 @pytest.mark.parametrize("entry", ["@user1", "1"])
 def test_who_leaves_after_the_posts_had_left_the_archive_leaves_no_trace(town, entry):

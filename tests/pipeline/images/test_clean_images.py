@@ -31,6 +31,8 @@ from pipeline.weights.weights_store import WeightsFile, WeightsStore
 from tests.fakes.city import CITY, curated_post, fill_city, poi, put_city
 from tests.fakes.pictures import PORTRAIT, encoded, pixels, portrait
 
+pytestmark = pytest.mark.slow
+
 REASON = "these pictures are drawn"
 CLEAN = CleanImagesSettings(weights="builtin", face_gate="off", face_gate_off_reason=REASON, num_workers=1)
 MASKS = PortraitMasksSettings(weights="builtin", find_profiles=False, find_bodies=False, num_workers=1)
@@ -192,7 +194,6 @@ def test_new_pictures_cost_themselves_and_other_masks_cost_all(store):
     assert build_clean_images(store, CITY, CLEAN).counts["new"] == 7
 
 
-@pytest.mark.slow
 @pytest.mark.fault("S1")
 def test_a_killed_run_loses_at_most_one_commit_and_goes_on(store, tmp_path):
     """SIGKILL after the second commit; the rerun does the rest only and ends with the table of an unbroken run."""
@@ -356,7 +357,6 @@ def random_lama(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.mark.slow
 @pytest.mark.fault("S9")
 def test_lama_of_the_true_shape_runs_and_stands_in_every_row(store, random_lama):
     put_pictures(store, 3)

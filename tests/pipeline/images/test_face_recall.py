@@ -20,6 +20,8 @@ from pipeline.images.haar_faces import Box
 from pipeline.store import Store
 from tests.fakes.face_gates import green_gate
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cascades(tmp_path_factory) -> tuple[Store, GateChoice, dict[str, Found]]:

@@ -247,6 +247,7 @@ def test_the_gate_finds_nothing_in_what_is_released(make, store, tmp_path):
     assert released(store) == {result["clean_digest"] for result in kept}
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M6")
 def test_the_gate_judges_the_bytes_and_not_the_pixels_before_them(make, store, tmp_path):
     """Squares as green as the gate's threshold: what the encoder makes of them decides."""

@@ -127,6 +127,7 @@ def demo_plan() -> DemoPlan:
     return plan(DemoSettings())
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M15")
 def test_of_the_demos_people_no_face_and_no_body_is_left_by_the_built_in_stages(demo_plan, tmp_path):
     """The first of its posts, among them some whose person the built-in portraits miss; with the demo's settings."""

@@ -22,6 +22,8 @@ from pipeline.weights import WeightsStore
 from tests.fakes.city import CITY, curated_post, fill_city, key, poi, put_city
 from tests.fakes.pictures import encoded, pixels, portrait
 
+pytestmark = pytest.mark.slow
+
 EXACT = PortraitMasksSettings(network="small_net", weights="require", runtime="torch", precision="fp32", device="cpu")
 
 
@@ -96,7 +98,6 @@ def test_a_bad_picture_is_a_row_with_its_reason_and_of_a_moving_one_the_first_fr
     assert drops == [{"post_key": key("post", 3), "stage": "portrait_masks", "reason": "truncated"}]
 
 
-@pytest.mark.slow
 @pytest.mark.fault("S9")
 def test_new_weights_compute_every_picture_anew_and_the_way_of_running_none(store, tmp_path):
     digests = {put_network(store, tmp_path, name, seed) for seed, name in enumerate(("first_net", "second_net"))}

@@ -15,6 +15,8 @@ from pipeline.store import Store
 from tests.fakes.city import CITY, curated_post, fill_city, key, poi, put_city
 from tests.fakes.pictures import encoded, pixels
 
+pytestmark = pytest.mark.slow
+
 MASKS = PortraitMasksSettings(weights="builtin", find_profiles=False, num_workers=1)
 CLEAN = CleanImagesSettings(weights="builtin", num_workers=1)
 
@@ -109,7 +111,6 @@ def test_a_post_keeps_the_pictures_of_its_carousel_that_can_be_kept(store):
     assert store.tables.read("demo", "drops").num_rows == 0
 
 
-@pytest.mark.slow
 @pytest.mark.fault("S1")
 def test_a_killed_run_loses_at_most_one_commit_and_goes_on(store, tmp_path):
     """SIGKILL after the third commit; the rerun does the rest only and ends with the table of an unbroken run."""

@@ -24,6 +24,8 @@ from pipeline.predict.export import write_onnx, write_safetensors
 from pipeline.predict.predictor import PredictOptions, Predictor
 from tests.fakes.predictor import NAMES, GridColours, caption, picture, town_posts, town_predictor
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def onnx_folder(tmp_path_factory) -> Path:
@@ -59,7 +61,6 @@ def test_the_example_of_the_readme_answers_as_the_predictor_in_a_process_without
     assert_example_answers_as(town_predictor(), onnx_folder)
 
 
-@pytest.mark.slow
 @pytest.mark.fault("T12")
 def test_the_example_of_the_readme_reads_a_blend_as_well(tmp_path):
     town = town_predictor()

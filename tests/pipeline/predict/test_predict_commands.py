@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 from pipeline.cli.app import app
 from tests.fakes.pictures import encoded, pixels
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def mrlf(copied, monkeypatch):

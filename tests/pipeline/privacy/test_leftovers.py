@@ -30,6 +30,8 @@ from tests.fakes.live_town import LiveTown
 from tests.fakes.pictures import encoded, pixels
 from tests.fakes.town import CITY, Town
 
+pytestmark = pytest.mark.slow
+
 KEY = "5e" * 32
 NUM_WHOLE = 3
 

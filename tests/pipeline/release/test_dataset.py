@@ -19,6 +19,8 @@ from pipeline.store.blobs import Blobs
 from pipeline.store.folders import IncompleteFolderError
 from tests.fakes.city import CITY, fill_city, post_of
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = DatasetSettings(min_posts_per_poi=5, max_samples_per_shard=20)
 
 

@@ -36,6 +36,7 @@ def test_a_copy_in_another_size_or_quality_is_near(how):
     assert max(far(encoded(drawn(seed)), encoded(drawn(seed), **how)) for seed in range(20)) <= MAX_BITS
 
 
+@pytest.mark.slow
 def test_other_pictures_are_far():
     marks = np.stack([mark_of(encoded(drawn(seed))) for seed in range(200)])
     assert close_pairs(marks) == []

@@ -33,6 +33,8 @@ from tests.pipeline.report.small_city import (
     write_run,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def report_of(trained: Trained) -> dict:
     return json.loads(trained.file("report.json").read_text())

@@ -15,6 +15,8 @@ from pipeline.report.render import card_header, render
 from pipeline.report.wording import percent
 from pipeline.report.write import STUDY_PAGE
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = "/usr/bin/chromium"
 
 CSP = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

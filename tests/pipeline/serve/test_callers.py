@@ -7,6 +7,8 @@ from pipeline.serve.app import create_app
 from pipeline.serve.run import LOCAL_HOSTS
 from tests.fakes.predictor import town_predictor
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def local() -> TestClient:

@@ -13,6 +13,8 @@ from tests.fakes.hostile_pictures import REFUSED, TAKEN, flipped
 from tests.fakes.predictor import NAMES, caption, picture, town_predictor
 from tests.fakes.town_server import served
 
+pytestmark = pytest.mark.slow
+
 
 def error_of(answered: requests.Response) -> str:
     """The word of a refusal, which is JSON of just two fields."""

@@ -16,6 +16,8 @@ from tests.fakes.pictures import encoded, pixels
 from tests.fakes.predictor import caption, picture
 from tests.fakes.town_server import ServerProcess, server_process
 
+pytestmark = pytest.mark.slow
+
 CANARIES = ("canary-caption-8842", "canaryhashtag8842", "canary-file-8842", "canary-query-8842", "canary-header-8842")
 
 
@@ -85,7 +87,6 @@ def test_the_log_holds_no_word_no_picture_and_no_coordinates(server):
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.fault("N2")
 def test_a_thousand_at_once_are_answered_or_sent_away_and_memory_stays_bounded(server):
     """3 MB each: 3 GB if all were taken in. Each gets 200 or 429, and the server answers as before."""

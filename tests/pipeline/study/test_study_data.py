@@ -15,7 +15,7 @@ from tests.fakes.city import key
 from tests.fakes.pictures import encoded, pixels
 from tests.pipeline.study.study_town import BACKBONE, CITY, OTHER, STUDY_DATA
 
-pytestmark = pytest.mark.timeout(300)  # a town is built first: three networks are loaded, each in a process
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def rows_of(store: Store) -> dict[tuple[str, str, str], dict]:

@@ -136,6 +136,7 @@ def test_without_a_gpu_or_switched_off_the_row_says_why_it_has_no_figures(bare_t
     assert row.figures is None and row.reason == reason
 
 
+@pytest.mark.slow
 def test_asked_for_it_is_computed_stored_and_scored(bare):
     """On the CPU, from the stand-in's weights, which the row says."""
     workshop = CellRunner(bare, CITY, MACHINE)

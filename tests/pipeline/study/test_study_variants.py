@@ -12,7 +12,7 @@ from pipeline.training.samples import city_samples
 from tests.fakes.city import key
 from tests.pipeline.study.study_town import BACKBONE, CITY, OTHER
 
-pytestmark = pytest.mark.timeout(300)  # a town is built first: three networks are loaded, each in a process
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def keys(parts) -> list[str]:

@@ -34,6 +34,8 @@ from tests.fakes.city import CITY
 from tests.fakes.pictures import encoded, pixels
 from tests.pipeline.training.test_training_stages import release
 
+pytestmark = pytest.mark.slow
+
 BUILTIN = ImageFeaturesSettings(weights="builtin", image_size=32)
 
 

@@ -30,6 +30,8 @@ from pipeline.training.settings import TrainMrlfSettings
 from pipeline.training.train_mrlf import build_train_mrlf, latest_run
 from tests.fakes.city import CITY, fill_city
 
+pytestmark = pytest.mark.slow
+
 FEATURES = ImageFeaturesSettings(weights="builtin", image_size=32)
 TRAINING = TrainMrlfSettings(
     max_epochs=3, num_filters=8, num_heads=2, char_dim=8, word_dim=8, image_fc_dim=8, ffn_dim=8, min_word_count=1
@@ -280,7 +282,6 @@ def test_a_model_that_learnt_nothing_is_called_so(untrained):
     assert said == (accuracy <= 1 / num_classes)
 
 
-@pytest.mark.slow
 def test_the_best_preset_is_trained_kept_and_loaded_like_any_other(untrained):
     build_train_mrlf(untrained, CITY, TRAINING.model_copy(update={"preset": "best", "max_epochs": 1}))
     run = latest_run(untrained, "demo")

@@ -233,6 +233,7 @@ def later_crawl(request, tmp_path_factory) -> Iterator[Crawled]:
 class TestKilledAnywhere:
     """Every place to be killed at, in a page and across pages; shared out to several tests."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("part", range(NUM_PARTS))
     def test_a_first_crawl_goes_on_and_ends_as_if_nothing_had_been(self, part, first_crawl):
         for kill in first_crawl.kills[part::NUM_PARTS]:
@@ -251,6 +252,7 @@ class TestKilledAnywhere:
         assert counted["table"] >= 2 * 3  # more than one batch of the tables
         assert counted["record"] == 1
 
+    @pytest.mark.slow
     def test_a_limit_of_posts_holds(self, tmp_path):
         with found_town(tmp_path, num_places=1) as town:
             crawled = crawl_and_copy(town, tmp_path / "kills", max_posts_per_place=PAGE_SIZE)
