@@ -16,7 +16,8 @@ from typing import Any
 
 from bench.live_server import SPOILED, LiveServer, bench_town
 from bench.soak_job import RETRIES, Job
-from pipeline.collect.instagram.journal import Journal
+from pipeline.collect.instagram.journal import PageOutcome
+from pipeline.collect.instagram.journal.walks import Walks
 from pipeline.collect.instagram.live import Runtime, open_journal
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.live_town import LiveTown
@@ -69,18 +70,18 @@ def peak_mib() -> float:
 @contextmanager
 def watched_pages(note: Callable[[int], None]) -> Iterator[None]:
     """Call `note` with the number of new posts of each page that is taken."""
-    take_page = Journal.take_page
+    take_page = Walks.take_page
 
-    def watched(*args: Any, **options: Any) -> tuple[int, int, bool]:
+    def watched(*args: Any, **options: Any) -> PageOutcome:
         taken = take_page(*args, **options)
-        note(taken[0])
+        note(taken.num_new)
         return taken
 
-    Journal.take_page = watched  # type: ignore[method-assign]
+    Walks.take_page = watched  # type: ignore[method-assign]
     try:
         yield
     finally:
-        Journal.take_page = take_page  # type: ignore[method-assign]
+        Walks.take_page = take_page  # type: ignore[method-assign]
 
 
 def soak_in_failures(num_places: int, num_posts: int) -> dict[str, bool]:
@@ -122,8 +123,9 @@ def run_until_done(town: LiveTown, step: int) -> list[Memory]:
 def what_waits(town: LiveTown) -> dict[str, int]:
     """Places, searches and posts that wait for another run, by reason."""
     with open_journal(town.store, town.city.key) as journal:
-        places = Counter(f"place {walk.reason or 'not_walked'}" for walk in journal.walks() if not walk.has_all)
-        searches = {f"search {why}": num for why, num in journal.search_outcomes().items() if why != "answered"}
+        places = Counter(f"place {walk.reason or 'not_walked'}" for walk in journal.walks.wanted() if not walk.has_all)
+        asked = "SELECT outcome, COUNT(*) FROM searches WHERE outcome <> 'answered' GROUP BY outcome"
+        searches = {f"search {outcome}": num for outcome, num in journal.disk.execute(asked)}
     posts = Counter(f"post {reason}" for reason in town.reasons("deferred").values())
     return {**places, **searches, **posts}
 

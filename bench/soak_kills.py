@@ -116,7 +116,7 @@ def started(job: Job) -> multiprocessing.process.BaseProcess:
 def places_done(job: Job) -> set[str]:
     """The places that were walked to their end."""
     with open_journal(Store(job.root), job.city.key) as journal:
-        return {walk.location_id for walk in journal.walks() if walk.has_all}
+        return {walk.location_id for walk in journal.walks.wanted() if walk.has_all}
 
 
 def first_pages(pages: Counter[tuple[str, str]], places: set[str]) -> int:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
 OK = "ok"
-FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_METADATA_BYTES = 4 * 1024**2  # the largest colour profiles of printers have 3 MB
 _MAGIC = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"RIFF": "WEBP"}
 _END = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}

@@ -112,7 +112,7 @@ def _found(store: Store, city: str) -> list[LocationStub]:
     if not journal_path(store, city).exists():
         return []
     with open_journal(store, city) as journal:
-        return journal.stubs()
+        return journal.searches.stubs()
 
 
 def _overrule_file(store: Store, city: City, settings: PlacesSettings) -> Path:

@@ -8,7 +8,7 @@ dropped + deferred. A post has one row by its key, whichever source it came from
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -18,7 +18,7 @@ from pipeline.cities import City
 from pipeline.code_digest import code_digest
 from pipeline.collect.archive.folder import Archive
 from pipeline.collect.archive.posts import ArchivePosts, read_archive
-from pipeline.collect.instagram.flush import empty_journal
+from pipeline.collect.instagram.flush import flush_journal
 from pipeline.collect.instagram.live import LIVE, Runtime, crawl, journal_path, open_journal, rematch
 from pipeline.collect.instagram.walk import WalkLimits
 from pipeline.collect.pictures import PictureLimits
@@ -30,7 +30,7 @@ from pipeline.collect.posts_tables import (
     is_early_reading,
     posts_outcome,
     put_archive,
-    told_of_run,
+    with_run,
 )
 from pipeline.collect.sources import ArchiveSettings, archive_or_live
 from pipeline.collect.waiting import what_waits
@@ -59,6 +59,18 @@ class PostsSettings(ArchiveSettings):
     max_requests: int | None = Field(2000, ge=1, description="to Instagram in one run; the rest is for the next run")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Build:
+    """What one build of the stage works with. archive: None where the city has none; now: when it began."""
+
+    store: Store
+    city: City
+    settings: PostsSettings
+    archive: Archive | None
+    rules: PostRules
+    now: datetime
+
+
 def build_posts(store: Store, city: City, settings: PostsSettings, runtime: Runtime | None = None) -> StageReport:
     """Collect what is new of a live city, read its archive, and put both into one table.
 
@@ -76,57 +88,40 @@ def build_posts(store: Store, city: City, settings: PostsSettings, runtime: Runt
             _forget_reading(store, city.key)
         matches = _matches(store, city.key)
         rules = _rules(store, city, {location_id: poi_id for location_id, poi_id, _ in matches})
+        build = _Build(store=store, city=city, settings=settings, archive=archive, rules=rules, now=now)
         if city.live is not None or journal_path(store, city.key).exists():  # what was collected stays
-            names = {location_id: name for location_id, _, name in matches}
-            return _build_live(store, city, settings, archive, rules, names, runtime)
-        assert archive is not None, "a city that is not live has an archive"
-        work = partial(_read_alone, store, city, settings, archive, rules, now)
-        done = _run(store, city, settings, archive, rules, work)
-        return told_of_run(done, None, what_waits(store, city, now))
+            return _build_live(build, {location_id: name for location_id, _, name in matches}, runtime)
+        done = _run(build, partial(_read_alone, build))
+        return with_run(done, None, what_waits(store, city, now))
 
 
-def _build_live(
-    store: Store,
-    city: City,
-    settings: PostsSettings,
-    archive: Archive | None,
-    rules: PostRules,
-    names: dict[str, str],
-    runtime: Runtime,
-) -> StageReport:
-    """Who wants to leave goes first, whatever becomes of the rest; then the archive, of which nothing is asked for."""
-    _let_leave(store, city.key, rules.opt_out)
-    now = runtime.clock.now()
-    _bring_archive(store, city, settings, archive, rules, now)
+def _build_live(build: _Build, names: dict[str, str], runtime: Runtime) -> StageReport:
+    """Authors who opted out go first, whatever becomes of the rest; then the archive, for which nothing is asked."""
+    store, city, settings = build.store, build.city, build.settings
+    _remove_opted_out(store, city.key, build.rules.opt_out)
+    _bring_archive(build)
     report = crawl(
         store,
         city,
-        rules,
+        build.rules,
         names,
         limits=_walk_limits(settings),
         pictures=_picture_limits(settings),
         max_requests=settings.max_requests,
         runtime=runtime,
     )
-    _let_leave(store, city.key, rules.opt_out)
-    work = partial(_finish_live, store, city, settings, archive, rules, now)
-    done = _run(store, city, settings, archive, rules, work)
-    return told_of_run(done, report, what_waits(store, city, runtime.clock.now()))
+    _remove_opted_out(store, city.key, build.rules.opt_out)
+    done = _run(build, partial(_finish_live, build))
+    return with_run(done, report, what_waits(store, city, runtime.clock.now()))
 
 
-def _run(
-    store: Store,
-    city: City,
-    settings: PostsSettings,
-    archive: Archive | None,
-    rules: PostRules,
-    work: Callable[[], Outcome],
-) -> StageReport:
+def _run(build: _Build, work: Callable[[], Outcome]) -> StageReport:
+    store, city = build.store, build.city
     inputs = {
-        "archive": archive.digest if archive else "",
+        "archive": build.archive.digest if build.archive else "",
         "live": _journal_state(store, city.key) if journal_path(store, city.key).exists() else "",
-        "pseudonyms": rules.pseudonyms.fingerprint,
-        "opt_out": rules.opt_out.fingerprint,
+        "pseudonyms": build.rules.pseudonyms.fingerprint,
+        "opt_out": build.rules.opt_out.fingerprint,
         **table_inputs(store, city.key, [("places", "places")]),
     }
     return run_stage(
@@ -134,7 +129,7 @@ def _run(
         city,
         STAGE,
         code_version=code_digest(build_posts),
-        settings=settings,
+        settings=build.settings,
         inputs=inputs,
         outputs=("posts", "images", "drops", "deferred"),
         work=work,
@@ -172,46 +167,41 @@ def _picture_limits(settings: PostsSettings) -> PictureLimits:
 
 
 def _journal_state(store: Store, city: str) -> str:
-    """Changes when the journal has told the tables something."""
+    """Changes when the journal has carried something to the tables."""
     with open_journal(store, city) as journal:
         return f"{journal.writer}: {journal.num_changes} changes"
 
 
-def _read_alone(
-    store: Store, city: City, settings: PostsSettings, archive: Archive, rules: PostRules, now: datetime
-) -> Outcome:
+def _read_alone(build: _Build) -> Outcome:
     """The posts of a city that has an archive and nothing else."""
-    found = _read(store, city, settings, archive, rules, lambda key: False, now)
-    put_archive(store, city.key, found)
-    return posts_outcome(store, city.key, counts_of(found), {})
+    found = _read(build, lambda key: False)
+    put_archive(build.store, build.city.key, found)
+    return posts_outcome(build.store, build.city.key, counts_of(found), {})
 
 
-def _bring_archive(
-    store: Store, city: City, settings: PostsSettings, archive: Archive | None, rules: PostRules, now: datetime
-) -> ArchiveCounts:
+def _bring_archive(build: _Build) -> ArchiveCounts:
     """Read the archive beside the journal, unless it was read as it stands."""
+    store, city, archive, rules = build.store, build.city, build.archive, build.rules
     with open_journal(store, city.key) as journal:
-        empty_journal(store, city.key, journal)  # what a killed run left, before anything changes
+        flush_journal(store, city.key, journal)  # what a killed run left, before anything changes
         read = [
             code_digest(read_archive),
             archive.digest if archive else "",
             dict(rules.poi_of_location),
             rules.pseudonyms.fingerprint,
             rules.opt_out.fingerprint,
-            settings.model_dump(mode="json"),
+            build.settings.model_dump(mode="json"),
         ]
-        if journal.note("archive") != json_digest([*read, *journal.took_over]):
-            found = ArchivePosts()
-            if archive is not None:
-                found = _read(store, city, settings, archive, rules, journal.holds, now)
+        if journal.note("archive") != json_digest([*read, *journal.posts.took_over]):
+            found = _read(build, journal.posts.holds)
             put_archive(store, city.key, found, beside=journal)
             with journal.transaction():
                 for post_key in found.opted_out:
-                    if journal.state(post_key) in ("waiting", "kept"):
-                        journal.settle(post_key, "gone", OPTED_OUT)
-            empty_journal(store, city.key, journal)
+                    if journal.posts.state(post_key) in ("waiting", "kept"):
+                        journal.posts.settle(post_key, "gone", OPTED_OUT)
+            flush_journal(store, city.key, journal)
             journal.set_note("archive_counts", counts_of(found).to_json())
-            journal.set_note("archive", json_digest([*read, *journal.took_over]))
+            journal.set_note("archive", json_digest([*read, *journal.posts.took_over]))
         return ArchiveCounts.from_json(journal.note("archive_counts"))
 
 
@@ -223,17 +213,16 @@ def _forget_reading(store: Store, city: str) -> None:
             journal.set_note("archive", "")
 
 
-def _finish_live(
-    store: Store, city: City, settings: PostsSettings, archive: Archive | None, rules: PostRules, now: datetime
-) -> Outcome:
+def _finish_live(build: _Build) -> Outcome:
+    store, city = build.store, build.city
     with open_journal(store, city.key) as journal:
-        journal.unmatch(rematch(store, city.key, rules.poi_of_location))
-    counts = _bring_archive(store, city, settings, archive, rules, now)
+        journal.posts.unmatch(rematch(store, city.key, build.rules.poi_of_location))
+    counts = _bring_archive(build)
     with open_journal(store, city.key) as journal:
-        return posts_outcome(store, city.key, counts, journal.counts())
+        return posts_outcome(store, city.key, counts, journal.posts.counts())
 
 
-def _let_leave(store: Store, city: str, opt_out: OptOut) -> None:
+def _remove_opted_out(store: Store, city: str, opt_out: OptOut) -> None:
     """Tombstones for what was collected before an author of it, or itself, came on the list; of what has left the
     tables meanwhile, the reason. Looked for once per list and authors.
     """
@@ -241,29 +230,23 @@ def _let_leave(store: Store, city: str, opt_out: OptOut) -> None:
         state = f"{opt_out.fingerprint}, {sum(map(len, read_authors(store, city).values()))} authors"
         if journal.note("opt_out") == state:
             return
-        empty_journal(store, city, journal)
+        flush_journal(store, city, journal)
         there = set(opted_out_posts(store, city, opt_out))
         since = opted_out_since(store, city, opt_out) - there
-        left = {key for key in since if journal.state(key) in ("dropped", "waiting")}
+        left = {key for key in since if journal.posts.state(key) in ("dropped", "waiting")}
         with journal.transaction():
-            journal.adopt(there)
+            journal.posts.adopt(there)
             for post_key in there | left:
-                is_bare = journal.state(post_key) in ("deferred", "dropped", "waiting")
-                journal.settle(post_key, "dropped" if is_bare else "gone", OPTED_OUT)
+                is_bare = journal.posts.state(post_key) in ("deferred", "dropped", "waiting")
+                journal.posts.settle(post_key, "dropped" if is_bare else "gone", OPTED_OUT)
             journal.set_note("opt_out", state)
-        empty_journal(store, city, journal)
+        flush_journal(store, city, journal)
 
 
-def _read(
-    store: Store,
-    city: City,
-    settings: PostsSettings,
-    archive: Archive,
-    rules: PostRules,
-    is_elsewhere: Callable[[str], bool],
-    now: datetime,
-) -> ArchivePosts:
-    of_archive = replace(rules, source="demo" if city.is_synthetic else "archive")
-    return read_archive(
-        archive, of_archive, _picture_limits(settings), store.blobs, is_elsewhere=is_elsewhere, now=now
-    )
+def _read(build: _Build, is_elsewhere: Callable[[str], bool]) -> ArchivePosts:
+    """The posts of the archive, none where there is none; those that are elsewhere are left out."""
+    if build.archive is None:
+        return ArchivePosts()
+    rules = replace(build.rules, source="demo" if build.city.is_synthetic else "archive")
+    limits = _picture_limits(build.settings)
+    return read_archive(build.archive, rules, limits, build.store.blobs, is_elsewhere=is_elsewhere, now=build.now)

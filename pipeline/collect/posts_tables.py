@@ -90,15 +90,15 @@ def put_archive(store: Store, city: str, found: ArchivePosts, *, beside: Journal
         return
     if not found.num_entries and not _has_archive_rows(store, city):
         return  # the journal has carried its own rows over already
-    given = beside.give_up([*found.drops, *(post["post_key"] for post in found.posts)])
+    given = beside.posts.give_up([*found.drops, *(post["post_key"] for post in found.posts)])
     store.tables.remove(city, "posts", "post_key", set(given))
     store.tables.merge(city, "images", list(found.images.values()))
     store.tables.replace(city, "posts", found.posts, where=OF_ARCHIVE)
     ours = f"stage = '{STAGE}'"
     drops = [{"post_key": key, "stage": STAGE, "reason": reason} for key, reason in found.drops.items()]
-    drops += [ledger_row(post) for post in beside.outcomes("dropped")]
+    drops += [ledger_row(post) for post in beside.posts.outcomes("dropped")]
     waiting = [deferred_row({"post_key": key, "reason": why, "not_before": 0}) for key, why in found.deferred.items()]
-    waiting += [deferred_row(post) for post in beside.outcomes("deferred")]
+    waiting += [deferred_row(post) for post in beside.posts.outcomes("deferred")]
     store.tables.replace(city, "drops", drops, where=ours)
     store.tables.replace(city, "deferred", waiting, where=ours)
 
@@ -142,7 +142,7 @@ def is_early_reading(store: Store, city: str, now: datetime) -> bool:
     return ahead is not None and datetime.fromisoformat(ahead) <= latest_utc(now)
 
 
-def told_of_run(done: StageReport, report: CrawlReport | None, waiting: Waiting) -> StageReport:
+def with_run(done: StageReport, report: CrawlReport | None, waiting: Waiting) -> StageReport:
     """The same with what this very run came to and what waits for another one, also where the tables are `reused`."""
     about = {**done.record.about, **_about(report, waiting)}
     return replace(

@@ -114,12 +114,6 @@ class Canvas:
         band = self.pixels[first:last]
         self.pixels[first:last] = np.clip(band * (1 + smooth), 0, 255).astype(np.uint8)
 
-    def soften(self, sigma: float) -> None:
-        """Blur all by a Gaussian of this many pixels."""
-        import cv2
-
-        self.pixels = np.asarray(cv2.GaussianBlur(self.pixels, (0, 0), sigma), np.uint8)
-
     def _fixed(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
         height, width = self.pixels.shape[:2]
         return np.round(points * (width, height) * (1 << _SHIFT)).astype(np.int32)

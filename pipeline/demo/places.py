@@ -1,4 +1,4 @@
-"""The invented places of the demo city: names, details people tell of, hashtags, colours.
+"""The invented places of the demo city: names, details people mention, hashtags, colours.
 
 None of them is real. Each category has three; the last place of the table is the one that few people post from.
 """
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from pipeline.demo.canvas import Color
 
-CITY_NAME = "Demoria"
 CATEGORIES = ("Landmarks and Outdoors", "Dining and Drinking", "Arts and Entertainment", "Travel and Transportation")
 
 

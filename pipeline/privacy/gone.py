@@ -103,7 +103,7 @@ def forget_pictures(store: Store, city: str) -> int:
 def _forget_rows(store: Store, city: str, unused: set[str]) -> None:
     if journal_path(store, city).exists():
         with open_journal(store, city) as journal:
-            journal.forget_images(unused)
+            journal.images.forget(unused)
     for name, stage in reversed(list(PICTURE_TABLES.items())):
         with kept_record(store, city, stage, name):
             store.tables.remove(city, name, "digest", unused)

@@ -15,7 +15,7 @@ from pipeline.privacy.opt_out import OptOut, add_opt_outs
 from pipeline.privacy.private_ids import read_authors
 from pipeline.store import Store
 
-UNEMPTIED = (
+NOT_FLUSHED = (
     "SELECT post_key, json_extract(row, '$.user_key') FROM posts "
     "WHERE row IS NOT NULL AND state IN ('waiting', 'kept', 'deferred')"
 )
@@ -61,6 +61,6 @@ def released_and_opted_out(store: Store, city: str, opt_out: OptOut) -> set[str]
 def _held(store: Store, city: str, opt_out: OptOut) -> set[str]:
     """Posts of a city in its tables, in its releases, and in its journal alone."""
     authors = read_authors(store, city)
-    in_journal = look_at_journal(store, city, lambda disk: dict(disk.execute(UNEMPTIED).fetchall())) or {}
+    in_journal = look_at_journal(store, city, lambda disk: dict(disk.execute(NOT_FLUSHED).fetchall())) or {}
     waiting = {key for key, owner in in_journal.items() if opt_out.covers_row(city, key, owner, *authors.get(key, ()))}
     return waiting.union(opted_out_posts(store, city, opt_out), released_and_opted_out(store, city, opt_out))

@@ -1,9 +1,8 @@
-"""The private map from a post's key to its media id and the pseudonyms of its authors: for deletions, for opt-outs
-that come later, and for asking whether a post is still there.
+"""The private map from a post's key to its media id and its authors' pseudonyms: for deletions and later opt-outs.
 
 Reads and writes private/<city>.ids.sqlite, mode 0600; never read by an export.
-Law: a post has a pseudonym for each name of each of its authors here, whichever source told it; its row in `posts` has
-one of its owner alone. They stay as long as anything holds the post, so that a later wish to leave finds it.
+Law: a post has a pseudonym for each name of each of its authors here, whichever source it came from; its row in
+`posts` has one of its owner alone. They stay as long as anything holds the post, so that a later opt-out finds it.
 """
 
 import os
@@ -92,24 +91,13 @@ class PrivateIds:
         self._disk.executemany("INSERT OR IGNORE INTO authors VALUES (?, ?, ?)", pairs)
 
 
-def read_private_ids(store: Store, city: str) -> dict[str, str]:
-    """post_key -> media id of a city; empty where no post was collected yet."""
-    return dict(_rows(store, city, "ids", "media_id"))
-
-
 def read_authors(store: Store, city: str) -> dict[str, list[str]]:
     """post_key -> the pseudonyms of its authors; not of posts that an earlier version of the pipeline collected."""
-    authors: dict[str, list[str]] = {}
-    for post_key, user_key in _rows(store, city, "authors", "user_key"):
-        authors.setdefault(post_key, []).append(user_key)
-    return authors
-
-
-def _rows(store: Store, city: str, table: str, column: str) -> list[tuple[str, str]]:
     path = store.private / f"{city}.ids.sqlite"
-    if not path.exists():
-        return []
-    with closing(open_file(path)) as disk:
-        if not disk.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
-            return []
-        return list(disk.execute(f"SELECT post_key, {column} FROM {table}").fetchall())  # noqa: S608
+    authors: dict[str, list[str]] = {}
+    if path.exists():
+        with closing(open_file(path)) as disk:
+            if disk.execute("SELECT 1 FROM sqlite_master WHERE name = 'authors'").fetchone():
+                for post_key, user_key in disk.execute("SELECT post_key, user_key FROM authors"):
+                    authors.setdefault(post_key, []).append(user_key)
+    return authors

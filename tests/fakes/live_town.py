@@ -12,6 +12,7 @@ from pipeline.collect.instagram.terms import PRIVACY_VERSION
 from pipeline.collect.places import PlacesSettings, build_places
 from pipeline.collect.pois import PoisSettings, build_pois
 from pipeline.collect.posts import PostsSettings, build_posts
+from pipeline.collect.waiting import Waiting, what_waits
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.retries import Retries
 from pipeline.privacy.pseudonyms import load_pseudonyms
@@ -40,8 +41,8 @@ def write_cookies(path: Path, cookies: dict[str, str]) -> Path:
 
 def environment(server: FakeInstagram, cookies: Path | None) -> dict[str, str]:
     """The variables that lead a collector to the fake."""
-    told = {"MRLF_INSTAGRAM_URL": server.url, "I_HAVE_READ_PRIVACY_MD": PRIVACY_VERSION}
-    return told | ({"MRLF_INSTAGRAM_COOKIES": str(cookies)} if cookies else {})
+    always = {"MRLF_INSTAGRAM_URL": server.url, "I_HAVE_READ_PRIVACY_MD": PRIVACY_VERSION}
+    return always | ({"MRLF_INSTAGRAM_COOKIES": str(cookies)} if cookies else {})
 
 
 class LiveTown:
@@ -122,6 +123,40 @@ class LiveTown:
 
     def reasons(self, table: str = "drops") -> dict[str, str]:
         return {row["post_key"]: row["reason"] for row in self.rows(table)}
+
+    def all_keys(self) -> set[str]:
+        """The posts of the world, whatever became of them."""
+        world = self.server.world
+        return {self.key(pk) for place in world.places.values() for pk in world.shown(place.location_id)}
+
+    def seen_keys(self) -> set[str]:
+        """The posts of the tables and the ledger, each once and with all its pictures."""
+        rows = self.rows("posts")
+        keys = [row["post_key"] for row in rows]
+        assert len(keys) == len(set(keys)), "a post stands twice in posts"
+        assert not set(keys) & set(self.reasons()), "a dropped post stands in posts"
+        shown = {digest for row in rows for digest in row["image_digests"]}
+        assert shown <= {row["digest"] for row in self.rows("images")}, "a picture stands in posts and not in images"
+        assert all(self.store.blobs.path("original", digest).is_file() for digest in shown)
+        return {*keys, *self.reasons()}
+
+    def kept_keys(self) -> set[str]:
+        """The posts that are there with their pictures."""
+        return {key for key, row in self.posts().items() if row["state"] == "active" and row["image_digests"]}
+
+    def is_whole(self) -> bool:
+        """Whether everything is there and nothing is deferred."""
+        return self.seen_keys() == self.all_keys() and not self.reasons("deferred")
+
+    def assert_complete(self, report: StageReport) -> None:
+        """Every post of the world is kept, and nothing waits."""
+        assert self.kept_keys() == self.all_keys()
+        assert (self.reasons(), self.reasons("deferred")) == ({}, {})
+        assert self.waiting().is_nothing and report.record.notes == []
+
+    def waiting(self) -> Waiting:
+        """What waits for another run."""
+        return what_waits(self.store, self.city, self.clock.now())
 
     def digests(self) -> dict[str, str]:
         """The content of every table that collecting writes."""

@@ -15,7 +15,7 @@ from pipeline.collect.instagram.journal.records import DAY_S, FIRST_LOOK, FOR_PE
 from pipeline.collect.instagram.media.hosts import ILL, RESTS
 from pipeline.collect.instagram.media.photos import Photos
 from pipeline.collect.instagram.recheck import Recheck
-from pipeline.collect.instagram.walk import NO_ROAD, NOT_THERE, Walker
+from pipeline.collect.instagram.walk import NO_ENDPOINT, NOT_THERE, Walker
 from pipeline.collect.web.errors import (
     BudgetSpentError,
     HumanError,
@@ -68,7 +68,7 @@ class Crawl:
     recheck: Recheck
     names: Mapping[str, str]
     client: InstagramClient
-    empty: Callable[[], object]
+    flush: Callable[[], object]
     num_done: int = 0
     num_first_looks: int = 0
     stopped: str = ""
@@ -85,7 +85,7 @@ class Crawl:
             HumanError: only a person can go on.
             StageError: no place at all answered in a shape that is known.
         """
-        walks = self.journal.walks()
+        walks = self.journal.walks.wanted()
         self.left = [walk.location_id for walk in walks]
         self.stopped = "interrupted"
         try:
@@ -101,9 +101,9 @@ class Crawl:
             self.journal.set_note(FOR_PERSON, "")
         finally:
             self.photos.close()
-            self.journal.defer_waiting("not_fetched_yet")
-            self.journal.note_left(self.left, self.stopped or NO_ROAD, self._rest_of_media())
-            self.empty()
+            self.journal.posts.defer_waiting("not_fetched_yet")
+            self.journal.walks.note_left(self.left, self.stopped or NO_ENDPOINT, self._rest_of_media())
+            self.flush()
         if self.changed and not self.num_done and len(self.changed) + len(self.left) == len(walks):
             raise StageError(_all_changed(self.city, self.changed, len(walks)))
         return self._report(len(walks))
@@ -112,7 +112,7 @@ class Crawl:
         """Until when nothing is to be walked because pictures could not be had; 0 where that is not the reason."""
         if self.stopped not in (RESTS, ILL):
             return 0.0
-        return self.journal.next_due(RESTS) or self._now() + HOUR_S
+        return self.journal.posts.next_due(RESTS) or self._now() + HOUR_S
 
     def _go(self, walks: list[Walk]) -> None:
         self.client.check_rest()
@@ -125,7 +125,7 @@ class Crawl:
             if is_due(walk.not_before, self._now()):
                 reason = self._walk(walk, f"{self.city}: place {number} of {len(walks)}")
                 num_unreachable = num_unreachable + 1 if reason.startswith("unreachable") else 0
-                if reason == NO_ROAD:
+                if reason == NO_ENDPOINT:
                     continue
             self.left.remove(walk.location_id)
             if num_unreachable >= GIVE_UP_AFTER:
@@ -148,12 +148,12 @@ class Crawl:
         except MissingError as error:
             reason = self._hear_missing(walk, error)
         except SourceChangedError as error:
-            reason = self._has_changed(walk.location_id, error.reason) if error.reason != NO_ROAD else NO_ROAD
+            reason = self._has_changed(walk.location_id, error.reason) if error.reason != NO_ENDPOINT else NO_ENDPOINT
         except RetryError as error:
             reason = f"unreachable/{error.reason}"
-            self.journal.defer_walk(walk.location_id, reason, 0)
+            self.journal.walks.defer(walk.location_id, reason, 0)
         except HumanError as error:
-            self.journal.defer_walk(walk.location_id, error.reason, 0)  # another place comes first next time
+            self.journal.walks.defer(walk.location_id, error.reason, 0)  # another place comes first next time
             raise
         except (WaitError, BudgetSpentError) as error:
             log.info("%s: stops here (%s), %d new posts so far", title, error.reason, self.walker.num_new - num_before)
@@ -168,7 +168,7 @@ class Crawl:
     def _has_changed(self, location_id: str, why: str) -> str:
         reason = f"source_changed/{why}"
         self.changed.append(why)
-        self.journal.defer_walk(location_id, reason, self._now() + HOUR_S)
+        self.journal.walks.defer(location_id, reason, self._now() + HOUR_S)
         return reason
 
     def _hear_missing(self, walk: Walk, error: MissingError) -> str:
@@ -184,13 +184,13 @@ class Crawl:
         if is_doubtful and not error.is_sure and not was_gone:
             return self._has_changed(location_id, NOT_THERE[0])
         if was_gone or is_said_again(walk.said_at, now):
-            kind = self.journal.walk(location_id).kind
+            kind = self.journal.walks.get(location_id).kind
             has_all = kind != "refresh" or not was_gone  # then each of its posts is asked for
-            self.journal.end_walk(location_id, PLACE_GONE, now, has_all=has_all)
+            self.journal.walks.end(location_id, PLACE_GONE, now, has_all=has_all)
             log.info("%s: a place is gone: its posts are asked for one by one", self.city)
             return ""
         said_at = walk.said_at if 0 < walk.said_at <= now else now
-        self.journal.defer_walk(location_id, PLACE_MISSING, said_at + DAY_S, said_at=said_at)
+        self.journal.walks.defer(location_id, PLACE_MISSING, said_at + DAY_S, said_at=said_at)
         return error.reason
 
     def tell_page(self) -> None:

@@ -21,15 +21,15 @@ BATCH = 1000
 Row = dict[str, Any]
 
 
-def empty_journal(store: Store, city: str, journal: Journal, limit: int = BATCH) -> int:
+def flush_journal(store: Store, city: str, journal: Journal, limit: int = BATCH) -> int:
     """Carry everything that changed over to the tables; how many posts."""
     num_posts = 0
-    while (number := journal.next_batch(limit)) is not None:
-        new = journal.batch_posts(number, is_in_tables=False)
-        changed = journal.batch_posts(number, is_in_tables=True)
+    while (number := journal.batches.next(limit)) is not None:
+        new = journal.batches.posts(number, is_in_tables=False)
+        changed = journal.batches.posts(number, is_in_tables=True)
         _add(store, city, journal, number, new)
         _change(store, city, changed)
-        journal.empty(number)
+        journal.batches.close(number)
         num_posts += len(new) + len(changed)
     return num_posts
 
@@ -50,7 +50,7 @@ def _add(store: Store, city: str, journal: Journal, number: int, posts: Sequence
     in_posts = [_posts_row(post) for post in posts if post["state"] in ("kept", "deferred")]
     drops = [ledger_row(post) for post in posts if post["state"] == "dropped"]
     waiting = [deferred_row(post) for post in posts if post["state"] == "deferred"]
-    batch = {"images": journal.batch_images(number), "posts": in_posts, "drops": drops, "deferred": waiting}
+    batch = {"images": journal.batches.images(number), "posts": in_posts, "drops": drops, "deferred": waiting}
     for name, rows in batch.items():
         store.tables.append_once(city, name, rows, writer=journal.writer, number=number)
 

@@ -19,7 +19,7 @@ from pipeline.collect.instagram.addresses import AllowedHosts, instagram_url
 from pipeline.collect.instagram.client import InstagramClient
 from pipeline.collect.instagram.cookie_files import cookies_path, read_cookies
 from pipeline.collect.instagram.crawl import Crawl, CrawlReport
-from pipeline.collect.instagram.flush import BATCH, STAGE, empty_journal
+from pipeline.collect.instagram.flush import BATCH, STAGE, flush_journal
 from pipeline.collect.instagram.journal import Journal, State, StoredPost
 from pipeline.collect.instagram.media.downloads import MediaFetcher
 from pipeline.collect.instagram.media.hosts import MediaHosts
@@ -156,7 +156,7 @@ def search(
 def pois_to_search(journal: Journal, pois: Sequence[NamedPoint]) -> list[NamedPoint]:
     """Those whose search was not answered yet."""
     asked = {poi.poi_id: poi.name for poi in pois}
-    done = journal.searched(asked)
+    done = journal.searches.answered(asked)
     return [poi for poi in pois if poi.poi_id not in done]
 
 
@@ -205,7 +205,7 @@ def crawl(
             recheck=recheck,
             names=names,
             client=client,
-            empty=lambda: empty_journal(store, city.key, journal),
+            flush=lambda: flush_journal(store, city.key, journal),
         )
         with _noting_tables(store, city.key, journal):
             return run.run()
@@ -224,10 +224,10 @@ def _prepare(
     store: Store, city: str, journal: Journal, places: Sequence[tuple[str, str]], has_gone: Callable[[str], bool]
 ) -> None:
     """Bring the journal up to date with the places (location and POI, by rank), the tables and the settings."""
-    journal.want([(location_id, poi_id, rank) for rank, (location_id, poi_id) in enumerate(places)])
-    empty_journal(store, city, journal)
+    journal.walks.want([(location_id, poi_id, rank) for rank, (location_id, poi_id) in enumerate(places)])
+    flush_journal(store, city, journal)
     _note_elsewhere(store, city, journal)
-    journal.pass_again([place for place, cause in journal.causes() if has_gone(cause)])
+    journal.walks.pass_again([place for place, cause in journal.posts.causes() if has_gone(cause)])
 
 
 def _photos(
@@ -265,8 +265,8 @@ def _has_passed(cause: str, pictures: PictureLimits, clock: Clock) -> bool:
 def _after_page(store: Store, city: str, journal: Journal, photos: Photos, run: Crawl) -> None:
     photos.fetch_waiting()
     run.tell_page()
-    if journal.num_unemptied() >= BATCH:
-        empty_journal(store, city, journal)
+    if journal.batches.num_changed() >= BATCH:
+        flush_journal(store, city, journal)
 
 
 def _has_opted_out(city: str, rules: PostRules, post: StoredPost) -> bool:
@@ -290,12 +290,12 @@ def _note_elsewhere(store: Store, city: str, journal: Journal) -> None:
     of_stage = store.tables.batches(city, "drops", ["post_key", "reason"], where=pc.field("stage") == STAGE)
     lost = (row for batch in of_stage for row in batch.to_pylist())
     dropped = ((row["post_key"], "", KNOWN if row["reason"] == OPTED_OUT else BARE) for row in lost)
-    num_lost = journal.note_elsewhere(chain(posts, dropped))
+    num_lost = journal.posts.note_elsewhere(chain(posts, dropped))
     if num_lost:
         log.warning("%s: the tables have lost %d posts that were collected: they are collected anew", city, num_lost)
         journal.set_note("archive", "")
     batches = store.tables.batches(city, "images", ["digest"])
-    journal.note_known_images(digest for batch in batches for digest in batch["digest"].to_pylist())
+    journal.images.note_known(digest for batch in batches for digest in batch["digest"].to_pylist())
 
 
 def _tables_now(store: Store, city: str) -> str:

@@ -50,8 +50,8 @@ class Recheck:
         """
         num_asked = 0
         for walk in walks:
-            number = self.journal.walk(walk.location_id).number_all
-            for post in self.journal.unseen(walk.location_id, number):
+            number = self.journal.walks.get(walk.location_id).number_all
+            for post in self.journal.posts.unseen(walk.location_id, number):
                 if most is not None and num_asked >= most:
                     return
                 if is_due(post.not_before, self._now()):
@@ -84,13 +84,13 @@ class Recheck:
         media_id = self.walker.ids.media_id(post.post_key)
         if media_id is None:
             log.warning("a post cannot be asked for: its id is not in the private map any more")
-            self.journal.see(post.post_key)
+            self.journal.posts.mark_seen(post.post_key)
             return
-        self.journal.note_asked(post.post_key, self._now() + AGAIN_S)
+        self.journal.posts.note_asked(post.post_key, self._now() + AGAIN_S)
         try:
             media = self._ask(media_id)
         except (WaitError, BudgetSpentError):  # it was not asked
-            self.journal.note_asked(post.post_key, post.not_before)
+            self.journal.posts.note_asked(post.post_key, post.not_before)
             raise
         except FinalError as error:
             self.doubted.append((post, error.reason))
@@ -107,10 +107,12 @@ class Recheck:
         """Let a row follow what is told of its post now."""
         with self.journal.transaction():
             if new.post_key != post.post_key:  # what came cannot be read as this post
-                self.journal.see(post.post_key)
+                self.journal.posts.mark_seen(post.post_key)
                 return
-            number = self.journal.walk(location_id).number_all
-            met = self.journal.meet(new, location_id, number=number, is_whole_walk=True, has_gone=self.walker.has_gone)
+            number = self.journal.walks.get(location_id).number_all
+            met = self.journal.posts.meet(
+                new, location_id, number=number, is_whole_walk=True, has_gone=self.walker.has_gone
+            )
             self.num_updated += met in ("changed", "gone", "moved_away")
 
     def _believe(self) -> None:
@@ -119,9 +121,9 @@ class Recheck:
             for post, reason in self.doubted:
                 if post.said == GONE_POST and is_said_again(post.said_at, self._now()):
                     self.num_gone += 1
-                    self.journal.settle(post.post_key, "gone", reason)
+                    self.journal.posts.settle(post.post_key, "gone", reason)
                 elif post.said != GONE_POST or not 0 < post.said_at <= self._now():
-                    self.journal.note_said(post.post_key, self._now())
+                    self.journal.posts.note_said_gone(post.post_key, self._now())
         self.doubted.clear()
 
     def _ask(self, media_id: str) -> dict[str, Any]:

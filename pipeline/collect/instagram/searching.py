@@ -46,7 +46,7 @@ def search_city(
         client.check_rest()
         for number, poi in enumerate(pois, start=1):
             outcome, stubs = _search(client, poi, matcher)
-            journal.note_search(poi.poi_id, poi.name, outcome, stubs, clock.now().timestamp())
+            journal.searches.note(poi.poi_id, poi.name, outcome, stubs, clock.now().timestamp())
             num_searched += outcome == "answered"
             deferred.update([outcome] if outcome != "answered" else [])
             log.info("%s: searched POI %d of %d: %d places", city, number, len(pois), len(stubs))

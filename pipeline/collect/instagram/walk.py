@@ -24,7 +24,7 @@ from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.errors import MissingError, SourceChangedError
 from pipeline.privacy.private_ids import PrivateIds
 
-GIVE_UP_ROAD_AFTER = 3
+GIVE_UP_ENDPOINT_AFTER = 3
 """An endpoint that no location of a run could be walked on, after so many tries, is not tried again in that run."""
 
 UNREADABLE_PAGE = 3
@@ -33,7 +33,7 @@ UNREADABLE_PAGE = 3
 AHEAD = "ahead"
 """Of a post that was dropped for its time: the name of its cause, before the time that it told."""
 
-NO_ROAD = "no_road"
+NO_ENDPOINT = "no_road"
 """No endpoint was asked: all were left alone after they had failed at other places."""
 
 NOT_THERE = ("status_404", "status_410")
@@ -77,16 +77,16 @@ class Walker:
             MissingError: the best endpoint says that there is no such place, and no other one answers.
         """
         if not walk.is_open or _is_stuck(walk):
-            self.journal.begin_walk(walk.location_id, self.kind(walk))
+            self.journal.walks.begin(walk.location_id, self.kind(walk))
         while True:
-            walk = self.journal.walk(walk.location_id)
+            walk = self.journal.walks.get(walk.location_id)
             if walk.num_pages and walk.cursor is None:  # the last run was killed just here
                 return self._end(walk, FIRST_LOOK if walk.endpoint == "page" else "")
             if walk.num_pages and self._is_enough(walk):  # or here
                 return self._end(walk, "", capped_at=self.limits.max_posts)
             reason = self._step(walk)
             if reason is not None:
-                walk = self.journal.walk(walk.location_id)
+                walk = self.journal.walks.get(walk.location_id)
                 is_capped = not reason and walk.cursor is not None and self._is_enough(walk)
                 return self._end(walk, reason, capped_at=self.limits.max_posts if is_capped else None)
 
@@ -115,7 +115,7 @@ class Walker:
         if len(found) >= UNREADABLE_PAGE and all(fields is None for _, fields in found):
             raise SourceChangedError("unreadable_posts")
         self._note_private({post.post_key: fields for post, fields in found if fields and self._is_ours(post)})
-        taken = self.journal.take_page(
+        taken = self.journal.walks.take_page(
             walk, [post for post, _ in found], endpoint=endpoint.name, cursor=page.cursor, has_gone=self.has_gone
         )
         self.num_new, self.num_pages = self.num_new + taken.num_new, self.num_pages + 1
@@ -141,7 +141,7 @@ class Walker:
 
     def _is_enough(self, walk: Walk) -> bool:
         return self.limits.max_posts is not None and (
-            self.journal.num_met(walk.location_id, walk.number) >= self.limits.max_posts
+            self.journal.posts.num_met(walk.location_id, walk.number) >= self.limits.max_posts
         )
 
     def _page(self, walk: Walk) -> tuple[Endpoint, Page]:
@@ -170,10 +170,10 @@ class Walker:
         self.has_failed.update(name for name, error in failed.items() if error.reason not in NOT_THERE)
         if reasons and reasons[0] in NOT_THERE:  # the best endpoint that there is
             return MissingError(PLACE_MISSING, is_sure=sum(reason in NOT_THERE for reason in reasons) > 1)
-        return next(reversed(failed.values()), SourceChangedError(NO_ROAD))
+        return next(reversed(failed.values()), SourceChangedError(NO_ENDPOINT))
 
     def _is_given_up(self, endpoint: Endpoint) -> bool:
-        return endpoint.name not in self.has_answered and self.has_failed[endpoint.name] >= GIVE_UP_ROAD_AFTER
+        return endpoint.name not in self.has_answered and self.has_failed[endpoint.name] >= GIVE_UP_ENDPOINT_AFTER
 
     def _here(self, location_id: str, told: LocationStub | None) -> "PlaceContext":
         """The place of a walk: what its first page told of it holds for the pages behind."""
@@ -217,7 +217,7 @@ class Walker:
         """Close a walk; one that came to its end has passed all, or has reached known ground."""
         is_all_there_is = not reason or (reason == FIRST_LOOK and not self.client.is_signed_in)
         not_before = 0.0 if is_all_there_is else self._now() + DAY_S
-        self.journal.end_walk(
+        self.journal.walks.end(
             walk.location_id,
             reason,
             self._now(),

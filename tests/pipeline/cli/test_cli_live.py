@@ -14,55 +14,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from typer.testing import CliRunner
 
-from pipeline.cli.app import app
-from pipeline.collect.instagram.terms import READ_VARIABLE
 from pipeline.store import Store
-from tests.fakes.fakeville import CITY, fakeville_pois, fakeville_world, write_fakeville
-from tests.fakes.foursquare_server import KEY, FakeFoursquare
+from tests.fakes.called_fakeville import NUM_PLACES, NUM_POSTS
+from tests.fakes.fakeville import CITY, write_fakeville
+from tests.fakes.foursquare_server import KEY
 from tests.fakes.http_server import Answer
-from tests.fakes.instagram_server import FakeInstagram
 
-NUM_PLACES, NUM_POSTS = 3, 30
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 COLLECT = [sys.executable, "-c", "from pipeline.cli.app import app; app()", "collect", CITY]
-
-
-class Fakeville:
-    """Both servers, the files, and `mrlf` run in this process."""
-
-    def __init__(self, folder: Path, instagram: FakeInstagram, foursquare: FakeFoursquare) -> None:
-        self.folder, self.instagram, self.foursquare = folder, instagram, foursquare
-        self.data = folder / "data"
-        told = write_fakeville(folder, instagram.world)
-        self.variables = {**told, "MRLF_INSTAGRAM_URL": instagram.url, "MRLF_FOURSQUARE_URL": foursquare.url}
-
-    def mrlf(self, *words: str, stdin: str = ""):
-        return CliRunner().invoke(app, list(words), input=stdin)
-
-    def live(self, **changes) -> None:
-        """Change the section `live:`; None takes a field out."""
-        path = self.folder / "cities.yaml"
-        content = yaml.safe_load(path.read_text())
-        live = content["cities"][CITY]["live"] | changes
-        content["cities"][CITY]["live"] = {name: value for name, value in live.items() if value is not None}
-        path.write_text(yaml.safe_dump(content))
-
-    def num_api_requests(self) -> int:
-        return sum(not request.path.startswith("/media/") for request in list(self.instagram.requests))
-
-
-@pytest.fixture
-def fakeville(tmp_path, monkeypatch):
-    """Three places of 30 posts each, and what stands around them."""
-    with FakeInstagram(fakeville_world(NUM_PLACES, NUM_POSTS)) as instagram:
-        with FakeFoursquare(fakeville_pois(NUM_PLACES)) as foursquare:
-            made = Fakeville(tmp_path / "fakeville", instagram, foursquare)
-            monkeypatch.delenv("MRLF_PSEUDONYM_KEY", raising=False)
-            for name, value in made.variables.items():
-                monkeypatch.setenv(name, value)
-            yield made
 
 
 def test_collecting_ends_complete_and_a_second_run_asks_for_news_only(fakeville):
@@ -181,34 +141,6 @@ def test_a_run_that_reuses_its_tables_still_tells_what_it_came_to_itself(fakevil
     assert "rests          until 20" in fakeville.mrlf("status", CITY).stdout
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        pytest.param(lambda f, env: env.delenv(READ_VARIABLE), "docs/PRIVACY.md", id="terms not read"),
-        pytest.param(lambda f, env: f.live(purpose="TODO"), "fill in purpose", id="no purpose"),
-        pytest.param(lambda f, env: env.delenv("MRLF_INSTAGRAM_COOKIES"), "MRLF_INSTAGRAM_COOKIES", id="no cookies"),
-        pytest.param(lambda f, env: (f.folder / "cookies.json").chmod(0o644), "chmod 600", id="cookies of everybody"),
-        pytest.param(lambda f, env: (f.folder / "cookies.json").unlink(), "there is no", id="cookie file gone"),
-        pytest.param(lambda f, env: env.delenv("FOURSQUARE_API_KEY"), "no source of POIs", id="no key"),
-        pytest.param(lambda f, env: f.live(reads_per_minute=0), "reads_per_minute", id="impossible pace"),
-    ],
-)
-def test_what_is_missing_ends_a_run_before_a_request_to_instagram(fakeville, monkeypatch, change, words):
-    change(fakeville, monkeypatch)
-    told = fakeville.mrlf("collect", CITY)
-    assert told.exit_code == 1
-    assert words in told.output
-    assert "Traceback" not in told.output
-    assert fakeville.instagram.requests == []
-
-
-@pytest.mark.parametrize("command", ["pois", "collect", "status", "doctor"])
-def test_an_unknown_city_is_told(fakeville, command):
-    told = fakeville.mrlf(command, "rome")
-    assert told.exit_code == 1
-    assert "there is no city 'rome'" in told.output
-
-
 def test_pois_tells_how_many_there_are_and_where_from(fakeville):
     told = fakeville.mrlf("pois", CITY)
     assert told.exit_code == 0, told.output
@@ -224,27 +156,6 @@ def test_a_source_that_says_come_back_later_ends_with_status_75(fakeville):
         assert told.exit_code == 75
         assert "run it again after 20" in told.output
     assert fakeville.instagram.requests == []
-
-
-def test_a_dry_run_asks_nobody_before_and_after_a_run(fakeville):
-    before = fakeville.mrlf("collect", CITY, "--dry-run")
-    assert before.exit_code == 0, before.output
-    assert "POIs to search   40 (the POIs are not built yet: as many as max_pois)" in before.stdout
-    assert fakeville.instagram.requests == fakeville.foursquare.requests == []
-    assert fakeville.mrlf("collect", CITY).exit_code == 0
-    num_asked = len(fakeville.instagram.requests)
-    after = fakeville.mrlf("collect", CITY, "--dry-run")
-    assert f"places to walk   {NUM_PLACES} (refresh {NUM_PLACES})" in after.stdout
-    assert "requests         at least 3" in after.stdout
-    assert len(fakeville.instagram.requests) == num_asked
-
-
-def test_a_dry_run_tells_what_is_missing(fakeville, monkeypatch):
-    monkeypatch.delenv(READ_VARIABLE)
-    monkeypatch.delenv("FOURSQUARE_API_KEY")
-    told = fakeville.mrlf("collect", CITY, "--dry-run")
-    assert re.search(rf"wrong +terms of {CITY} .*docs/PRIVACY.md", told.stdout)
-    assert re.search(r"missing +Foursquare's key +FOURSQUARE_API_KEY is not set", told.stdout)
 
 
 @pytest.mark.slow
@@ -300,53 +211,6 @@ def test_no_secret_is_told_or_written(fakeville, caplog):
     assert not [data for data in written if re.search(rb"user\.7\d{7}", data)], "a user's name was written"
 
 
-def test_doctor_asks_nobody_and_says_what_stops_a_city(fakeville, monkeypatch):
-    assert fakeville.mrlf("doctor", CITY).exit_code == 0
-    assert fakeville.mrlf("doctor").exit_code == 0
-    (fakeville.folder / "cookies.json").chmod(0o644)
-    told = fakeville.mrlf("doctor", CITY)
-    assert told.exit_code == 1
-    assert re.search(r"wrong +cookie file .*chmod 600", told.stdout)
-    assert fakeville.mrlf("doctor").exit_code == 0
-    assert fakeville.instagram.requests == fakeville.foursquare.requests == []
-
-
-def test_doctor_tries_each_endpoint_once(fakeville):
-    fakeville.instagram.world.answers_201 = True
-    told = fakeville.mrlf("doctor", "--try", "5001")
-    assert told.exit_code == 0, told.output
-    assert "sections     answers: 24 posts, more: yes" in told.stdout
-    assert "instaloader  source_changed: status_201" in told.stdout
-    assert len(fakeville.instagram.requests) == 3
-
-
-def test_doctor_does_not_ask_twice_when_throttled_and_leaves_a_rest_behind(fakeville):
-    fakeville.instagram.fail("", Answer(status=429), times=None)
-    told = fakeville.mrlf("doctor", CITY, "--try", "5001")
-    assert "sections     not now: throttled" in told.stdout
-    assert len(fakeville.instagram.requests) == 1
-    again = fakeville.mrlf("doctor", CITY, "--try", "5001")
-    assert again.exit_code == 1
-    assert "everything rests for 5 more minutes" in again.output
-    assert len(fakeville.instagram.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        pytest.param(("doctor", CITY, "--try", "../../x"), "the id of a place", id="no id"),
-        pytest.param(("doctor", "other", "--try", "5000"), "no section live:", id="a city that is not live"),
-    ],
-)
-def test_doctor_tries_only_under_the_terms_of_a_live_city(fakeville, words, message):
-    path = fakeville.folder / "cities.yaml"
-    path.write_text(path.read_text() + "  other: {name: Other, latitude: 1, longitude: 1, radius_km: 1}\n")
-    told = fakeville.mrlf(*words)
-    assert told.exit_code == 1
-    assert message in told.output
-    assert fakeville.instagram.requests == []
-
-
 def test_who_opts_out_is_not_named_and_goes_with_the_next_build(fakeville):
     assert fakeville.mrlf("collect", CITY).exit_code == 0
     world = fakeville.instagram.world
@@ -357,22 +221,6 @@ def test_who_opts_out_is_not_named_and_goes_with_the_next_build(fakeville):
     assert f"posts of theirs go with the next build: mrlf run {CITY}" in told.stdout
     assert str(owner) not in told.output + (fakeville.data / "private" / "opt_out.txt").read_text()
     assert "nobody.else" not in told.output
-
-
-@pytest.mark.parametrize("words", [("-",), ("two words",), ("https://example.org/p/x",)])
-def test_what_is_no_account_or_post_is_not_put_on_the_list(fakeville, words):
-    told = fakeville.mrlf("opt-out", *words)
-    assert told.exit_code == 1
-    assert not (fakeville.data / "private" / "opt_out.txt").exists()
-
-
-@pytest.mark.parametrize("command", ["run", "pois", "collect", "status", "doctor", "opt-out"])
-def test_every_command_shows_an_example(fakeville, command):
-    assert f"mrlf {command} " in fakeville.mrlf(command, "--help").stdout
-
-
-def test_help_names_the_exit_status_of_an_incomplete_run(fakeville):
-    assert "75 (EX_TEMPFAIL)" in fakeville.mrlf("collect", "--help").stdout
 
 
 def _slowly(answer: Answer) -> Answer:

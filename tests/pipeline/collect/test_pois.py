@@ -1,45 +1,11 @@
-"""POIs: every row of a source is taken or counted, sources are chosen in order, recorded answers are read."""
+"""POIs: every row of a source is taken or counted, ranked, named and kept apart."""
 
-import json
-
-import pandas as pd
 import pytest
 
 from pipeline.cities import City, CityError
 from pipeline.collect.pois import PoisSettings, build_pois
 from pipeline.errors import StageError
-
-CITY = City(key="town", name="Town", latitude=12, longitude=-30, radius_km=10)
-
-
-def poi(**changes) -> dict:
-    """A good row; None takes a field out."""
-    row = {"poi_id": "p1", "name": "Old Lighthouse", "latitude": 12.01, "longitude": -30.01, **changes}
-    return {name: value for name, value in row.items() if value is not None}
-
-
-def build(store, tmp_path, rows, city=CITY, name="pois.json", **settings):
-    path = tmp_path / name
-    if name.lower().endswith(".json"):
-        path.write_text(json.dumps(rows))
-    elif name.lower().endswith(".csv"):
-        pd.DataFrame(rows).to_csv(path, index=False)
-    else:
-        pd.DataFrame(rows).to_parquet(path)
-    return build_pois(store, city, PoisSettings(file=path, **settings))
-
-
-def table(store):
-    return store.tables.read("town", "pois").to_pylist()
-
-
-@pytest.mark.parametrize("name", ["pois.json", "pois.csv", "pois.parquet", "POIS.CSV"])
-def test_every_kind_of_file_gives_the_same_table(store, tmp_path, name):
-    build(store, tmp_path, [poi(), poi(poi_id="p2", name="NA", latitude=12.02)], name=name)
-    assert [(row["poi_id"], row["name"], row["latitude"], row["longitude"]) for row in table(store)] == [
-        ("p1", "Old Lighthouse", 12.01, -30.01),
-        ("p2", "NA", 12.02, -30.01),
-    ]
+from tests.fakes.poi_files import CITY, build, poi, table
 
 
 @pytest.mark.parametrize(
@@ -173,159 +139,10 @@ def test_an_unchanged_file_is_reused_and_a_changed_circle_is_not(store, tmp_path
     assert not build(store, tmp_path, [poi()], CITY.model_copy(update={"radius_km": 5.0})).is_reused
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        pytest.param("a.csv", b"poi_id,name\np1,x\n", "has no latitude", id="no coordinates"),
-        pytest.param(
-            "a.json", b'[{"poi_id": "p", "name": "x", "latitude": 1}]', "has no longitude", id="half of them"
-        ),
-        pytest.param("a.json", b"[]", "the file is empty", id="empty list"),
-        pytest.param("a.json", b'{"results": 5}', "no list of POIs", id="no list"),
-        pytest.param("a.json", b'[{"poi_id": ', "not a JSON file of POIs", id="cut"),
-        pytest.param("a.csv", b"", "cannot be read", id="empty CSV"),
-        pytest.param("a.csv", b"\xff\xfe\x00x", "cannot be read", id="binary CSV"),
-        pytest.param("a.parquet", b"PAR1 no", "cannot be read", id="broken Parquet"),
-        pytest.param("a.xlsx", b"PK", "must end in", id="another kind"),
-        pytest.param("a.json", b'[{"poi_id": "p", "lat": 50, "lng": 8}]', "outside_city 1", id="all elsewhere"),
-    ],
-)
-def test_a_file_that_gives_no_poi_is_refused_with_a_reason(store, tmp_path, name, content, message):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(StageError, match=message):
-        build_pois(store, CITY, PoisSettings(file=tmp_path / name))
-    assert store.stage_record("town", "pois") is None
-    assert table(store) == []
-
-
-def test_a_missing_file_and_no_file_at_all_tell_what_to_put_where(store, tmp_path):
-    with pytest.raises(StageError, match=r"there is no file of POIs at .*cities\.yaml"):
-        build_pois(store, CITY, PoisSettings(file=tmp_path / "x.csv"))
-    with pytest.raises(StageError, match=r"no source of POIs.*cities\.yaml"):
-        build_pois(store, CITY, PoisSettings())
-
-
 def test_wrong_demo_settings_are_named(store):
     city = CITY.model_copy(update={"demo": {"num_pois": 1000}})
     with pytest.raises(CityError, match="num_pois"):
         build_pois(store, city, PoisSettings())
-
-
-RECORDED = {
-    "foursquare_places_api_2025_pune.json": {"latitude": 18.5425, "longitude": 73.7897, "radius_km": 2.0},
-    "foursquare_v3_search_frankfurt.json": {"latitude": 50.1101, "longitude": 8.6772, "radius_km": 2.0},
-    "foursquare_v2_explore_dallas_2015.json": {"latitude": 32.9537, "longitude": -96.8229, "radius_km": 5.0},
-}
-
-
-def recorded(store, shared_data, name, **settings):
-    city = CITY.model_copy(update=RECORDED[name])
-    report = build_pois(store, city, PoisSettings(file=shared_data / "foursquare" / name, **settings))
-    return report, sorted(table(store), key=lambda row: row["rank"])
-
-
-def test_a_recorded_answer_of_2025_is_read(store, shared_data):
-    report, rows = recorded(store, shared_data, "foursquare_places_api_2025_pune.json")
-    assert report.counts == {
-        "rows": 6,
-        "pois": 5,
-        "beyond_max_pois": 0,
-        "dropped": 1,
-        "dropped/sensitive_category": 1,  # a temple
-        "unknown_categories": 4,
-        "category_not_in_taxonomy": 5,
-    }
-    assert [row["poi_id"] for row in rows[:2]] == ["6818af765ef9120f872249c5", "66ff72aa92206c366a8f6841"]
-    assert (rows[0]["latitude"], rows[0]["longitude"]) == (18.541531, 73.791962)
-    assert (rows[0]["category_ids"], rows[0]["category_name"]) == (["4eb1c1623b7b52c0e1adc2ec"], "Car Dealership")
-    assert rows[1]["name"].endswith("Pashan (Survey No 116/6/1,Sus Ln, Jai Bhavani Nagar)")  # two of one name
-    assert rows[3]["name"] == "Pashan Sus Road"
-
-
-def test_a_recorded_answer_of_v3_is_read(store, shared_data):
-    report, rows = recorded(store, shared_data, "foursquare_v3_search_frankfurt.json")
-    assert report.counts == {"rows": 10, "pois": 10, "beyond_max_pois": 0, "dropped": 0}
-    assert [row["name"] for row in rows[:3]] == [
-        "Baguetterie & Cafébar Strahmann",
-        "Bunca Barista & Caterer",
-        "Heimat",
-    ]
-    assert (rows[1]["poi_id"], rows[1]["latitude"], rows[1]["longitude"]) == (
-        "568c338d498e0b9ee997a939",
-        50.11099,
-        8.675335,
-    )
-    assert (rows[1]["category_ids"], rows[1]["category_name"]) == (["13034", "13035"], "Café")
-    assert [row["semantic_label"] for row in rows] == [
-        *["Dining and Drinking"] * 6,
-        "Retail",
-        "Landmarks and Outdoors",
-        "Arts and Entertainment",
-        "Dining and Drinking",
-    ]
-
-
-def test_a_recorded_answer_of_v2_explore_is_read(store, shared_data):
-    taxonomy = shared_data / "foursquare" / "factual_places" / "foursquare_to_integrated.json"
-    report, rows = recorded(store, shared_data, "foursquare_v2_explore_dallas_2015.json", taxonomy=taxonomy)
-    assert {name: report.counts[name] for name in ("rows", "pois", "dropped")} == {
-        "rows": 30,
-        "pois": 30,
-        "dropped": 0,
-    }
-    assert [row["name"] for row in rows[:2]] == ["Kenny's Wood Fired Grill", "Flying Saucer Draught Emporium"]
-    first = rows[0]
-    assert (first["poi_id"], first["latitude"], first["longitude"]) == (
-        "4b72f0c2f964a520fa902de3",
-        32.95342666340683,
-        -96.82353436946869,
-    )
-    assert (first["category_ids"], first["category_name"], first["semantic_label"], first["popularity"]) == (
-        ["4bf58dd8d48988d14e941735"],
-        "American Restaurant",
-        "Dining and Drinking",
-        None,
-    )
-    assert rows[11]["name"] == "Addison Circle Park"
-    assert rows[11]["semantic_label"] == "Landmarks and Outdoors"
-
-
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        pytest.param(lambda places: {"results": places, "context": {}}, id="v3 and 2025"),
-        pytest.param(lambda places: {"meta": {}, "notifications": [], "response": {"venues": places}}, id="v2 search"),
-        pytest.param(
-            lambda places: {
-                "notifications": [{"type": "x"}],
-                "response": {
-                    "groups": [
-                        {"items": [{"venue": place} for place in places[:1]]},
-                        {"items": [{"venue": place} for place in places[1:]]},
-                        {"type": "x"},
-                    ]
-                },
-            },
-            id="v2 explore",
-        ),
-    ],
-)
-def test_the_order_of_an_answer_is_its_rank(store, tmp_path, wrap):
-    places = [
-        {
-            "id": f"p{n}",
-            "name": f"P{n}",
-            "location": {"lat": 12.0, "lng": -30.0},
-            "rating": rating,
-            "categories": [{"id": "a", "name": "Second"}, {"id": "b", "name": "First", "primary": True}],
-        }
-        for n, rating in enumerate([1.0, 9.0, 5.0])
-    ]
-    (tmp_path / "a.json").write_text(json.dumps(wrap(places)))
-    build_pois(store, CITY, PoisSettings(file=tmp_path / "a.json"))
-    rows = sorted(table(store), key=lambda row: row["rank"])
-    assert [(row["poi_id"], row["popularity"]) for row in rows] == [("p0", None), ("p1", None), ("p2", None)]
-    assert (rows[0]["category_ids"], rows[0]["category_name"]) == (["b", "a"], "First")
 
 
 @pytest.mark.fault("P6")
@@ -384,47 +201,3 @@ def test_letting_sensitive_places_in_is_told(store, tmp_path):
         "sensitive_included": "religious",
         "sensitive_reason": "churches",
     }
-
-
-@pytest.fixture
-def no_key(monkeypatch):
-    monkeypatch.delenv("FOURSQUARE_API_KEY", raising=False)
-
-
-def test_without_a_source_the_three_ways_are_told(store, no_key):
-    with pytest.raises(StageError, match=r"no source of POIs.*file: .*os_places: .*FOURSQUARE_API_KEY"):
-        build_pois(store, CITY, PoisSettings())
-
-
-def test_foursquare_without_a_key_names_the_variable(store, no_key):
-    with pytest.raises(StageError, match="FOURSQUARE_API_KEY"):
-        build_pois(store, CITY, PoisSettings(source="foursquare"))
-
-
-@pytest.mark.parametrize("source", ["file", "os_places"])
-def test_a_source_that_names_nothing_is_refused(store, source, monkeypatch):
-    monkeypatch.setenv("FOURSQUARE_API_KEY", "0123456789")
-    with pytest.raises(StageError, match=rf"wants POIs of the source {source}, but names none"):
-        build_pois(store, CITY, PoisSettings(source=source))
-
-
-def test_auto_takes_the_file_first_then_os_places(store, tmp_path, monkeypatch):
-    monkeypatch.setenv("FOURSQUARE_API_KEY", "0123456789")
-    build(store, tmp_path, [poi(poi_id="of the extract")], name="os.parquet")
-    extract = tmp_path / "os.parquet"
-    frame = pd.read_parquet(extract).rename(columns={"poi_id": "fsq_place_id"})
-    frame.to_parquet(extract)
-    build(store, tmp_path, [poi()], os_places=extract)
-    assert [row["source"] for row in table(store)] == ["file"]
-    build_pois(store, CITY, PoisSettings(os_places=extract))
-    assert [(row["source"], row["poi_id"]) for row in table(store)] == [("os_places", "of the extract")]
-    build_pois(store, CITY, PoisSettings(source="os_places", os_places=extract, file=tmp_path / "pois.json"))
-    assert [row["source"] for row in table(store)] == ["os_places"]
-
-
-def test_the_demo_city_takes_its_own_pois_even_with_a_key(store, monkeypatch):
-    monkeypatch.setenv("FOURSQUARE_API_KEY", "0123456789")
-    city = CITY.model_copy(update={"demo": {"num_pois": 4, "num_posts": 48}, "is_synthetic": True})
-    report = build_pois(store, city, PoisSettings())
-    assert {row["source"] for row in table(store)} == {"demo"}
-    assert report.record.notes == []

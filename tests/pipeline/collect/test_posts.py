@@ -11,11 +11,11 @@ from pipeline.collect.instagram.live import Runtime
 from pipeline.collect.posts import PostsSettings, build_posts
 from pipeline.collect.waiting import what_waits
 from pipeline.errors import StageError
-from pipeline.privacy.private_ids import read_private_ids
 from pipeline.privacy.pseudonyms import load_pseudonyms
 from tests.fakes.archive import TAKEN_UTC, graphql_node, instaloader_json, iphone_node, media_id
 from tests.fakes.clock import FakeClock
 from tests.fakes.pictures import encoded, pixels
+from tests.fakes.private_ids import read_private_ids
 from tests.fakes.town import CITY, Town
 
 ELSEWHERE = {"id": "9", "name": "Elsewhere", "lat": 1, "lng": 1}

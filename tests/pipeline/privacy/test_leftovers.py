@@ -18,7 +18,6 @@ from pipeline.privacy import leftovers
 from pipeline.privacy.gone import forget_pictures
 from pipeline.privacy.leftovers import Swept, sweep_leftovers
 from pipeline.privacy.opt_out_removal import leave
-from pipeline.privacy.private_ids import read_private_ids
 from pipeline.stages import run_stage_of
 from pipeline.store import Store
 from pipeline.store.blobs import Blobs
@@ -28,6 +27,7 @@ from tests.fakes.deleted import holders, killed
 from tests.fakes.instagram_server import FakeInstagram
 from tests.fakes.live_town import LiveTown
 from tests.fakes.pictures import encoded, pixels
+from tests.fakes.private_ids import read_private_ids
 from tests.fakes.town import CITY, Town
 
 pytestmark = pytest.mark.slow
@@ -254,7 +254,7 @@ def test_a_crawl_that_was_killed_among_pictures_is_told_by_opt_out_and_leaves_no
 
 
 def test_pictures_that_only_a_journal_names_stay(live, monkeypatch):
-    store = copied_at(live, monkeypatch, instagram_live, "empty_journal", 2, is_before=True)
+    store = copied_at(live, monkeypatch, instagram_live, "flush_journal", 2, is_before=True)
     assert store.tables.read("town", "posts").num_rows == 0
     assert sweep_leftovers(store) == Swept()
     assert forget_pictures(store, "town") == 0

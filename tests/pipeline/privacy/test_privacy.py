@@ -5,9 +5,9 @@ import lzma
 
 import pytest
 
-from pipeline.privacy.private_ids import read_private_ids
 from pipeline.records import TABLES
 from tests.fakes.archive import graphql_node, instaloader_json, iphone_node, media_id
+from tests.fakes.private_ids import read_private_ids
 from tests.fakes.town import CITY, Town
 
 ALLOWED = ("Canary Lighthouse", "canarytag", "canary words")

@@ -2,7 +2,8 @@
 
 import sqlite3
 
-from pipeline.privacy.private_ids import PrivateIds, read_private_ids
+from pipeline.privacy.private_ids import PrivateIds
+from tests.fakes.private_ids import read_private_ids
 
 
 def test_ids_are_replaced_source_by_source_and_for_the_owner_only(store):

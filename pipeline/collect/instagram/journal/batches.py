@@ -6,22 +6,25 @@ from typing import Any
 from pipeline.collect.instagram.journal.disk import Disk
 
 
-class Batches(Disk):
-    """The part of the journal on carrying over."""
+class Batches:
+    """What the tables do not have yet, batch by batch."""
 
-    def num_unemptied(self) -> int:
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    def num_changed(self) -> int:
         """Posts that the tables do not have yet as they are."""
         return int(self._disk.execute("SELECT COUNT(*) FROM posts WHERE is_changed").fetchone()[0])
 
-    def next_batch(self, limit: int) -> int | None:
+    def next(self, limit: int) -> int | None:
         """The number of the batch to carry to the tables; None where nothing has changed. Its posts stay the same
-        until `empty` is called, also over a crash.
+        until it is closed, also over a crash.
         """
-        number = int(self._meta("batch", "0"))
-        if self._meta("is_batch_open", "0") == "1":
+        number = int(self._disk.meta("batch", "0"))
+        if self._disk.meta("is_batch_open", "0") == "1":
             return number
         number += 1
-        with self.transaction():
+        with self._disk.transaction():
             taken = self._disk.execute(
                 "UPDATE posts SET batch = ? WHERE post_key IN (SELECT post_key FROM posts WHERE is_changed LIMIT ?)",
                 (number, limit),
@@ -29,11 +32,11 @@ class Batches(Disk):
             images = self._disk.execute("UPDATE images SET batch = ? WHERE batch IS NULL", (number,)).rowcount
             if not taken and not images:
                 return None
-            self._set("batch", str(number))
-            self._set("is_batch_open", "1")
+            self._disk.set_meta("batch", str(number))
+            self._disk.set_meta("is_batch_open", "1")
         return number
 
-    def batch_posts(self, number: int, *, is_in_tables: bool) -> list[dict[str, Any]]:
+    def posts(self, number: int, *, is_in_tables: bool) -> list[dict[str, Any]]:
         """The posts of a batch that the tables hold already, or do not: state, reason, not_before, row."""
         rows = self._disk.execute(
             "SELECT * FROM posts WHERE batch = ? AND is_changed AND (is_in_tables <> 0) = ? ORDER BY post_key",
@@ -41,16 +44,16 @@ class Batches(Disk):
         )
         return [{**dict(row), "row": json.loads(row["row"]) if row["row"] else None} for row in rows]
 
-    def batch_images(self, number: int) -> list[dict[str, Any]]:
+    def images(self, number: int) -> list[dict[str, Any]]:
         """The pictures of a batch."""
         rows = self._disk.execute(
             "SELECT row FROM images WHERE batch = ? AND row IS NOT NULL ORDER BY digest", (number,)
         )
         return [json.loads(row) for (row,) in rows]
 
-    def empty(self, number: int) -> None:
+    def close(self, number: int) -> None:
         """The batch is in the tables: its texts leave the journal, except those that wait for a picture."""
-        with self.transaction():
+        with self._disk.transaction():
             self._disk.execute(
                 "UPDATE posts SET is_changed = 0, batch = NULL, "
                 "is_in_tables = CASE WHEN state = 'dropped' THEN 2 ELSE 1 END, "
@@ -58,4 +61,4 @@ class Batches(Disk):
                 (number,),
             )
             self._disk.execute("UPDATE images SET row = NULL WHERE batch = ?", (number,))
-            self._set("is_batch_open", "0")
+            self._disk.set_meta("is_batch_open", "0")

@@ -1,13 +1,13 @@
-"""The journal's file: its tables, transactions, notes, and the count of changes.
+"""The journal's SQLite file: its schema, transactions and values by name.
 
 A file of an earlier version gets the columns that it lacks, with what is known of them.
 """
 
 import sqlite3
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pipeline.store.sqlite_files import open_file, transaction
 
@@ -53,7 +53,7 @@ _ADDED = {
         "said": "TEXT NOT NULL DEFAULT ''",
         "said_at": "REAL NOT NULL DEFAULT 0",
         "num_tries": "INTEGER NOT NULL DEFAULT 0",
-        "told": "TEXT NOT NULL DEFAULT ''",
+        "fingerprint": "TEXT NOT NULL DEFAULT ''",
     },
     "walks": {
         "ground": "INTEGER NOT NULL DEFAULT 0",
@@ -64,8 +64,8 @@ _ADDED = {
 }
 """Columns that came after the first version: table -> column -> what it is."""
 
-_RENAMED = {"walks": {"road": "endpoint"}}
-"""Columns that had another name in the first version: table -> old name -> name."""
+_RENAMED = {"walks": {"road": "endpoint"}, "posts": {"told": "fingerprint"}}
+"""Columns that had another name in an earlier version: table -> old name -> name."""
 
 _FIRST_WORDS = (
     "UPDATE walks SET has_all = 0 WHERE location_id IN (SELECT location_id FROM posts WHERE state = 'dropped' AND "
@@ -80,21 +80,60 @@ _GROUND = (
 """What is known of a walk of the first version: one that broke has left no ground."""
 
 
+Values = Sequence[Any] | Mapping[str, Any]
+
+
 class Disk:
     """One city's file, open; used by one process at a time, which holds the lock of the stage."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._disk = open_file(path)
-        self._disk.row_factory = sqlite3.Row
+        self.connection = open_file(path)
+        self.connection.row_factory = sqlite3.Row
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "secure_delete = ON"):
-            self._disk.execute(f"PRAGMA {pragma}")
-        self._disk.executescript(_SCHEMA)
+            self.execute(f"PRAGMA {pragma}")
+        self.connection.executescript(_SCHEMA)
         self._add_columns()
-        if self._meta("version", VERSION) != VERSION:
+        if self.meta("version", VERSION) != VERSION:
             raise ValueError(f"{path} was written by another version of the pipeline: move it away, then collect anew")
-        self._meta("changes", "0")
-        self.writer = f"crawl-{self._meta('writer', uuid.uuid4().hex)}"
+        self.meta("changes", "0")
+
+    def close(self) -> None:
+        """Fold the log into the file, so that nothing overwritten stays in it."""
+        self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing."""
+        with transaction(self.connection):
+            yield
+
+    def execute(self, statement: str, values: Values = ()) -> sqlite3.Cursor:
+        """One statement."""
+        return self.connection.execute(statement, values)
+
+    def executemany(self, statement: str, values: Iterable[Values]) -> None:
+        """One statement for each of the values."""
+        self.connection.executemany(statement, values)
+
+    def note_change(self) -> None:
+        """A stage behind must know of what was just written."""
+        self.count("changes")
+
+    def count(self, name: str) -> int:
+        """Count one up; the new count."""
+        self.set_meta(name, str(int(self.meta(name, "0")) + 1))
+        return int(self.meta(name, "0"))
+
+    def meta(self, name: str, default: str) -> str:
+        """A value of the file's own; `default` is written where there is none."""
+        self.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (name, default))
+        return str(self.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()[0])
+
+    def set_meta(self, name: str, value: str) -> None:
+        """Put a value in place of the one before."""
+        self.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
     def _add_columns(self) -> None:
         """Give a file of an earlier version the columns that it lacks, all or none."""
@@ -102,53 +141,13 @@ class Disk:
             for table, names in _RENAMED.items():
                 for old, name in names.items():
                     if old in self._columns(table):
-                        self._disk.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {name}")
+                        self.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {name}")
             for table, columns in _ADDED.items():
                 there = self._columns(table)
                 for name, kind in columns.items():
                     if name not in there:
-                        self._disk.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
-                        self._disk.execute({"ground": _GROUND, "left_by": _FIRST_WORDS}.get(name, "SELECT 1"))
+                        self.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
+                        self.execute({"ground": _GROUND, "left_by": _FIRST_WORDS}.get(name, "SELECT 1"))
 
     def _columns(self, table: str) -> set[str]:
-        return {row["name"] for row in self._disk.execute(f"PRAGMA table_info({table})")}
-
-    def close(self) -> None:
-        """Fold the log into the file, so that nothing overwritten stays in it."""
-        self._disk.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._disk.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing."""
-        with transaction(self._disk):
-            yield
-
-    @property
-    def num_changes(self) -> int:
-        """Grows with every change that a stage behind must know of."""
-        return int(self._meta("changes", "0"))
-
-    def note(self, name: str) -> str:
-        """A note of the collector's, "" where there is none."""
-        row = self._disk.execute("SELECT value FROM meta WHERE name = ?", (f"note/{name}",)).fetchone()
-        return str(row[0]) if row else ""
-
-    def set_note(self, name: str, value: str) -> None:
-        """Keep a note over runs."""
-        self._set(f"note/{name}", value)
-
-    def _change(self) -> None:
-        self._count("changes")
-
-    def _count(self, name: str) -> int:
-        """Count one up; the new count."""
-        self._set(name, str(int(self._meta(name, "0")) + 1))
-        return int(self._meta(name, "0"))
-
-    def _meta(self, name: str, default: str) -> str:
-        self._disk.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (name, default))
-        return str(self._disk.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()[0])
-
-    def _set(self, name: str, value: str) -> None:
-        self._disk.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+        return {row["name"] for row in self.execute(f"PRAGMA table_info({table})")}

@@ -23,8 +23,11 @@ IN_DROPS = 2
 """In the column `is_in_tables`: the post has a row in `drops` and none in `posts`; 1 is one in `posts`, 0 none."""
 
 
-class Posts(Disk):
-    """The part of the journal on posts."""
+class Posts:
+    """One row for every post that was seen."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
 
     def state(self, post_key: str) -> str | None:
         """The state of a post, None where it was never seen."""
@@ -43,16 +46,16 @@ class Posts(Disk):
         return row is not None
 
     def adopt(self, post_keys: Iterable[str]) -> None:
-        """Posts that the table has from another source, and whose outcome this journal is to tell."""
-        told = [(key,) for key in post_keys]
+        """Posts that the table has from another source, and whose outcome this journal is to note."""
         self._disk.executemany(
-            "INSERT OR IGNORE INTO posts (post_key, location_id, state, is_in_tables) VALUES (?, '', 'known', 1)", told
+            "INSERT OR IGNORE INTO posts (post_key, location_id, state, is_in_tables) VALUES (?, '', 'known', 1)",
+            [(key,) for key in post_keys],
         )
 
     def give_up(self, post_keys: Iterable[str]) -> list[str]:
         """Leave posts that were dropped or deferred to another source that has them; the keys of those."""
         given = [key for key in post_keys if self.state(key) in ("dropped", "deferred")]
-        with self.transaction():
+        with self._disk.transaction():
             self._disk.executemany("DELETE FROM posts WHERE post_key = ?", [(key,) for key in given])
         return given
 
@@ -92,13 +95,14 @@ class Posts(Disk):
         """The outcome of a post, to be carried to the tables; addresses stay only for a deferred one.
 
         One that is gone before it had a row in `posts` is dropped: there is nothing to put a tombstone on. Of what is
-        dropped or gone not even the digest of its words stays.
+        dropped or gone not even the fingerprint stays.
         """
         self._disk.execute(
             "UPDATE posts SET state = CASE WHEN :state = 'gone' AND is_in_tables <> 1 THEN 'dropped' ELSE :state END, "
             "reason = :reason, row = COALESCE(:row, row), pictures = :pictures, not_before = :not_before, "
             "cause = :cause, said = :said, said_at = :said_at, num_tries = :num_tries, is_changed = 1, "
-            "told = CASE WHEN :state IN ('gone', 'dropped') THEN '' ELSE told END WHERE post_key = :post_key",
+            "fingerprint = CASE WHEN :state IN ('gone', 'dropped') THEN '' ELSE fingerprint END "
+            "WHERE post_key = :post_key",
             {
                 "state": state,
                 "reason": reason,
@@ -112,9 +116,9 @@ class Posts(Disk):
                 "post_key": post_key,
             },
         )
-        self._change()
+        self._disk.note_change()
 
-    def note_said(self, post_key: str, said_at: float) -> None:
+    def note_said_gone(self, post_key: str, said_at: float) -> None:
         """The source says that a post which the tables have is gone: it is asked once more a day later."""
         self._disk.execute(
             "UPDATE posts SET said = ?, said_at = ?, not_before = MAX(not_before, ?) WHERE post_key = ?",
@@ -127,31 +131,22 @@ class Posts(Disk):
 
     def defer_waiting(self, reason: str) -> None:
         """At the end of a run: what is still without pictures waits for the next one."""
-        with self.transaction():
+        with self._disk.transaction():
             rows = self._disk.execute("SELECT post_key, pictures FROM posts WHERE state = 'waiting'").fetchall()
             for post_key, pictures in rows:
                 self.settle(post_key, "deferred", reason, pictures=tuple(json.loads(pictures or "[]")))
 
     @property
     def took_over(self) -> tuple[int, int]:
-        """Changes with what an archive may have told and the journal answers for: posts without a picture there that
+        """Changes when the journal answers for posts that an archive may hold too: those without a picture there that
         were taken live, and tombstones of authors on the opt-out list.
         """
         asked = "SELECT COUNT(*) FROM posts WHERE state = 'gone' AND reason = ?"
-        return int(self._meta("bare_taken", "0")), int(self._disk.execute(asked, (OPTED_OUT,)).fetchone()[0])
+        return int(self._disk.meta("bare_taken", "0")), int(self._disk.execute(asked, (OPTED_OUT,)).fetchone()[0])
 
-    def note_image(self, row: Mapping[str, Any]) -> None:
-        """A picture that was fetched, whatever its outcome."""
-        self._disk.execute("INSERT OR IGNORE INTO images VALUES (?, ?, NULL)", (row["digest"], json.dumps(dict(row))))
-
-    def forget_images(self, digests: Iterable[str]) -> None:
-        """Pictures that are removed; they are noted anew when they come again."""
-        with self.transaction():
-            self._disk.executemany("DELETE FROM images WHERE digest = ?", ((digest,) for digest in digests))
-
-    def see(self, post_key: str, number: int | None = None) -> None:
+    def mark_seen(self, post_key: str, number: int | None = None) -> None:
         """The post is still there; `number` is that of the walk that met it, by default the last one's."""
-        number = int(self._meta("walks", "0")) if number is None else number
+        number = int(self._disk.meta("walks", "0")) if number is None else number
         self._disk.execute(
             "UPDATE posts SET walk = ?, not_before = CASE WHEN state = 'kept' THEN 0 ELSE not_before END, "
             "said_at = CASE WHEN said = ? THEN 0 ELSE said_at END, said = CASE WHEN said = ? THEN '' ELSE said END "
@@ -173,17 +168,9 @@ class Posts(Disk):
         asked = "SELECT DISTINCT location_id, cause FROM posts WHERE state IN ('dropped', 'kept') AND cause <> ''"
         return [(location_id, cause) for location_id, cause in self._disk.execute(asked)]
 
-    def pass_again(self, location_ids: Iterable[str]) -> None:
-        """Let the next walk over these locations pass all their posts."""
-        with self.transaction():
-            self._disk.executemany(
-                "UPDATE walks SET has_all = 0, is_open = is_open AND kind <> 'refresh' WHERE location_id = ?",
-                [(location_id,) for location_id in location_ids],
-            )
-
     def unmatch(self, post_keys: Iterable[str]) -> None:
         """Posts whose location is no POI's any more; they are taken again when it is one's, all of them."""
-        with self.transaction():
+        with self._disk.transaction():
             for key in post_keys:
                 self.settle(key, "dropped", "unmatched_place")
                 self._disk.execute(
@@ -218,60 +205,55 @@ class Posts(Disk):
         state). A `bare` one has no picture yet and is taken when it is met; the others are not fetched again.
         How many of the journal's own the tables have lost; they are collected anew.
         """
-        self._disk.execute("CREATE TEMP TABLE IF NOT EXISTS told (post_key PRIMARY KEY, location_id, state)")
-        with self.transaction():
-            self._disk.execute("DELETE FROM told")
-            self._disk.executemany("INSERT OR IGNORE INTO told VALUES (?, ?, ?)", posts)
+        self._disk.execute("CREATE TEMP TABLE IF NOT EXISTS elsewhere (post_key PRIMARY KEY, location_id, state)")
+        with self._disk.transaction():
+            self._disk.execute("DELETE FROM elsewhere")
+            self._disk.executemany("INSERT OR IGNORE INTO elsewhere VALUES (?, ?, ?)", posts)
             self._disk.execute("DELETE FROM posts WHERE state IN ('known', 'bare')")
             num_lost = self._forget_lost()
             self._disk.execute(
                 "INSERT OR IGNORE INTO posts (post_key, location_id, state, is_in_tables) "
-                "SELECT post_key, location_id, state, 1 FROM told"
+                "SELECT post_key, location_id, state, 1 FROM elsewhere"
             )
-            self._disk.execute("DELETE FROM told")
+            self._disk.execute("DELETE FROM elsewhere")
         return num_lost
 
     def _forget_lost(self) -> int:
         """Forget posts that were carried to the tables and are not there any more: the tables were removed, or
-        built for a while from an archive alone. Of those without a picture the journal has all, it tells them again.
+        built for a while from an archive alone. Those without a picture stand whole in the journal and are
+        carried over again.
         """
         carried = "is_in_tables AND NOT is_changed"
         self._disk.execute(
             f"UPDATE posts SET is_changed = 1 WHERE state IN ('dropped', 'deferred') AND {carried} "  # noqa: S608
-            "AND post_key NOT IN (SELECT post_key FROM told)"
+            "AND post_key NOT IN (SELECT post_key FROM elsewhere)"
         )
         num_lost = self._disk.execute(
             f"DELETE FROM posts WHERE state IN ('kept', 'gone') AND {carried} "  # noqa: S608
-            "AND post_key NOT IN (SELECT post_key FROM told WHERE state IN ('kept', 'gone'))"
+            "AND post_key NOT IN (SELECT post_key FROM elsewhere WHERE state IN ('kept', 'gone'))"
         ).rowcount
         if num_lost:
             self._disk.execute("UPDATE walks SET has_all = 0, is_open = 0")
         return num_lost
 
-    def note_known_images(self, digests: Iterable[str]) -> None:
-        """Pictures that the table holds already; what it has lost is noted anew when it comes."""
-        with self.transaction():
-            self._disk.execute("DELETE FROM images WHERE row IS NULL")
-            self._disk.executemany("INSERT OR IGNORE INTO images VALUES (?, NULL, 0)", ((one,) for one in digests))
-
     def meet(
         self, post: NewPost, location_id: str, *, number: int, is_whole_walk: bool, has_gone: Callable[[str], bool]
     ) -> Revision | Literal["new"]:
-        """Take a post that the source tells, or let the one that is known follow it; which of these it was.
+        """Take a post that a page shows, or let the one that is known follow it; which of these it was.
 
         number: of the walk that met it. The others as in `revision`.
         """
-        told = self._disk.execute("SELECT * FROM posts WHERE post_key = ?", (post.post_key,)).fetchone()
-        if told is None:
+        known = self._disk.execute("SELECT * FROM posts WHERE post_key = ?", (post.post_key,)).fetchone()
+        if known is None:
             self._take(post, location_id, number, is_in_tables=0)
             return "new"
-        what = revision(told, post, is_whole_walk=is_whole_walk, has_gone=has_gone)
-        if what == "changed" and not post.has_own_place and told["location_id"] not in ("", location_id):
+        what = revision(known, post, is_whole_walk=is_whole_walk, has_gone=has_gone)
+        if what == "changed" and not post.has_own_place and known["location_id"] not in ("", location_id):
             what = "same"  # it follows the place where it was met first
         if what == "taken":
-            self._count("bare_taken" if told["state"] == "bare" else "taken_again")
-            is_in_drops = told["state"] == "dropped" or (told["state"] == "bare" and not told["location_id"])
-            is_in_tables = IN_DROPS if told["is_in_tables"] and is_in_drops else told["is_in_tables"]
+            self._disk.count("bare_taken" if known["state"] == "bare" else "taken_again")
+            is_in_drops = known["state"] == "dropped" or (known["state"] == "bare" and not known["location_id"])
+            is_in_tables = IN_DROPS if known["is_in_tables"] and is_in_drops else known["is_in_tables"]
             self._take(post, location_id, number, is_in_tables=is_in_tables)
             return what
         if what in ("gone", "moved_away"):
@@ -279,17 +261,17 @@ class Posts(Disk):
         elif what == "same" and post.pictures:
             self._renew_addresses(post)
         elif what == "changed":
-            self._follow(post, told)
-            what = what if told["told"] else "same"  # of a journal that did not note yet what it was told
-        self.see(post.post_key, number)
-        if told["location_id"] not in ("", location_id):
+            self._follow(post, known)
+            what = what if known["fingerprint"] else "same"  # of a journal of an earlier version
+        self.mark_seen(post.post_key, number)
+        if known["location_id"] not in ("", location_id):
             self._disk.execute("INSERT OR IGNORE INTO sightings VALUES (?, ?)", (post.post_key, location_id))
         return what
 
     def _take(self, post: NewPost, location_id: str, number: int, *, is_in_tables: int) -> None:
         self._disk.execute(
             "INSERT OR REPLACE INTO posts (post_key, location_id, state, reason, walk, row, pictures, is_changed, "
-            "is_in_tables, cause, told) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "is_in_tables, cause, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 post.post_key,
                 location_id,
@@ -301,24 +283,30 @@ class Posts(Disk):
                 post.state != "waiting",
                 is_in_tables,
                 post.cause,
-                post.told,
+                post.fingerprint,
             ),
         )
-        self._change()
+        self._disk.note_change()
 
-    def _follow(self, post: NewPost, told: sqlite3.Row) -> None:
-        """The row as the source tells it now; the pictures that are there stay its pictures."""
-        is_fetched = told["state"] == "kept"
-        row = {**(post.row or {}), "image_digests": _digests(told["row"])} if told["row"] else post.row
+    def _follow(self, post: NewPost, known: sqlite3.Row) -> None:
+        """The row as the source shows the post now; the pictures that are there stay its pictures."""
+        is_fetched = known["state"] == "kept"
+        row = {**(post.row or {}), "image_digests": _digests(known["row"])} if known["row"] else post.row
         self._disk.execute(
-            "UPDATE posts SET row = ?, told = ?, pictures = CASE WHEN ? THEN pictures ELSE ? END, "
+            "UPDATE posts SET row = ?, fingerprint = ?, pictures = CASE WHEN ? THEN pictures ELSE ? END, "
             "is_changed = CASE WHEN state = 'waiting' THEN is_changed ELSE 1 END WHERE post_key = ?",
-            (text_of(row), post.told, is_fetched, json.dumps(post.pictures) if post.pictures else None, post.post_key),
+            (
+                text_of(row),
+                post.fingerprint,
+                is_fetched,
+                json.dumps(post.pictures) if post.pictures else None,
+                post.post_key,
+            ),
         )
-        self._change()
+        self._disk.note_change()
 
     def _renew_addresses(self, post: NewPost) -> None:
-        """The addresses that a page tells now, for a post that waits for its pictures; at once where the old ones were
+        """The addresses that a page shows now, for a post that waits for its pictures; at once where the old ones were
         too old.
         """
         self._disk.execute(

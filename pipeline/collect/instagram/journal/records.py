@@ -19,7 +19,7 @@ GONE_POST = "gone"
 FIRST_LOOK, PLACE_MISSING, PLACE_GONE = "first_look_only", "place_missing", "place_gone"
 """Reasons of walks: a visitor saw the first posts; the source said once, or twice, that there is no such place."""
 
-NOT_TOLD = frozenset({"image_digests", "retrieved_utc", "state", "source"})
+OUR_COLUMNS = frozenset({"image_digests", "retrieved_utc", "state", "source"})
 """Columns of a row of `posts` that are ours and not the source's."""
 
 State = Literal["waiting", "kept", "dropped", "deferred", "gone", "known", "bare"]
@@ -65,7 +65,7 @@ class Walk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPost:
-    """A post as a page told it: its row of `posts` and the addresses of its pictures, or why it is not taken.
+    """A post as a page shows it: its row of `posts` and the addresses of its pictures, or why it is not taken.
 
     cause: what the reason goes by, where that can change by itself: see `Posts.causes`. has_own_place: else it is
     counted to the place on whose page it stands.
@@ -80,13 +80,13 @@ class NewPost:
     has_own_place: bool = True
 
     @property
-    def told(self) -> str:
-        """Changes when the source tells something else of the post: the number of its parts, and a digest of the
+    def fingerprint(self) -> str:
+        """Changes when the source shows something else of the post: the number of its parts, and a digest of the
         rest.
         """
         if self.row is None:
             return ""
-        content = {name: value for name, value in self.row.items() if name not in NOT_TOLD}
+        content = {name: value for name, value in self.row.items() if name not in OUR_COLUMNS}
         return f"{self.row['num_media']}/{json_digest(content)}"
 
 
@@ -109,7 +109,7 @@ class StoredPost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class PageOutcome:
     """What a page came to: posts that are new, those whose row follows a change, whether its last posts are ones that
     walks without a gap have met, and whether its cursor was seen before in this walk.
     """

@@ -6,20 +6,24 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from pipeline.collect.instagram.journal.disk import Disk
 from pipeline.collect.instagram.journal.posts import Posts
-from pipeline.collect.instagram.journal.records import PLACE_GONE, NewPost, Taken, Walk, walk_of
+from pipeline.collect.instagram.journal.records import PLACE_GONE, NewPost, PageOutcome, Walk, walk_of
 from pipeline.store.digests import json_digest
 
 LEAST_GROUND = 3
 """So many posts at the end of a page, and a quarter of them at least, have to be known: one may have been moved up."""
 
 
-class Walks(Posts):
-    """The part of the journal on walks, which take posts."""
+class Walks:
+    """How far the walk over each location has come."""
+
+    def __init__(self, disk: Disk, posts: Posts) -> None:
+        self._disk, self._posts = disk, posts
 
     def want(self, locations: Iterable[tuple[str, str, int]]) -> None:
         """The locations to be walked now: (location_id, poi_id, rank); others keep what they have and rest."""
-        with self.transaction():
+        with self._disk.transaction():
             self._disk.execute("UPDATE walks SET is_wanted = 0")
             self._disk.executemany(
                 "INSERT INTO walks (location_id, poi_id, rank) VALUES (?, ?, ?) ON CONFLICT (location_id) DO UPDATE "
@@ -27,7 +31,7 @@ class Walks(Posts):
                 locations,
             )
 
-    def walks(self) -> list[Walk]:
+    def wanted(self) -> list[Walk]:
         """The wanted walks: open ones first, then the one whose end is longest ago, then by rank; those that had
         trouble come last, so that they hold up no other.
         """
@@ -38,21 +42,21 @@ class Walks(Posts):
         )
         return [walk_of(row) for row in rows]
 
-    def walk(self, location_id: str) -> Walk:
+    def get(self, location_id: str) -> Walk:
         """One walk."""
         return walk_of(self._disk.execute("SELECT * FROM walks WHERE location_id = ?", (location_id,)).fetchone())
 
-    def begin_walk(self, location_id: str, kind: str) -> None:
+    def begin(self, location_id: str, kind: str) -> None:
         """Start at the top."""
-        with self.transaction():
+        with self._disk.transaction():
             self._disk.execute(
                 "UPDATE walks SET kind = ?, is_open = 1, endpoint = NULL, cursor = NULL, num_pages = 0, "
                 "num_empty = 0, number = ? WHERE location_id = ?",
-                (kind, self._count("walks"), location_id),
+                (kind, self._disk.count("walks"), location_id),
             )
             self._disk.execute("DELETE FROM cursors WHERE location_id = ?", (location_id,))
 
-    def end_walk(
+    def end(
         self,
         location_id: str,
         reason: str,
@@ -68,7 +72,7 @@ class Walks(Posts):
         has_all: all posts were passed. is_ground: it left no gap to what earlier walks have met. capped_at: the limit
         of posts that ended it.
         """
-        with self.transaction():
+        with self._disk.transaction():
             self._disk.execute(
                 "UPDATE walks SET is_open = 0, cursor = NULL, reason = ?, left_by = '', not_before = ?, ended = ?, "
                 "ground = CASE WHEN ? THEN number ELSE ground END, said_at = 0 WHERE location_id = ?",
@@ -88,21 +92,29 @@ class Walks(Posts):
                 )
             self._disk.execute("DELETE FROM cursors WHERE location_id = ?", (location_id,))
 
-    def defer_walk(self, location_id: str, reason: str, not_before: float, *, said_at: float | None = None) -> None:
+    def defer(self, location_id: str, reason: str, not_before: float, *, said_at: float | None = None) -> None:
         """Leave a walk where it is, to go on from there.
 
         said_at: when the source first said that there is no such place; by default that stays as it is.
         """
-        with self.transaction():
+        with self._disk.transaction():
             self._disk.execute(
                 "UPDATE walks SET reason = ?, left_by = '', not_before = ?, said_at = COALESCE(?, said_at) "
                 "WHERE location_id = ?",
                 (reason, not_before, said_at, location_id),
             )
 
+    def pass_again(self, location_ids: Iterable[str]) -> None:
+        """Let the next walk over these locations pass all their posts."""
+        with self._disk.transaction():
+            self._disk.executemany(
+                "UPDATE walks SET has_all = 0, is_open = is_open AND kind <> 'refresh' WHERE location_id = ?",
+                [(location_id,) for location_id in location_ids],
+            )
+
     def note_left(self, location_ids: Iterable[str], reason: str, not_before: float) -> None:
         """The locations that a run did not come to the end of, what stopped it, and until when they wait."""
-        with self.transaction():
+        with self._disk.transaction():
             self._disk.executemany(
                 "UPDATE walks SET left_by = ?, not_before = MAX(not_before, ?) WHERE location_id = ?",
                 [(reason, not_before, location_id) for location_id in location_ids],
@@ -116,17 +128,17 @@ class Walks(Posts):
         endpoint: str,
         cursor: dict[str, Any] | None,
         has_gone: Callable[[str], bool] = lambda cause: False,
-    ) -> Taken:
+    ) -> PageOutcome:
         """Take a page's posts and cursor in one transaction."""
         location_id, met = walk.location_id, list[str]()
-        with self.transaction():
+        with self._disk.transaction():
             tail = posts[-max(LEAST_GROUND, math.ceil(len(posts) / 4)) :]
             is_on_ground = bool(posts) and all(
-                self.is_on_ground(post.post_key, location_id, walk.ground) for post in tail
+                self._posts.is_on_ground(post.post_key, location_id, walk.ground) for post in tail
             )
             for post in posts:
                 met.append(
-                    self.meet(
+                    self._posts.meet(
                         post, location_id, number=walk.number, is_whole_walk=walk.kind != "refresh", has_gone=has_gone
                     )
                 )
@@ -138,7 +150,7 @@ class Walks(Posts):
                 (endpoint, json.dumps(cursor) if cursor is not None else None, not posts, location_id),
             )
         counts = Counter(met)
-        return Taken(
+        return PageOutcome(
             num_new=counts["new"] + counts["taken"],
             num_updated=counts["changed"] + counts["gone"] + counts["moved_away"],
             is_on_ground=is_on_ground,

@@ -108,7 +108,7 @@ class Photos:
             WaitError: `media_host_ill`: most of the last new posts did not get their pictures; or `media_host_rests`:
                 their hosts want to be left alone for longer than a run would wait.
         """
-        while posts := self.journal.waiting(self._now(), GROUP, None if is_all else NOT_ASKED):
+        while posts := self.journal.posts.waiting(self._now(), GROUP, None if is_all else NOT_ASKED):
             found = list(zip(posts, self._pool.map(self._all_of, posts), strict=True))
             for post, got in found:
                 self._note_refused(post, got)
@@ -125,7 +125,7 @@ class Photos:
     def fetch_rested(self) -> None:
         """Fetch what waits for a host's short rest, after it; raises as `fetch_waiting`."""
         for _ in range(MAX_SHORT_RESTS):
-            due = self.journal.next_due(RESTS)
+            due = self.journal.posts.next_due(RESTS)
             if due is None or due - self._now() > SHORT_REST_S:
                 return
             self.clock.sleep(due - self._now() + 1)
@@ -178,12 +178,12 @@ class Photos:
     def _settle(self, post: StoredPost, got: Sequence[Picture]) -> None:
         checked = [one for one in got if isinstance(one, CheckedPicture)]
         for picture in checked:
-            self.journal.note_image(image_row(picture))
+            self.journal.images.note(image_row(picture))
         end = self._resting(post, got) or settlement(post, got, self.limits, self._now())
         told = asdict(end)
         state, reason = told.pop("state"), told.pop("reason")
         row = {**(post.row or {}), "image_digests": [picture.digest for picture in checked]}
-        self.journal.settle(
+        self.journal.posts.settle(
             post.post_key,
             state,
             reason,
@@ -242,7 +242,7 @@ class Photos:
         num_bad = sum(reason != OK for reason in self._new.values())
         if len(self._new) < ENOUGH or 2 * num_bad <= len(self._new):
             return
-        due = self.journal.next_due(RESTS)
+        due = self.journal.posts.next_due(RESTS)
         if bad == {RESTS} and due is not None and due - self._now() <= SHORT_REST_S:
             return
         raise WaitError(RESTS if bad == {RESTS} else ILL)

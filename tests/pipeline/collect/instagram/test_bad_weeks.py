@@ -1,8 +1,9 @@
 """Bad weeks of the source: a few posts that never come hold nobody up, and each run brings the rest nearer to its end.
 
-What one bad day may not do stands in test_bad_days.py, whose tools are used here.
+What one bad day may not do stands in test_bad_days.py.
 """
 
+import json
 import sqlite3
 from contextlib import closing, suppress
 
@@ -15,17 +16,15 @@ from pipeline.collect.web.errors import HumanError, RetryError
 from pipeline.errors import StageError
 from tests.fakes.http_server import Answer
 from tests.fakes.live_town import LiveTown
-from tests.pipeline.collect.instagram.test_bad_days import (
-    DAY_S,
-    instagram,
-    kept,
-    keys,
-    private,
-    town,
-    waiting,
-)
 
-__all__ = ["instagram", "town"]
+DAY_S = 86_400.0
+
+
+def private(answer: Answer) -> Answer:
+    """The answer about a post by itself, whose account is private now."""
+    body = json.loads(answer.body)
+    body["items"][0]["user"]["is_private"] = True
+    return Answer.json(body)
 
 
 def days(town: LiveTown, number: float) -> None:
@@ -39,9 +38,9 @@ class TestAFewPostsHoldNobodyUp:
         for _ in range(12):
             instagram.world.add_post("1000", is_videos=(False,), image_versions2={"candidates": []})
         report = town.collect()
-        assert len(kept(town)) == 40
+        assert len(town.kept_keys()) == 40
         assert report.record.about["stopped"] == ""
-        assert waiting(town).posts == {"image_missing": 12}
+        assert town.waiting().posts == {"image_missing": 12}
 
     def test_one_ill_host_of_two_leaves_the_other_alone(self, town, instagram, monkeypatch):
         look_up = GuardedAdapter._ips
@@ -58,7 +57,7 @@ class TestAFewPostsHoldNobodyUp:
         for _ in range(3):
             town.collect()
             days(town, 1)
-        assert len(kept(town)) == 40
+        assert len(town.kept_keys()) == 40
 
     def test_addresses_that_lapse_into_404_are_asked_for_anew(self, town, instagram):
         fault = instagram.fail("^/media/", Answer(status=503), times=None)
@@ -70,7 +69,7 @@ class TestAFewPostsHoldNobodyUp:
         instagram.fail("^/media/.*_0_n.jpg", Answer(status=404), times=None)
         days(town, 3)
         town.collect()
-        assert kept(town) == keys(town)
+        assert town.kept_keys() == town.all_keys()
 
     def test_a_visitor_takes_the_address_that_the_page_tells_now(self, store, tmp_path, instagram, monkeypatch):
         town = LiveTown(store, tmp_path / "t", instagram, monkeypatch, num_posts=5, place={"video": 0.0})
@@ -84,7 +83,7 @@ class TestAFewPostsHoldNobodyUp:
         for _ in range(2):
             days(town, 2.1)
             town.collect()
-        assert kept(town) == keys(town)
+        assert town.kept_keys() == town.all_keys()
 
     def test_another_word_about_a_post_is_no_second_one(self, town, instagram):
         pk = instagram.world.shown("1000")[3]
@@ -93,20 +92,19 @@ class TestAFewPostsHoldNobodyUp:
         fault.answer = Answer(body=b"GIF89a" + bytes(30))
         days(town, 1)
         town.collect()
-        assert town.reasons() == {} and waiting(town).posts == {"unsupported_format": 1}
+        assert town.reasons() == {} and town.waiting().posts == {"unsupported_format": 1}
 
 
 @pytest.mark.fault("I23")
-def test_an_old_post_at_the_end_of_a_page_is_no_known_ground(town, instagram):
-    town.collect()
+def test_an_old_post_at_the_end_of_a_page_is_no_known_ground(collected, instagram):
     old = instagram.world.shown("1000")[15]
     for _ in range(20):
         instagram.world.add_post("1000", is_videos=(False,))
     pks = instagram.world.places["1000"].pks
     pks.remove(old)
     pks.insert(7, old)
-    town.collect()
-    assert kept(town) == keys(town)
+    collected.collect()
+    assert collected.kept_keys() == collected.all_keys()
 
 
 @pytest.mark.fault("I24")
@@ -120,8 +118,8 @@ class TestPlacesThatVanish:
         for _ in range(6):
             days(town, 2)
             town.collect(max_requests=10)
-        assert waiting(town).places == {}
-        assert town.key(new) in kept(town)
+        assert town.waiting().places == {}
+        assert town.key(new) in town.kept_keys()
 
     def test_all_of_them_can_when_more_than_one_endpoint_says_so(self, store, tmp_path, instagram, monkeypatch):
         town = LiveTown(store, tmp_path / "t", instagram, monkeypatch, num_places=4, num_posts=3)
@@ -131,18 +129,17 @@ class TestPlacesThatVanish:
             town.collect()
             days(town, 1)
         town.collect()
-        assert waiting(town).is_nothing
+        assert town.waiting().is_nothing
 
-    def test_where_nothing_else_answers_no_post_is_believed_to_be_gone(self, town, instagram):
-        town.collect()
+    def test_where_nothing_else_answers_no_post_is_believed_to_be_gone(self, collected, instagram):
         instagram.fail(
             "location_id=|locations/|api/v1/media", Answer.json({"message": "Media not found"}, 404), times=None
         )
         for _ in range(4):
-            days(town, 2)
-            town.collect()
-        assert len(kept(town)) == 40, "a session that is shut out looks like this"
-        assert waiting(town).rechecks == 40
+            days(collected, 2)
+            collected.collect()
+        assert len(collected.kept_keys()) == 40, "a session that is shut out looks like this"
+        assert collected.waiting().rechecks == 40
 
 
 @pytest.mark.fault("I27")
@@ -160,8 +157,8 @@ def test_after_a_captcha_the_status_names_what_a_person_has_to_do(town, instagra
     instagram.fail("web_info|sections", challenge, times=None)
     with pytest.raises(HumanError):
         town.collect()
-    assert waiting(town).places == {"checkpoint_required": 2}
-    assert "open it in the browser" in waiting(town).when
+    assert town.waiting().places == {"checkpoint_required": 2}
+    assert "open it in the browser" in town.waiting().when
 
 
 @pytest.mark.fault("I22")
@@ -171,14 +168,23 @@ def test_a_journal_of_the_version_before_has_its_drops_judged_again(town):
         for table, columns in _ADDED.items():
             for name in columns:
                 disk.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
-        for table, names in _RENAMED.items():
-            for old, name in names.items():
-                disk.execute(f"ALTER TABLE {table} RENAME COLUMN {name} TO {old}")
+        disk.execute("ALTER TABLE walks RENAME COLUMN endpoint TO road")
         disk.execute("UPDATE posts SET reason = 'status_404' WHERE state = 'dropped'")
         disk.commit()
     town.collect()
-    assert kept(town) == keys(town)
-    assert waiting(town).is_nothing
+    assert town.kept_keys() == town.all_keys()
+    assert town.waiting().is_nothing
+
+
+@pytest.mark.fault("I22")
+def test_a_journal_whose_columns_had_other_names_knows_what_has_changed(collected, instagram):
+    with closing(sqlite3.connect(journal_path(collected.store, "town"))) as disk:
+        for table, names in _RENAMED.items():
+            for old, name in names.items():
+                disk.execute(f"ALTER TABLE {table} RENAME COLUMN {name} TO {old}")
+        disk.commit()
+    instagram.world.change(instagram.world.shown("1000")[3], caption="Another story")
+    assert collected.collect().record.about["updated_posts"] == "1"
 
 
 @pytest.mark.fault("I22")
@@ -213,7 +219,7 @@ class TestTroubleAtAFewPlacesHoldsUpNoOther:
         days(town, 1)
         with suppress(HumanError):
             town.collect()
-        assert town.key(new) in kept(town)
+        assert town.key(new) in town.kept_keys()
 
     @pytest.mark.fault("I24")
     def test_a_small_budget_reaches_posts_that_may_be_gone_too(self, store, tmp_path, instagram, monkeypatch):
@@ -237,7 +243,7 @@ class TestTroubleAtAFewPlacesHoldsUpNoOther:
             with suppress(HumanError):
                 town.collect()
             days(town, 2)
-        assert town.key(new) in kept(town)
+        assert town.key(new) in town.kept_keys()
 
 
 @pytest.mark.fault("I22")
@@ -266,19 +272,18 @@ def test_a_small_town_whose_host_says_gone_of_everything_keeps_its_posts(store, 
     fault.times = 0
     days(town, 2)
     town.collect()
-    assert kept(town) == keys(town)
+    assert town.kept_keys() == town.all_keys()
 
 
 @pytest.mark.fault("I25")
-def test_what_only_who_is_signed_in_may_ask_for_is_told_to_a_visitor(town, instagram, monkeypatch):
-    town.collect()
+def test_what_only_who_is_signed_in_may_ask_for_is_told_to_a_visitor(collected, instagram, monkeypatch):
     instagram.world.remove(instagram.world.shown("1000")[3])
-    days(town, 31)
-    town.collect()
+    days(collected, 31)
+    collected.collect()
     monkeypatch.delenv("MRLF_INSTAGRAM_COOKIES")
-    town.collect()
-    assert waiting(town).rechecks == 1
-    assert "asks for a login" in waiting(town).when
+    collected.collect()
+    assert collected.waiting().rechecks == 1
+    assert "asks for a login" in collected.waiting().when
 
 
 def digests(town: LiveTown, pk: int) -> list[str]:

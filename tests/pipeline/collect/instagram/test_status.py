@@ -129,7 +129,7 @@ def test_the_status_is_read_while_a_crawl_writes_and_does_not_hinder_it(town):
     with open_journal(town.store, "town") as journal:
         key = next(iter(town.posts()))
         with journal.transaction():
-            journal.settle(key, "dropped", "test")
+            journal.posts.settle(key, "dropped", "test")
             assert status(town).posts["dropped"] == num_dropped  # as it stood before
         assert status(town).posts["dropped"] == num_dropped + 1  # of the log, which is not in the file yet
         journal.set_note("test", "written at once")  # nothing holds it up
@@ -141,7 +141,7 @@ def test_what_a_killed_run_left_in_the_log_is_read_too(town, tmp_path):
     other = Store(tmp_path / "killed")
     with open_journal(town.store, "town") as journal:
         with journal.transaction():
-            journal.settle(next(iter(town.posts())), "dropped", "test")
+            journal.posts.settle(next(iter(town.posts())), "dropped", "test")
         shutil.copytree(journal_path(town.store, "town").parent, other.root / "crawl")
     assert (other.root / "crawl" / "town.sqlite-wal").stat().st_size
     assert live_status(other, "town", town.clock.now()).posts["dropped"] == num_dropped + 1
@@ -170,13 +170,13 @@ def test_a_file_that_is_no_journal_is_told_in_one_line(store, town, make_path):
 def test_the_journal_holds_no_name_of_a_poi_and_still_knows_what_was_searched_when_the_names_are_gone(town):
     town.find()
     with open_journal(town.store, "town") as journal:
-        (first, second) = journal._disk.execute("SELECT poi_id, asked FROM searches ORDER BY poi_id").fetchall()
+        (first, second) = journal.disk.execute("SELECT poi_id, asked FROM searches ORDER BY poi_id").fetchall()
         assert {row["asked"][:7] for row in (first, second)} == {"sha256:"}
-        journal._disk.execute("UPDATE searches SET asked = ? WHERE poi_id = 'p0'", (town.pois[0]["name"],))
+        journal.disk.execute("UPDATE searches SET asked = ? WHERE poi_id = 'p0'", (town.pois[0]["name"],))
     assert status(town).unanswered == {}, "an older journal holds names"
     town.find()
     with open_journal(town.store, "town") as journal:
-        assert list(journal._disk.execute("SELECT asked FROM searches WHERE poi_id = 'p0'").fetchone()) == [first[1]]
+        assert list(journal.disk.execute("SELECT asked FROM searches WHERE poi_id = 'p0'").fetchone()) == [first[1]]
     rows = [row | {"name": row["poi_id"], "rank": 0} for row in town.rows("pois")]
     town.store.tables.replace("town", "pois", rows)
     assert status(town).unanswered == {}, "whose name is not known now"
