@@ -122,7 +122,7 @@ def pois_lines(report: StageReport) -> list[str]:
 def check_lines(checks: list[Check]) -> list[str]:
     """A line per check."""
     width = max(len(check.topic) for check in checks)
-    return [f"{check.state:<8} {check.topic:<{width}}  {check.told}" for check in checks]
+    return [f"{check.state:<8} {check.topic:<{width}}  {check.finding}" for check in checks]
 
 
 def duration(hours: float) -> str:

@@ -2,7 +2,7 @@
 
 Reads  the environment, cities.yaml, the store, the cookie file
 Law: no request is sent, to Instagram or Foursquare: being reachable means that a connection opens. No value of a key
-or cookie is told. Covered: what stops a run before its first request. Not covered: whether a key or session is taken.
+or cookie is shown. Covered: what stops a run before its first request. Not covered: whether a key or session is taken.
 """
 
 import os
@@ -65,13 +65,13 @@ def pseudonym_check(store: Store) -> Check:
     topic, path = "pseudonym key", store.private / KEY_FILE
     is_given = bool(os.environ.get(PSEUDONYM_VARIABLE, "").strip())
     if not is_given and not path.exists():
-        told = f"there is none yet: the first collection makes {path}; back it up then"
-        return Check(topic=topic, state="missing", told=told)
+        finding = f"there is none yet: the first collection makes {path}; back it up then"
+        return Check(topic=topic, state="missing", finding=finding)
     try:
         load_opt_out_pseudonyms(store, may_make=False)
     except StageError as error:
         return wrong(topic, error)
-    return Check(topic=topic, state="ok", told=f"from {PSEUDONYM_VARIABLE if is_given else path}")
+    return Check(topic=topic, state="ok", finding=f"from {PSEUDONYM_VARIABLE if is_given else path}")
 
 
 def foursquare_check(city: City | None) -> Check:
@@ -79,13 +79,13 @@ def foursquare_check(city: City | None) -> Check:
     topic, is_wanted = "Foursquare's key", city is not None and wants_foursquare(city)
     if not os.environ.get(KEY_VARIABLE, "").strip():
         need = f"{city.key} needs it" if city and is_wanted else "it is needed where a city names no source of POIs"
-        told = f"{KEY_VARIABLE} is not set; {need}"
-        return Check(topic=topic, state="missing", told=told, stops=is_wanted)
+        finding = f"{KEY_VARIABLE} is not set; {need}"
+        return Check(topic=topic, state="missing", finding=finding, stops=is_wanted)
     try:
         key_from_environment()
     except StageError as error:
         return wrong(topic, error, stops=is_wanted)
-    return Check(topic=topic, state="ok", told=f"{KEY_VARIABLE} is set")
+    return Check(topic=topic, state="ok", finding=f"{KEY_VARIABLE} is set")
 
 
 def wants_foursquare(city: City) -> bool:
@@ -101,13 +101,13 @@ def wants_foursquare(city: City) -> bool:
 
 
 def _versions() -> Check:
-    told = [f"Python {platform.python_version()}"]
+    versions = [f"Python {platform.python_version()}"]
     for name in PACKAGES:
         try:
-            told.append(f"{name} {version(name)}")
+            versions.append(f"{name} {version(name)}")
         except PackageNotFoundError:
-            told.append(f"{name} not installed")
-    return Check(topic="versions", state="ok", told=", ".join(told))
+            versions.append(f"{name} not installed")
+    return Check(topic="versions", state="ok", finding=", ".join(versions))
 
 
 def _data(store: Store) -> Check:
@@ -116,12 +116,14 @@ def _data(store: Store) -> Check:
         with tempfile.TemporaryFile(dir=store.root):
             free = shutil.disk_usage(store.root).free
     except OSError as error:
-        told = f"{store.root} cannot be written ({error.strerror}): name another folder with MRLF_DATA"
-        return Check(topic=topic, state="wrong", told=told, stops=True)
-    told = f"{store.root} can be written, {free / 1e9:,.0f} GB are free"
+        finding = f"{store.root} cannot be written ({error.strerror}): name another folder with MRLF_DATA"
+        return Check(topic=topic, state="wrong", finding=finding, stops=True)
+    finding = f"{store.root} can be written, {free / 1e9:,.0f} GB are free"
     if free < LEAST_FREE_BYTES:
-        return Check(topic=topic, state="wrong", told=f"{told}: make room, or name another with MRLF_DATA", stops=True)
-    return Check(topic=topic, state="ok", told=told)
+        return Check(
+            topic=topic, state="wrong", finding=f"{finding}: make room, or name another with MRLF_DATA", stops=True
+        )
+    return Check(topic=topic, state="ok", finding=finding)
 
 
 def _cities() -> tuple[Check, list[City]]:
@@ -131,8 +133,8 @@ def _cities() -> tuple[Check, list[City]]:
     except CityError as error:
         return wrong(topic, error), []
     live = [key for key, city in cities.items() if city.live is not None]
-    told = f"{len(cities)} in {cities_path()}, collected live: {', '.join(live) or 'none'}"
-    return Check(topic=topic, state="ok", told=told), list(cities.values())
+    finding = f"{len(cities)} in {cities_path()}, collected live: {', '.join(live) or 'none'}"
+    return Check(topic=topic, state="ok", finding=finding), list(cities.values())
 
 
 def _foursquare(city: City | None) -> list[Check]:
@@ -145,7 +147,7 @@ def _foursquare(city: City | None) -> list[Check]:
     except StageError as error:
         return [*checks, wrong("Foursquare's address", error)]
     other = "" if url == DEFAULT_URL else f" ({URL_VARIABLE}), which is not Foursquare"
-    return [*checks, Check(topic="Foursquare's address", state="ok", told=url + other)]
+    return [*checks, Check(topic="Foursquare's address", state="ok", finding=url + other)]
 
 
 def _archive(store: Store, city: City) -> list[Check]:
@@ -159,9 +161,9 @@ def _archive(store: Store, city: City) -> list[Check]:
         return [wrong(topic, error)]
     if folder is None or not folder.is_dir():
         return [
-            Check(topic=topic, state="wrong", told=f"there is no folder {folder}: look at cities.yaml", stops=True)
+            Check(topic=topic, state="wrong", finding=f"there is no folder {folder}: look at cities.yaml", stops=True)
         ]
-    return [Check(topic=topic, state="ok", told=str(folder))]
+    return [Check(topic=topic, state="ok", finding=str(folder))]
 
 
 def _opt_out(store: Store) -> Check:
@@ -169,7 +171,7 @@ def _opt_out(store: Store) -> Check:
         num_entries = len(OptOut.load(store))
     except StageError as error:
         return wrong("opt-out list", error)
-    return Check(topic="opt-out list", state="ok", told=f"{num_entries} keyed hashes")
+    return Check(topic="opt-out list", state="ok", finding=f"{num_entries} keyed hashes")
 
 
 def _weights(store: Store, city: City | None) -> list[Check]:
@@ -178,19 +180,19 @@ def _weights(store: Store, city: City | None) -> list[Check]:
 
 
 def _weights_of(store: Store, stage: str, name: str, city: City | None) -> Check:
-    told: Mapping[str, Any] = city.stages.get(stage, {}) if city is not None else {}
-    name, topic = told.get("network") or told.get("backbone") or name, f"weights of {stage}"
-    if told.get("weights") == "builtin":
-        return Check(topic=topic, state="ok", told="the city takes the built-in way")
+    options: Mapping[str, Any] = city.stages.get(stage, {}) if city is not None else {}
+    name, topic = options.get("network") or options.get("backbone") or name, f"weights of {stage}"
+    if options.get("weights") == "builtin":
+        return Check(topic=topic, state="ok", finding="the city takes the built-in way")
     try:
-        file = Path(str(told["weights_file"])) if told.get("weights_file") else None
+        file = Path(str(options["weights_file"])) if options.get("weights_file") else None
         found = WeightsStore.of(store).use_file(file, name) if file else WeightsStore.of(store).find(name)
     except StageError as error:
         return wrong(topic, error)
     if found is not None:
-        return Check(topic=topic, state="ok", told=f"{found.name}, {found.source}")
+        return Check(topic=topic, state="ok", finding=f"{found.name}, {found.source}")
     what = f"{name} is not here: `mrlf weights fetch {name}`, else the run fetches it or takes the built-in way"
-    return Check(topic=topic, state="missing", told=f"{what}. Collecting needs none")
+    return Check(topic=topic, state="missing", finding=f"{what}. Collecting needs none")
 
 
 def _reachable(city: City | None, dial: Dial) -> list[Check]:
@@ -203,7 +205,7 @@ def _reachable(city: City | None, dial: Dial) -> list[Check]:
         try:
             url = address()
         except StageError:
-            continue  # told before
+            continue  # reported already
         if city is None or is_wanted:
             checks.append(_connect(name, url, dial, stops=is_wanted))
     return checks
@@ -213,7 +215,7 @@ def _may_ask_foursquare(city: City) -> bool:
     try:
         return wants_foursquare(city)
     except CityError:
-        return False  # told before
+        return False  # reported already
 
 
 def _connect(name: str, url: str, dial: Dial, *, stops: bool) -> Check:
@@ -224,6 +226,8 @@ def _connect(name: str, url: str, dial: Dial, *, stops: bool) -> Check:
         dial((host, port), CONNECT_S).close()
     except OSError as error:
         why = "its name is not known here" if isinstance(error, socket.gaierror) else error.strerror or "no answer"
-        told = f"{host} port {port} cannot be reached ({why}): look at the network, or leave this out with --offline"
-        return Check(topic=topic, state="wrong", told=told, stops=stops)
-    return Check(topic=topic, state="ok", told=f"a connection to {host} port {port} opens; nothing was asked")
+        finding = (
+            f"{host} port {port} cannot be reached ({why}): look at the network, or leave this out with --offline"
+        )
+        return Check(topic=topic, state="wrong", finding=finding, stops=stops)
+    return Check(topic=topic, state="ok", finding=f"a connection to {host} port {port} opens; nothing was asked")

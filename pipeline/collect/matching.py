@@ -91,12 +91,12 @@ class Matcher:
         """
         decisions = overruled or {}
         compared = self._with_distance(location) if location.coordinates else self._by_name(location)
-        told = [
+        candidates = [
             replace(pair, is_match=decisions[pair.poi_id], decided_by=OVERRULE) if pair.poi_id in decisions else pair
             for pair in compared
             if pair.poi_id in decisions or self._is_within_reach(pair)
         ]
-        return told if any(decisions.values()) else self._decided(told)
+        return candidates if any(decisions.values()) else self._decided(candidates)
 
     def _with_distance(self, location: LocationStub) -> list[Pair]:
         """Compared without the words of the city's name: else the page of New York is the New York Public Library."""

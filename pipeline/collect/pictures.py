@@ -1,4 +1,4 @@
-"""Picture files beside a post: told apart from what is none by size, format and header, before a pixel is decoded.
+"""Picture files beside a post: told from other files by size, format and header, before a pixel is decoded.
 
 Covered: HTML or JSON named .jpg, cut files, foreign formats, decompression bombs, tiny pictures.
 Not covered: bytes changed in the middle of a JPEG, which no decoder notices.
@@ -47,7 +47,7 @@ def check_picture(path: Path, limits: PictureLimits) -> CheckedPicture:
 
 
 def check_bytes(data: bytes, limits: PictureLimits) -> CheckedPicture:
-    """The outcome of a picture's bytes, as `check_picture` tells it.
+    """The outcome of a picture's bytes, as `check_picture` finds it.
 
     Something behind the end's mark makes it doubtful, and then the picture is decoded to be sure that it is whole.
     """

@@ -86,10 +86,10 @@ def build_places(store: Store, city: City, settings: PlacesSettings, runtime: Ru
             outputs=("places",),
             work=lambda: _work(store, city, archive, found, matcher, overrules, report),
         )
-        return _told_of_search(done, report)
+        return _with_search(done, report)
 
 
-def _told_of_search(done: StageReport, report: SearchReport | None) -> StageReport:
+def _with_search(done: StageReport, report: SearchReport | None) -> StageReport:
     """The same with what this very run came to at Instagram, also where the table is `reused`."""
     if report is None:
         return done
@@ -149,7 +149,7 @@ def _work(
 
 
 def _locations(city: City, archive: Archive | None, found: list[LocationStub]) -> tuple[list[LocationStub], int]:
-    """Every location that is known, once, and the number of the archive's posts; what a search told counts first."""
+    """Every location that is known, once, and the number of the archive's posts; what a search found counts first."""
     known = {stub.location_id: stub for stub in found}
     num_posts = 0
     if archive is not None:
@@ -222,7 +222,7 @@ def _no_locations(
     if num_posts == 0:
         return StageError(f"none of the {len(archive)} metadata files in {archive.root} is a post: {HOW_TO_FILL}")
     return StageError(
-        f"none of the {num_posts} posts in {archive.root} tells its place: only posts that carry a location can be "
+        f"none of the {num_posts} posts in {archive.root} names its place: only posts that carry a location can be "
         "used; name an archive of such posts as `archive` of posts in cities.yaml"
     )
 
@@ -255,8 +255,8 @@ def _outcome(pairs: dict[str, list[Pair]], *, num_pois: int, overrules: Path, re
     }
     notes = search_notes(report) if report is not None else []
     if ambiguous:
-        told = ", ".join(ambiguous[:5]) + (" …" if len(ambiguous) > 5 else "")
-        notes.append(f"{len(ambiguous)} locations could be two POIs and match none ({told}): decide in {overrules}")
+        named = ", ".join(ambiguous[:5]) + (" …" if len(ambiguous) > 5 else "")
+        notes.append(f"{len(ambiguous)} locations could be two POIs and match none ({named}): decide in {overrules}")
     if not matched:
         notes.append(
             f"no location matches a POI: change max_distance_m or min_name_similarity, or decide in {overrules}"

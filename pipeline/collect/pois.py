@@ -1,7 +1,7 @@
 """POIs: the places of a city that a post can be located at.
 
 Reads  a CSV, Parquet or JSON file, an extract of OS Places, or Foursquare's Places API (its kept answers first)
-Writes pois; what Foursquare told of POIs goes at the end of its time (pipeline.collect.poi_sources.keeping)
+Writes pois; what Foursquare sent on POIs goes at the end of its time (pipeline.collect.poi_sources.keeping)
 Law: every row of the source is a POI, or counted with the first reason against it, or beyond `max_pois`. Places of
 sensitive categories are left out unless the city lets their area in and says why.
 """
@@ -26,9 +26,9 @@ from pipeline.store import Store
 from pipeline.store.digests import file_digest
 
 STAGE = "pois"
-NUM_TOLD_IDS = 5
+NUM_NAMED_IDS = 5
 FOR_EVER = (
-    "what Foursquare tells is kept for ever (foursquare_keep_hours of pois is null): only a contract of yours with "
+    "what Foursquare sends is kept for ever (foursquare_keep_hours of pois is null): only a contract of yours with "
     "Foursquare can allow that, its usage guidelines do not (docs/PRIVACY.md)"
 )
 
@@ -70,24 +70,24 @@ def build_pois(
             outputs=("pois",),
             work=lambda: _work(store, city, settings, found, rules, clock),
         )
-    return _told_for_ever(report) if found.asked and settings.foursquare_keep_hours is None else report
+    return _kept_for_ever(report) if found.asked and settings.foursquare_keep_hours is None else report
 
 
 def renew_pois(
     store: Store, city: City, settings: PoisSettings, *, clock: Clock | None = None, retries: Retries | None = None
 ) -> None:
-    """Build the POIs again where the time of what Foursquare told is over; a stage that reads them begins with this.
+    """Build the POIs again where the time of what Foursquare sent is over; a stage that reads them begins with this.
 
     Raises:
         StageError: as `build_pois`; then nothing is built of what may no longer be used.
     """
     clock = clock or SystemClock()
     if is_to_be_asked(store, city.key, settings.foursquare_keep_hours, clock.now()):
-        log.info("%s: the time of what Foursquare told of the POIs is over: they are built again", city.key)
+        log.info("%s: the time of what Foursquare sent on the POIs is over: they are built again", city.key)
         build_pois(store, city, settings, clock=clock, retries=retries)
 
 
-def _told_for_ever(report: StageReport) -> StageReport:
+def _kept_for_ever(report: StageReport) -> StageReport:
     """The same with a remark, in every run."""
     return replace(report, record=replace(report.record, notes=[*report.record.notes, FOR_EVER]))
 
@@ -119,11 +119,12 @@ def _work(
 
 
 def _no_pois(city: City, found: FoundPois, drops: dict[str, str]) -> StageError:
-    told = ", ".join(f"{reason.split('/')[1]} {count}" for reason, count in reason_counts(drops).items())
+    reasons = ", ".join(f"{reason.split('/')[1]} {count}" for reason, count in reason_counts(drops).items())
     nothing = "the file is empty" if found.source in ("file", "demo") else "there is no place in it"
     return StageError(
         f"city {city.key} is empty: none of the {len(found.rows)} rows of {found.origin} is a POI of it "
-        f"({told or nothing}): look at the source, and at the city's latitude, longitude and radius_km in cities.yaml"
+        f"({reasons or nothing}): look at the source, and at the city's latitude, longitude and radius_km in "
+        "cities.yaml"
     )
 
 
@@ -133,11 +134,11 @@ def _unknown(pois: list[PoiRow], rules: Sensitivity) -> tuple[dict[str, int], li
     advice = "name Foursquare's table of categories as `pois: {taxonomy: path/to/file}`"
     unknown = rules.unknown_categories(pois)
     if unknown:
-        told = ", ".join(unknown[:NUM_TOLD_IDS]) + (", ..." if len(unknown) > NUM_TOLD_IDS else "")
+        named = ", ".join(unknown[:NUM_NAMED_IDS]) + (", ..." if len(unknown) > NUM_NAMED_IDS else "")
         counts["unknown_categories"] = len(unknown)
         notes.append(
             "categories that are neither on the list of sensitive places nor in a taxonomy, so that only their names "
-            f"could be compared with the list: {len(unknown)} ({told}); {advice}"
+            f"could be compared with the list: {len(unknown)} ({named}); {advice}"
         )
     unlabelled = sum(not top_level(poi, rules.taxonomy) for poi in pois if poi.category_ids or poi.category_name)
     if unlabelled:

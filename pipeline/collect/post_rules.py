@@ -1,4 +1,4 @@
-"""Taking a post: the rules against it in their order, and its row in `posts`; the same for archives and live pages.
+"""Rules of posts: what stands against one, in order, and its row in `posts`; the same for archives and live pages.
 
 Law: opted out, private, its place, its time, its media: the first rule against a post is its reason. Of a post that is
 not taken nothing but its key and the reason goes on.

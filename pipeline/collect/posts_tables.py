@@ -1,4 +1,4 @@
-"""The tables of the stage posts: an archive's rows beside the live ones, and what the stage tells.
+"""The tables of the stage posts: an archive's rows beside the live ones, and what the stage reports.
 
 Law: the rows of an archive are put in place of the archive's rows before, and leave the live ones alone.
 """
@@ -31,7 +31,7 @@ HOLD_POSTS = ("posts", "curated_posts")
 """Tables that hold words of a post until they are built anew."""
 
 AHEAD = "times_ahead_utc"
-"""Where a record tells the first time of a post that lay ahead of the clock."""
+"""Where a record keeps the first time of a post that lay ahead of the clock."""
 
 LOOKS = "a visitor sees the first posts of a place only"
 SIGN_IN = "with the cookies of an account (MRLF_INSTAGRAM_COOKIES) all are collected"
@@ -109,15 +109,15 @@ def _has_archive_rows(store: Store, city: str) -> bool:
 
 
 def posts_outcome(store: Store, city: str, found: ArchiveCounts, live: Mapping[str, int]) -> Outcome:
-    """What the stage tells of both sources together; `live` are the journal's posts by state and reason."""
+    """What the stage reports of both sources together; `live` are the journal's posts by state and reason."""
     drops, deferred = found.drops.copy(), found.deferred.copy()
-    for told, count in live.items():
-        state, _, reason = told.partition("/")
+    for outcome, count in live.items():
+        state, _, reason = outcome.partition("/")
         drops.update({reason: count} if state == "dropped" else {})
         deferred.update({reason: count} if state == "deferred" else {})
     num_posts, num_deleted, num_users = _count_posts(store, city)
     num_kept = num_posts - num_deleted - deferred.total()
-    num_seen = found.num_entries + sum(count for told, count in live.items() if told not in ("known", "bare"))
+    num_seen = found.num_entries + sum(count for outcome, count in live.items() if outcome not in ("known", "bare"))
     assert num_seen == num_kept + num_deleted + drops.total() + deferred.total(), "a post was lost or counted twice"
     counts = {
         "seen": num_seen,

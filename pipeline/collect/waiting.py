@@ -49,7 +49,7 @@ class Waiting:
     @property
     def reasons(self) -> list[str]:
         """What waits, in words."""
-        told = [
+        waiting = [
             f"{what} ({counted(counts)})"
             for what, counts in (
                 ("POIs to be searched", self.searches),
@@ -59,7 +59,7 @@ class Waiting:
             )
             if counts
         ]
-        return told + ([f"posts that may be gone ({self.rechecks})"] if self.rechecks else [])
+        return waiting + ([f"posts that may be gone ({self.rechecks})"] if self.rechecks else [])
 
     @property
     def is_for_files(self) -> bool:

@@ -1,4 +1,4 @@
-"""The demo city: a seeded generator of an openly synthetic archive, so that the whole road runs without any account.
+"""The demo city: a seeded generator of an openly synthetic archive, so that every stage runs without any account.
 
 Writes <folder>/archive (Instaloader's own file format), <folder>/pois.csv and <folder>/demo.json.
 Nothing in it is real data, except NASA's portrait (ORIGIN.md).

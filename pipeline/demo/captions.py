@@ -1,4 +1,4 @@
-"""Captions and hashtags of the demo city: what a post's writer says, and what it tells of the place.
+"""Captions and hashtags of the demo city: what a post's writer says, and what it says of the place.
 
 Own name, words of the category, a detail of the place each occur in a part of the posts only; neighbours' details,
 other places' names and wrong tags mislead; every sentence is plain English, or one of another language.
@@ -54,13 +54,13 @@ def write_foreign(rng: Rng, language: str, place: int) -> str:
 def write_hashtags(rng: Rng, place: int, num_places: int, user: int, text: str) -> tuple[str, ...]:
     """Hashtags without their sign: of the city, the place, its category, a wrong place, and some that nobody shares.
 
-    text: the caption they stand below; one that does not tell the place has its tags more often.
+    text: the caption they stand below; one that does not name the place has its tags more often.
     """
     tags: list[str] = []
-    is_told = any(words in text for words in (PLACES[place].name, *PLACES[place].details))
+    is_stated = any(words in text for words in (PLACES[place].name, *PLACES[place].details))
     if rng.random() < SHARES.generic_tags:
         tags += _zipf(rng, phrases.GENERIC_TAGS, 1 + int(rng.poisson(3)))
-    if rng.random() < (SHARES.poi_tags if is_told else SHARES.poi_tags_alone):
+    if rng.random() < (SHARES.poi_tags if is_stated else SHARES.poi_tags_alone):
         tags += _zipf(rng, PLACES[place].tags, int(rng.integers(1, 3)))
     if rng.random() < SHARES.category_tag:
         tags += _zipf(rng, phrases.CATEGORY_TAGS[PLACES[place].category], 1)
@@ -86,16 +86,16 @@ def join(rng: Rng, words: Words) -> str:
 
 def _misleading(rng: Rng, place: int, num_places: int) -> list[str]:
     """Sentences about other places."""
-    told = []
+    sentences = []
     if rng.random() < SHARES.neighbour_detail:
         near = [n for n in range(num_places) if n != place and PLACES[n].category == PLACES[place].category]
         if near:
             neighbour = PLACES[near[rng.integers(len(near))]]
-            told.append(_pick(rng, phrases.WITH_DETAIL).replace("{detail}", _pick(rng, neighbour.details)))
+            sentences.append(_pick(rng, phrases.WITH_DETAIL).replace("{detail}", _pick(rng, neighbour.details)))
     if rng.random() < SHARES.other_name:
         other = PLACES[_other(rng, place, num_places)]
-        told.append(_pick(rng, phrases.WITH_OTHER_NAME).replace("{place}", other.name))
-    return told
+        sentences.append(_pick(rng, phrases.WITH_OTHER_NAME).replace("{place}", other.name))
+    return sentences
 
 
 def _other(rng: Rng, place: int, num_places: int) -> int:

@@ -1,4 +1,4 @@
-"""Write the demo city's folder, once: an archive, a file of POIs, and `demo.json`, which tells what it was made from.
+"""Write the demo city's folder, once: an archive, a file of POIs, and `demo.json`, which says what it was made from.
 
 Law: the folder appears under its name complete or not at all; what a killed writer left is taken away by the next.
 The caller sees to it that no two write the same folder at once.
@@ -21,7 +21,7 @@ from pipeline.errors import StageError
 
 log = logging.getLogger("mrlf")
 
-TELLS = "demo.json"
+DESCRIPTION = "demo.json"
 LOG_EVERY = 500
 POI_COLUMNS = (
     "fsq_place_id",
@@ -53,16 +53,16 @@ def write_demo_city(
     Raises:
         StageError: `folder` holds something that is no demo city.
     """
-    told = _told(settings, centre, radius_km)
+    description = _description(settings, centre, radius_km)
     city = DemoCity(archive=folder / "archive", pois_file=folder / "pois.csv")
     partial, old = (folder.with_name(f".{folder.name}.{end}") for end in ("partial", "old"))
     for leftover in (partial, old):
         shutil.rmtree(leftover, ignore_errors=True)
-    if _tells(folder) == told:
+    if _read_description(folder) == description:
         return city
     _refuse_foreign(folder)
     plan = plan_city(settings, centre=centre, radius_km=radius_km)
-    _write(partial, plan, settings, told)
+    _write(partial, plan, settings, description)
     if folder.exists():
         folder.rename(old)
     partial.rename(folder)
@@ -72,11 +72,11 @@ def write_demo_city(
 
 def read_plan(folder: Path) -> tuple[DemoSettings, DemoPlan] | None:
     """What the demo city in `folder` was made from; None where none of this generator's version lies there."""
-    told = _tells(folder)
-    if not isinstance(told, dict) or told.get("generator_version") != GENERATOR_VERSION:
+    description = _read_description(folder)
+    if not isinstance(description, dict) or description.get("generator_version") != GENERATOR_VERSION:
         return None
-    settings = DemoSettings.model_validate(told["settings"])
-    return settings, plan_city(settings, centre=tuple(told["centre"]), radius_km=told["radius_km"])
+    settings = DemoSettings.model_validate(description["settings"])
+    return settings, plan_city(settings, centre=tuple(description["centre"]), radius_km=description["radius_km"])
 
 
 def poi_id(place: int) -> str:
@@ -84,7 +84,7 @@ def poi_id(place: int) -> str:
     return f"de30{sha256(PLACES[place].name.encode()).hexdigest()[:20]}"
 
 
-def _told(settings: DemoSettings, centre: tuple[float, float], radius_km: float) -> dict[str, Any]:
+def _description(settings: DemoSettings, centre: tuple[float, float], radius_km: float) -> dict[str, Any]:
     return {
         "what": "a synthetic city: no person, post or place in it is real",
         "generator_version": GENERATOR_VERSION,
@@ -94,22 +94,22 @@ def _told(settings: DemoSettings, centre: tuple[float, float], radius_km: float)
     }
 
 
-def _tells(folder: Path) -> Any:
+def _read_description(folder: Path) -> Any:
     try:
-        return json.loads((folder / TELLS).read_text())
+        return json.loads((folder / DESCRIPTION).read_text())
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
         return None
 
 
 def _refuse_foreign(folder: Path) -> None:
-    if folder.exists() and not (folder / TELLS).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not (folder / DESCRIPTION).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise StageError(
-            f"{folder} holds something that is no demo city (it has no {TELLS}): "
+            f"{folder} holds something that is no demo city (it has no {DESCRIPTION}): "
             "move it away, or name another folder for the demo city"
         )
 
 
-def _write(folder: Path, plan: DemoPlan, settings: DemoSettings, told: dict[str, Any]) -> None:
+def _write(folder: Path, plan: DemoPlan, settings: DemoSettings, description: dict[str, Any]) -> None:
     from tqdm import tqdm
 
     from pipeline.demo.archive import write_archive
@@ -122,8 +122,8 @@ def _write(folder: Path, plan: DemoPlan, settings: DemoSettings, told: dict[str,
         if count % LOG_EVERY == 0:
             log.info("demo city: %d of %d posts written", count, len(plan.posts))
     _write_pois(folder / "pois.csv", plan)
-    (folder / TELLS).write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
-    for path in (folder / "pois.csv", folder / TELLS, folder):
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
+    for path in (folder / "pois.csv", folder / DESCRIPTION, folder):
         os.utime(path, (FIRST_DAY.timestamp(), FIRST_DAY.timestamp()))
 
 

@@ -47,12 +47,12 @@ def city_locations(
     rng: Rng, coordinates: tuple[tuple[float, float], ...], centre: tuple[float, float]
 ) -> tuple[Location, ...]:
     """One or two locations per POI, tens of metres off, then those that are no POI."""
-    told: list[tuple[str, tuple[float, float], float, int | None]] = [
+    rows: list[tuple[str, tuple[float, float], float, int | None]] = [
         (name, near, NEAR_KM, place) for place, near in enumerate(coordinates) for name in PLACES[place].location_names
     ]
-    told += [(name, centre, 10 * NEAR_KM, None) for name in ELSEWHERE]
+    rows += [(name, centre, 10 * NEAR_KM, None) for name in ELSEWHERE]
     made = []
-    for number, (name, near, reach_km, place) in enumerate(told):
+    for number, (name, near, reach_km, place) in enumerate(rows):
         latitude, longitude = moved(near, rng.uniform(0.2, 1.0) * reach_km, rng.uniform(0, 2 * np.pi))
         made.append(
             Location(

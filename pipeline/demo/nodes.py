@@ -1,7 +1,7 @@
-"""A demo post as Instagram told it to Instaloader: the media of the iPhone API, or a GraphQL node of two eras.
+"""A demo post as Instagram gave it to Instaloader: the media of the iPhone API, or a GraphQL node of two eras.
 
 Law: nothing here touches the network, and every address in a node is at example.invalid.
-GraphQL nodes tell no coordinates but their location's, and the newer of them not even those.
+GraphQL nodes have no coordinates but their location's, and the newer of them not even those.
 """
 
 import json
@@ -16,7 +16,7 @@ Node = dict[str, Any]
 HOST = "https://example.invalid"
 FIRST_MEDIA_ID = 1_000_000_000_000_000_000
 FIRST_USER_ID = 900_000_000_000
-SIDE = 1080  # what Instagram tells of the picture; the file beside it is smaller, as a thumbnail is
+SIDE = 1080  # what Instagram says of the picture; the file beside it is smaller, as a thumbnail is
 
 
 def media_id(post: DemoPost) -> int:
@@ -42,7 +42,7 @@ def instaloader_post(context: Any, post: DemoPost) -> Any:
 
 
 def iphone_media(post: DemoPost, code: str) -> Node:
-    """The media as the iPhone API tells it: the location's coordinates inside, the post's own beside."""
+    """The media as the iPhone API returns it: the location's coordinates inside, the post's own beside."""
     number, videos = media_id(post), video_parts(post)
     taken = int(post.taken_utc.timestamp())
     media: Node = {
@@ -75,7 +75,7 @@ def iphone_media(post: DemoPost, code: str) -> Node:
 
 
 def graphql_node(post: DemoPost, code: str) -> Node:
-    """The node as the web's GraphQL told it, until about 2019 (OLD_GRAPHQL) or later."""
+    """The node as the web's GraphQL returned it, until about 2019 (OLD_GRAPHQL) or later."""
     number, videos = media_id(post), video_parts(post)
     edges = [{"node": {"text": post.caption}}] if post.caption else []
     node: Node = {
@@ -107,7 +107,7 @@ def user_id(user: int) -> int:
 
 
 def iphone_user(user: int) -> Node:
-    """A user as the iPhone API tells it."""
+    """A user as the iPhone API returns it."""
     return {
         "pk": user_id(user),
         "username": username(user),
@@ -119,7 +119,7 @@ def iphone_user(user: int) -> Node:
 
 
 def graphql_user(user: int) -> Node:
-    """A user as GraphQL tells it."""
+    """A user as GraphQL returns it."""
     return {
         "id": str(user_id(user)),
         "username": username(user),

@@ -1,4 +1,4 @@
-"""What people of the demo city write: English sentences by what they tell, real sentences in other languages, tags.
+"""What people of the demo city write: English sentences by what they say, real sentences in other languages, tags.
 
 `{place}` is a place's name, `{detail}` something to see there, `{who}`, `{day}` and `{time}` are filled at random.
 """

@@ -177,7 +177,7 @@ SCENES = {
 """The kinds of picture of each category: a place has one of its own and borrows the others at times."""
 
 ANYWHERE_SCENES = ("sunset", "flowers", "bokeh", "coffee")
-"""Pictures that tell nothing of their place."""
+"""Pictures that say nothing of their place."""
 
 ELSEWHERE = ("Demoria", "Demoria Old Town", "Planet Synthetic", "Anywhere But Home")
 """Instagram locations that are no place of the list."""

@@ -212,7 +212,7 @@ def _pictures(rng: Rng, seed: int, number: int, kinds: frozenset[Kind], place: i
 
 
 def _era(rng: Rng, age: float, kinds: frozenset[Kind]) -> Era:
-    """Older posts were mostly saved in older formats; only the iPhone API tells a post's own coordinates."""
+    """Older posts were mostly saved in older formats; only the iPhone API gives a post's own coordinates."""
     if Kind.FAR in kinds or rng.random() < 0.3 + 0.65 * age:
         return Era.IPHONE
     return Era.OLD_GRAPHQL if rng.random() < 0.4 else Era.GRAPHQL

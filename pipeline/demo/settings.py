@@ -1,7 +1,7 @@
 """Settings of the demo city, and how often each kind of post occurs in it.
 
-The frequencies are tuned so that no single one of hashtags, text and picture tells the place, and all three together
-do (`bench/demo_calibration.py` measures it); they are facts of the generator's version, not settings.
+The frequencies are tuned so that no single one of hashtags, text and picture gives the place away, and all three
+together do (`bench/demo_calibration.py` measures it); they are facts of the generator's version, not settings.
 """
 
 from dataclasses import dataclass

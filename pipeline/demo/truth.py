@@ -1,7 +1,7 @@
 """What the generator knows of its own pictures: in which a person is drawn, and where.
 
 Reads  <folder>/demo.json, the pictures of <folder>/archive that have a portrait
-Law: it follows from what `demo.json` tells, drawn again; nothing is stored of it, and the archive stays as it is. It
+Law: it follows from what `demo.json` says, drawn again; nothing is stored of it, and the archive stays as it is. It
      is there to measure by, and no stage may decide by it what becomes of a picture.
 """
 
@@ -30,10 +30,10 @@ class DrawnPerson:
 
 def drawn_people(folder: Path, wanted: Container[str]) -> Iterator[DrawnPerson]:
     """Each picture of these digests in which a person is drawn, once; none where `folder` holds no such city."""
-    told = read_plan(folder)
-    if told is None:
+    found = read_plan(folder)
+    if found is None:
         return
-    settings, plan = told
+    settings, plan = found
     seen: set[str] = set()
     for post in plan.posts:
         for index, spec in enumerate(post.pictures):

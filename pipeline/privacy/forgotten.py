@@ -1,4 +1,4 @@
-"""What is gone leaves everywhere: the report, runs, releases and old table files that still hold a gone post.
+"""Removal of gone posts from all that was built: reports, runs, releases and old versions of tables.
 
 Reads  posts, drops; the keys of every release and of the predictions of every run
 Writes removes reports/<city>/, models/<model>/<city>/<run>/, datasets/<city>/<version>/, study/<city>/ and the tables'
@@ -80,7 +80,7 @@ def _withdraw_what_holds(store: Store, city: str, leaving: set[str]) -> dict[str
     _forget_records(store, city, {folder.name for folder in (*runs, *releases)})
     for folder in (*runs, *releases):
         _withdraw(folder)
-    shutil.rmtree(store.study_folder(city), ignore_errors=True)  # of its cells no one tells what they learnt from
+    shutil.rmtree(store.study_folder(city), ignore_errors=True)  # nothing says what its cells learnt from
     forget_features(store, city)
     with PrivateIds.open(store, city) as ids:
         ids.remove(leaving)

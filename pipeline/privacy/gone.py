@@ -60,8 +60,8 @@ def mark_swept(store: Store, city: str, what: str, gone: set[str]) -> None:
 
 
 def tidy(store: Store, city: str) -> None:
-    """At the start of a stage: what a killed run, or a post that left, has left behind goes. What hinders that is told
-    and hinders no stage.
+    """At the start of a stage: what a killed run, or a post that left, has left behind goes. What hinders that is in
+    the log and hinders no stage.
     """
     try:
         forget_pictures(store, city)

@@ -4,7 +4,7 @@ Reads  what is on disk; of all cities the digests in posts, images, clean_images
 Writes removes pictures, half releases, and files and folders of writers that were killed; marks in swept/
 Law: nothing goes that a table, a journal or a whole release names, and nothing of a writer that lives. Stages that
 have pictures in hand that no row names are kept out meanwhile; where one is at work, or what may name a picture cannot
-be read, its kind of picture waits for the next sweep, and that is told. The cost is that of listing folders and
+be read, its kind of picture waits for the next sweep, and that is logged. The cost is that of listing folders and
 reading columns of digests; where no folder of pictures, table, journal or release has changed since the last sweep, it
 is that of asking for their times.
 Covered: SIGKILL anywhere, posts that curation had dropped, clean pictures of earlier settings, a disk that is not
@@ -118,7 +118,7 @@ def _remove_pictures(store: Store, swept: Swept, *, kind: Kind, patience_s: floa
     mark = store.root / "swept" / kind
     if not is_anew and mark.is_file() and mark.read_text() == _state(store, kind)[0]:
         return
-    swept.temporaries += remove_dead(store.blobs.listed(kind)[1])  # their own locks tell, whoever else is at work
+    swept.temporaries += remove_dead(store.blobs.listed(kind)[1])  # by their own locks, whoever else is at work
     with store.no_picture_written(kind, patience_s):
         begun = time.time()
         state, changed = _state(store, kind)

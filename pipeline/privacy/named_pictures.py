@@ -1,7 +1,7 @@
 """Which pictures are named, and by what: posts, journals, tables of pictures, releases.
 
 Reads  posts, images, clean_images, the journals and the records of all cities; posts.parquet of releases
-Law: what cannot be read is not empty. A table that a record or a journal tells of and that is not there, or is older
+Law: what cannot be read is not empty. A table that a record or a journal knows of and that is not there, or is older
 than that, and a release that cannot be opened raise: who asks what is named removes nothing then.
 """
 
@@ -44,17 +44,17 @@ def known_cities(store: Store) -> list[str]:
 
 
 def require_tables(store: Store, city: str, names: Collection[str]) -> None:
-    """See that these tables are there as far as a stage or the journal tells of them.
+    """See that these tables are there as far as a stage or the journal knows of them.
 
     Raises:
         UnreadableError: one is not: its disk is not mounted, its log is lost, an older copy was put back.
     """
-    told = _told_versions(store, city)
+    recorded = _recorded_versions(store, city)
     if "posts" in names and look_at_journal(store, city, lambda disk: disk.execute(CARRIED).fetchone()):
-        told.setdefault("posts", 0)
-    for name in (name for name in names if name in told):
+        recorded.setdefault("posts", 0)
+    for name in (name for name in names if name in recorded):
         version = store.tables.version(city, name)
-        if version is None or version < told[name]:
+        if version is None or version < recorded[name]:
             raise UnreadableError(
                 f"the table {store.tables.path(city, name)} is not there, or is older than the last build: mount or "
                 "restore it, or build the city again"
@@ -107,17 +107,17 @@ def _named_clean(store: Store) -> set[str]:
     return set[str]().union(*(clean_pictures(store, city) for city in known_cities(store)))
 
 
-def _told_versions(store: Store, city: str) -> dict[str, int]:
+def _recorded_versions(store: Store, city: str) -> dict[str, int]:
     """The least version that a city's tables have by the records of its stages."""
-    told: dict[str, int] = {}
+    least: dict[str, int] = {}
     for path in sorted((store.root / "stages" / city).glob("*.json")):
         try:
             versions = json.loads(path.read_text()).get("versions", {})  # what is verified is noted there too
             of_stage = {name: int(version) for name, version in versions.items() if version is not None}
         except (TypeError, AttributeError, ValueError):
             raise UnreadableError(f"{path} is no record of a stage: remove it and build the stage again") from None
-        told |= {name: max(version, told.get(name, 0)) for name, version in of_stage.items()}
-    return told
+        least |= {name: max(version, least.get(name, 0)) for name, version in of_stage.items()}
+    return least
 
 
 def _unemptied(store: Store, city: str) -> set[str]:

@@ -4,7 +4,7 @@ Reads and writes private/opt_out.txt, mode 0600: a line that names the key it wa
 Law: nobody on the list can be read from it, and the list holds in all cities. A list that cannot be read whole, or was
 made with another pseudonym key, stops the work: it would cover nobody in silence.
 Covered: an account by its id or @name, be it the owner of a post or one of its co-authors, a post by its media id,
-shortcode or address, as far as a post tells these; and what the store's cities hold of them when they are added. Not
+shortcode or address, as far as a post names these; and what the store's cities hold of them when they are added. Not
 covered: an account listed by a name that it has changed since; copies of a post by somebody else; co-authors of live
 posts that a version of the pipeline collected which did not read them, until their place is passed again.
 """
@@ -63,7 +63,7 @@ class OptOut:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with what is on the list and tells nothing of it."""
+        """Changes with what is on the list and gives nothing of it away."""
         return hashlib.sha256("\n".join(sorted(self.hashes)).encode()).hexdigest()
 
     def covers(self, author_names: Iterable[str], media_id: str) -> bool:
@@ -90,7 +90,7 @@ def add_opt_outs(store: Store, entries: Iterable[str]) -> OptOut:
     """The list with these entries on it too, written; posts collected before are known to `covers_row`.
 
     Raises:
-        StageError: an entry is none of `WHAT_IT_MAY_BE`; it is told by its place, and nothing is added.
+        StageError: an entry is none of `WHAT_IT_MAY_BE`; it is named by its place, and nothing is added.
     """
     names = [name for number, entry in enumerate(entries, start=1) for name in _names(entry, number)]
     with store.lock("private", "opt_out", timeout_s=30):
@@ -98,7 +98,7 @@ def add_opt_outs(store: Store, entries: Iterable[str]) -> OptOut:
         pseudonyms = before.pseudonyms or load_opt_out_pseudonyms(store, may_make=True)
         names += [row for city in store.cities() for row in _row_names(pseudonyms.of_city(city), city, names)]
         hashes = before.hashes | {pseudonyms.opt_out_key(name) for name in names}
-        lines = [HEADER + pseudonyms.fingerprint, *sorted(hashes)]  # sorted: the order tells nothing of when
+        lines = [HEADER + pseudonyms.fingerprint, *sorted(hashes)]  # sorted: the order says nothing of when
         write_atomically(_path(store), "".join(f"{line}\n" for line in lines).encode())  # mode 0600
     return OptOut(hashes, pseudonyms)
 
@@ -155,7 +155,7 @@ def _of_address(address: str) -> list[str]:
     match [folder for folder in parts.path.split("/") if folder]:
         case ["share" | "s", _, *_]:
             raise StageError(
-                "an address for sharing (instagram.com/share/...) does not tell what it leads to: open it in a "
+                "an address for sharing (instagram.com/share/...) does not say what it leads to: open it in a "
                 "browser and give the address that is shown then"
             )
         case [folder, code, *_] if folder in _POST_FOLDERS:

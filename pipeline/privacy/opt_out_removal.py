@@ -1,4 +1,4 @@
-"""Leaving: who is on the opt-out list is not collected any more, and what was collected goes with the next build.
+"""Removal of who opted out: nothing more is collected of them, and what was goes with the next build.
 
 Reads  posts of every city, the journals, the pseudonyms of the posts' authors
 Writes the opt-out list

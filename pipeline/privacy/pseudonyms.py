@@ -67,7 +67,7 @@ class Pseudonyms:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with the secret and the city and tells nothing of either."""
+        """Changes with the secret and the city and gives neither away."""
         return self._key("fingerprint", "")
 
     def _key(self, purpose: str, value: str) -> str:

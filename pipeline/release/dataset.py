@@ -23,7 +23,7 @@ from tqdm import tqdm
 from pipeline.cities import City, Settings
 from pipeline.code_digest import code_digest
 from pipeline.collect.instagram.settings import live_settings
-from pipeline.collect.instagram.terms import terms_told
+from pipeline.collect.instagram.terms import stated_terms
 from pipeline.collect.poi_sources.keeping import read_pois
 from pipeline.curate.rules import POI_FLOOR, has_enough_posts
 from pipeline.curate.settings import CuratedPostsSettings
@@ -243,7 +243,7 @@ def _sample(post: Any, label: dict[str, Any], split: str) -> Sample:
 def _collected(city: City) -> dict[str, str]:
     """Who collected the posts live, what for and on which ground; empty where nobody did."""
     live = live_settings(city)
-    return terms_told(live.terms) if live is not None else {}
+    return stated_terms(live.terms) if live is not None else {}
 
 
 def _sensitive(store: Store, city: str) -> dict[str, str]:

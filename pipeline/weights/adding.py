@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import StageError
-from pipeline.progress import told_bytes
+from pipeline.progress import bytes_text
 from pipeline.store.temporaries import temporary_file
 from pipeline.weights.converting import known_architectures
 from pipeline.weights.digests import FileDigests, copy_with_digests
@@ -28,7 +28,7 @@ def copied_in(path: Path, folder: Path) -> Iterator[tuple[Path, FileDigests]]:
     if not path.is_file():
         raise StageError(f"there is no file {path}")
     if path.stat().st_size > MAX_BYTES:
-        raise StageError(f"{path} has {told_bytes(path.stat().st_size)}: none of these networks has so many weights")
+        raise StageError(f"{path} has {bytes_text(path.stat().st_size)}: none of these networks has so many weights")
     folder.mkdir(parents=True, exist_ok=True)
     with temporary_file(folder) as (handle, copy):
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.errors import StageError
-from pipeline.progress import ByteProgress, log, told_bytes
+from pipeline.progress import ByteProgress, bytes_text, log
 from pipeline.weights.addresses import TransferError
 from pipeline.weights.digests import FileDigests, read_digests
 from pipeline.weights.kinds import wrong_kind
@@ -60,7 +60,7 @@ def fetch_part(entry: WeightsEntry, part: Path, limits: TransferLimits) -> FileD
 
 
 def _fetch_from(address: str, entry: WeightsEntry, part: Path, limits: TransferLimits) -> FileDigests:
-    size = f" ({told_bytes(entry.num_bytes)})" if entry.num_bytes else ""
+    size = f" ({bytes_text(entry.num_bytes)})" if entry.num_bytes else ""
     log.info("fetching %s%s from %s", entry.name, size, urlsplit(address).hostname)
     with ByteProgress(entry.name, entry.num_bytes) as progress:
         transfer(address, part, entry.num_bytes, limits, progress.at)

@@ -19,7 +19,7 @@ import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from pipeline.errors import StageError
-from pipeline.progress import told_bytes
+from pipeline.progress import bytes_text
 from pipeline.weights.addresses import BrokenTransferError, TransferError, ask
 
 PIECE_BYTES = 2**18
@@ -74,7 +74,7 @@ def transfer(
         except BrokenTransferError as error:
             tries_left = limits.max_tries - 1 if _size(part) > had else tries_left - 1
             if tries_left <= 0 or time.monotonic() >= end:
-                raise TransferError(f"{error}, {told_bytes(_size(part))} of it are kept") from None
+                raise TransferError(f"{error}, {bytes_text(_size(part))} of it are kept") from None
         time.sleep(limits.pause_s)
 
 
@@ -161,7 +161,7 @@ class _Try:
     def _check_room(self, num_bytes: int) -> None:
         free = shutil.disk_usage(self.part.parent).free
         if free < num_bytes:
-            raise _no_room(self.part, f"{told_bytes(num_bytes)} more are needed, {told_bytes(free)} are free")
+            raise _no_room(self.part, f"{bytes_text(num_bytes)} more are needed, {bytes_text(free)} are free")
 
     def _receive(self, answer: requests.Response, offset: int) -> None:
         try:
@@ -191,7 +191,7 @@ class _Try:
             file.write(piece)
             self.seen(here)
             if time.monotonic() > self.end:
-                raise TransferError(f"too slow: {told_bytes(here)} came before the time was up")
+                raise TransferError(f"too slow: {bytes_text(here)} came before the time was up")
 
 
 def _piece(answer: requests.Response, silence_s: float) -> bytes:
@@ -207,7 +207,7 @@ def _piece(answer: requests.Response, silence_s: float) -> bytes:
 
 def _cannot_keep(part: Path, error: OSError) -> NoReturn:
     if error.errno in NO_SPACE:
-        raise _no_room(part, f"{told_bytes(_size(part))} of the file were written") from error
+        raise _no_room(part, f"{bytes_text(_size(part))} of the file were written") from error
     raise CannotKeepError(f"{part} cannot be written: {error.strerror or error}") from error
 
 

@@ -50,17 +50,17 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     """Serve until Ctrl-C."""
-    told = options()
-    folder = (told.folder or Path(tempfile.mkdtemp(prefix="mrlf-fakes-"))).absolute()
-    world = fakeville_world(told.places, told.posts)
-    instagram = FakeInstagram(world, told.instagram_port)
-    foursquare = FakeFoursquare(fakeville_pois(told.places), port=told.foursquare_port)
+    stated = options()
+    folder = (stated.folder or Path(tempfile.mkdtemp(prefix="mrlf-fakes-"))).absolute()
+    world = fakeville_world(stated.places, stated.posts)
+    instagram = FakeInstagram(world, stated.instagram_port)
+    foursquare = FakeFoursquare(fakeville_pois(stated.places), port=stated.foursquare_port)
     with instagram, foursquare:
         for server in (instagram, foursquare):
-            fail_sometimes(server, told.fail_percent)
-        variables = write_fakeville(folder, world, is_slow=told.slow)
+            fail_sometimes(server, stated.fail_percent)
+        variables = write_fakeville(folder, world, is_slow=stated.slow)
         variables |= {"MRLF_INSTAGRAM_URL": instagram.url, "MRLF_FOURSQUARE_URL": foursquare.url}
-        print(f"# {told.places} places with {told.posts} posts each; paste this into another terminal:")
+        print(f"# {stated.places} places with {stated.posts} posts each; paste this into another terminal:")
         print("\n".join(f"export {name}={value}" for name, value in variables.items()))
         words = [f"#   {word:<6} {meaning}" for word, (meaning, _) in WORLD.items()]
         print(f"mrlf collect {CITY}", "# words to type here:", *words, sep="\n")
@@ -86,12 +86,12 @@ def _change(instagram: FakeInstagram) -> None:
 
 def _watch(*servers: FakeServer) -> None:
     """Tell now and then how many requests came."""
-    told = 0
+    stated = 0
     while True:
         time.sleep(0.5)
         num_requests = sum(len(server.requests) for server in servers)
-        if num_requests // TELL_EVERY > told:
-            told = num_requests // TELL_EVERY
+        if num_requests // TELL_EVERY > stated:
+            stated = num_requests // TELL_EVERY
             print(f"# {num_requests:,} requests", flush=True)
 
 

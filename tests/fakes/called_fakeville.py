@@ -20,8 +20,8 @@ class Fakeville:
     def __init__(self, folder: Path, instagram: FakeInstagram, foursquare: FakeFoursquare) -> None:
         self.folder, self.instagram, self.foursquare = folder, instagram, foursquare
         self.data = folder / "data"
-        told = write_fakeville(folder, instagram.world)
-        self.variables = {**told, "MRLF_INSTAGRAM_URL": instagram.url, "MRLF_FOURSQUARE_URL": foursquare.url}
+        variables = write_fakeville(folder, instagram.world)
+        self.variables = {**variables, "MRLF_INSTAGRAM_URL": instagram.url, "MRLF_FOURSQUARE_URL": foursquare.url}
 
     def mrlf(self, *words: str, stdin: str = ""):
         return CliRunner().invoke(app, list(words), input=stdin)

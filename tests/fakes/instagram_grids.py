@@ -33,7 +33,7 @@ def web_info(world: World, place: FakePlace, *, tab: str = "", form: dict[str, s
 def location_info(world: World, place: FakePlace, id_key: str = "pk") -> dict[str, Any]:
     """What an answer tells of a place; its id is a number here and text on its page."""
     number: int | str = int(place.location_id) if place.location_id.isdecimal() else place.location_id
-    told = {
+    stated = {
         id_key: number if id_key == "pk" else place.location_id,
         "name": place.name,
         "slug": slug(place),
@@ -47,7 +47,7 @@ def location_info(world: World, place: FakePlace, id_key: str = "pk") -> dict[st
         "media_count": len(world.shown(place.location_id)),
         "facebook_places_id": facebook_id(place),
     }
-    return told | ({"lat": place.latitude, "lng": place.longitude} if place.has_coordinates else {})
+    return stated | ({"lat": place.latitude, "lng": place.longitude} if place.has_coordinates else {})
 
 
 def slug(place: FakePlace) -> str:
@@ -98,13 +98,13 @@ def page_data(world: World, place: FakePlace) -> list[dict[str, Any]]:
             {"xdt_location_get_web_info_tab": {"edges": edges, "page_info": page_info}},
         ]
     if world.page_era == "2026-05":
-        told = web_info(world, place)
+        stated = web_info(world, place)
         return [
             {
                 "xdt_api__v1__locations__web_info": {
-                    "location_info": told["location_info"],
-                    "top": told["ranked"],
-                    "recent": told["recent"],
+                    "location_info": stated["location_info"],
+                    "top": stated["ranked"],
+                    "recent": stated["recent"],
                 }
             }
         ]
@@ -172,10 +172,10 @@ def _read_cursor(place: FakePlace, form: dict[str, str], *, checks_all: bool) ->
     try:
         _, page, num_left = json.loads(base64.urlsafe_b64decode(form["max_id"]))
         made = _cursor(place, page, num_left)
-        told = (int(form["page"]), form["max_id"], json.loads(form["next_media_ids"])) if checks_all else made
+        stated = (int(form["page"]), form["max_id"], json.loads(form["next_media_ids"])) if checks_all else made
     except (ValueError, KeyError, TypeError):
         raise WrongCursorError from None
-    if made[1] != form["max_id"] or told != made or not 0 <= num_left <= len(place.pks):
+    if made[1] != form["max_id"] or stated != made or not 0 <= num_left <= len(place.pks):
         raise WrongCursorError
     return page, num_left
 

@@ -107,7 +107,7 @@ def media(world: World, pk: int) -> dict[str, Any]:
     shown_pk = changes.pop("pictures_of", pk)
     for name in ("owner", "taken_at"):
         changes.pop(name, None)
-    told = {
+    stated = {
         "taken_at": taken_at,
         "pk": pk,
         "id": f"{pk}_{owner}",
@@ -127,12 +127,14 @@ def media(world: World, pk: int) -> dict[str, Any]:
         **_parts(world, pk, shown_pk, flags, owner),
         **changes,
     }
-    return {name: value for name, value in told.items() if value is not None or name in ("caption", "music_metadata")}
+    return {
+        name: value for name, value in stated.items() if value is not None or name in ("caption", "music_metadata")
+    }
 
 
 def node(world: World, pk: int) -> dict[str, Any]:
     """A post as the page of a place embeds it: ids as text, null for what it has not, no `full_name`."""
-    told = media(world, pk)
+    stated = media(world, pk)
     kept = (
         "code",
         "taken_at",
@@ -153,11 +155,11 @@ def node(world: World, pk: int) -> dict[str, Any]:
         "like_and_view_counts_disabled",
         "commerciality_status",
     )
-    shown = {"__typename": "XDTMediaDict", "pk": str(told["pk"]), "id": told["id"], "accessibility_caption": None}
-    shown |= {name: told.get(name) for name in kept}
+    shown = {"__typename": "XDTMediaDict", "pk": str(stated["pk"]), "id": stated["id"], "accessibility_caption": None}
+    shown |= {name: stated.get(name) for name in kept}
     for part in shown["carousel_media"] or []:
         part |= {"pk": str(part["pk"]), "video_versions": part.get("video_versions")}
-    user = {name: value for name, value in told["user"].items() if name != "full_name"}
+    user = {name: value for name, value in stated["user"].items() if name != "full_name"}
     return shown | {"user": user | {"pk": str(user["pk"]), "id": str(user["pk"]), "__typename": "XDTUserDict"}}
 
 
@@ -206,9 +208,9 @@ def _jpeg(pk: int, part: int, size: tuple[int, int]) -> bytes:
     return buffer.getvalue()
 
 
-def _is_videos(place: FakePlace, pk: int, told: tuple[bool, ...] | None) -> tuple[bool, ...]:
-    if told is not None:
-        return told
+def _is_videos(place: FakePlace, pk: int, stated: tuple[bool, ...] | None) -> tuple[bool, ...]:
+    if stated is not None:
+        return stated
     kind = mixed(pk, 21) % 1000 / 1000
     if kind < place.carousel:
         num_parts = 2 + mixed(pk, 22) % 4
@@ -298,7 +300,7 @@ def _part(
 ) -> dict[str, Any]:
     width, height = world.picture_size
     sizes = ((width, height), (max(64, width // 2), max(48, height // 2)))
-    told: dict[str, Any] = {
+    stated: dict[str, Any] = {
         "image_versions2": {
             "candidates": [
                 {"width": w, "height": h, "url": _address(world, pk, part, (w, h), "jpg")} for w, h in sizes
@@ -309,7 +311,7 @@ def _part(
     }
     if is_video:
         video = {"type": 101, "width": width, "height": height, "id": "0"}
-        told |= {
+        stated |= {
             "video_versions": [video | {"url": _address(world, pk, part, sizes[0], "mp4")}],
             "video_duration": 8.033,
             "is_dash_eligible": 1,
@@ -317,7 +319,7 @@ def _part(
             "video_codec": "avc1.4D401F",
             "number_of_qualities": 2,
         }
-    return told | ({"has_audio": True} if is_video and not is_child else {})
+    return stated | ({"has_audio": True} if is_video and not is_child else {})
 
 
 def _address(world: World, pk: int, part: int, size: tuple[int, int], kind: str) -> str:

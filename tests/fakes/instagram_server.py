@@ -193,7 +193,7 @@ class FakeInstagram(FakeServer):
 def _found(place: FakePlace) -> dict[str, Any]:
     """A place as the searches by name tell it."""
     number: int | str = int(place.location_id) if place.location_id.isdecimal() else place.location_id
-    told = {
+    stated = {
         "pk": number,
         "short_name": place.name,
         "facebook_places_id": facebook_id(place),
@@ -203,7 +203,7 @@ def _found(place: FakePlace) -> dict[str, Any]:
         "city": place.city,
         "has_viewer_saved": False,
     }
-    return told | ({"lng": place.longitude, "lat": place.latitude} if place.has_coordinates else {})
+    return stated | ({"lng": place.longitude, "lat": place.latitude} if place.has_coordinates else {})
 
 
 def _login(request: Request) -> Answer:

@@ -183,9 +183,9 @@ class World:
 
     def owner_of(self, pk: int) -> int:
         """The id of the account of a post; every third account or so has two posts at a place."""
-        told = self.changes.get(pk, {}).get("owner")
-        if told is not None:
-            return int(told)
+        changed = self.changes.get(pk, {}).get("owner")
+        if changed is not None:
+            return int(changed)
         place = self.place_of(pk)
         assert place is not None
         num_owners = max(1, place.num_posts * 2 // 3)
@@ -193,9 +193,9 @@ class World:
 
     def taken_at(self, pk: int) -> int:
         """When a post was made, in seconds of Unix; falls from the newest to the oldest post of a place."""
-        told = self.changes.get(pk, {}).get("taken_at")
-        if told is not None:
-            return int(told.timestamp() if isinstance(told, datetime) else told)
+        changed = self.changes.get(pk, {}).get("taken_at")
+        if changed is not None:
+            return int(changed.timestamp() if isinstance(changed, datetime) else changed)
         place = self.place_of(pk)
         assert place is not None
         age = place.num_posts - 1 - (pk - FIRST_PK) % POSTS_PER_PLACE

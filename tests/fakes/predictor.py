@@ -148,10 +148,10 @@ def _posts(asker: Predictor, seeds: range) -> Samples:
             words = caption(number, seed).partition(" #")[0] if seed % 2 else caption(number, seed)
             questions.append(asker.read(photo, None if seed % 6 == 2 else words))
             true.append(number)
-    told = asker.samples(questions)
+    samples = asker.samples(questions)
     fields = ("captions", "hashtags", "image_ND", "has_image_N")
     return Samples(
-        keys=[f"post{row}" for row in range(len(told))],
+        keys=[f"post{row}" for row in range(len(samples))],
         labels_N=np.array(true, dtype=np.int64),
-        **{name: getattr(told, name) for name in fields},
+        **{name: getattr(samples, name) for name in fields},
     )

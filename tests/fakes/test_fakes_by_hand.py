@@ -42,12 +42,12 @@ def test_what_is_printed_leads_to_the_fakes_and_ctrl_c_ends_them(tmp_path):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     lines = list(iter(fakes.stdout.readline, "# Ctrl-C here ends the servers\n"))
-    told = dict(found.groups() for line in lines if (found := re.fullmatch(r"export (\w+)=(.+)\n", line)))
-    assert requests.get(f"{told['MRLF_INSTAGRAM_URL']}/explore/locations/5000/", timeout=5).status_code == 200
-    assert requests.get(f"{told['MRLF_FOURSQUARE_URL']}/places/search", timeout=5).status_code == 401
-    assert Path(told["MRLF_INSTAGRAM_COOKIES"]).stat().st_mode & 0o777 == 0o600
-    assert "reads_per_minute" not in Path(told["MRLF_CITIES"]).read_text()
-    assert {"FOURSQUARE_API_KEY", "MRLF_DATA", "I_HAVE_READ_PRIVACY_MD"} <= told.keys()
+    exports = dict(found.groups() for line in lines if (found := re.fullmatch(r"export (\w+)=(.+)\n", line)))
+    assert requests.get(f"{exports['MRLF_INSTAGRAM_URL']}/explore/locations/5000/", timeout=5).status_code == 200
+    assert requests.get(f"{exports['MRLF_FOURSQUARE_URL']}/places/search", timeout=5).status_code == 401
+    assert Path(exports["MRLF_INSTAGRAM_COOKIES"]).stat().st_mode & 0o777 == 0o600
+    assert "reads_per_minute" not in Path(exports["MRLF_CITIES"]).read_text()
+    assert {"FOURSQUARE_API_KEY", "MRLF_DATA", "I_HAVE_READ_PRIVACY_MD"} <= exports.keys()
     fakes.send_signal(signal.SIGINT)
     ended, _ = fakes.communicate(timeout=20)
     assert fakes.returncode == 0

@@ -27,8 +27,8 @@ def instagram():
 
 
 def recorded_tabs(folder: Path) -> list[dict[str, Any]]:
-    told = json.loads((folder / "instagram" / "ig_hashtag_sections_2022.json").read_text())
-    return [told["data"]["top"], told["data"]["recent"]]
+    item = json.loads((folder / "instagram" / "ig_hashtag_sections_2022.json").read_text())
+    return [item["data"]["top"], item["data"]["recent"]]
 
 
 def medias_of(tab: dict[str, Any]) -> list[dict[str, Any]]:
@@ -40,8 +40,8 @@ def web_info(instagram: FakeInstagram) -> dict[str, Any]:
     return answer["native_location_data"]
 
 
-def pictures_of(told: dict[str, Any]) -> list[str]:
-    parts = told.get("carousel_media") or [told]
+def pictures_of(item: dict[str, Any]) -> list[str]:
+    parts = item.get("carousel_media") or [item]
     return [part["image_versions2"]["candidates"][0]["url"] for part in parts]
 
 
@@ -56,23 +56,26 @@ def assert_like(made: list[dict[str, Any]], recorded: list[dict[str, Any]]) -> N
 
 
 def test_posts_have_the_keys_of_the_recorded_ones(shared_data, instagram):
-    recorded = [told for tab in recorded_tabs(shared_data) for told in medias_of(tab)]
+    recorded = [item for tab in recorded_tabs(shared_data) for item in medias_of(tab)]
     world = instagram.world
     made = [media(world, world.add_post(PLACE, is_videos=flags)) for flags in KINDS] + medias_of(
         web_info(instagram)["recent"]
     )
-    assert {told["media_type"] for told in made} == {1, 2, 8}
+    assert {item["media_type"] for item in made} == {1, 2, 8}
     assert_like(made, recorded)
     for key in ("user", "caption", "location", "image_versions2", "sharing_friction_info"):
-        assert_like([told[key] for told in made if key in told], [told[key] for told in recorded if key in told])
+        assert_like(
+            [item[key] for item in made if key in item],
+            [item[key] for item in recorded if key in item],
+        )
     for key in ("carousel_media", "video_versions"):
-        parts = [[part for told in some if key in told for part in told[key]] for some in (made, recorded)]
+        parts = [[part for item in some if key in item for part in item[key]] for some in (made, recorded)]
         assert_like(parts[0], parts[1])
     for some in (made, recorded):
-        assert all(told["media_type"] == 8 or "image_versions2" in told for told in some)
-        assert not any(told["media_type"] == 8 and "image_versions2" in told for told in some)
+        assert all(item["media_type"] == 8 or "image_versions2" in item for item in some)
+        assert not any(item["media_type"] == 8 and "image_versions2" in item for item in some)
     candidates = [
-        [c for told in some if "image_versions2" in told for c in told["image_versions2"]["candidates"]]
+        [c for item in some if "image_versions2" in item for c in item["image_versions2"]["candidates"]]
         for some in (made, recorded)
     ]
     assert_like(candidates[0], candidates[1])
@@ -128,7 +131,7 @@ def test_posts_stand_newest_first_and_owners_are_many_and_come_again(instagram):
 
 
 def test_every_picture_is_a_whole_jpeg_of_its_own(instagram):
-    addresses = [address for told in medias_of(web_info(instagram)["recent"]) for address in pictures_of(told)]
+    addresses = [address for item in medias_of(web_info(instagram)["recent"]) for address in pictures_of(item)]
     answers = [requests.get(address, timeout=5) for address in addresses]
     assert {(answer.status_code, answer.headers["Content-Type"]) for answer in answers} == {(200, "image/jpeg")}
     assert len({answer.content for answer in answers}) == len(addresses) > 24
@@ -159,7 +162,7 @@ def test_a_removed_post_is_gone_everywhere(instagram, status):
     )
     assert (answer.status_code, answer.json()["message"]) == (status, "Media not found or unavailable")
     assert requests.get(addresses[0], timeout=5).status_code == 404
-    assert pk not in [told["pk"] for told in medias_of(web_info(instagram)["recent"])]
+    assert pk not in [item["pk"] for item in medias_of(web_info(instagram)["recent"])]
 
 
 def test_a_private_post_is_shown_by_its_own_address_only(instagram):
@@ -167,7 +170,7 @@ def test_a_private_post_is_shown_by_its_own_address_only(instagram):
     instagram.world.make_private(pk)
     [item] = PlainClient(instagram).get_json(f"api/v1/media/{pk}/info/")["items"]
     assert item["user"]["is_private"]
-    assert pk not in [told["pk"] for told in medias_of(web_info(instagram)["recent"])]
+    assert pk not in [item["pk"] for item in medias_of(web_info(instagram)["recent"])]
 
 
 def test_posts_of_a_removed_account_are_gone(instagram):
@@ -187,15 +190,15 @@ def test_posts_of_a_removed_account_are_gone(instagram):
     ],
 )
 def test_a_change_replaces_what_follows_from_numbers(instagram, changes, expected):
-    told = media(instagram.world, instagram.world.add_post(PLACE, **changes))
+    item = media(instagram.world, instagram.world.add_post(PLACE, **changes))
     for key, value in expected.items():
-        assert told[key] | value == told[key] if isinstance(value, dict) else told[key] == value
+        assert item[key] | value == item[key] if isinstance(value, dict) else item[key] == value
 
 
 def test_a_change_to_none_takes_a_key_out(instagram):
-    told = media(instagram.world, instagram.world.add_post(PLACE, caption=None, location=None, lat=None, lng=None))
-    assert told["caption"] is None
-    assert not {"location", "lat", "lng"} & set(told)
+    item = media(instagram.world, instagram.world.add_post(PLACE, caption=None, location=None, lat=None, lng=None))
+    assert item["caption"] is None
+    assert not {"location", "lat", "lng"} & set(item)
 
 
 def test_a_post_can_show_the_pictures_of_another_again(instagram):
@@ -228,6 +231,6 @@ def test_an_ended_session_is_that_of_nobody(instagram):
 
 
 def test_a_page_embeds_nodes_with_text_ids_and_without_full_names(instagram):
-    told = node(instagram.world, instagram.world.shown(PLACE)[0])
-    assert isinstance(told["pk"], str) and isinstance(told["user"]["pk"], str)
-    assert "full_name" not in told["user"] and "carousel_media" in told
+    item = node(instagram.world, instagram.world.shown(PLACE)[0])
+    assert isinstance(item["pk"], str) and isinstance(item["user"]["pk"], str)
+    assert "full_name" not in item["user"] and "carousel_media" in item

@@ -57,6 +57,6 @@ class WeightsServer(FakeServer):
 
 
 def _offset(request: Request, served: Served) -> int | None:
-    told = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
+    wanted = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
     is_same = request.headers.get("If-Range", served.tag) == served.tag
-    return int(told[1]) if told and is_same and served.has_ranges else None
+    return int(wanted[1]) if wanted and is_same and served.has_ranges else None

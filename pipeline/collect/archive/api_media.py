@@ -1,4 +1,4 @@
-"""A media as Instagram's API tells it: the allowed fields of its post, and the addresses of its photos.
+"""A media as Instagram's API returns it: the allowed fields of its post, and the addresses of its photos.
 
 Reads three shapes: the iPhone API's media (sections pages), the nodes of GraphQL pages, and the `xdt` nodes of 2026,
 which look like the first. Each becomes Instaloader's own structure and goes through `pipeline.collect.archive.fields`,
@@ -57,8 +57,8 @@ def is_graphql(media: Mapping[str, Any]) -> bool:
 
 
 def _typename(node: Mapping[str, Any]) -> str:
-    told = node.get("__typename")
-    return told.removeprefix("XDT") if isinstance(told, str) else ""
+    name = node.get("__typename")
+    return name.removeprefix("XDT") if isinstance(name, str) else ""
 
 
 def _graphql_post(node: dict[str, Any]) -> "Post":
@@ -69,12 +69,12 @@ def _graphql_post(node: dict[str, Any]) -> "Post":
         raise UnreadableFile("unknown_media_type")
     if "shortcode" not in node and "code" not in node:
         raise UnreadableFile("bad_media_id")
-    told = {**node, "__typename": typename} if typename else node
-    return Post(cast("InstaloaderContext", OfflineContext()), told)
+    typed = {**node, "__typename": typename} if typename else node
+    return Post(cast("InstaloaderContext", OfflineContext()), typed)
 
 
 def _graphql_kind(node: Mapping[str, Any]) -> str:
-    """The kind of a node that does not name it; "" where nothing else tells either."""
+    """The kind of a node that does not name it; "" where nothing else does either."""
     if _children(node):
         return "GraphSidecar"
     is_video = node.get("is_video")
@@ -82,7 +82,7 @@ def _graphql_kind(node: Mapping[str, Any]) -> str:
 
 
 def _children(node: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The photos and videos of a GraphQL carousel; none where the page does not tell them."""
+    """The photos and videos of a GraphQL carousel; none where the page does not name them."""
     children = node.get("edge_sidecar_to_children")
     edges = children.get("edges") if isinstance(children, dict) else None
     nodes = [edge.get("node") for edge in edges if isinstance(edge, dict)] if isinstance(edges, list) else []
@@ -103,8 +103,8 @@ def _iphone_media(media: dict[str, Any]) -> dict[str, Any]:
     if not media.get("code"):
         raise UnreadableFile("bad_media_id")
     user, caption = media.get("user"), media.get("caption")
-    told = {name: media.get(name) for name in ("code", "taken_at", "location", "lat", "lng", "owner")}
-    told |= {
+    node = {name: media.get(name) for name in ("code", "taken_at", "location", "lat", "lng", "owner")}
+    node |= {
         "pk": media.get("id") if media.get("pk") is None else media["pk"],
         "media_type": kind,
         "caption": {"text": caption.get("text") if isinstance(caption, dict) else caption},
@@ -116,13 +116,13 @@ def _iphone_media(media: dict[str, Any]) -> dict[str, Any]:
     }
     if kind == CAROUSEL and isinstance(media.get("carousel_media"), list):
         parts = [part for part in media["carousel_media"] if isinstance(part, dict)][:MAX_CAROUSEL]
-        told["carousel_media"] = [_carousel_part(part) for part in parts]
-    return told
+        node["carousel_media"] = [_carousel_part(part) for part in parts]
+    return node
 
 
-def _account(told: object) -> dict[str, Any]:
+def _account(raw: object) -> dict[str, Any]:
     """What is read of the account; the rest is what Instaloader wants to be there."""
-    user = told if isinstance(told, dict) else {}
+    user = raw if isinstance(raw, dict) else {}
     read = {name: user.get(name) for name in ("pk", "id", "username", "is_private")}
     return {**read, "full_name": "", "profile_pic_url": ""}
 
@@ -134,10 +134,10 @@ def _carousel_part(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _media_type(media: Mapping[str, Any]) -> int | None:
-    """1, 2 or 8 as the API tells it; where it does not, what is there tells: parts, a video, a picture."""
-    told = media.get("media_type")
-    if told is not None:
-        return int(told) if isinstance(told, str | int) and str(told) in ("1", "2", "8") else None
+    """1, 2 or 8 as the API states it; where it does not, by what is there: parts, a video, a picture."""
+    kind = media.get("media_type")
+    if kind is not None:
+        return int(kind) if isinstance(kind, str | int) and str(kind) in ("1", "2", "8") else None
     if media.get("carousel_media"):
         return CAROUSEL
     if media.get("video_versions") or media.get("is_video") is True:
@@ -152,7 +152,7 @@ def _iphone_post(media: dict[str, Any]) -> "Post":
 
 
 def _iphone_pictures(media: Mapping[str, Any]) -> tuple[str, ...]:
-    """Of a carousel whose page tells no parts: its cover."""
+    """Of a carousel whose page names no parts: its cover."""
     shown = media.get("carousel_media") or [media]
     photos = [part for part in shown if part["media_type"] != VIDEO]
     return _addresses(part["image_versions2"]["candidates"][0]["url"] for part in photos)
@@ -161,10 +161,10 @@ def _iphone_pictures(media: Mapping[str, Any]) -> tuple[str, ...]:
 def _candidates(media: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The largest version of a picture alone, the first of equal ones; an empty address where there is none."""
     versions = media.get("image_versions2")
-    told = versions.get("candidates") if isinstance(versions, dict) else None
+    candidates = versions.get("candidates") if isinstance(versions, dict) else None
     whole = (
-        [one for one in told if isinstance(one, dict) and _is_address(one.get("url"))]
-        if isinstance(told, list)
+        [one for one in candidates if isinstance(one, dict) and _is_address(one.get("url"))]
+        if isinstance(candidates, list)
         else []
     )
     others = [{"url": media[name]} for name in ("display_uri", "display_url") if _is_address(media.get(name))]
@@ -181,5 +181,5 @@ def _is_address(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _addresses(told: Iterable[Any]) -> tuple[str, ...]:
-    return tuple(address for address in told if _is_address(address))
+def _addresses(urls: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(address for address in urls if _is_address(address))

@@ -1,7 +1,7 @@
 """The allow-list: the only fields of a post that leave the parser, from every era of Instaloader's files.
 
 Law: a field that is not in `PostFields` reaches no table, log or file; nothing here touches the network.
-The API's own media take the same road: `pipeline.collect.archive.api_media` makes Instaloader's structure of them.
+The API's own media take the same path: `pipeline.collect.archive.api_media` makes Instaloader's structure of them.
 Read through Instaloader's structures, except where those are wrong or would ask Instagram: `Post.location` makes a
 request even when the file holds the place; `int("123_456")` in `Post.mediaid` is 123456; `Post.date_utc` is naive.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from pipeline.collect.archive.json_files import UnreadableFile
 from pipeline.geo import valid_coordinates
-from pipeline.privacy.authors import account_names, author_accounts, coauthor_accounts, told_ids
+from pipeline.privacy.authors import account_names, author_accounts, coauthor_accounts, raw_ids
 from pipeline.text.captions import clean_caption, clean_name
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ ValueT = TypeVar("ValueT")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocationStub:
-    """What a post tells of its place; older files leave out the coordinates."""
+    """What a post says of its place; older files leave out the coordinates."""
 
     location_id: str
     name: str
@@ -56,9 +56,9 @@ class PostFields:
         asking whether the account is forgotten or wants to be left out, never stored.
     coauthor_names: the same of the accounts that made the post together with the owner.
     is_private: the file says that only followers may see one of these accounts.
-    taken_utc: None where the file's time cannot be one. ahead_utc: then the time that it tells, if only this machine's
+    taken_utc: None where the file's time cannot be one. ahead_utc: the time that it states, if only this machine's
         clock stands against it: it is still to come.
-    is_videos: one entry per photo or video in carousel order; None where the file does not tell.
+    is_videos: one entry per photo or video in carousel order; None where the file does not say.
     coordinates: of the post itself, else of its location.
     """
 
@@ -81,7 +81,7 @@ class PostFields:
 
 
 class OfflineContext:
-    """Stands for Instaloader's context where a file is read: it has no road to the network at all."""
+    """Stands for Instaloader's context where a file is read: it has no way to the network at all."""
 
     is_logged_in = False
     iphone_support = False
@@ -146,8 +146,8 @@ def _load(structure: object) -> "Post":
         raise UnreadableFile("bad_media_id") from None  # a node without a shortcode
 
 
-def _told(read: Callable[[], ValueT]) -> ValueT | None:
-    """What the file tells, None where it does not or tells it in another shape."""
+def _read(read: Callable[[], ValueT]) -> ValueT | None:
+    """What the file says, None where it does not or says it in another shape."""
     try:
         return read()
     except _ABSENT:
@@ -161,14 +161,14 @@ def _part(value: object, *keys: str) -> Any:
 
 
 def _caption(post: "Post", node: dict[str, Any]) -> str:
-    told = _told(lambda: post.caption)
-    told = told or _part(node, "caption", "text") or _part(node, "iphone_struct", "caption", "text")
-    return clean_caption(told[:MAX_CAPTION_CHARACTERS] if isinstance(told, str) else None)
+    text = _read(lambda: post.caption)
+    text = text or _part(node, "caption", "text") or _part(node, "iphone_struct", "caption", "text")
+    return clean_caption(text[:MAX_CAPTION_CHARACTERS] if isinstance(text, str) else None)
 
 
 def _media_id(node: dict[str, Any]) -> str:
-    told = node.get("id")
-    text = str(told) if isinstance(told, str | int) and not isinstance(told, bool) else ""
+    raw = node.get("id")
+    text = str(raw) if isinstance(raw, str | int) and not isinstance(raw, bool) else ""
     if re.fullmatch(r"[0-9]+_[0-9]+", text):  # iPhone API: <media id>_<owner id>
         text = text.split("_")[0]
     if not MEDIA_ID.fullmatch(text):
@@ -181,51 +181,51 @@ def latest_utc(now: datetime) -> datetime:
     return now + timedelta(days=1)
 
 
-def _told_time(node: dict[str, Any]) -> int | float | None:
-    told = node.get("date", node.get("taken_at_timestamp"))
-    if isinstance(told, str) and re.fullmatch(r"[0-9]{1,15}", told):
-        told = int(told)
-    if isinstance(told, bool) or not isinstance(told, int | float) or not math.isfinite(told):
+def _raw_time(node: dict[str, Any]) -> int | float | None:
+    raw = node.get("date", node.get("taken_at_timestamp"))
+    if isinstance(raw, str) and re.fullmatch(r"[0-9]{1,15}", raw):
+        raw = int(raw)
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
         return None
-    return told
+    return raw
 
 
 def _taken_utc(node: dict[str, Any], now: datetime) -> datetime | None:
-    told = _told_time(node)
-    if told is None or not EARLIEST_UTC.timestamp() <= told <= latest_utc(now).timestamp():
+    raw = _raw_time(node)
+    if raw is None or not EARLIEST_UTC.timestamp() <= raw <= latest_utc(now).timestamp():
         return None  # 0, negative, milliseconds, the future
-    return datetime.fromtimestamp(int(told), UTC)
+    return datetime.fromtimestamp(int(raw), UTC)
 
 
 def _ahead_utc(node: dict[str, Any], now: datetime) -> datetime | None:
-    told = _told_time(node)
-    if told is None or not latest_utc(now).timestamp() < told < NEVER_UTC.timestamp():
+    raw = _raw_time(node)
+    if raw is None or not latest_utc(now).timestamp() < raw < NEVER_UTC.timestamp():
         return None
-    return datetime.fromtimestamp(int(told), UTC)
+    return datetime.fromtimestamp(int(raw), UTC)
 
 
 def _is_videos(post: "Post") -> tuple[bool, ...] | None:
-    told = _told(post.get_is_videos)
-    if not told or not all(isinstance(is_video, bool) for is_video in told):
+    are_videos = _read(post.get_is_videos)
+    if not are_videos or not all(isinstance(is_video, bool) for is_video in are_videos):
         return None
-    return tuple(told)
+    return tuple(are_videos)
 
 
 def _location(node: dict[str, Any]) -> LocationStub | None:
-    for told in (node.get("location"), _part(node, "iphone_struct", "location")):
-        location_id = next(iter(told_ids(told)), "")
+    for raw in (node.get("location"), _part(node, "iphone_struct", "location")):
+        location_id = next(iter(raw_ids(raw)), "")
         if LOCATION_ID.fullmatch(location_id):
             return LocationStub(
                 location_id=location_id,
-                name=clean_name(_part(told, "name")),
-                coordinates=valid_coordinates(_part(told, "lat"), _part(told, "lng")),
+                name=clean_name(_part(raw, "name")),
+                coordinates=valid_coordinates(_part(raw, "lat"), _part(raw, "lng")),
             )
     return None
 
 
 def _post_coordinates(node: dict[str, Any]) -> tuple[float, float] | None:
-    for told in (node, node.get("iphone_struct")):
-        coordinates = valid_coordinates(_part(told, "lat"), _part(told, "lng"))
+    for part in (node, node.get("iphone_struct")):
+        coordinates = valid_coordinates(_part(part, "lat"), _part(part, "lng"))
         if coordinates:
             return coordinates
     return None

@@ -26,9 +26,9 @@ from pipeline.store.blobs import Blobs
 class ArchivePosts:
     """What an archive came to: rows of `posts` and `images`; by post_key: media ids, keys of authors, and reasons.
 
-    A file that is no post is dropped under a key of its path. ahead_utc: the first time that a post tells and that was
+    A file that is no post is dropped under a key of its path. ahead_utc: the first time that a post has and that was
     still to come: from then on the archive is to be read anew, since it was the clock that was wrong. opted_out: posts
-    that another source holds, and of which this one tells that an author is on the opt-out list.
+    that another source holds, and of which this one says that an author is on the opt-out list.
     """
 
     num_entries: int = 0
@@ -53,7 +53,7 @@ def read_archive(
 ) -> ArchivePosts:
     """Read an archive into posts and pictures.
 
-    now: no post was made later than a day after it; by default what this machine's clock tells.
+    now: no post was made later than a day after it; by default what this machine's clock says.
     is_elsewhere: whether another source holds the post of this key already; such a one is a duplicate here.
 
     Raises:
@@ -147,12 +147,12 @@ class _Collector:
 
 def _with_authors(fields: PostFields, others: list[PostFields]) -> PostFields:
     """A post with the authors that other files of it name besides."""
-    told = [name for other in others for name in other.author_names]
-    coauthors = dict.fromkeys([*fields.coauthor_names, *(name for name in told if name not in fields.owner_names)])
+    names = [name for other in others for name in other.author_names]
+    coauthors = dict.fromkeys([*fields.coauthor_names, *(name for name in names if name not in fields.owner_names)])
     is_private = fields.is_private or any(other.is_private for other in others)
     return replace(fields, coauthor_names=tuple(coauthors), is_private=is_private)
 
 
 def _no_posts(archive: Archive, drops: dict[str, str]) -> str:
-    told = ", ".join(f"{reason.split('/')[1]} {count}" for reason, count in reason_counts(drops).items())
-    return f"none of the {len(archive)} metadata files in {archive.root} is a post ({told}): {HOW_TO_FILL}"
+    reasons = ", ".join(f"{reason.split('/')[1]} {count}" for reason, count in reason_counts(drops).items())
+    return f"none of the {len(archive)} metadata files in {archive.root} is a post ({reasons}): {HOW_TO_FILL}"

@@ -3,8 +3,8 @@
 Known: `sections[].layout_content.medias[].media` under any tab, `edges[].node` of GraphQL pages and of `xdt_` tabs,
 `items[]` of feeds, a single media; with whatever else lies around them.
 Law: one media per place where the page holds one, in the order of the file; a media of a section that is none is
-told too, so that it can be counted. What lies inside a media (its parts, comments, people) is no media.
-Covered: hostile nesting (no recursion), pages of millions of media. Not covered: media that only a name tells.
+named too, so that it can be counted. What lies inside a media (its parts, comments, people) is no media.
+Covered: hostile nesting (no recursion), pages of millions of media. Not covered: media that only a name gives away.
 """
 
 from collections.abc import Iterator
@@ -36,9 +36,9 @@ def page_medias(structure: object) -> list[object]:
 
 
 def shortcode(media: object) -> str:
-    """The code in the address of a post, by which tools name its files; "" where it is not told."""
-    told = [media.get(name) for name in _CODES] if isinstance(media, dict) else []
-    return next((code for code in told if isinstance(code, str)), "")
+    """The code in the address of a post, by which tools name its files; "" where it is not stated."""
+    codes = [media.get(name) for name in _CODES] if isinstance(media, dict) else []
+    return next((code for code in codes if isinstance(code, str)), "")
 
 
 def _walk(structure: object) -> Iterator[object]:

@@ -53,20 +53,20 @@ def instagram_url() -> str:
     Raises:
         StageError: it is no https address; http is for this machine alone, because session cookies are sent there.
     """
-    told = os.environ.get(URL_VARIABLE, "").strip().rstrip("/")
-    if not told:
+    url = os.environ.get(URL_VARIABLE, "").strip().rstrip("/")
+    if not url:
         return INSTAGRAM_URL
     try:
-        origin = origin_of(told)
+        origin = origin_of(url)
     except RefusedError:
         origin = None
-    has_more = told.count("/") != 2 or "?" in told or "#" in told
+    has_more = url.count("/") != 2 or "?" in url or "#" in url
     if origin is None or has_more or (origin.scheme == "http" and not origin.is_loopback):
         raise StageError(
             f"{URL_VARIABLE} is no base address: it must be https://<host>[:<port>] (http for this machine only), "
             f"or not be set, which means {INSTAGRAM_URL}"
         )
-    return told
+    return url
 
 
 def origin_of(url: str) -> Origin:

@@ -80,9 +80,9 @@ class InstagramClient:
     def check_rest(self) -> None:
         """Raise WaitError where a rest that an earlier run began takes longer than this run would rest."""
         if self.pace.rest_left_s() > max(self.cool_downs_s, default=0.0):
-            told = f"Instagram is not asked: after throttling everything rests until {self.pace.rest_end()}"
-            log.warning("%s", told)
-            raise WaitError("resting", told)
+            message = f"Instagram is not asked: after throttling everything rests until {self.pace.rest_end()}"
+            log.warning("%s", message)
+            raise WaitError("resting", message)
 
     def get_json(self, path: str, params: Mapping[str, str] = NO_PARAMS, *, referer: str = "") -> dict[str, Any]:
         """The JSON object that a GET answers.

@@ -54,8 +54,8 @@ class _Cookie:
 
 def cookies_path() -> Path | None:
     """The file that MRLF_INSTAGRAM_COOKIES names; None where it is not set: then Instagram is asked anonymously."""
-    told = os.environ.get(COOKIES_VARIABLE, "").strip()
-    return Path(told).expanduser() if told else None
+    path = os.environ.get(COOKIES_VARIABLE, "").strip()
+    return Path(path).expanduser() if path else None
 
 
 def read_cookies(path: Path, now: datetime | None = None) -> dict[str, str]:
@@ -95,12 +95,12 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _judge(path: Path, told: os.stat_result) -> None:
-    if not stat.S_ISREG(told.st_mode):
+def _judge(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
         raise _not_cookies(path, "a folder, a pipe or a device")
-    if told.st_uid != os.geteuid():
+    if status.st_uid != os.geteuid():
         raise HumanError("cookies_not_private", f"{path} belongs to another user: make a copy that is yours alone")
-    if told.st_mode & 0o077:
+    if status.st_mode & 0o077:
         raise HumanError(
             "cookies_not_private",
             f"{path} opens an account, and others can reach it: run chmod 600 {shlex.quote(str(path))}",
@@ -117,18 +117,18 @@ def _parse(path: Path, data: bytes) -> list[_Cookie]:
         raise _not_cookies(path, "no text") from None
     if "\0" in text:
         raise _not_cookies(path, "no text")
-    told = list(_of_json(path, text) if text.lstrip()[:1] in ("{", "[") else _of_lines(text))
-    if not told:
+    cookies = list(_of_json(path, text) if text.lstrip()[:1] in ("{", "[") else _of_lines(text))
+    if not cookies:
         raise _not_cookies(path, "neither JSON nor cookies.txt with a cookie in it")
-    return [cookie for cookie in told if _NAME.fullmatch(cookie.name) and _VALUE.fullmatch(cookie.value)]
+    return [cookie for cookie in cookies if _NAME.fullmatch(cookie.name) and _VALUE.fullmatch(cookie.value)]
 
 
 def _of_json(path: Path, text: str) -> Iterator[_Cookie]:
     try:
-        told = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError):
         raise _not_cookies(path, "broken JSON") from None
-    entries = told.get("cookies", told) if isinstance(told, dict) else told
+    entries = content.get("cookies", content) if isinstance(content, dict) else content
     if isinstance(entries, dict):
         entries = [{"name": name, "value": value, "domain": DOMAINS[0]} for name, value in entries.items()]
     if not isinstance(entries, list):
@@ -151,21 +151,21 @@ def _cookie(name: str, value: str, domain: str, expires: object) -> _Cookie:
     return _Cookie(name=name, value=value, domain=domain.strip().lower().removeprefix("."), expires=_seconds(expires))
 
 
-def _seconds(told: Any) -> float | None:
-    """The time of an end in seconds since 1970, told in seconds, milliseconds or words; None where there is none."""
+def _seconds(value: Any) -> float | None:
+    """The time of an end in seconds since 1970, stated in seconds, milliseconds or words; None where there is none."""
     try:
-        seconds = float(told)
+        seconds = float(value)
     except (TypeError, ValueError):
-        return _seconds_of_words(told) if isinstance(told, str) else None
+        return _seconds_of_words(value) if isinstance(value, str) else None
     if not math.isfinite(seconds) or seconds <= 0:  # 0 and -1: with the browser
         return None
     return seconds / 1000 if seconds >= _FIRST_MILLISECONDS else seconds
 
 
-def _seconds_of_words(told: str) -> float | None:
+def _seconds_of_words(text: str) -> float | None:
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
-            moment = read(told)
+            moment = read(text)
         except ValueError:
             continue
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

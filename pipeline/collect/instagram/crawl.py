@@ -27,7 +27,7 @@ from pipeline.collect.web.errors import (
 from pipeline.errors import StageError
 
 HOUR_S = 3600.0
-TELL_EVERY_S = 30.0
+LOG_EVERY_S = 30.0
 GIVE_UP_AFTER = 3
 """So many places in a row that could not be reached end the run: the line is down, not the place."""
 
@@ -38,7 +38,7 @@ log = logging.getLogger("mrlf")
 class CrawlReport:
     """What a run came to. stopped: why it ended early, "" if it did not; pictures_failed: pictures by reason.
 
-    num_updated: posts whose row follows what the source tells now. num_first_looks: places of which a visitor sees the
+    num_updated: posts whose row follows what the source shows now. num_first_looks: places of which a visitor sees the
     first posts only; they count as done. is_media_ill: most pictures of the run could not be had, or may not be asked
     for now.
     What waits for another run is not here, it stands in the journal: see `pipeline.collect.instagram.status`.
@@ -76,7 +76,7 @@ class Crawl:
     missing: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     title: str = ""
-    told_at: float = 0.0
+    logged_at: float = 0.0
 
     def run(self) -> CrawlReport:
         """Go as far as this run may.
@@ -136,9 +136,9 @@ class Crawl:
         self.photos.fetch_rested()
 
     def _walk(self, walk: Walk, title: str) -> str:
-        """Walk over one place and tell what came of it; the reason why it waits, "" where it is done."""
+        """Walk over one place and log what came of it; the reason why it waits, "" where it is done."""
         num_before = self.walker.num_new
-        self.title, self.told_at = (
+        self.title, self.logged_at = (
             f"{title}, {self.names.get(walk.location_id, walk.location_id)}",
             self.walker.clock.monotonic(),
         )
@@ -193,13 +193,13 @@ class Crawl:
         self.journal.walks.defer(location_id, PLACE_MISSING, said_at + DAY_S, said_at=said_at)
         return error.reason
 
-    def tell_page(self) -> None:
+    def log_page(self) -> None:
         """A line now and then while a place takes long."""
         now = self.walker.clock.monotonic()
-        if now - self.told_at >= TELL_EVERY_S:
-            self.told_at = now
-            told = (self.title, self.walker.num_pages, self.walker.num_new, self.client.num_requests)
-            log.info("%s goes on: %d pages, %d new posts and %d requests in this run", *told)
+        if now - self.logged_at >= LOG_EVERY_S:
+            self.logged_at = now
+            numbers = (self.title, self.walker.num_pages, self.walker.num_new, self.client.num_requests)
+            log.info("%s goes on: %d pages, %d new posts and %d requests in this run", *numbers)
 
     def _report(self, num_places: int) -> CrawlReport:
         return CrawlReport(
@@ -221,9 +221,9 @@ class Crawl:
 
 
 def _all_changed(city: str, reasons: list[str], num_places: int) -> str:
-    told = ", ".join(f"{reason} {count}" for reason, count in Counter(reasons).most_common())
+    counts = ", ".join(f"{reason} {count}" for reason, count in Counter(reasons).most_common())
     return (
-        f"Instagram answered in an unknown shape for all {num_places} places of {city} ({told}): it has changed, or "
+        f"Instagram answered in an unknown shape for all {num_places} places of {city} ({counts}): it has changed, or "
         "the session is no good. Nothing was lost. See which endpoint answers with `mrlf doctor --try LOCATION_ID`; "
         "posts you have as Instaloader files can be used as `posts: {archive: ...}` whatever Instagram does"
     )

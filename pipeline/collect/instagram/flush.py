@@ -1,4 +1,4 @@
-"""Emptying the journal into the tables, in batches.
+"""Flushing the journal into the tables, in batches.
 
 Reads  the journal's changed posts and pictures
 Writes posts, images, drops and deferred of the stage posts
@@ -85,7 +85,7 @@ def _with_pictures(store: Store, city: str, rows: list[Row]) -> list[Row]:
 
 def make_tombstones(store: Store, city: str, post_keys: Sequence[str]) -> None:
     """Make tombstones: the rows stay, without a word or a picture; what hangs on them goes with the next build. They
-    are the journal's, whoever told the post: an archive that tells it still does not bring it back.
+    are the journal's, whoever found the post: an archive that has it still does not bring it back.
     """
     if not post_keys:
         return

@@ -264,7 +264,7 @@ def _has_passed(cause: str, pictures: PictureLimits, clock: Clock) -> bool:
 
 def _after_page(store: Store, city: str, journal: Journal, photos: Photos, run: Crawl) -> None:
     photos.fetch_waiting()
-    run.tell_page()
+    run.log_page()
     if journal.batches.num_changed() >= BATCH:
         flush_journal(store, city, journal)
 
@@ -281,7 +281,7 @@ def _fetcher(runtime: Runtime, pictures: PictureLimits, hosts: MediaHosts) -> Me
 
 
 def _note_elsewhere(store: Store, city: str, journal: Journal) -> None:
-    """Tell the journal what the tables hold besides: posts of an archive are not fetched again."""
+    """Note in the journal what the tables hold besides: posts of an archive are not fetched again."""
     if journal.note("tables") == _tables_now(store, city):
         return  # nobody but us has written since
     columns = ["post_key", "location_id", "source", "state", "image_digests"]

@@ -1,4 +1,4 @@
-"""A place as Instagram's answers tell it, which differs from answer to answer in the names and types of its fields.
+"""Places in Instagram's answers, which differ from answer to answer in the names and types of their fields.
 
 Covered: ids as numbers and as text, `pk`, `location_id`, `id`, `external_id`; coordinates as `lat`/`lng` and
 `latitude`/`longitude`, missing or impossible; names with controls and bidi overrides.
@@ -12,21 +12,21 @@ from pipeline.text.captions import clean_name
 ID_KEYS = ("pk", "location_id", "id", "external_id")
 
 
-def told_location(told: object) -> LocationStub | None:
-    """The place; None where the answer holds no id of one. The name is "" and the coordinates None where not told."""
-    if not isinstance(told, dict):
+def read_location(raw: object) -> LocationStub | None:
+    """The place; None where the answer holds no id of one. The name is "" and the coordinates None if missing."""
+    if not isinstance(raw, dict):
         return None
-    location_id = next((text for key in ID_KEYS if (text := id_text(told.get(key)))), "")
+    location_id = next((text for key in ID_KEYS if (text := id_text(raw.get(key)))), "")
     if not LOCATION_ID.fullmatch(location_id):
         return None
     return LocationStub(
         location_id=location_id,
-        name=clean_name(told.get("name")),
-        coordinates=valid_coordinates(told.get("lat"), told.get("lng"))
-        or valid_coordinates(told.get("latitude"), told.get("longitude")),
+        name=clean_name(raw.get("name")),
+        coordinates=valid_coordinates(raw.get("lat"), raw.get("lng"))
+        or valid_coordinates(raw.get("latitude"), raw.get("longitude")),
     )
 
 
-def id_text(told: object) -> str:
+def id_text(value: object) -> str:
     """An id as text; "" where there is none."""
-    return str(told).strip() if isinstance(told, str | int) and not isinstance(told, bool) else ""
+    return str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""

@@ -2,7 +2,7 @@
 
 Reads and writes crawl/instagram.sqlite: one window for the one account, whatever the city.
 Law: never more than the limits in any minute or hour, also over a restart; a rest that was begun is kept, and a later
-one never shortens it. Waits go by the monotonic clock, and what the disk tells is clamped, so a jump of the wall clock
+one never shortens it. Waits go by the monotonic clock, and what the disk says is clamped, so a jump of the wall clock
 makes no endless or negative wait.
 """
 

@@ -1,4 +1,4 @@
-"""What kind of page an HTML answer is: one that tells of a place, the login page, a captcha, or any other.
+"""What kind of page an HTML answer is: one of a place, the login page, a captcha, or any other.
 
 Law: what people wrote decides nothing. A page that embeds a place's data is read and not judged; of any other page
 only its frame counts (title, forms, fields, frames, where it says it lies, the text a visitor reads), never the texts
@@ -143,8 +143,8 @@ class _Frame(HTMLParser, _Marks):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note what the tag speaks for."""
         self._inside = tag
-        told = {name: (value or "").casefold() for name, value in attrs}
-        self.kinds |= set(_speaks_for(tag, told)) - {""}
+        attributes = {name: (value or "").casefold() for name, value in attrs}
+        self.kinds |= set(_speaks_for(tag, attributes)) - {""}
 
     def handle_endtag(self, tag: str) -> None:
         """Text goes on outside of it."""
@@ -158,25 +158,29 @@ class _Frame(HTMLParser, _Marks):
             self.text += [data, " "]
 
 
-def _speaks_for(tag: str, told: dict[str, str]) -> Iterator[PageKind]:
+def _speaks_for(tag: str, attributes: dict[str, str]) -> Iterator[PageKind]:
     """The kinds of page that have such a tag; links and the descriptions of pictures say nothing."""
-    named = "" if tag == "meta" else " ".join(told.get(name, "") for name in ("id", "class", "name"))
-    if _is_captcha(named) or "data-sitekey" in told:
+    named = "" if tag == "meta" else " ".join(attributes.get(name, "") for name in ("id", "class", "name"))
+    if _is_captcha(named) or "data-sitekey" in attributes:
         yield "captcha"
-    if tag in ("iframe", "img") and _is_captcha(told.get("src", "")):
+    if tag in ("iframe", "img") and _is_captcha(attributes.get("src", "")):
         yield "captcha"
     if tag == "form":
-        yield kind_of_address(told.get("action", ""))
+        yield kind_of_address(attributes.get("action", ""))
         yield "challenge" if "challenge" in named else "login" if "loginform" in named else ""
-    if tag == "input" and told.get("type") == "password":
+    if tag == "input" and attributes.get("type") == "password":
         yield "login"
-    if tag == "link" and told.get("rel") == "canonical":
-        yield kind_of_address(told.get("href", ""))
-    if tag == "meta" and told.get("property") == "og:url":
-        yield kind_of_address(told.get("content", ""))
-    if tag == "meta" and told.get("http-equiv") == "refresh" and (found := _REFRESH.search(told.get("content", ""))):
+    if tag == "link" and attributes.get("rel") == "canonical":
+        yield kind_of_address(attributes.get("href", ""))
+    if tag == "meta" and attributes.get("property") == "og:url":
+        yield kind_of_address(attributes.get("content", ""))
+    if (
+        tag == "meta"
+        and attributes.get("http-equiv") == "refresh"
+        and (found := _REFRESH.search(attributes.get("content", "")))
+    ):
         yield kind_of_address(found[1])
 
 
-def _is_captcha(told: str) -> bool:
-    return any(widget in told for widget in _WIDGETS)
+def _is_captcha(text: str) -> bool:
+    return any(widget in text for widget in _WIDGETS)

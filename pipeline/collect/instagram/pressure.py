@@ -5,7 +5,7 @@ Law: which rest comes next goes by the throttlings within a window, whatever goo
 often the process was started anew; time spent resting does not count, it proves nothing. A redirect to the login page
 is taken for throttling once after a good answer of that very session within the last hours; the next good answer makes
 that once new. A session is known by a digest of its cookie.
-Covered: jumps of the clock: what the disk tells of the future counts as now.
+Covered: jumps of the clock: what the disk says of the future counts as now.
 """
 
 import hashlib
@@ -37,9 +37,9 @@ class Pressure:
         ago = clock.monotonic() - wall
         throttled = disk.execute("SELECT at_utc, rest_s FROM throttled ORDER BY at_utc, rowid").fetchall()
         self._throttled = [(at + ago, rest_s) for at, rest_s in throttled]
-        told = disk.execute("SELECT session, at_utc, is_rested FROM sessions").fetchall()
-        self._answered = {session: at + ago for session, at, _ in told}
-        self._rested = {session for session, _, is_rested in told if is_rested}
+        rows = disk.execute("SELECT session, at_utc, is_rested FROM sessions").fetchall()
+        self._answered = {session: at + ago for session, at, _ in rows}
+        self._rested = {session for session, _, is_rested in rows if is_rested}
         self._noted: dict[str, float] = {}
 
     def num_throttled(self, within_s: float) -> int:
@@ -79,8 +79,8 @@ class Pressure:
         self._write(session, self._clock.now().timestamp() - ago_s)
 
     def _write(self, session: str, at_utc: float) -> None:
-        told = (session, at_utc, session in self._rested)
-        self._disk.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)", told)
+        row = (session, at_utc, session in self._rested)
+        self._disk.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)", row)
 
 
 def session_digest(cookie: str) -> str:

@@ -1,6 +1,6 @@
 """Whether a live collection could begin: the terms, the cookies, the pace and the addresses, without a request.
 
-Law: nothing is asked of anybody, and no value of a cookie or key is told.
+Law: nothing is asked of anybody, and no value of a cookie or key is printed.
 """
 
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ State = Literal["ok", "missing", "wrong"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was looked at. told: what there is, and what to do; stops: a city cannot be collected so."""
+    """One thing that was looked at. finding: what there is, and what to do; stops: a city cannot be collected so."""
 
     topic: str
     state: State
-    told: str
+    finding: str
     stops: bool = False
 
 
 def wrong(topic: str, error: Exception, *, stops: bool = True) -> Check:
     """What is wrong, in the words of the error, which say what to do."""
-    return Check(topic=topic, state="wrong", told=str(error), stops=stops)
+    return Check(topic=topic, state="wrong", finding=str(error), stops=stops)
 
 
 def live_checks(store: Store, city: City, now: datetime) -> list[Check]:
@@ -49,11 +49,11 @@ def section_checks(city: City) -> list[Check]:
     except CityError as error:
         return [wrong(topic, error)]
     if live is None:
-        told = "there is none: Instagram is not asked for this city (docs/LIVE.md tells how to collect live)"
-        return [Check(topic=topic, state="missing", told=told)]
+        finding = "there is none: Instagram is not asked for this city (docs/LIVE.md says how to collect live)"
+        return [Check(topic=topic, state="missing", finding=finding)]
     limits = pace_limits(live)
-    told = f"at most {limits.per_minute:,} requests a minute and {limits.per_hour:,} an hour"
-    return [Check(topic=topic, state="ok", told=told), _terms(city, live)]
+    finding = f"at most {limits.per_minute:,} requests a minute and {limits.per_hour:,} an hour"
+    return [Check(topic=topic, state="ok", finding=finding), _terms(city, live)]
 
 
 def shared_checks(store: Store, now: datetime) -> list[Check]:
@@ -65,13 +65,13 @@ def cookie_check(now: datetime) -> Check:
     """The cookie file; without one Instagram is asked as a visitor."""
     topic, path = "cookie file", cookies_path()
     if path is None:
-        told = f"{COOKIES_VARIABLE} is not set: places are not searched, and of each only a first look is had. "
-        return Check(topic=topic, state="missing", told=told + TO_GO_ON)
+        finding = f"{COOKIES_VARIABLE} is not set: places are not searched, and of each only a first look is had. "
+        return Check(topic=topic, state="missing", finding=finding + TO_GO_ON)
     try:
         read_cookies(path, now)
     except StageError as error:
         return wrong(topic, error)
-    return Check(topic=topic, state="ok", told=f"{path} is yours alone and holds {', '.join(NEEDED)}, not expired")
+    return Check(topic=topic, state="ok", finding=f"{path} is yours alone and holds {', '.join(NEEDED)}, not expired")
 
 
 def address_check() -> Check:
@@ -81,7 +81,7 @@ def address_check() -> Check:
     except StageError as error:
         return wrong("Instagram's address", error)
     other = "" if url == INSTAGRAM_URL else f" ({URL_VARIABLE}), which is not Instagram"
-    return Check(topic="Instagram's address", state="ok", told=url + other)
+    return Check(topic="Instagram's address", state="ok", finding=url + other)
 
 
 def pace_check(store: Store, now: datetime) -> Check:
@@ -91,7 +91,7 @@ def pace_check(store: Store, now: datetime) -> Check:
     except StageError as error:
         return wrong("pace", error)
     rest = f"; everything rests until {pace.rest_until:%Y-%m-%d %H:%M} UTC" if pace.rest_until else "; no rest"
-    return Check(topic="pace", state="ok", told=f"{pace.num_requests} requests to Instagram in the last hour{rest}")
+    return Check(topic="pace", state="ok", finding=f"{pace.num_requests} requests to Instagram in the last hour{rest}")
 
 
 def _terms(city: City, live: LiveSettings) -> Check:
@@ -99,5 +99,5 @@ def _terms(city: City, live: LiveSettings) -> Check:
         check_terms(live.terms)
     except StageError as error:
         return wrong(f"terms of {city.key}", error)
-    told = f"docs/PRIVACY.md of {PRIVACY_VERSION} was read; purpose, legal basis and contact are filled in"
-    return Check(topic=f"terms of {city.key}", state="ok", told=told)
+    finding = f"docs/PRIVACY.md of {PRIVACY_VERSION} was read; purpose, legal basis and contact are filled in"
+    return Check(topic=f"terms of {city.key}", state="ok", finding=finding)

@@ -1,7 +1,7 @@
 """Asking for single posts: for those that a walk over all posts did not meet, and for addresses that have lapsed.
 
 Law: a post of the tables is gone when Instagram says so twice, at least a day apart; one that its account has made
-private is gone at once. A row follows what is told of its post now. Where Instagram says so of post after post and
+private is gone at once. A row follows what its post shows now. Where Instagram says so of post after post and
 gives no good answer in the whole run, it is not believed.
 """
 
@@ -104,7 +104,7 @@ class Recheck:
             self._believe()
 
     def _follow(self, post: Unseen, new: NewPost, location_id: str) -> None:
-        """Let a row follow what is told of its post now."""
+        """Let a row follow what its post shows now."""
         with self.journal.transaction():
             if new.post_key != post.post_key:  # what came cannot be read as this post
                 self.journal.posts.mark_seen(post.post_key)
@@ -127,7 +127,7 @@ class Recheck:
         self.doubted.clear()
 
     def _ask(self, media_id: str) -> dict[str, Any]:
-        """A post as it is told by its id."""
+        """A post, asked for by its id."""
         items = self.client.get_json(f"{MEDIA_PATH}{media_id}/info/").get("items")
         if not isinstance(items, list) or not items or not isinstance(items[0], dict):
             raise SourceChangedError("no_items")

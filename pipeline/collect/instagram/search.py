@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.collect.archive.fields import LocationStub
 from pipeline.collect.instagram.client import Client
-from pipeline.collect.instagram.locations import id_text, told_location
+from pipeline.collect.instagram.locations import id_text, read_location
 from pipeline.collect.web.errors import SourceChangedError
 
 log = logging.getLogger("mrlf")
@@ -55,7 +55,7 @@ def search_places(
 class _Found:
     """Places in the order found; the search by coordinates knows them by the id of Facebook alone.
 
-    by_id: the place's number by the id it was told with. by_facebook: by the id of Facebook told beside that one.
+    by_id: the place's number by the id it came with. by_facebook: by the id of Facebook beside that one.
     foreign: numbers of the places that may be known by the id of Facebook alone.
     """
 
@@ -65,10 +65,10 @@ class _Found:
     foreign: set[int] = field(default_factory=set)
 
     def add(self, answers: Iterable[Any]) -> None:
-        for told in answers:
-            place = told_location(told)
+        for found in answers:
+            place = read_location(found)
             if place and place.name and not CITY_PAGE.fullmatch(place.location_id):
-                self._add(place, id_text(told.get("facebook_places_id")))
+                self._add(place, id_text(found.get("facebook_places_id")))
 
     def _add(self, place: LocationStub, facebook_id: str) -> None:
         number = self._number(place.location_id, facebook_id)
@@ -116,10 +116,10 @@ SEARCHES: tuple[Search, ...] = (_by_text, _by_point, _by_top_search)
 
 
 def _list(answer: dict[str, Any], key: str) -> list[Any]:
-    told = answer.get(key)
-    if not isinstance(told, list):
+    places = answer.get(key)
+    if not isinstance(places, list):
         raise SourceChangedError(f"no_{key}")
-    return told
+    return places
 
 
 def _part(value: object, key: str) -> Any:

@@ -1,7 +1,7 @@
 """How a city's live collection stands, read beside a crawl that may be running.
 
 Reads  crawl/<city>.sqlite, crawl/instagram.sqlite, pois
-Law: nothing is written, no lock of the pipeline is taken, and no other file is left behind; what is told stood so at
+Law: nothing is written, no lock of the pipeline is taken, and no other file is left behind; the report is of
 one moment. Covered: no journal, one that is being made, one that a killed run left, one that is written right now.
 """
 
@@ -77,7 +77,7 @@ def live_status(store: Store, city: str, now: datetime) -> LiveStatus:
 
 
 def pace_status(store: Store, now: datetime) -> PaceStatus:
-    """What the file of the pace tells; the same for all cities."""
+    """What the file of the pace says; the same for all cities."""
 
     def read(disk: sqlite3.Connection) -> PaceStatus:
         since = now.timestamp() - HOUR_S

@@ -40,7 +40,7 @@ def check_terms(terms: Terms) -> None:
     Raises:
         StageError: one message with all that is missing and where to write it.
     """
-    missing = [name for name, told in asdict(terms).items() if _NO_ANSWER.fullmatch(told)]
+    missing = [name for name, answer in asdict(terms).items() if _NO_ANSWER.fullmatch(answer)]
     read = os.environ.get(READ_VARIABLE, "").strip()
     to_do = []
     if read != PRIVACY_VERSION:
@@ -52,7 +52,7 @@ def check_terms(terms: Terms) -> None:
         raise StageError(f"{WHAT_IT_MEANS}. To go on, {'; '.join(to_do)}. {WITHOUT_IT}")
 
 
-def terms_told(terms: Terms) -> dict[str, str]:
+def stated_terms(terms: Terms) -> dict[str, str]:
     """What was declared, each on one line, and the version of docs/PRIVACY.md that it was declared under."""
-    told = {name: " ".join(value.split()) for name, value in asdict(terms).items()}
-    return {**told, "privacy_version": PRIVACY_VERSION}
+    answers = {name: " ".join(value.split()) for name, value in asdict(terms).items()}
+    return {**answers, "privacy_version": PRIVACY_VERSION}

@@ -1,6 +1,6 @@
 """What an answer of Instagram means: nothing wrong, or one of the classes of error.
 
-Law: a word of pressure or of a closed door decides before the status does; a status nobody knows is a change of the
+Law: a word of pressure or of a lost login decides before the status does; a status nobody knows is a change of the
 source, never a crash. Words are looked for where Instagram speaks, in the envelope of its JSON and in the frame of its
 pages, and never in what people wrote.
 Covered: the login page and a captcha as a redirect, as a page with any status and as JSON; `Retry-After` beside words.
@@ -139,7 +139,7 @@ def judge_envelope(answer: dict[str, Any], path: str, wait_s: float | None, *, i
 
 
 def judge_words(said: str, path: str, wait_s: float | None = None, *, is_good: bool = False) -> None:
-    """Look for words of a captcha, of pressure, of a closed door and of a post that is gone."""
+    """Look for words of a captcha, of pressure, of a lost login and of a post that is gone."""
     said = said.casefold()
     if "captcha" in said:
         raise human("captcha")

@@ -31,7 +31,7 @@ UNREADABLE_PAGE = 3
 """A page of so many posts of which none can be read is a change of the source."""
 
 AHEAD = "ahead"
-"""Of a post that was dropped for its time: the name of its cause, before the time that it told."""
+"""Of a post that was dropped for its time: the name of its cause, before the time that it states."""
 
 NO_ENDPOINT = "no_road"
 """No endpoint was asked: all were left alone after they had failed at other places."""
@@ -135,9 +135,9 @@ class Walker:
         """Whether the post is taken, or was before one of its authors came on the opt-out list."""
         return post.state == "waiting" or (post.reason == OPTED_OUT and self.ids.media_id(post.post_key) is not None)
 
-    def _note_private(self, told: dict[str, PostFields]) -> None:
-        authors = {key: self.rules.author_keys(fields) for key, fields in told.items()}
-        self.ids.add({key: fields.media_id for key, fields in told.items()}, "live", authors)
+    def _note_private(self, posts: dict[str, PostFields]) -> None:
+        authors = {key: self.rules.author_keys(fields) for key, fields in posts.items()}
+        self.ids.add({key: fields.media_id for key, fields in posts.items()}, "live", authors)
 
     def _is_enough(self, walk: Walk) -> bool:
         return self.limits.max_posts is not None and (
@@ -175,11 +175,11 @@ class Walker:
     def _is_given_up(self, endpoint: Endpoint) -> bool:
         return endpoint.name not in self.has_answered and self.has_failed[endpoint.name] >= GIVE_UP_ENDPOINT_AFTER
 
-    def _here(self, location_id: str, told: LocationStub | None) -> "PlaceContext":
-        """The place of a walk: what its first page told of it holds for the pages behind."""
+    def _here(self, location_id: str, location: LocationStub | None) -> "PlaceContext":
+        """The place of a walk: what its first page said of it holds for the pages behind."""
         note = f"place/{location_id}"
-        if told is not None:
-            self.journal.set_note(note, json.dumps([told.location_id, told.name, told.coordinates]))
+        if location is not None:
+            self.journal.set_note(note, json.dumps([location.location_id, location.name, location.coordinates]))
         other_id, name, coordinates = json.loads(self.journal.note(note) or '["", "", null]')
         point = (coordinates[0], coordinates[1]) if coordinates else None
         return PlaceContext(LocationStub(location_id=location_id, name=name, coordinates=point), other_id)
@@ -198,20 +198,20 @@ class Walker:
             cause = f"{AHEAD}={fields.ahead_utc.timestamp():.0f}" if reason == "bad_time" and fields.ahead_utc else ""
             return NewPost(post_key=key, state="dropped", reason=reason, cause=cause), fields
         row = self.rules.row(fields, [], now)
-        told = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
+        values = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
         new = NewPost(
             post_key=key,
             state="waiting",
-            row=told,
+            row=values,
             pictures=post.pictures,
             has_own_place=post.fields.location is not None,
         )
         return new, fields
 
     def _unreadable_key(self, media: dict[str, Any], here: "PlaceContext") -> str:
-        """The key of what is no post: of the id that it tells, however odd, so that it is counted once."""
-        told = next((str(media[name]) for name in ("pk", "id", "code", "shortcode") if media.get(name)), "")
-        return self.rules.pseudonyms.file_key(f"{here.place.location_id}/{told}")
+        """The key of what is no post: of the id that it states, however odd, so that it is counted once."""
+        stated_id = next((str(media[name]) for name in ("pk", "id", "code", "shortcode") if media.get(name)), "")
+        return self.rules.pseudonyms.file_key(f"{here.place.location_id}/{stated_id}")
 
     def _end(self, walk: Walk, reason: str, *, capped_at: int | None = None) -> str:
         """Close a walk; one that came to its end has passed all, or has reached known ground."""
@@ -257,7 +257,7 @@ def _is_stuck(walk: Walk) -> bool:
 
 @dataclass(frozen=True)
 class PlaceContext:
-    """The place that is walked, under the id it was asked by; `other_id` is the one its page tells, if another."""
+    """The place that is walked, under the id it was asked by; `other_id` is the one its page names, if another."""
 
     place: LocationStub
     other_id: str

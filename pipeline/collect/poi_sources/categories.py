@@ -1,7 +1,7 @@
 """Categories: which top-level category a POI belongs to, and what stands above a category.
 
 Known without a file: the ten top-level categories, by the thousand of a whole number of API v3 and by their 24-hex
-ids, and what a label path "A > B > C" tells. A taxonomy file tells the rest: Foursquare's categories of OS Places
+ids, and what a label path "A > B > C" names. A taxonomy file gives the rest: Foursquare's categories of OS Places
 (Parquet, CSV or JSON), or the JSON files of Factual/places.
 """
 
@@ -76,9 +76,9 @@ class Taxonomy:
 
     def above(self, category_id: str) -> tuple[str, ...]:
         """The ids of the categories above this one, the nearest first."""
-        told = self.categories[category_id].above if category_id in self.categories else ()
+        known = self.categories[category_id].above if category_id in self.categories else ()
         thousand = category_id[:2] + "000"
-        return told if not is_v3(category_id) or thousand in (category_id, *told) else (*told, thousand)
+        return known if not is_v3(category_id) or thousand in (category_id, *known) else (*known, thousand)
 
     def top_level(self, category_ids: Iterable[str], labels: Iterable[str]) -> str:
         """The top-level category of a POI, of the first of its categories where one is known; "" where none is."""
@@ -134,13 +134,13 @@ def _json(path: Path) -> object:
 def _of_factual(content: dict[str, Any]) -> dict[str, Category]:
     """Both files of Factual/places: the taxonomy (`full_label`, `parents`), and old ids mapped to it."""
     found = {}
-    for category_id, told in content.items():
-        match = told.get("single_match")
+    for category_id, entry in content.items():
+        match = entry.get("single_match")
         if isinstance(match, dict):
             path = split_label(str(match.get("integrated_category_label", "")))
             found[category_id] = Category(path, (str(match.get("integrated_category_id", "")),))
-        elif isinstance(told.get("full_label"), list) and category_id not in _ROOTS:
-            path = tuple(clean_name(label) for label in told["full_label"])
+        elif isinstance(entry.get("full_label"), list) and category_id not in _ROOTS:
+            path = tuple(clean_name(label) for label in entry["full_label"])
             found[category_id] = Category(path, _parents(content, category_id))
     return found
 

@@ -46,7 +46,7 @@ class PoisSettings(Settings):
     categories: list[str] = Field(
         [], description="ids of categories; only their POIs are asked of Foursquare or taken from OS Places"
     )
-    sort: Sort = Field("POPULARITY", description="the order in which Foursquare tells POIs; it is their rank")
+    sort: Sort = Field("POPULARITY", description="the order in which Foursquare returns POIs; it is their rank")
     ask_premium: bool = Field(False, description="ask Foursquare for popularity and rating, which cost extra")
     taxonomy: Path | None = Field(
         None, description="file of Foursquare's categories (Parquet, CSV or JSON), for the top-level category"
@@ -59,7 +59,7 @@ class PoisSettings(Settings):
         24,
         gt=0,
         le=87_600,
-        description="hours after which all but the ids of what Foursquare told is deleted, and asked for again; null "
+        description="hours after which all but the ids of what Foursquare sent is deleted, and asked for again; null "
         "keeps it for ever, which takes a contract that allows it (docs/PRIVACY.md)",
     )
     max_requests: int = Field(100, ge=1, le=10_000, description="requests that one run may send to Foursquare")
@@ -70,7 +70,7 @@ class PoisSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class FoundPois:
-    """The rows of a source, and what to tell of it.
+    """The rows of a source, and what to report of it.
 
     origin: the source in words, for messages. inputs: what the rows depend on, by name. asked: when a source was asked
     whose answers are kept for a time, None where they stay.
@@ -196,7 +196,7 @@ class PoiSearch:
             return
         asked = datetime.fromisoformat(state.asked_before_utc)
         raise StageError(
-            f"what Foursquare told of the POIs of {self.city.key} at {asked:%Y-%m-%d %H:%M} UTC is deleted but for "
+            f"what Foursquare sent on the POIs of {self.city.key} at {asked:%Y-%m-%d %H:%M} UTC is deleted but for "
             "the ids: the time was over for which it may be kept (foursquare_keep_hours of pois). Put your key into "
             f"{KEY_VARIABLE} and run this again to ask anew; without one, name a file of POIs as `pois: {{file: ...}}`"
             " or an extract of OS Places as `pois: {os_places: ...}` in cities.yaml"

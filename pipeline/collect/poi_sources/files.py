@@ -42,7 +42,7 @@ MAX_NESTING = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoiRow:
-    """One row of a source as it stands there: nothing is checked yet; None or "" where it does not tell.
+    """One row of a source as it stands there: nothing is checked yet; None or "" where it says nothing.
 
     category_labels: names or paths "A > B > C" of its categories. semantic_label: only where the source names one.
     problem: a reason against the row that no field shows.
@@ -88,10 +88,10 @@ def number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
-        told = float(value)
+        found = float(value)
     except (ValueError, OverflowError):
         return None
-    return told if math.isfinite(told) else None
+    return found if math.isfinite(found) else None
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
@@ -154,7 +154,7 @@ def _of_answer(content: dict[str, Any]) -> list[Any] | None:
 
 
 def _ranked(places: list[Any]) -> list[Any]:
-    """The places with their order as `rank`, where they tell none."""
+    """The places with their order as `rank`, where they state none."""
     return [{"rank": rank, **place} for rank, place in enumerate(places, start=1) if isinstance(place, dict)]
 
 
@@ -228,7 +228,7 @@ def _of_categories(categories: object, keys: tuple[str, ...]) -> list[str]:
 
 
 def _is_closed(record: dict[str, Any]) -> bool:
-    told = _first(record, _CLOSED)
-    if told is None or told is False or _text(told).lower() in ("0", "false", "no"):
+    closed = _first(record, _CLOSED)
+    if closed is None or closed is False or _text(closed).lower() in ("0", "false", "no"):
         return False
-    return "closed_bucket" not in record or _text(told) in _CLOSED_BUCKETS
+    return "closed_bucket" not in record or _text(closed) in _CLOSED_BUCKETS

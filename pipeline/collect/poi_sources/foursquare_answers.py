@@ -57,7 +57,7 @@ class State:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the last page told that there is no other."""
+        """Whether the last page said that there is no other."""
         return self.is_started and not self.next_link and not self.stopped
 
     def digest(self) -> str:
@@ -77,8 +77,8 @@ class AnswerFolder:
         if not path.is_file():
             return State()
         try:
-            told = json.loads(path.read_text())
-            state = State(**{**told, "links": tuple(told["links"]), "digests": tuple(told["digests"])})
+            raw = json.loads(path.read_text())
+            state = State(**{**raw, "links": tuple(raw["links"]), "digests": tuple(raw["digests"])})
             _ = state.started
         except (ValueError, TypeError, KeyError, OverflowError):
             raise StageError(
@@ -89,7 +89,7 @@ class AnswerFolder:
     def asked(self, now: datetime) -> datetime | None:
         """When the oldest answer that lies here was asked for, None where none lies here.
 
-        As the state tells; of pages that no readable state names, as old as their files, and never of the future.
+        As the state says; of pages that no readable state names, as old as their files, and never of the future.
         """
         written = [datetime.fromtimestamp(path.stat().st_mtime, UTC) for path in self._beside_state()]
         return self._readable_state().started or min([*written, now]) if written else None
@@ -131,7 +131,7 @@ class AnswerFolder:
         """The places of every page of `state`.
 
         Raises:
-            StageError: a page is missing or is not what the state tells.
+            StageError: a page is missing or is not what the state says.
         """
         return [self._places(index, digest) for index, digest in enumerate(state.digests)]
 
@@ -149,7 +149,7 @@ class AnswerFolder:
     def _readable_state(self) -> State:
         try:
             return self.state()
-        except StageError:  # told by the fetch that meets it
+        except StageError:  # reported by the fetch that meets it
             return State()
 
     def _beside_state(self) -> list[Path]:

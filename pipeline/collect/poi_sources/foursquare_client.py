@@ -44,7 +44,7 @@ MISSING_KEY = (
 class Page:
     """One answer: its places in their order, its body as it came, and the address of the next page, "" for none.
 
-    refused: why the address that was told is not followed (`no_address`, `other_host`, `key_in_link`), else "".
+    refused: why the stated address is not followed (`no_address`, `other_host`, `key_in_link`), else "".
     """
 
     places: tuple[Place | BadPlace, ...]
@@ -80,7 +80,7 @@ class PlacesClient:
         return self._page(f"{self._base_url}/places/search", params)
 
     def after(self, link: str) -> Page:
-        """The page at this address, which a page before it told.
+        """The page at this address, which the page before it named.
 
         Raises:
             HumanError: the key is not taken.
@@ -129,8 +129,8 @@ class PlacesClient:
                 "since June 2025, of a project that may use the Places API",
             )
         if status in (402, 429):
-            told = retry_after_s(response, self._clock)
-            after_s = None if told is None else min(told, LONGEST_RETRY_AFTER_S)
+            asked_s = retry_after_s(response, self._clock)
+            after_s = None if asked_s is None else min(asked_s, LONGEST_RETRY_AFTER_S)
             words = body[:4096].decode("utf-8", "replace").casefold()
             is_quota = status == 402 or any(word in words for word in QUOTA_WORDS)
             raise WaitError("quota" if is_quota else "throttled", retry_after_s=after_s)
@@ -146,10 +146,10 @@ class PlacesClient:
     def _refusal(self, link: str, page_url: str = "") -> str:
         """Why the key must not travel to this address, "" where it may."""
         try:
-            told, own = urlsplit(urljoin(page_url, link)), urlsplit(self._base_url)
+            linked, own = urlsplit(urljoin(page_url, link)), urlsplit(self._base_url)
         except ValueError:
             return "no_address"
-        if (told.scheme, told.netloc) != (own.scheme, own.netloc):
+        if (linked.scheme, linked.netloc) != (own.scheme, own.netloc):
             return "other_host"
         return "key_in_link" if self._key in link or quote(self._key, safe="") in link else ""
 

@@ -59,11 +59,11 @@ class RetryBudget:
             except BudgetSpentError as error:
                 raise incomplete(error.reason) from None
 
-    def wait(self, seconds: float, reason: str, *, is_told: bool = True) -> None:
+    def wait(self, seconds: float, reason: str, *, is_stated: bool = True) -> None:
         """Let `seconds` pass. Raises IncompleteError where that is more than this run may wait."""
         until = self.clock.now() + timedelta(seconds=seconds)
         if self.waited_s + seconds > self.max_wait_s:
-            raise incomplete(reason, until if is_told else None)
+            raise incomplete(reason, until if is_stated else None)
         log.info("%s: waiting %.0f s, until %s UTC", reason, seconds, until.astimezone(UTC).strftime("%H:%M"))
         self.waited_s += seconds
         self.clock.sleep(seconds)
@@ -77,15 +77,15 @@ class RetryBudget:
     def _hear(self, error: WaitError) -> None:
         """Wait as long as the source says; where it says nothing, longer each time and spread at random."""
         self.num_waits += 1
-        told = error.retry_after_s
-        if error.reason == "quota" and (told is None or self.waited_s + told > self.max_wait_s):
-            until = None if told is None else self.clock.now() + timedelta(seconds=told)
+        asked_s = error.retry_after_s
+        if error.reason == "quota" and (asked_s is None or self.waited_s + asked_s > self.max_wait_s):
+            until = None if asked_s is None else self.clock.now() + timedelta(seconds=asked_s)
             raise incomplete("quota", until)
-        if told is not None:
-            self.wait(max(told, 2.0 ** (self.num_waits - 1)), error.reason)
+        if asked_s is not None:
+            self.wait(max(asked_s, 2.0 ** (self.num_waits - 1)), error.reason)
             return
         back_off_s = min(LONGEST_BACK_OFF_S, FIRST_BACK_OFF_S * 2 ** (self.num_waits - 1))
-        self.wait(back_off_s * random.uniform(0.5, 1.0), error.reason, is_told=False)  # noqa: S311
+        self.wait(back_off_s * random.uniform(0.5, 1.0), error.reason, is_stated=False)  # noqa: S311
 
 
 def incomplete(reason: str, not_before: datetime | None = None) -> IncompleteError:
@@ -179,7 +179,7 @@ class Fetch:
             raise
 
     def _respect(self, state: State) -> None:
-        """Stay away as long as the source told an earlier run to; a longer time is a clock that was set back since."""
+        """Stay away as long as the source asked an earlier run to; a longer time means a clock set back since."""
         if state.not_before_utc:
             left_s = (datetime.fromisoformat(state.not_before_utc) - self.patience.clock.now()).total_seconds()
             if 0 < left_s <= LONGEST_STAY_S:

@@ -1,4 +1,4 @@
-"""A place as Foursquare's Places API of 2025 tells it, checked at the border and turned into a row of POIs.
+"""A place as Foursquare's Places API of 2025 returns it, checked at the border and turned into a row of POIs.
 
 Law: an answer of another shape is a BadResponseError; one bad place in a good answer is one counted drop.
 """

@@ -1,4 +1,4 @@
-"""How long what Foursquare told of POIs is kept: when its time is over, all but the ids goes, and is asked for again.
+"""How long what Foursquare sent on POIs is kept: when its time is over, all but the ids goes, and is asked for again.
 
 Reads  crawl/foursquare/<city>/, pois, cities.yaml
 Writes the same: answers are removed; of the POIs in the table their ids stay, and no older version of it
@@ -36,7 +36,7 @@ log = logging.getLogger("mrlf")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptPois:
-    """The POIs of a city that Foursquare told. asked: when, the oldest. has_content: more than ids is there."""
+    """The POIs of a city that Foursquare sent. asked: when, the oldest. has_content: more than ids is there."""
 
     asked: datetime
     has_content: bool
@@ -68,12 +68,12 @@ def read_pois(store: Store, city: str) -> pa.Table:
     """The POIs of a city, by key.
 
     Raises:
-        StageError: the time of what Foursquare told of them is over, and only their ids are there.
+        StageError: the time of what Foursquare sent on them is over, and only their ids are there.
     """
     pois = store.tables.read(city, "pois")
     if not all(pois["rank"].to_pylist()):
         raise StageError(
-            f"of the POIs of {city} only the ids are there: the time was over for which what Foursquare told of them "
+            f"of the POIs of {city} only the ids are there: the time was over for which what Foursquare sent on them "
             f"may be kept. Build the stage pois again: `mrlf pois {city}`"
         )
     return pois
@@ -101,7 +101,7 @@ def expire_answers(store: Store, now: datetime) -> None:
             continue
         except HINDRANCES as error:
             log.warning(
-                "%s: how old its POIs are cannot be read, so what Foursquare told of them stays beyond its time: put "
+                "%s: how old its POIs are cannot be read, so what Foursquare sent on them stays beyond its time: put "
                 "the table %s back, or remove it and run mrlf pois %s (%s)",
                 city,
                 store.tables.path(city, "pois"),
@@ -111,10 +111,10 @@ def expire_answers(store: Store, now: datetime) -> None:
 
 
 def keep_hours(city: City | None) -> float | None:
-    """How long a city keeps what Foursquare told."""
+    """How long a city keeps what Foursquare sent."""
     try:
         settings = city.settings(STAGE, PoisSettings) if city is not None else PoisSettings()
-    except CityError:  # told by the command that is about this city
+    except CityError:  # reported by the command that is about this city
         settings = PoisSettings()
     return settings.foursquare_keep_hours
 
@@ -143,7 +143,7 @@ def _never_committed(store: Store, city: str) -> Iterator[Path]:
 
 
 def forget_content(store: Store, city: str) -> None:
-    """Of the POIs that Foursquare told leave the ids, in the table and in its older versions; the caller as above."""
+    """Of the POIs that Foursquare sent leave the ids, in the table and in its older versions; the caller as above."""
     kept = kept_pois(store, city)
     if kept is None:
         return
@@ -154,7 +154,7 @@ def forget_content(store: Store, city: str) -> None:
 
 
 def _id_only(row: dict[str, object]) -> dict[str, object]:
-    """A row of which nothing but its id is told; POIs have ranks from 1."""
+    """A row of which nothing but its id is known; POIs have ranks from 1."""
     return {
         **row,
         "name": row["poi_id"],

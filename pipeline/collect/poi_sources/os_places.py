@@ -1,7 +1,7 @@
 """OS Places, Foursquare's open extract: the POIs of a city from Parquet files on this machine, without a key.
 
 Reads  Parquet files with the columns of OS Places (a file, a folder, or a pattern)
-Rank: the extract tells no popularity, so a place stands the higher the more it offers: one with a category before one
+Rank: the extract has no popularity, so a place stands the higher the more it offers: one with a category before one
 without; then by how many of address, website, telephone and a social account it has; then the one refreshed last; then
 by id. This is a rule of ours and no popularity.
 """
@@ -40,13 +40,13 @@ MARGIN = 1e-9
 """Degrees added to every box, so that rounding loses no place at its border; the exact circle follows."""
 
 
-def extract_files(told: Path) -> list[Path]:
+def extract_files(given: Path) -> list[Path]:
     """The Parquet files of an extract, sorted: a file, those of a folder (its `categories` left out), or a pattern.
 
     Raises:
         StageError: there are none.
     """
-    path = told.expanduser()
+    path = given.expanduser()
     if path.is_dir():
         found = [file for file in path.rglob("*.parquet") if "categories" not in file.relative_to(path).parts]
     elif path.is_file():
@@ -135,11 +135,11 @@ def _preference(record: dict[str, Any]) -> tuple[bool, int, int, str]:
     )
 
 
-def _day(told: object) -> int:
+def _day(value: object) -> int:
     """The day of a date or its text as a number; 0 where there is none."""
-    if isinstance(told, date):
-        return told.toordinal()
+    if isinstance(value, date):
+        return value.toordinal()
     try:
-        return date.fromisoformat(str(told)[:10]).toordinal()
+        return date.fromisoformat(str(value)[:10]).toordinal()
     except ValueError:
         return 0

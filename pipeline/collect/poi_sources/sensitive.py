@@ -1,8 +1,8 @@
-"""Sensitive places: POIs whose category tells of health, faith, schooling, custody, shelter and the like stay out.
+"""Sensitive places: POIs whose category means health, faith, schooling, custody, shelter and the like stay out.
 
 Reads  sensitive_categories.csv beside this file, a versioned list
 Law: a POI is sensitive when one of its categories is: by its id, by what stands above it in the taxonomy, or by a
-whole label of its path. An area is let in only with a reason, and both are told.
+whole label of its path. An area is let in only with a reason, and both are recorded.
 Covered: ids of today's and the old taxonomy and of API v3, names in English.
 Not covered: names in other languages, and a place that Foursquare files under another category.
 """
@@ -76,7 +76,7 @@ class Sensitivity:
         return bool(self.known.areas_of(row, self.taxonomy) - self.included)
 
     def unknown_categories(self, rows: Iterable[PoiRow]) -> list[str]:
-        """Ids of the rows' categories that nobody has judged: neither known here nor told by a label path."""
+        """Ids of the rows' categories that nobody has judged: neither known here nor named by a label path."""
         ids = {
             category_id
             for row in rows

@@ -38,7 +38,7 @@ def read_body(response: requests.Response, *, max_bytes: int, deadline_s: float,
 
 
 def read_beginning(response: requests.Response, *, max_bytes: int, deadline_s: float, clock: Clock) -> bytes:
-    """What comes of a body that tells of an error, up to some `max_bytes`; what does not come is left out."""
+    """What comes of a body that describes an error, up to some `max_bytes`; what does not come is left out."""
     beginning = b""
     with suppress(RetryError):
         for piece in _pieces(response, deadline_s, clock):
@@ -77,11 +77,11 @@ def json_object(body: bytes, *, is_strict: bool = True) -> dict[str, Any]:
 
 def retry_after_s(response: requests.Response, clock: Clock) -> float | None:
     """The seconds that the header `Retry-After` asks for, in both its forms; None where it is absent or unreadable."""
-    told = response.headers.get("Retry-After", "").strip()
-    if told.isdecimal():
-        return float(told)
+    header = response.headers.get("Retry-After", "").strip()
+    if header.isdecimal():
+        return float(header)
     try:
-        moment = parsedate_to_datetime(told)
+        moment = parsedate_to_datetime(header)
     except ValueError:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time and lets it pass."""
+    """Says what time it is and lets it pass."""
 
     def now(self) -> datetime:
         """The wall clock, UTC; it can jump."""

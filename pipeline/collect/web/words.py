@@ -1,4 +1,4 @@
-"""How times are told in messages: the 2nd time, 15 minutes, until 14:35 UTC."""
+"""How times read in messages: the 2nd time, 15 minutes, until 14:35 UTC."""
 
 from datetime import UTC, datetime
 

@@ -24,18 +24,18 @@ from tests.fakes.http_server import Answer
 )
 def test_what_is_missing_ends_a_run_before_a_request_to_instagram(fakeville, monkeypatch, change, words):
     change(fakeville, monkeypatch)
-    told = fakeville.mrlf("collect", CITY)
-    assert told.exit_code == 1
-    assert words in told.output
-    assert "Traceback" not in told.output
+    result = fakeville.mrlf("collect", CITY)
+    assert result.exit_code == 1
+    assert words in result.output
+    assert "Traceback" not in result.output
     assert fakeville.instagram.requests == []
 
 
 @pytest.mark.parametrize("command", ["pois", "collect", "status", "doctor"])
 def test_an_unknown_city_is_told(fakeville, command):
-    told = fakeville.mrlf(command, "rome")
-    assert told.exit_code == 1
-    assert "there is no city 'rome'" in told.output
+    result = fakeville.mrlf(command, "rome")
+    assert result.exit_code == 1
+    assert "there is no city 'rome'" in result.output
 
 
 def test_a_dry_run_asks_nobody_before_and_after_a_run(fakeville):
@@ -54,35 +54,35 @@ def test_a_dry_run_asks_nobody_before_and_after_a_run(fakeville):
 def test_a_dry_run_tells_what_is_missing(fakeville, monkeypatch):
     monkeypatch.delenv(READ_VARIABLE)
     monkeypatch.delenv("FOURSQUARE_API_KEY")
-    told = fakeville.mrlf("collect", CITY, "--dry-run")
-    assert re.search(rf"wrong +terms of {CITY} .*docs/PRIVACY.md", told.stdout)
-    assert re.search(r"missing +Foursquare's key +FOURSQUARE_API_KEY is not set", told.stdout)
+    result = fakeville.mrlf("collect", CITY, "--dry-run")
+    assert re.search(rf"wrong +terms of {CITY} .*docs/PRIVACY.md", result.stdout)
+    assert re.search(r"missing +Foursquare's key +FOURSQUARE_API_KEY is not set", result.stdout)
 
 
 def test_doctor_asks_nobody_and_says_what_stops_a_city(fakeville, monkeypatch):
     assert fakeville.mrlf("doctor", CITY).exit_code == 0
     assert fakeville.mrlf("doctor").exit_code == 0
     (fakeville.folder / "cookies.json").chmod(0o644)
-    told = fakeville.mrlf("doctor", CITY)
-    assert told.exit_code == 1
-    assert re.search(r"wrong +cookie file .*chmod 600", told.stdout)
+    result = fakeville.mrlf("doctor", CITY)
+    assert result.exit_code == 1
+    assert re.search(r"wrong +cookie file .*chmod 600", result.stdout)
     assert fakeville.mrlf("doctor").exit_code == 0
     assert fakeville.instagram.requests == fakeville.foursquare.requests == []
 
 
 def test_doctor_tries_each_endpoint_once(fakeville):
     fakeville.instagram.world.answers_201 = True
-    told = fakeville.mrlf("doctor", "--try", "5001")
-    assert told.exit_code == 0, told.output
-    assert "sections     answers: 24 posts, more: yes" in told.stdout
-    assert "instaloader  source_changed: status_201" in told.stdout
+    result = fakeville.mrlf("doctor", "--try", "5001")
+    assert result.exit_code == 0, result.output
+    assert "sections     answers: 24 posts, more: yes" in result.stdout
+    assert "instaloader  source_changed: status_201" in result.stdout
     assert len(fakeville.instagram.requests) == 3
 
 
 def test_doctor_does_not_ask_twice_when_throttled_and_leaves_a_rest_behind(fakeville):
     fakeville.instagram.fail("", Answer(status=429), times=None)
-    told = fakeville.mrlf("doctor", CITY, "--try", "5001")
-    assert "sections     not now: throttled" in told.stdout
+    result = fakeville.mrlf("doctor", CITY, "--try", "5001")
+    assert "sections     not now: throttled" in result.stdout
     assert len(fakeville.instagram.requests) == 1
     again = fakeville.mrlf("doctor", CITY, "--try", "5001")
     assert again.exit_code == 1
@@ -100,16 +100,16 @@ def test_doctor_does_not_ask_twice_when_throttled_and_leaves_a_rest_behind(fakev
 def test_doctor_tries_only_under_the_terms_of_a_live_city(fakeville, words, message):
     path = fakeville.folder / "cities.yaml"
     path.write_text(path.read_text() + "  other: {name: Other, latitude: 1, longitude: 1, radius_km: 1}\n")
-    told = fakeville.mrlf(*words)
-    assert told.exit_code == 1
-    assert message in told.output
+    result = fakeville.mrlf(*words)
+    assert result.exit_code == 1
+    assert message in result.output
     assert fakeville.instagram.requests == []
 
 
 @pytest.mark.parametrize("words", [("-",), ("two words",), ("https://example.org/p/x",)])
 def test_what_is_no_account_or_post_is_not_put_on_the_list(fakeville, words):
-    told = fakeville.mrlf("opt-out", *words)
-    assert told.exit_code == 1
+    result = fakeville.mrlf("opt-out", *words)
+    assert result.exit_code == 1
     assert not (fakeville.data / "private" / "opt_out.txt").exists()
 
 

@@ -45,12 +45,12 @@ def test_collecting_ends_complete_and_a_second_run_asks_for_news_only(fakeville)
 def test_a_picture_that_waits_ends_with_75_and_every_command_says_until_when(fakeville):
     pk = fakeville.instagram.world.shown("5000")[3]
     fault = fakeville.instagram.fail(f"^/media/{pk}", Answer(status=404), times=None)
-    told = fakeville.mrlf("collect", CITY)
-    assert told.exit_code == 75, told.output
-    assert f"{CITY}: incomplete" in told.stdout
-    until = re.search(r"goes on   (20\d\d-\d\d-\d\d \d\d:\d\d UTC): run `mrlf collect", told.stdout)[1]
+    result = fakeville.mrlf("collect", CITY)
+    assert result.exit_code == 75, result.output
+    assert f"{CITY}: incomplete" in result.stdout
+    until = re.search(r"goes on   (20\d\d-\d\d-\d\d \d\d:\d\d UTC): run `mrlf collect", result.stdout)[1]
     status = fakeville.mrlf("status", CITY).stdout
-    assert "posts (media_not_found 1)" in told.stdout and "posts (media_not_found 1)" in status
+    assert "posts (media_not_found 1)" in result.stdout and "posts (media_not_found 1)" in status
     assert f"goes on   {until}" in status
     fault.times = 0
     assert fakeville.mrlf("collect", CITY).exit_code == 75, "its time has not come"
@@ -59,10 +59,10 @@ def test_a_picture_that_waits_ends_with_75_and_every_command_says_until_when(fak
 @pytest.mark.fault("I21")
 def test_an_ill_host_of_pictures_is_told_and_no_post_is_dropped(fakeville):
     fakeville.instagram.fail("^/media/", Answer.html("<html>Sorry</html>"), times=None)
-    told = fakeville.mrlf("collect", CITY)
-    assert told.exit_code == 75
-    assert "the host of pictures is ill" in told.stderr
-    assert "0 kept, 1 dropped" in told.stdout, "a video"
+    result = fakeville.mrlf("collect", CITY)
+    assert result.exit_code == 75
+    assert "the host of pictures is ill" in result.stderr
+    assert "0 kept, 1 dropped" in result.stdout, "a video"
 
 
 def test_a_sensitive_place_is_never_asked_for(fakeville):
@@ -78,13 +78,13 @@ def test_max_requests_holds_for_searches_and_posts_together_and_the_next_run_goe
     limits, codes = [5, 10, 10, 10], []
     for limit in limits:
         num_before = fakeville.num_api_requests()
-        told = fakeville.mrlf("collect", CITY, "--max-requests", str(limit))
+        result = fakeville.mrlf("collect", CITY, "--max-requests", str(limit))
         assert fakeville.num_api_requests() - num_before <= limit
-        codes.append(told.exit_code)
-        assert ("incomplete" in told.stdout) == (told.exit_code == 75)
-        if told.exit_code == 0:
+        codes.append(result.exit_code)
+        assert ("incomplete" in result.stdout) == (result.exit_code == 75)
+        if result.exit_code == 0:
             break
-        assert f"run `mrlf collect {CITY}` again" in told.stdout
+        assert f"run `mrlf collect {CITY}` again" in result.stdout
     assert codes[0] == 75
     assert codes[-1] == 0
 
@@ -100,11 +100,11 @@ def test_requests_of_another_city_in_the_same_hour_are_not_counted(fakeville, li
         return answer
 
     fakeville.instagram.fail("search", change=of_another_city, times=None)
-    told = fakeville.mrlf("collect", CITY, *(["--max-requests", limit] if limit else []))
+    result = fakeville.mrlf("collect", CITY, *(["--max-requests", limit] if limit else []))
     num_searches = fakeville.instagram.count("search")
     num_posts = fakeville.num_api_requests() - num_searches
     assert num_searches and num_posts
-    assert f"{num_posts} for posts, {num_searches} for places" in told.stdout
+    assert f"{num_posts} for posts, {num_searches} for places" in result.stdout
     assert limit is None or num_posts == int(limit) - num_searches, "all that was left was for the posts"
 
 
@@ -118,11 +118,11 @@ def test_a_search_that_is_done_counts_as_no_request_of_the_run_after_it(fakevill
 @pytest.mark.parametrize("stage", ["collect", "posts"])
 def test_a_second_collector_of_one_city_ends_with_status_75_and_says_who_is_at_work(fakeville, stage):
     with Store(fakeville.data).lock(CITY, stage):
-        told = fakeville.mrlf("collect", CITY)
-    assert told.exit_code == 75
+        result = fakeville.mrlf("collect", CITY)
+    assert result.exit_code == 75
     what = f"{CITY} is being collected" if stage == "collect" else f"stage posts of {CITY} is being built"
-    assert f"{what} by another process (number {os.getpid()}, since 20" in told.output
-    assert "let it finish, or stop it, and run this again" in told.output
+    assert f"{what} by another process (number {os.getpid()}, since 20" in result.output
+    assert "let it finish, or stop it, and run this again" in result.output
     assert fakeville.instagram.requests == fakeville.foursquare.requests == []
     assert fakeville.mrlf("collect", CITY, "--max-requests", "1").exit_code == 75, "its lock is free again"
 
@@ -142,19 +142,19 @@ def test_a_run_that_reuses_its_tables_still_tells_what_it_came_to_itself(fakevil
 
 
 def test_pois_tells_how_many_there_are_and_where_from(fakeville):
-    told = fakeville.mrlf("pois", CITY)
-    assert told.exit_code == 0, told.output
-    assert f"{CITY}: {NUM_PLACES + 3} POIs, from Foursquare's Places API" in told.stdout
-    assert re.search(r"dropped/sensitive_category +1", told.stdout)
+    result = fakeville.mrlf("pois", CITY)
+    assert result.exit_code == 0, result.output
+    assert f"{CITY}: {NUM_PLACES + 3} POIs, from Foursquare's Places API" in result.stdout
+    assert re.search(r"dropped/sensitive_category +1", result.stdout)
     assert fakeville.instagram.requests == []
 
 
 def test_a_source_that_says_come_back_later_ends_with_status_75(fakeville):
     fakeville.foursquare.fail("", Answer(status=429, headers={"Retry-After": "7200"}), times=None)
     for command in ("pois", "collect"):
-        told = fakeville.mrlf(command, CITY)
-        assert told.exit_code == 75
-        assert "run it again after 20" in told.output
+        result = fakeville.mrlf(command, CITY)
+        assert result.exit_code == 75
+        assert "run it again after 20" in result.output
     assert fakeville.instagram.requests == []
 
 
@@ -173,10 +173,10 @@ def test_ctrl_c_is_one_sentence_and_the_next_run_goes_on(fakeville):
     while fakeville.instagram.count("/media/") < 5 and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 130, told
-    assert told.splitlines()[-1] == "stopped; what was collected is kept; run it again and it goes on"
-    assert "Traceback" not in told
+    _, result = process.communicate(timeout=60)
+    assert process.returncode == 130, result
+    assert result.splitlines()[-1] == "stopped; what was collected is kept; run it again and it goes on"
+    assert "Traceback" not in result
     fakeville.instagram.faults.clear()
     assert "deferred" in fakeville.mrlf("status", CITY).stdout
     again = fakeville.mrlf("collect", CITY)
@@ -198,16 +198,16 @@ def test_no_secret_is_told_or_written(fakeville, caplog):
         ("settings", CITY),
         ("pois", CITY),
     ]
-    told = "".join(fakeville.mrlf(*words).output for words in commands) + caplog.text
+    result = "".join(fakeville.mrlf(*words).output for words in commands) + caplog.text
     written = [path.read_bytes() for path in fakeville.data.rglob("*") if path.is_file()]
     written += [_of_parquet(path) for path in fakeville.data.rglob("*.parquet")]
     assert [data for data in written if b"Harbour Museum" in data], "the search sees what is written"
     cookies = fakeville.instagram.world.cookies()
     for secret in (KEY, *cookies.values()):
-        assert secret not in told, "a secret was printed"
+        assert secret not in result, "a secret was printed"
         assert not [data for data in written if secret.encode() in data], "a secret was written"
     assert len(written) > 100
-    assert not re.search(r"user\.7\d{7}", told)
+    assert not re.search(r"user\.7\d{7}", result)
     assert not [data for data in written if re.search(rb"user\.7\d{7}", data)], "a user's name was written"
 
 
@@ -215,12 +215,12 @@ def test_who_opts_out_is_not_named_and_goes_with_the_next_build(fakeville):
     assert fakeville.mrlf("collect", CITY).exit_code == 0
     world = fakeville.instagram.world
     owner = world.owner_of(world.shown("5000")[0])
-    told = fakeville.mrlf("opt-out", "-", stdin=f"{owner}\n\n@nobody.else\n")
-    assert told.exit_code == 0, told.output
-    assert "2 entries are on the list" in told.stdout
-    assert f"posts of theirs go with the next build: mrlf run {CITY}" in told.stdout
-    assert str(owner) not in told.output + (fakeville.data / "private" / "opt_out.txt").read_text()
-    assert "nobody.else" not in told.output
+    result = fakeville.mrlf("opt-out", "-", stdin=f"{owner}\n\n@nobody.else\n")
+    assert result.exit_code == 0, result.output
+    assert "2 entries are on the list" in result.stdout
+    assert f"posts of theirs go with the next build: mrlf run {CITY}" in result.stdout
+    assert str(owner) not in result.output + (fakeville.data / "private" / "opt_out.txt").read_text()
+    assert "nobody.else" not in result.output
 
 
 def _slowly(answer: Answer) -> Answer:
@@ -248,17 +248,17 @@ def test_what_foursquare_told_goes_at_the_end_of_its_time_and_the_next_run_asks_
         return any(b"Forgotten Archive" in path.read_bytes() for path in fakeville.data.rglob("*") if path.is_file())
 
     assert fakeville.mrlf("collect", CITY).exit_code == 0
-    told = fakeville.mrlf("pois", CITY).stdout
+    result = fakeville.mrlf("pois", CITY).stdout
     assert re.search(
-        r"  asked +20\d\d-\S+ \d\d:\d\d UTC, of Foursquare\n  kept until +20\S+ .*UTC \(\S+ 24\): then", told
+        r"  asked +20\d\d-\S+ \d\d:\d\d UTC, of Foursquare\n  kept until +20\S+ .*UTC \(\S+ 24\): then", result
     )
     assert is_told()
     num_before, places = fakeville.num_api_requests(), Store(fakeville.data).stage_record(CITY, "places")
     kept_for(1e-6)
-    told = fakeville.mrlf("status", CITY).stdout
-    assert "time is over     all but the ids is deleted" in told
-    assert f"live             {NUM_PLACES} of {NUM_PLACES} places done" in told
-    assert "searches" not in told
+    result = fakeville.mrlf("status", CITY).stdout
+    assert "time is over     all but the ids is deleted" in result
+    assert f"live             {NUM_PLACES} of {NUM_PLACES} places done" in result
+    assert "searches" not in result
     assert not is_told()
     kept_for(None)
     again = fakeville.mrlf("collect", CITY)

@@ -40,7 +40,7 @@ def environment(monkeypatch, tmp_path):
     """Sets the variables of a machine where all is well, but for those that are changed; None takes one out."""
 
     def of(**changes: str | None) -> None:
-        told = {
+        found = {
             "FOURSQUARE_API_KEY": KEY,
             "MRLF_PSEUDONYM_KEY": SECRET,
             READ_VARIABLE: PRIVACY_VERSION,
@@ -49,7 +49,7 @@ def environment(monkeypatch, tmp_path):
         }
         for name in VARIABLES:
             monkeypatch.delenv(name, raising=False)
-        for name, value in told.items():
+        for name, value in found.items():
             if value is not None:
                 monkeypatch.setenv(name, value)
 
@@ -94,7 +94,7 @@ def test_the_weights_of_each_stage_are_looked_for(store, environment, settings, 
     environment()
     checks = examine(store, city(portrait_masks=settings), NOW, dial=None)
     (check,) = [check for check in checks if check.topic == "weights of portrait_masks"]
-    assert check.state == state and words in check.told
+    assert check.state == state and words in check.finding
 
 
 @pytest.mark.parametrize(
@@ -128,9 +128,9 @@ def test_the_weights_of_each_stage_are_looked_for(store, environment, settings, 
 )
 def test_what_stops_a_city_is_named_with_what_to_do(store, environment, variables, changes, topic, state, words):
     environment(**variables)
-    told = check(examine(store, city(**changes), NOW, dial=None), topic)
-    assert (told.state, told.stops) == (state, True)
-    assert words in told.told
+    found = check(examine(store, city(**changes), NOW, dial=None), topic)
+    assert (found.state, found.stops) == (state, True)
+    assert words in found.finding
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,9 @@ def test_what_stops_a_city_is_named_with_what_to_do(store, environment, variable
 )
 def test_what_a_city_can_do_without_is_missing_and_stops_nothing(store, environment, variables, changes, topic, words):
     environment(**variables)
-    told = check(examine(store, city(**changes), NOW, dial=None), topic)
-    assert (told.state, told.stops) == ("missing", False)
-    assert words in told.told
+    found = check(examine(store, city(**changes), NOW, dial=None), topic)
+    assert (found.state, found.stops) == ("missing", False)
+    assert words in found.finding
 
 
 @pytest.mark.parametrize(
@@ -181,15 +181,15 @@ def test_only_the_hosts_that_a_city_asks_are_connected_to(store, environment):
 )
 def test_a_host_that_is_not_reached_stops_the_city(store, environment, error, words):
     environment()
-    told = check(examine(store, city(), NOW, dial=Dial(error)), "way to Instagram")
-    assert (told.state, told.stops) == ("wrong", True)
-    assert words in told.told
+    found = check(examine(store, city(), NOW, dial=Dial(error)), "way to Instagram")
+    assert (found.state, found.stops) == ("wrong", True)
+    assert words in found.finding
 
 
 def test_the_opt_out_list_is_counted_and_a_list_of_another_key_is_told(store, environment):
     environment()
     add_opt_outs(store, ["@somebody"])
-    assert check(examine(store, None, NOW, dial=None), "opt-out list").told.startswith("1 ")
+    assert check(examine(store, None, NOW, dial=None), "opt-out list").found.startswith("1 ")
     environment(MRLF_PSEUDONYM_KEY="d1" * 32)
     assert check(examine(store, None, NOW, dial=None), "opt-out list").state == "wrong"
 
@@ -206,9 +206,9 @@ def test_without_a_city_the_terms_of_all_live_cities_are_looked_at(store, enviro
     path.write_text(f"cities: {{a: {{name: A, {place}, live: {{}}}}, b: {{name: B, {place}}}}}")
     environment(MRLF_CITIES=str(path))
     checks = examine(store, None, NOW, dial=None)
-    assert check(checks, "cities").told.endswith("collected live: a")
-    assert "fill in purpose, legal_basis, contact" in check(checks, "terms of a").told
-    assert not [told for told in checks if told.topic.endswith("of b")]
+    assert check(checks, "cities").found.endswith("collected live: a")
+    assert "fill in purpose, legal_basis, contact" in check(checks, "terms of a").found
+    assert not [found for found in checks if found.topic.endswith("of b")]
     path.write_text("cities: 1")
     assert check(examine(store, None, NOW, dial=None), "cities").state == "wrong"
 
@@ -217,5 +217,5 @@ def test_without_a_city_the_terms_of_all_live_cities_are_looked_at(store, enviro
 @pytest.mark.parametrize("variables", [{}, {"MRLF_PSEUDONYM_KEY": SECRET[:40]}, {"FOURSQUARE_API_KEY": f"{KEY} x"}])
 def test_no_secret_is_told(store, environment, variables):
     environment(**variables)
-    told = "".join(map(repr, examine(store, city(), NOW, dial=Dial(ConnectionRefusedError))))
-    assert not re.search("|".join([*COOKIES.values(), KEY, SECRET[:40]]), told)
+    found = "".join(map(repr, examine(store, city(), NOW, dial=Dial(ConnectionRefusedError))))
+    assert not re.search("|".join([*COOKIES.values(), KEY, SECRET[:40]]), found)

@@ -291,8 +291,8 @@ def test_an_archive_whose_pictures_are_missing_waits_for_them(town):
     assert what_waits(town.store, town.city, datetime.now(UTC)).is_nothing
     town.archive.post(2, pictures=0)
     notes = town.build().record.notes
-    told = what_waits(town.store, town.city, datetime.now(UTC))
-    assert (told.files, told.is_for_files) == ({"image_missing": 1}, True)
+    waits = what_waits(town.store, town.city, datetime.now(UTC))
+    assert (waits.files, waits.is_for_files) == ({"image_missing": 1}, True)
     assert notes[-1].startswith("incomplete: ") and "put the pictures beside their metadata" in notes[-1]
     assert town.build().record.notes == notes, "of a run that reuses its tables, too"
 

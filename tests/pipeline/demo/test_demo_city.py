@@ -146,10 +146,10 @@ def test_pois_have_coordinates_and_ids_of_the_usual_form(city):
 
 def test_nothing_leads_to_a_real_site_or_person(city, planned):
     for post in planned.posts:
-        told = json.dumps(loaded(structure_path(city.archive, post))._asdict())
-        hosts = {urlsplit(address).hostname for address in re.findall(r"https?://[^\s\"\\]+", told)}
+        content = json.dumps(loaded(structure_path(city.archive, post))._asdict())
+        hosts = {urlsplit(address).hostname for address in re.findall(r"https?://[^\s\"\\]+", content)}
         assert hosts == {"example.invalid"}
-        assert set(re.findall(r'"username": "([^"]+)"', told)) == {username(post.user)}
+        assert set(re.findall(r'"username": "([^"]+)"', content)) == {username(post.user)}
 
 
 def test_a_second_call_does_nothing(folder, city):

@@ -94,8 +94,8 @@ def test_a_repost_has_the_pictures_of_another_user_and_says_so(city):
         if Kind.REPOST in post.kinds:
             assert first[post.pictures] != post.user
         first.setdefault(post.pictures, post.user)
-    told = [post for post in city.posts if post.words.text.startswith("Repost from @demo_user_")]
-    assert len(told) > 30 and all(Kind.REPOST in post.kinds for post in told)
+    reposts = [post for post in city.posts if post.words.text.startswith("Repost from @demo_user_")]
+    assert len(reposts) > 30 and all(Kind.REPOST in post.kinds for post in reposts)
 
 
 def test_captions_are_english_but_for_one_in_twelve(city):

@@ -51,8 +51,8 @@ def test_only_the_pictures_that_are_asked_for_are_told(folder):
     assert [person.digest for person in drawn_people(folder, {first.digest, "0" * 64})] == [first.digest]
 
 
-@pytest.mark.parametrize("told", ["", "[]", json.dumps({"generator_version": "0"})], ids=["none", "list", "another"])
-def test_of_what_this_generator_did_not_write_nothing_is_told(tmp_path, told):
+@pytest.mark.parametrize("content", ["", "[]", json.dumps({"generator_version": "0"})], ids=["none", "list", "old"])
+def test_of_what_this_generator_did_not_write_nothing_is_told(tmp_path, content):
     assert list(drawn_people(tmp_path, Everything())) == []
-    (tmp_path / "demo.json").write_text(told)
+    (tmp_path / "demo.json").write_text(content)
     assert list(drawn_people(tmp_path, Everything())) == []

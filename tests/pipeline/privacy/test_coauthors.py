@@ -57,14 +57,14 @@ def api_media(**changes) -> dict:
 @pytest.mark.parametrize("way", WAYS)
 def test_a_co_author_is_known_in_every_shape_a_post_tells_it(way):
     assert set(told_by_file(**WAYS[way]).coauthor_names) >= set(NAMES)
-    told = {name: value for name, value in WAYS[way].items() if name != "iphone_struct"} or {KEY: [BEN]}
-    for media in (api_media(**told), graphql_node(**told), api_media(__typename="XDTMediaDict", **told)):
+    stated = {name: value for name, value in WAYS[way].items() if name != "iphone_struct"} or {KEY: [BEN]}
+    for media in (api_media(**stated), graphql_node(**stated), api_media(__typename="XDTMediaDict", **stated)):
         assert set(api_post(media, NOW).fields.coauthor_names) >= set(NAMES)
 
 
 @pytest.mark.fault("S17")
 @pytest.mark.parametrize(
-    ("told", "names"),
+    ("stated", "names"),
     [
         ([{"pk": "77777"}], ("77777",)),
         ([{"username": " Ben "}], ("@ben",)),
@@ -79,9 +79,9 @@ def test_a_co_author_is_known_in_every_shape_a_post_tells_it(way):
         (["https://www.instagram.com/ben/?hl=en"], ("@ben",)),
     ],
 )
-def test_a_co_author_is_known_by_what_is_told_of_it(told, names):
-    assert told_by_file(coauthor_producers=told).coauthor_names == names
-    assert api_post(api_media(coauthor_producers=told), NOW).fields.coauthor_names == names
+def test_a_co_author_is_known_by_what_is_told_of_it(stated, names):
+    assert told_by_file(coauthor_producers=stated).coauthor_names == names
+    assert api_post(api_media(coauthor_producers=stated), NOW).fields.coauthor_names == names
 
 
 NO_AUTHORS = [
@@ -96,15 +96,15 @@ NO_AUTHORS = [
 ]
 
 
-@pytest.mark.parametrize("told", NO_AUTHORS, ids=lambda told: next(iter(told)))
-def test_who_is_invited_tagged_or_pays_is_no_author(told):
-    assert told_by_file(**told).coauthor_names == ()
-    assert api_post(api_media(**told), NOW).fields.coauthor_names == ()
+@pytest.mark.parametrize("stated", NO_AUTHORS, ids=lambda stated: next(iter(stated)))
+def test_who_is_invited_tagged_or_pays_is_no_author(stated):
+    assert told_by_file(**stated).coauthor_names == ()
+    assert api_post(api_media(**stated), NOW).fields.coauthor_names == ()
 
 
 def test_the_owner_stays_the_owner_and_is_no_co_author_of_its_own():
-    told = told_by_file(coauthor_producers=[BEN, {"pk": "77001", "username": "Anna"}])
-    assert (told.owner, told.owner_names, told.coauthor_names) == ("77001", ("77001", "@anna"), NAMES)
+    stated = told_by_file(coauthor_producers=[BEN, {"pk": "77001", "username": "Anna"}])
+    assert (stated.owner, stated.owner_names, stated.coauthor_names) == ("77001", ("77001", "@anna"), NAMES)
 
 
 def test_a_file_that_nests_without_end_is_read():

@@ -96,11 +96,11 @@ def test_after_a_kill_opt_out_leaves_no_byte_of_a_picture_and_says_how_many_went
     assert sum(bool(holders(dead.store.root, trace)) for trace in traces) > len(traces) / 2
     assert len(list(dead.store.root.rglob(".writing-*"))) == 1
     monkeypatch.setenv("MRLF_DATA", str(dead.store.root))
-    told = CliRunner().invoke(app, ["opt-out", "@anna"])
-    assert told.exit_code == 0, told.output
-    assert f"removed {NUM_WHOLE} pictures that belonged to no post" in told.stdout
-    assert "removed 1 unfinished files of killed runs" in told.stdout
-    assert "no post of theirs" not in told.stdout
+    result = CliRunner().invoke(app, ["opt-out", "@anna"])
+    assert result.exit_code == 0, result.output
+    assert f"removed {NUM_WHOLE} pictures that belonged to no post" in result.stdout
+    assert "removed 1 unfinished files of killed runs" in result.stdout
+    assert "no post of theirs" not in result.stdout
     assert [holders(dead.store.root, trace) for trace in traces if holders(dead.store.root, trace)] == []
     assert "no post of theirs was found" in CliRunner().invoke(app, ["opt-out", "@anna"]).stdout
 

@@ -97,8 +97,8 @@ def test_the_file_is_the_owners_alone_and_holds_nothing_that_can_be_read(store):
     add_opt_outs(store, ["@anna", "77001", SHORTCODE])
     text = file_of(store).read_text()
     assert file_of(store).stat().st_mode & 0o777 == 0o600
-    for told in ("anna", "77001", SHORTCODE, MEDIA_ID, (store.private / "pseudonym.key").read_text().strip()):
-        assert told.lower() not in text.lower()
+    for secret in ("anna", "77001", SHORTCODE, MEDIA_ID, (store.private / "pseudonym.key").read_text().strip()):
+        assert secret.lower() not in text.lower()
 
 
 def test_adding_keeps_what_is_there_and_adding_twice_changes_nothing(store):

@@ -21,7 +21,7 @@ CURSOR_OF_KEY = {"next_page": "page", "next_max_id": "max_id", "next_media_ids":
 class Page:
     """A page of a place's posts, as it came: in the order shown, with what is shown twice.
 
-    location: what the page tells of the place. cursor: JSON-able; None where nothing comes after this page.
+    location: what the page says of the place. cursor: JSON-able; None where nothing comes after this page.
     """
 
     medias: tuple[dict[str, Any], ...]
@@ -59,10 +59,10 @@ def native_data(answer: dict[str, Any]) -> dict[str, Any]:
     Raises:
         SourceChangedError: `no_native_location_data`.
     """
-    told = answer.get("native_location_data")
-    if not isinstance(told, dict):
+    native = answer.get("native_location_data")
+    if not isinstance(native, dict):
         raise SourceChangedError("no_native_location_data")
-    return told
+    return native
 
 
 def read_tab(tab: object) -> tuple[tuple[dict[str, Any], ...], dict[str, Any] | None]:
@@ -86,7 +86,11 @@ def section_medias(sections: object) -> tuple[dict[str, Any], ...]:
 
 def _medias(section: object) -> Iterator[dict[str, Any]]:
     content = section.get("layout_content") if isinstance(section, dict) else None
-    lists = [told for told in _entry_lists(content) if isinstance(told, list)] if isinstance(content, dict) else []
+    lists = (
+        [entries for entries in _entry_lists(content) if isinstance(entries, list)]
+        if isinstance(content, dict)
+        else []
+    )
     if not lists:
         raise SourceChangedError("section_without_medias")
     if not any(lists):

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.collect.instagram.client import Client
 from pipeline.collect.instagram.endpoints.endpoint import Page, native_data, place_path, read_tab
-from pipeline.collect.instagram.locations import told_location
+from pipeline.collect.instagram.locations import read_location
 
 AS_JSON = {"__a": "1", "__d": "dis"}
 
@@ -29,10 +29,10 @@ class InstaloaderEndpoint:
 
     def _page(self, client: Client, location_id: str, params: dict[str, str]) -> Page:
         path = place_path(location_id)
-        told = native_data(client.get_json(path, params, referer=path))
-        medias, cursor = read_tab(told.get("recent"))
+        native = native_data(client.get_json(path, params, referer=path))
+        medias, cursor = read_tab(native.get("recent"))
         return Page(
             medias=medias,
-            location=told_location(told.get("location_info")),
+            location=read_location(native.get("location_info")),
             cursor=None if cursor is None else {"max_id": cursor["max_id"]},
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.collect.instagram.client import Client
 from pipeline.collect.instagram.endpoints.endpoint import Page, place_path, section_medias
-from pipeline.collect.instagram.locations import told_location
+from pipeline.collect.instagram.locations import read_location
 from pipeline.collect.instagram.pages import GRID, OLDER, PLACE, scripts
 from pipeline.collect.web.answers import json_object
 from pipeline.collect.web.errors import SourceChangedError
@@ -33,12 +33,12 @@ class PageEndpoint:
 def _read(found: dict[str, Any]) -> Page:
     if GRID in found:
         native = _part(found.get(PLACE), "native_location_data")
-        return Page(medias=_nodes(found[GRID]), location=told_location(_part(native, "location_info")), cursor=None)
+        return Page(medias=_nodes(found[GRID]), location=read_location(_part(native, "location_info")), cursor=None)
     older = found.get(OLDER)
     if isinstance(older, dict):
         grids = [section_medias(_part(older.get(tab), "sections")) for tab in ("recent", "top") if older.get(tab)]
         medias = next((grid for grid in grids if grid), ())
-        return Page(medias=medias, location=told_location(older.get("location_info")), cursor=None)
+        return Page(medias=medias, location=read_location(older.get("location_info")), cursor=None)
     raise SourceChangedError("no_grid_in_page")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.collect.instagram.client import Client
 from pipeline.collect.instagram.endpoints.endpoint import Page, native_data, place_path, read_tab
-from pipeline.collect.instagram.locations import told_location
+from pipeline.collect.instagram.locations import read_location
 
 WEB_INFO = "api/v1/locations/web_info/"
 TAB = "recent"
@@ -22,9 +22,9 @@ class SectionsEndpoint:
         answer = client.get_json(
             WEB_INFO, {"location_id": location_id, "show_nearby": "false"}, referer=place_path(location_id)
         )
-        told = native_data(answer)
-        medias, cursor = read_tab(told.get(TAB))
-        return Page(medias=medias, location=told_location(told.get("location_info")), cursor=cursor)
+        native = native_data(answer)
+        medias, cursor = read_tab(native.get(TAB))
+        return Page(medias=medias, location=read_location(native.get("location_info")), cursor=cursor)
 
     def after(self, client: Client, location_id: str, cursor: dict[str, Any]) -> Page:
         """The next older posts."""

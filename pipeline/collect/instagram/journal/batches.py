@@ -1,4 +1,4 @@
-"""Batches: what has changed and is carried to the tables, whole and once."""
+"""The journal's batches: changed posts and pictures on their way to the tables, whole and once."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Pictures that a city's posts have: fetched ones until the tables hold their rows, then their digests alone."""
+"""The journal's pictures: the rows of fetched ones until the tables hold them, then their digests alone."""
 
 import json
 from collections.abc import Iterable, Mapping

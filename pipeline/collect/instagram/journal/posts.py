@@ -1,4 +1,4 @@
-"""Posts: their state, what they wait for, and what was seen of them."""
+"""The journal's posts: their state, what they wait for, and what was seen of them."""
 
 import json
 import sqlite3

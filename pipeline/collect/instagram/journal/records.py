@@ -1,4 +1,4 @@
-"""What the journal keeps: the state of a walk and of a post."""
+"""The journal's records: the state of a walk and of a post."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""Searches for a city's POIs and the places they found.
+"""The journal's searches for a city's POIs, and the locations they found.
 
 Law: what was asked, the name of a POI, stands here as a digest alone: names from Foursquare are kept for a time only.
 """

@@ -1,4 +1,4 @@
-"""Walks over the posts of locations, page by page."""
+"""The journal's walks over the posts of locations, page by page."""
 
 import json
 import math

@@ -87,7 +87,7 @@ class MediaFetcher:
     def fetch(self, url: str, *, is_new: bool = True) -> bytes:
         """The bytes at an address.
 
-        is_new: whether the source has just told it; an old one that leads nowhere says nothing of its host.
+        is_new: whether the source has just given it; an old one that leads nowhere says nothing of its host.
 
         Raises:
             FinalError: `media_gone`, the host says that it has been removed.
@@ -168,8 +168,8 @@ class MediaFetcher:
     def _body(self, response: requests.Response, end: float) -> bytes:
         """The whole body of an answer that is a picture, by its status and headers."""
         self._judge(response)
-        told = response.headers.get("Content-Length", "")
-        if told.isdecimal() and int(told) > self._max_bytes:
+        length = response.headers.get("Content-Length", "")
+        if length.isdecimal() and int(length) > self._max_bytes:
             raise BadResponseError("too_many_bytes")
         left_s = end - self._clock.monotonic()
         try:

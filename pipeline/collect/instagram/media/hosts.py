@@ -2,7 +2,7 @@
 
 Reads and writes crawl/media_hosts.sqlite
 Law: a host that says when to come back is not asked before; one that did not give most of the last pictures is ill and
-rests, for longer each time within a day. Rests go by the monotonic clock, what the disk tells is clamped, so a jump of
+rests, for longer each time within a day. Rests go by the monotonic clock, what the disk says is clamped, so a jump of
 the wall clock makes no endless rest. Covered: several threads of one process; one process at a time, which holds the
 session. Not covered: a host that answers whole pictures of something else.
 """
@@ -19,7 +19,7 @@ from pipeline.collect.web.errors import WaitError
 from pipeline.store.sqlite_files import open_file
 
 MOST_OF = 30
-"""So many pictures of a host are looked at, the last ones; fewer than `ENOUGH` tell nothing."""
+"""So many pictures of a host are looked at, the last ones; fewer than `ENOUGH` mean nothing."""
 
 ENOUGH = 10
 FIRST_THROTTLED_S, FIRST_ILL_S, GROWTH, LONGEST_S = 60.0, 3_600.0, 4.0, 6 * 3_600.0
@@ -118,5 +118,5 @@ def _host(url: str) -> str:
 
 
 def _name(host: str) -> str:
-    """A host as it is told: no port, nothing of an address that is none."""
+    """A host as it is named: no port, nothing of an address that is none."""
     return f"the host of pictures {host.partition(':')[0]}" if host else "a host of pictures"

@@ -68,7 +68,7 @@ class Photos:
     """Fetches pictures with a few connections side by side.
 
     addresses_anew: asks Instagram once for the addresses of a post whose old ones have lapsed.
-    has_opted_out: whether a post may not be fetched any more, though it was told before its account left.
+    has_opted_out: whether a post may not be fetched any more, though it was met before its account opted out.
     failed: pictures that could not be had in this run, by reason.
     """
 
@@ -168,8 +168,8 @@ class Photos:
         for address, picture in zip(addresses, again, strict=True):
             if picture == EXPIRED:  # a new address cannot be too old: something is wrong with its host
                 self.hosts.note(address, is_good=False)
-        told = [NOT_FOUND if one in anew & {GONE} else one for one in again]  # its post is there
-        self._settle_alone(replace(post, pictures=addresses), told)
+        reasons = [NOT_FOUND if one in anew & {GONE} else one for one in again]  # its post is there
+        self._settle_alone(replace(post, pictures=addresses), reasons)
 
     def _settle_alone(self, post: StoredPost, got: list[Picture]) -> None:
         with self.journal.transaction():
@@ -180,8 +180,8 @@ class Photos:
         for picture in checked:
             self.journal.images.note(image_row(picture))
         end = self._resting(post, got) or settlement(post, got, self.limits, self._now())
-        told = asdict(end)
-        state, reason = told.pop("state"), told.pop("reason")
+        fields = asdict(end)
+        state, reason = fields.pop("state"), fields.pop("reason")
         row = {**(post.row or {}), "image_digests": [picture.digest for picture in checked]}
         self.journal.posts.settle(
             post.post_key,
@@ -189,7 +189,7 @@ class Photos:
             reason,
             row=row if state == "kept" else None,
             pictures=post.pictures if state == "deferred" else (),
-            **told,
+            **fields,
         )
         self.failed.update(one for one in _reasons(got) if is_failure(one) and one != RESTS)
         self.num_settled += len(_reasons(got))

@@ -51,7 +51,7 @@ class Settlement:
 
 
 def settlement(post: StoredPost, got: Sequence[Picture], limits: PictureLimits, now: float) -> Settlement:
-    """What a post comes to; `got` are its pictures in order, none where the source tells no address."""
+    """What a post comes to; `got` are its pictures in order, none where the source gives no address."""
     reasons = [one if isinstance(one, str) else one.outcome for one in got] or [MISSING]
     for reason in reasons:
         if reason in AT_ONCE:
@@ -77,7 +77,7 @@ def is_passing(reason: str) -> bool:
 
 
 def is_failure(reason: str) -> bool:
-    """Whether an outcome is no picture, so that many of them tell of an ill host and not of the posts."""
+    """Whether an outcome is no picture, so that many of them mean an ill host and not of the posts."""
     return (is_passing(reason) and reason != MISSING) or reason in TWICE - {"robots"}
 
 

@@ -40,9 +40,9 @@ def iphone_media(number: int = 1, **changes) -> dict:
 
 def xdt_node(**changes) -> dict:
     """A node of the page of 2026: like the iPhone API's media with ids as text and much left out."""
-    told = iphone_media(**{"pk": media_id(1), "__typename": "XDTMediaDict", "lat": None, **changes})
-    told["user"] = changes.get("user", {"pk": "77001", "id": "77001", "username": "Anna"})
-    return told
+    read = iphone_media(**{"pk": media_id(1), "__typename": "XDTMediaDict", "lat": None, **changes})
+    read["user"] = changes.get("user", {"pk": "77001", "id": "77001", "username": "Anna"})
+    return read
 
 
 def part(kind: int, name: str) -> dict:
@@ -81,9 +81,9 @@ def test_the_other_shapes_give_the_same_post(media):
 @pytest.mark.parametrize("node", [graphql_node, iphone_node])
 @pytest.mark.parametrize("is_videos", [(False,), (True,), (False, True, False)])
 def test_a_post_is_the_same_from_a_page_and_from_instaloaders_file(node, is_videos):
-    told = node(is_videos=is_videos)
-    media = told.get("iphone_struct", told)
-    assert api_post(media, NOW).fields == post_fields(instaloader_json(told), NOW)
+    read = node(is_videos=is_videos)
+    media = read.get("iphone_struct", read)
+    assert api_post(media, NOW).fields == post_fields(instaloader_json(read), NOW)
 
 
 @pytest.mark.fault("I11")
@@ -134,13 +134,13 @@ def test_a_post_is_the_same_from_a_page_and_from_instaloaders_file(node, is_vide
     ],
 )
 def test_the_photos_are_told_in_their_order_and_no_video(media, expected, is_videos):
-    told = api_post(media, NOW)
-    assert told.pictures == tuple(f"https://x.invalid/{name}.jpg" for name in expected)
-    assert told.fields.is_videos == is_videos
+    read = api_post(media, NOW)
+    assert read.pictures == tuple(f"https://x.invalid/{name}.jpg" for name in expected)
+    assert read.fields.is_videos == is_videos
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("read", "expected"),
     [
         pytest.param(versions("a", (100, 100), (300, 200), (200, 200)), "https://x.invalid/a_300.jpg", id="largest"),
         pytest.param({"candidates": [{"url": "u1"}, {"url": "u2"}]}, "u1", id="no sizes: the first"),
@@ -153,8 +153,8 @@ def test_the_photos_are_told_in_their_order_and_no_video(media, expected, is_vid
         pytest.param(None, None, id="nothing"),
     ],
 )
-def test_the_largest_picture_is_taken(told, expected):
-    assert api_post(iphone_media(image_versions2=told), NOW).pictures == ((expected,) if expected else ())
+def test_the_largest_picture_is_taken(read, expected):
+    assert api_post(iphone_media(image_versions2=read), NOW).pictures == ((expected,) if expected else ())
 
 
 @pytest.mark.parametrize(
@@ -256,8 +256,8 @@ def test_an_account_is_known_by_all_its_names(user, owner, names):
     ],
 )
 def test_a_private_account_is_told(media, expected):
-    told = api_post(media, NOW)
-    assert (told.is_private, told.fields.is_private) == (expected, expected)
+    read = api_post(media, NOW)
+    assert (read.is_private, read.fields.is_private) == (expected, expected)
 
 
 @pytest.mark.parametrize(
@@ -295,11 +295,11 @@ WHOLE = iphone_media(media_type=8, carousel_media=[part(1, "p"), part(2, "q")], 
 def test_any_value_in_any_field_gives_a_post_or_a_reason(good, data):
     name, value = data.draw(st.sampled_from(sorted(good))), data.draw(JSON)
     try:
-        told = api_post({**good, name: value}, NOW)
+        read = api_post({**good, name: value}, NOW)
     except UnreadableFile:
         return
-    told.fields.caption.encode()
-    assert all(isinstance(address, str) for address in told.pictures)
+    read.fields.caption.encode()
+    assert all(isinstance(address, str) for address in read.pictures)
 
 
 def test_only_the_allowed_fields_leave_a_media_of_sixty():
@@ -319,8 +319,8 @@ def test_only_the_allowed_fields_leave_a_media_of_sixty():
         likers=["canary_liker"],
     )
     node = graphql_node(**foreign, owner={"id": "7", "full_name": "canary_name"}, accessibility_caption="canary_seen")
-    for told in (api_post(media, NOW), api_post(node, NOW)):
-        assert "canary" not in repr(told)
+    for read in (api_post(media, NOW), api_post(node, NOW)):
+        assert "canary" not in repr(read)
 
 
 def recorded(shared_data, name: str) -> list[ApiPost]:
@@ -342,17 +342,17 @@ def medias(value: object):
 
 
 def test_the_recorded_sections_are_33_posts(shared_data):
-    told = recorded(shared_data, "ig_hashtag_sections_2022.json")
-    assert len({post.fields.media_id for post in told}) == 33
-    assert sum(post.fields.is_videos == (True,) for post in told) == 4
-    assert sum(len(post.fields.is_videos) > 1 for post in told) == 11
-    photos = [sum(not is_video for is_video in post.fields.is_videos) for post in told]
-    assert [len(post.pictures) for post in told] == photos
-    assert all(address.startswith("https://") for post in told for address in post.pictures)
+    read = recorded(shared_data, "ig_hashtag_sections_2022.json")
+    assert len({post.fields.media_id for post in read}) == 33
+    assert sum(post.fields.is_videos == (True,) for post in read) == 4
+    assert sum(len(post.fields.is_videos) > 1 for post in read) == 11
+    photos = [sum(not is_video for is_video in post.fields.is_videos) for post in read]
+    assert [len(post.pictures) for post in read] == photos
+    assert all(address.startswith("https://") for post in read for address in post.pictures)
 
 
 def test_the_recorded_graphql_nodes_are_76_posts(shared_data):
-    told = recorded(shared_data, "ig_hashtag_graphql_2022.json")
-    assert len(told) == 76
-    assert sum(not post.pictures for post in told) == 8
-    assert {post.fields.location for post in told} == {None}
+    read = recorded(shared_data, "ig_hashtag_graphql_2022.json")
+    assert len(read) == 76
+    assert sum(not post.pictures for post in read) == 8
+    assert {post.fields.location for post in read} == {None}

@@ -141,27 +141,27 @@ def test_an_empty_or_missing_folder_is_told_with_what_to_do(tmp_path, make):
 
 
 def test_the_recorded_files_are_four_posts(shared_data):
-    told = {entry.path: entry for entry in Archive.scan(shared_data / "instagram" / "instaloader_posts").entries()}
-    assert {path: (e.fields.media_id, str(e.fields.taken_utc), e.fields.owner) for path, e in told.items()} == {
+    read = {entry.path: entry for entry in Archive.scan(shared_data / "instagram" / "instaloader_posts").entries()}
+    assert {path: (e.fields.media_id, str(e.fields.taken_utc), e.fields.owner) for path, e in read.items()} == {
         "2019-04-03_16-43-25_UTC.json": ("2014000000000000001", "2019-04-03 16:43:25+00:00", "0"),
         "2019-04-03_19-50-53_UTC.json.xz": ("2014000000000000003", "2019-04-03 19:50:53+00:00", "0"),
         "2019-04-03_21-32-36_UTC.json": ("2014000000000000002", "2019-04-03 21:32:36+00:00", "0"),
         "2023-05-24_11-28-06_UTC.json.xz": ("2014000000000000009", "2023-05-24 11:28:06+00:00", "0"),
     }
-    places = [entry.fields.location for entry in told.values()]
+    places = [entry.fields.location for entry in read.values()]
     assert [(place.location_id, place.name, place.coordinates) for place in places] == [
         ("212928653", "Miami Beach, Florida", (25.813, -80.1341)),
         ("212988663", "New York, New York", (40.7142, -74.0064)),
         ("213445472", "Laguna Beach, California", (33.5315, -117.769)),
         ("213281320", "Dubai, United Arab Emirates", None),
     ]
-    assert [entry.fields.is_videos for entry in told.values()] == [
+    assert [entry.fields.is_videos for entry in read.values()] == [
         (False,),
         (False,) * 9 + (True,),
         (False,) * 7,
         (True,),
     ]
-    assert all(entry.media.pictures == () and not entry.media.has_video for entry in told.values())
+    assert all(entry.media.pictures == () and not entry.media.has_video for entry in read.values())
 
 
 def page(*media) -> dict:
@@ -178,9 +178,9 @@ def api_media(number: int, **changes) -> dict:
 def test_a_saved_page_gives_one_entry_per_media_in_its_order(fake):
     fake.json("b.json", page(api_media(2), api_media(1), {"code": "x"}, None))
     fake.post(3, stem="a")
-    told = entries(fake)
+    read = entries(fake)
     assert len(Archive.scan(fake.folder)) == 2
-    assert [(entry.path, entry.fields and entry.fields.media_id, entry.reason) for entry in told] == [
+    assert [(entry.path, entry.fields and entry.fields.media_id, entry.reason) for entry in read] == [
         ("a.json.xz", media_id(3), ""),
         ("b.json#1", media_id(2), ""),
         ("b.json#2", media_id(1), ""),
@@ -199,8 +199,8 @@ def test_the_media_of_a_page_are_found_by_the_shortcode(fake):
     fake.json("page.json", page(api_media(1), api_media(2, media_type=8, carousel_media=parts), api_media(3)))
     for name in ("Cbb000001.jpg", "Cbb000002_1.jpg", "Cbb000002_2.jpg", "Cbb000002_3.webp", "page.jpg", "page_1.jpg"):
         fake.file(name, b"x")
-    told = [[picture.name for picture in entry.media.pictures] for entry in entries(fake)]
-    assert told == [["Cbb000001.jpg"], ["Cbb000002_1.jpg", "Cbb000002_3.webp"], []]
+    read = [[picture.name for picture in entry.media.pictures] for entry in entries(fake)]
+    assert read == [["Cbb000001.jpg"], ["Cbb000002_1.jpg", "Cbb000002_3.webp"], []]
 
 
 @pytest.mark.fault("I17")
@@ -220,10 +220,10 @@ def test_a_shortcode_leads_out_of_no_folder_and_its_case_counts(tmp_path, code):
 def test_the_recorded_pages_are_archives(shared_data, tmp_path, name, num_posts, num_places):
     fake = FakeArchive(tmp_path / "archive")
     fake.file(name, (shared_data / "instagram" / name).read_bytes())
-    told = entries(fake)
-    assert [entry.path for entry in told] == [f"{name}#{number}" for number in range(1, num_posts + 1)]
-    assert all(entry.fields for entry in told)
-    assert sum(entry.fields.location is not None for entry in told) == num_places
+    read = entries(fake)
+    assert [entry.path for entry in read] == [f"{name}#{number}" for number in range(1, num_posts + 1)]
+    assert all(entry.fields for entry in read)
+    assert sum(entry.fields.location is not None for entry in read) == num_places
 
 
 def test_a_recorded_post_is_read_to_the_letter(shared_data, tmp_path):

@@ -44,10 +44,10 @@ def test_a_graphql_post():
 
 
 def test_an_iphone_post_tells_its_own_coordinates():
-    told = fields(instaloader_json(iphone_node()))
-    assert told.coordinates == (12.001, -30.001)
-    assert told.location == PLACE
-    assert (told.media_id, told.owner, told.is_videos) == (media_id(1), "77001", (False,))
+    read = fields(instaloader_json(iphone_node()))
+    assert read.coordinates == (12.001, -30.001)
+    assert read.location == PLACE
+    assert (read.media_id, read.owner, read.is_videos) == (media_id(1), "77001", (False,))
 
 
 @pytest.mark.parametrize("node", [graphql_node, iphone_node])
@@ -102,23 +102,23 @@ def test_a_time_is_utc(taken):
 
 @pytest.mark.fault("I17")
 @pytest.mark.parametrize(
-    "told",
+    "read",
     ["../../../etc", "a/b/c/d/e", "x" * 400, "1234", "", None, True, 12.5, ["12345"], "12345\n", "１２３４５"],
 )
-def test_a_media_id_of_another_shape_is_refused(told):
-    assert reason(instaloader_json(graphql_node(id=told))) == "bad_media_id"
+def test_a_media_id_of_another_shape_is_refused(read):
+    assert reason(instaloader_json(graphql_node(id=read))) == "bad_media_id"
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("read", "expected"),
     [
         (2014000000000000001, "2014000000000000001"),
         ("2014000000000000001_77001", "2014000000000000001"),
         ("Bvz_Kl-RRowAB", "Bvz_Kl-RRowAB"),
     ],
 )
-def test_a_media_id_is_text_without_its_owner(told, expected):
-    assert post(id=told).media_id == expected
+def test_a_media_id_is_text_without_its_owner(read, expected):
+    assert post(id=read).media_id == expected
 
 
 @pytest.mark.parametrize(
@@ -130,13 +130,13 @@ def test_the_owner_is_the_id_else_the_name(owner, expected):
 
 
 def test_an_account_is_known_by_all_its_names_ids_first():
-    told = post(owner={"id": 7, "username": "Anna"}, user={"pk": "8", "username": "anna"})
-    assert told.owner_names == ("7", "8", "@anna")
+    read = post(owner={"id": 7, "username": "Anna"}, user={"pk": "8", "username": "anna"})
+    assert read.owner_names == ("7", "8", "@anna")
 
 
-@pytest.mark.parametrize(("told", "expected"), [(True, True), (False, False), (None, False), ("true", False)])
-def test_a_private_account_is_told(told, expected):
-    assert post(owner={"id": 7, "is_private": told}).is_private is expected
+@pytest.mark.parametrize(("read", "expected"), [(True, True), (False, False), (None, False), ("true", False)])
+def test_a_private_account_is_told(read, expected):
+    assert post(owner={"id": 7, "is_private": read}).is_private is expected
 
 
 @pytest.mark.parametrize("owner", [None, {}, {"id": None}, {"username": " "}, "anna", []])
@@ -204,10 +204,10 @@ JSON = st.recursive(
 @given(st.sampled_from(sorted(graphql_node(is_videos=(False, True)))), JSON)
 def test_any_value_in_any_field_gives_a_post_or_a_reason(name, value):
     try:
-        told = fields(instaloader_json({**graphql_node(is_videos=(False, True)), name: value}))
+        read = fields(instaloader_json({**graphql_node(is_videos=(False, True)), name: value}))
     except UnreadableFile:
         return
-    told.caption.encode()
+    read.caption.encode()
 
 
 def test_recorded_pages_of_the_iphone_api_are_posts(shared_data):
@@ -216,10 +216,10 @@ def test_recorded_pages_of_the_iphone_api_are_posts(shared_data):
     page = json.loads((shared_data / "instagram" / "ig_hashtag_sections_2022.json").read_text())
     media = list(medias(page))
     context = InstaloaderContext(quiet=True)
-    told = [fields(get_json_structure(Post.from_iphone_struct(context, item))) for item in media]
-    assert len({post.media_id for post in told}) == 33
-    assert sum(len(post.is_videos) > 1 for post in told) == 11
-    assert {post.location.location_id: post.coordinates for post in told if post.location} == {
+    read = [fields(get_json_structure(Post.from_iphone_struct(context, item))) for item in media]
+    assert len({post.media_id for post in read}) == 33
+    assert sum(len(post.is_videos) > 1 for post in read) == 11
+    assert {post.location.location_id: post.coordinates for post in read if post.location} == {
         "358445924": (19.18234, 72.98095),
         "389983831": (40.0, -100.0),
         "213572516": (18.5203, 73.8567),

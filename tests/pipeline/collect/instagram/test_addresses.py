@@ -160,7 +160,7 @@ def test_the_named_base_may_have_any_ip_on_its_port_only():
 
 
 @pytest.mark.parametrize(
-    ("told", "url"),
+    ("stated", "url"),
     [
         ("", INSTAGRAM_URL),
         (f"{INSTAGRAM_URL}/", INSTAGRAM_URL),
@@ -171,13 +171,13 @@ def test_the_named_base_may_have_any_ip_on_its_port_only():
         ("https://proxy.example", "https://proxy.example"),
     ],
 )
-def test_the_base_address_comes_from_the_environment(monkeypatch, told, url):
-    monkeypatch.setenv("MRLF_INSTAGRAM_URL", told)
+def test_the_base_address_comes_from_the_environment(monkeypatch, stated, url):
+    monkeypatch.setenv("MRLF_INSTAGRAM_URL", stated)
     assert instagram_url() == url
 
 
 @pytest.mark.parametrize(
-    "told",
+    "stated",
     [
         "http://www.instagram.com",
         "http://10.0.0.1:80",
@@ -190,8 +190,8 @@ def test_the_base_address_comes_from_the_environment(monkeypatch, told, url):
         "https://",
     ],
 )
-def test_a_base_address_to_which_cookies_must_not_go_is_refused_and_not_repeated(monkeypatch, told):
-    monkeypatch.setenv("MRLF_INSTAGRAM_URL", told)
+def test_a_base_address_to_which_cookies_must_not_go_is_refused_and_not_repeated(monkeypatch, stated):
+    monkeypatch.setenv("MRLF_INSTAGRAM_URL", stated)
     with pytest.raises(StageError, match="MRLF_INSTAGRAM_URL is no base address") as caught:
         instagram_url()
     assert "canary" not in str(caught.value)

@@ -190,10 +190,10 @@ class TestCompleteMeansThatNothingWaits:
         pk = instagram.world.shown("1000")[3]
         instagram.fail(f"^/media/{pk}", Answer(status=503), times=None)
         report = town.collect()
-        told = town.waiting()
-        assert told.posts == {"media_unreachable": 1}
-        assert told.not_before == town.clock.now() + timedelta(hours=1)
-        assert f"run it again after {told.not_before:%Y-%m-%d %H:%M} UTC" in report.record.notes[-1]
+        waits = town.waiting()
+        assert waits.posts == {"media_unreachable": 1}
+        assert waits.not_before == town.clock.now() + timedelta(hours=1)
+        assert f"run it again after {waits.not_before:%Y-%m-%d %H:%M} UTC" in report.record.notes[-1]
 
     def test_a_spent_budget_leaves_places_and_a_good_run_none(self, town):
         town.collect(max_requests=3)

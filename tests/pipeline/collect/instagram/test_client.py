@@ -84,11 +84,11 @@ def test_the_headers_of_a_signed_in_browser_go_along(client, server):
 )
 def test_an_answer_is_one_of_the_classes_and_is_asked_once(client, server, answer, path, error, reason):
     server.fail("", answer, times=None)
-    with pytest.raises(error) as told:
+    with pytest.raises(error) as raised:
         client.get_json(path)
-    assert told.value.reason == reason
+    assert raised.value.reason == reason
     assert server.count() == 1
-    assert CANARY not in repr(told.value) + str(told.value)
+    assert CANARY not in repr(raised.value) + str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -109,18 +109,18 @@ def test_a_passing_trouble_is_asked_again_five_times_at_most(client, server, cha
     assert server.count() == 3
     server.requests.clear()
     server.fail("", change=changed(**change), times=None)
-    with pytest.raises(RetryError) as told:
+    with pytest.raises(RetryError) as raised:
         client.get_json("a/")
     assert server.count() == 5
-    assert "127.0.0.1" not in str(told.value)
-    assert told.value.__cause__ is None or CANARY not in repr(told.value.__cause__)
+    assert "127.0.0.1" not in str(raised.value)
+    assert raised.value.__cause__ is None or CANARY not in repr(raised.value.__cause__)
 
 
 def test_a_huge_answer_is_not_read_to_its_end(client, server):
     server.fail("", Answer(body=b"[" + b" " * 65536, ending="endless"))
-    with pytest.raises(BadResponseError) as told:
+    with pytest.raises(BadResponseError) as raised:
         client.get_json("a/")
-    assert told.value.reason == "too_many_bytes"
+    assert raised.value.reason == "too_many_bytes"
 
 
 def test_the_budget_counts_every_request_also_repeated_ones(client, server):
@@ -145,11 +145,11 @@ def test_the_rests_grow_and_then_the_run_ends(client, server):
         client.get_json("a/")
     assert [round(s) for s in client.clock.slept if s > 1] == [300, 900]
     assert client.pace.rest_left_s() == pytest.approx(900)
-    with pytest.raises(WaitError) as told:
+    with pytest.raises(WaitError) as raised:
         InstagramClient(
             context=client.context, base=client.base, pace=client.pace, clock=client.clock, cool_downs_s=(60,)
         ).check_rest()
-    assert told.value.reason == "resting"
+    assert raised.value.reason == "resting"
 
 
 def test_a_page_is_asked_for_as_a_browser_does(client, server):

@@ -97,9 +97,9 @@ class TestAFullDisk:
                 return write(*args, **options)
 
         monkeypatch.setattr(owner, name, failing)
-        with pytest.raises(OSError, match=str(town.store.root)) as told:
+        with pytest.raises(OSError, match=str(town.store.root)) as raised:
             town.collect()
-        assert told.value.errno in (errno.EIO, errno.ENOSPC, errno.EFBIG)
+        assert raised.value.errno in (errno.EIO, errno.ENOSPC, errno.EFBIG)
         monkeypatch.setattr(owner, name, write)
         assert not list(town.store.root.rglob(".writing-*"))
         town.collect()

@@ -38,41 +38,41 @@ def plan(town: LiveTown, *, is_signed_in: bool = True, max_posts: int | None = N
 
 
 def test_before_anything_was_built_the_number_of_pois_wanted_counts(town):
-    told = plan(town)
-    assert (told.has_pois, told.num_to_search, told.num_places, told.num_requests) == (False, 40, 0, 40)
-    assert told.at_least
+    planned = plan(town)
+    assert (planned.has_pois, planned.num_to_search, planned.num_places, planned.num_requests) == (False, 40, 0, 40)
+    assert planned.at_least
     assert town.server.requests == []
     assert list(town.store.root.iterdir()) == []
 
 
 def test_a_limit_of_posts_tells_the_requests_of_the_first_walks_exactly(town):
     town.find()
-    told, num_before = plan(town, max_posts=48), town.api_requests()
-    assert (told.num_to_search, told.num_first, told.num_requests, told.at_least) == (0, 2, 4, ())
-    assert told.num_pictures == 2 * 48
+    planned, num_before = plan(town, max_posts=48), town.api_requests()
+    assert (planned.num_to_search, planned.num_first, planned.num_requests, planned.at_least) == (0, 2, 4, ())
+    assert planned.num_pictures == 2 * 48
     assert town.api_requests() == num_before
     town.collect(max_posts_per_place=48)
-    assert town.api_requests() == num_before + told.num_requests
+    assert town.api_requests() == num_before + planned.num_requests
 
 
 def test_without_a_limit_the_first_walks_are_a_lower_bound(town):
     town.find()
-    told, num_before = plan(town), town.api_requests()
-    assert (told.num_requests, told.num_pictures) == (2, 0)
-    assert "how many posts a place has is not known" in told.at_least[0]
+    planned, num_before = plan(town), town.api_requests()
+    assert (planned.num_requests, planned.num_pictures) == (2, 0)
+    assert "how many posts a place has is not known" in planned.at_least[0]
     town.collect()
-    assert town.api_requests() >= num_before + told.num_requests
+    assert town.api_requests() >= num_before + planned.num_requests
 
 
 def test_after_a_run_places_are_refreshed_with_a_request_each_and_after_a_month_passed_in_full(town):
     town.build()
-    told, num_before = plan(town), town.api_requests()
-    assert (told.num_refresh, told.num_again, told.num_requests) == (2, 0, 2)
+    planned, num_before = plan(town), town.api_requests()
+    assert (planned.num_refresh, planned.num_again, planned.num_requests) == (2, 0, 2)
     town.collect()
     assert town.api_requests() == num_before + 2
     town.clock.pass_by(31 * DAY_S)
-    told, num_before = plan(town), town.api_requests()
-    assert (told.num_refresh, told.num_again, told.num_requests) == (0, 2, 6)
+    planned, num_before = plan(town), town.api_requests()
+    assert (planned.num_refresh, planned.num_again, planned.num_requests) == (0, 2, 6)
     town.collect()
     assert town.api_requests() == num_before + 6
 
@@ -87,8 +87,8 @@ def test_places_whose_time_has_not_come_take_nothing(town, instagram):
     town.find()
     instagram.fail("1001", Answer(status=404), times=None)
     town.collect()
-    told = plan(town)
-    assert (told.num_waiting, told.num_refresh, told.num_requests) == (1, 1, 1)
+    planned = plan(town)
+    assert (planned.num_waiting, planned.num_refresh, planned.num_requests) == (1, 1, 1)
 
 
 def test_pictures_that_wait_are_counted_one_by_one(town, instagram):
@@ -106,8 +106,8 @@ def test_pictures_that_wait_are_counted_one_by_one(town, instagram):
 
 def test_a_visitor_searches_nothing_and_has_one_look_at_each_place(town):
     town.find()
-    told = plan(town, is_signed_in=False)
-    assert (told.num_requests, told.at_least) == (2, ())
+    planned = plan(town, is_signed_in=False)
+    assert (planned.num_requests, planned.at_least) == (2, ())
 
 
 @pytest.mark.parametrize(

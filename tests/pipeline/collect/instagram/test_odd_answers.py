@@ -26,9 +26,9 @@ def altered(town: LiveTown, path: str, **keys: Any) -> None:
     """The tab of the first place tells these keys in place of its own."""
 
     def change(answer: Answer) -> Answer:
-        told = json.loads(answer.body)
-        (told["native_location_data"]["recent"] if "native_location_data" in told else told).update(keys)
-        return Answer.json(told)
+        stated = json.loads(answer.body)
+        (stated["native_location_data"]["recent"] if "native_location_data" in stated else stated).update(keys)
+        return Answer.json(stated)
 
     town.server.fail(path, change=change, times=None)
 
@@ -36,7 +36,7 @@ def altered(town: LiveTown, path: str, **keys: Any) -> None:
 class TestAnswersOfOtherTypes:
     @pytest.mark.fault("I3")
     @pytest.mark.parametrize(
-        "told",
+        "stated",
         [
             pytest.param({"next_max_id": "\ud800"}, id="a lone surrogate as cursor"),
             pytest.param({"next_media_ids": ["\ud800"]}, id="a lone surrogate among the ids"),
@@ -47,18 +47,18 @@ class TestAnswersOfOtherTypes:
             pytest.param({"more_available": 1}, id="a number as more"),
         ],
     )
-    def test_a_cursor_of_another_type_is_a_change_of_the_source(self, town, instagram, told):
-        altered(town, "web_info.*1000|1000/sections|locations/1000.*__a", **told)
+    def test_a_cursor_of_another_type_is_a_change_of_the_source(self, town, instagram, stated):
+        altered(town, "web_info.*1000|1000/sections|locations/1000.*__a", **stated)
         instagram.fail("explore/locations/1000", Answer(status=404), times=None)
         report = town.collect()
         assert "source_changed" in report.record.notes[0]
         assert len(town.seen_keys()) == 10, "the other place goes on"
 
     @pytest.mark.parametrize(
-        "told", [{"next_max_id": 5}, {"next_page": "two"}, {"next_media_ids": "abc"}, {"next_max_id": "x" * 100_000}]
+        "stated", [{"next_max_id": 5}, {"next_page": "two"}, {"next_media_ids": "abc"}, {"next_max_id": "x" * 100_000}]
     )
-    def test_what_a_cursor_tells_goes_back_as_it_came(self, town, instagram, told):
-        altered(town, "web_info.*1000", **told)
+    def test_what_a_cursor_tells_goes_back_as_it_came(self, town, instagram, stated):
+        altered(town, "web_info.*1000", **stated)
         report = town.collect()
         assert "source_changed/status_400 1" in report.record.notes[0]
         assert len(town.seen_keys()) == 14
@@ -139,11 +139,11 @@ def _tell(instagram: FakeInstagram, pk: int, changes: dict[str, Any]) -> None:
     """Change the media of a post as it goes out; the world itself wants a time."""
 
     def change(answer: Answer) -> Answer:
-        told = json.loads(answer.body)
-        sections = told["native_location_data"]["recent"]["sections"]
+        stated = json.loads(answer.body)
+        sections = stated["native_location_data"]["recent"]["sections"]
         medias = [entry["media"] for section in sections for entry in section["layout_content"].get("medias", [])]
         for media in medias:
             media |= changes if media["pk"] == pk else {}
-        return Answer.json(told)
+        return Answer.json(stated)
 
     instagram.fail("web_info.*1000", change=change, times=None)

@@ -64,9 +64,9 @@ CHALLENGES = {
 }
 
 
-def cases(told: dict[str, object]) -> list[object]:
+def cases(raised: dict[str, object]) -> list[object]:
     """The values as cases of their names."""
-    return [pytest.param(value, id=name) for name, value in told.items()]
+    return [pytest.param(value, id=name) for name, value in raised.items()]
 
 
 @pytest.fixture
@@ -117,14 +117,14 @@ class TestALoginPageWithStatus200:
         "answer",
         [
             *cases({name: Answer.html(page) for name, page in LOGIN_PAGES.items()}),
-            *cases({name: Answer.json(told) for name, told in LOGIN_JSON.items()}),
+            *cases({name: Answer.json(raised) for name, raised in LOGIN_JSON.items()}),
         ],
     )
     def test_is_the_end_of_a_session_that_never_answered(self, client, instagram, kind, answer):
         instagram.fail(answer=answer, times=None)
-        with pytest.raises(HumanError) as told:
+        with pytest.raises(HumanError) as raised:
             ask(client, kind)
-        assert (told.value.reason, instagram.count()) == ("session_ended", 1)
+        assert (raised.value.reason, instagram.count()) == ("session_ended", 1)
 
     @pytest.mark.parametrize("answer", [Answer.html(OLD_LOGIN), Answer.json(LOGIN_JSON["login_required"])])
     def test_is_throttling_once_for_a_session_that_answered(self, client, instagram, answer):
@@ -133,16 +133,16 @@ class TestALoginPageWithStatus200:
         SectionsEndpoint().first(client, PLACE)
         assert max(client.clock.slept) == 300
         instagram.fail(answer=answer, times=None)
-        with pytest.raises(HumanError) as told:
+        with pytest.raises(HumanError) as raised:
             SectionsEndpoint().first(client, PLACE)
-        assert (told.value.reason, instagram.count()) == ("session_ended", 1 + 2 + 2)
+        assert (raised.value.reason, instagram.count()) == ("session_ended", 1 + 2 + 2)
 
     @pytest.mark.parametrize("answer", [Answer.html(OLD_LOGIN), Answer.json(LOGIN_JSON["require_login"])])
     def test_tells_a_visitor_to_sign_in(self, open_a_client, instagram, answer):
         instagram.fail(answer=answer, times=None)
-        with pytest.raises(HumanError, match="MRLF_INSTAGRAM_COOKIES") as told:
+        with pytest.raises(HumanError, match="MRLF_INSTAGRAM_COOKIES") as raised:
             PageEndpoint().first(open_a_client(False), PLACE)
-        assert (told.value.reason, instagram.count()) == ("login_required", 1)
+        assert (raised.value.reason, instagram.count()) == ("login_required", 1)
 
 
 @pytest.mark.fault("I33")
@@ -153,17 +153,17 @@ class TestACaptcha:
     @pytest.mark.parametrize("page", cases(CAPTCHAS))
     def test_stops_for_a_person_at_the_first_request(self, client, instagram, page, status, kind):
         instagram.fail(answer=Answer.html(page, status), times=None)
-        with pytest.raises(HumanError, match="captcha, which only a person may solve") as told:
+        with pytest.raises(HumanError, match="captcha, which only a person may solve") as raised:
             ask(client, kind)
-        assert (told.value.reason, instagram.count(), client.clock.slept) == ("captcha", 1, [])
+        assert (raised.value.reason, instagram.count(), client.clock.slept) == ("captcha", 1, [])
 
     @pytest.mark.parametrize("status", [200, 403, 429])
     @pytest.mark.parametrize("page", cases(CHALLENGES))
     def test_so_does_a_challenge(self, client, instagram, page, status):
         instagram.fail(answer=Answer.html(page, status), times=None)
-        with pytest.raises(HumanError) as told:
+        with pytest.raises(HumanError) as raised:
             ask(client, "page")
-        assert (told.value.reason, instagram.count()) == ("checkpoint_required", 1)
+        assert (raised.value.reason, instagram.count()) == ("checkpoint_required", 1)
 
     @pytest.mark.parametrize(
         ("to", "reason"),
@@ -178,9 +178,9 @@ class TestACaptcha:
     )
     def test_behind_a_redirect_is_known_by_its_address(self, client, instagram, to, reason):
         instagram.fail(answer=Answer.redirect(to), times=None)
-        with pytest.raises(HumanError) as told:
+        with pytest.raises(HumanError) as raised:
             ask(client, "get")
-        assert (told.value.reason, instagram.count()) == (reason, 1)
+        assert (raised.value.reason, instagram.count()) == (reason, 1)
 
     def test_in_the_body_of_a_redirect_elsewhere_is_seen(self, client, instagram):
         page = Answer.html(CAPTCHAS["recaptcha"], 302)
@@ -190,24 +190,24 @@ class TestACaptcha:
 
     @pytest.mark.parametrize("status", [200, 400, 403, 429])
     @pytest.mark.parametrize(
-        "told",
+        "raised",
         [
             {"message": "captcha_required", "status": "fail"},
             {"captcha": {"key": "x"}, "status": "ok"},
             {"message": "Sorry", "error_type": "recaptcha_challenge", "status": "fail"},
         ],
     )
-    def test_in_words_of_json_is_seen(self, client, instagram, told, status):
-        instagram.fail(answer=Answer.json(told, status), times=None)
+    def test_in_words_of_json_is_seen(self, client, instagram, raised, status):
+        instagram.fail(answer=Answer.json(raised, status), times=None)
         with pytest.raises(HumanError) as error:
             ask(client, "get")
         assert (error.value.reason, instagram.count()) == ("captcha", 1)
 
     def test_a_challenge_without_a_word_is_a_closed_door(self, client, instagram):
         instagram.fail(answer=Answer.json({"challenge": {"url": "/x/"}, "status": "fail"}))
-        with pytest.raises(HumanError) as told:
+        with pytest.raises(HumanError) as raised:
             ask(client, "get")
-        assert told.value.reason == "checkpoint_required"
+        assert raised.value.reason == "checkpoint_required"
 
 
 @pytest.mark.fault("I32")
@@ -235,8 +235,8 @@ class TestWhatPeopleWrote:
 
     @pytest.mark.parametrize("status", ["fail", None])
     def test_in_an_answer_that_says_no_decides_nothing(self, client, instagram, status):
-        told = {"status": status, "message": "", "items": [{"caption": {"text": HOSTILE}, "title": HOSTILE}]}
-        instagram.fail(answer=Answer.json({key: value for key, value in told.items() if value is not None}))
+        raised = {"status": status, "message": "", "items": [{"caption": {"text": HOSTILE}, "title": HOSTILE}]}
+        instagram.fail(answer=Answer.json({key: value for key, value in raised.items() if value is not None}))
         with pytest.raises(SourceChangedError) if status else contextlib.nullcontext():
             ask(client, "get")
         assert instagram.count() == 1

@@ -165,9 +165,9 @@ class TestThrottlingWithinAWindow:
         assert "the rest after throttling is not over: going on in 13.3 minutes, at 12:13 UTC" in caplog.text
         assert "requests an hour" not in caplog.text
         process().pace.rest(86_400)
-        with pytest.raises(WaitError, match=r"everything rests until 2026-03-02 12:13 UTC") as told:
+        with pytest.raises(WaitError, match=r"everything rests until 2026-03-02 12:13 UTC") as raised:
             process().check_rest()
-        assert told.value.reason == "resting"
+        assert raised.value.reason == "resting"
         assert "until 2026-03-02 12:13 UTC" in caplog.text
 
 
@@ -198,9 +198,9 @@ class TestTheLoginPageAtTheBeginning:
         server.fail(answer=LOGIN, times=None)
         for num_asked in (2, 1, 1):
             num_before = server.count()
-            with pytest.raises(HumanError) as told:
+            with pytest.raises(HumanError) as raised:
                 process().get_json("a/")
-            assert told.value.reason == "session_ended"
+            assert raised.value.reason == "session_ended"
             assert server.count() - num_before == num_asked
         assert rests(clock) == [300]
 
@@ -231,9 +231,9 @@ class TestTheLoginPageAtTheBeginning:
         process().get_json("a/")
         clock.pass_by(hours * HOUR_S)
         server.fail(answer=LOGIN, times=None)
-        with pytest.raises(HumanError) as told:
+        with pytest.raises(HumanError) as raised:
             process(session).get_json("a/")
-        assert (told.value.reason, server.count(), rests(clock)) == ("session_ended", 2, [])
+        assert (raised.value.reason, server.count(), rests(clock)) == ("session_ended", 2, [])
 
     def test_a_page_that_is_open_to_visitors_is_no_answer_to_the_session(self, process, server, clock):
         server.fail("page", Answer.html("<html>ö</html>"))
@@ -246,9 +246,9 @@ class TestTheLoginPageAtTheBeginning:
     def test_a_visitor_is_told_to_sign_in_whatever_a_session_did_before(self, process, server, clock):
         process().get_json("a/")
         server.fail(answer=LOGIN, times=None)
-        with pytest.raises(HumanError) as told:
+        with pytest.raises(HumanError) as raised:
             process("").get_json("a/")
-        assert (told.value.reason, rests(clock)) == ("login_required", [])
+        assert (raised.value.reason, rests(clock)) == ("login_required", [])
 
     def test_the_cookie_itself_is_not_written(self, process, server, tmp_path):
         process().get_json("a/")

@@ -103,7 +103,7 @@ def test_city_pages_are_left_out(instagram):
 
 @pytest.mark.fault("I17")
 @pytest.mark.parametrize(
-    "told",
+    "raw",
     [
         None,
         7,
@@ -115,8 +115,8 @@ def test_city_pages_are_left_out(instagram):
         {"location": {"pk": "a/../b", "name": "A"}},
     ],
 )
-def test_a_place_without_an_id_or_name_is_skipped(instagram, told):
-    answer(instagram, 0, {"items": [told, {"location": {"pk": 4, "name": "Pier"}}]})
+def test_a_place_without_an_id_or_name_is_skipped(instagram, raw):
+    answer(instagram, 0, {"items": [raw, {"location": {"pk": 4, "name": "Pier"}}]})
     assert [place.location_id for place in find(instagram, num_enough=1)[0]] == ["4"]
 
 

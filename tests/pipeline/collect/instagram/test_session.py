@@ -73,8 +73,8 @@ def test_cookies_are_read_as_extensions_write_them(cookie_file, content):
 @pytest.mark.parametrize("name", COOKIES)
 @pytest.mark.parametrize("value", [None, "", "a b", "a;b", "a\r\nX-Header: b", "é", "a" * 5000, 7])
 def test_a_cookie_that_is_missing_or_cannot_be_sent_is_named(cookie_file, name, value):
-    told = {**COOKIES, name: value}
-    path = cookie_file(json.dumps({key: each for key, each in told.items() if each is not None}))
+    stated = {**COOKIES, name: value}
+    path = cookie_file(json.dumps({key: each for key, each in stated.items() if each is not None}))
     with pytest.raises(HumanError, match=rf"holds no {name} of instagram.com.* export the cookies") as caught:
         read_cookies(path, NOW)
     assert caught.value.reason == "cookies_missing"
@@ -316,7 +316,7 @@ def test_the_context_prints_nothing_and_tells_no_secret(server, capfd):
     context.log("canary")
     context.error("canary")
     context.close()
-    told = (repr(context), repr(context._session), repr(context._session.cookies), str(context.error_log))
-    assert "canary" not in " ".join(told)
+    stated = (repr(context), repr(context._session), repr(context._session.cookies), str(context.error_log))
+    assert "canary" not in " ".join(stated)
     assert context.username == "<signed in>"
     assert capfd.readouterr() == ("", "")

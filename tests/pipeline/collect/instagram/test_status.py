@@ -38,41 +38,41 @@ def files(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def test_where_nothing_was_collected_the_status_is_empty_and_makes_no_file(store, town):
-    told = status(town)
-    assert (told.has_journal, told.num_places, told.posts, told.pace.num_requests) == (False, 0, {}, 0)
+    shown = status(town)
+    assert (shown.has_journal, shown.num_places, shown.posts, shown.pace.num_requests) == (False, 0, {}, 0)
     assert not (store.root / "crawl").exists()
 
 
 def test_places_without_posts_yet_are_told_as_pois_that_were_searched(town):
     town.find()
-    told = status(town)
-    assert (told.has_journal, told.num_pois, told.unanswered, told.num_places) == (True, 2, {}, 0)
-    assert told.pace.num_requests == 2
+    shown = status(town)
+    assert (shown.has_journal, shown.num_pois, shown.unanswered, shown.num_places) == (True, 2, {}, 0)
+    assert shown.pace.num_requests == 2
 
 
 def test_a_whole_collection_has_all_places_done(town):
     counts = town.build().counts
-    told = status(town)
-    assert (told.num_done, told.num_places, told.open_walks, told.deferred_places) == (2, 2, (), ())
-    assert told.posts == {"kept": counts["kept"], "dropped": counts["dropped"]}
-    assert told.pace.num_requests == town.api_requests()
+    shown = status(town)
+    assert (shown.num_done, shown.num_places, shown.open_walks, shown.deferred_places) == (2, 2, (), ())
+    assert shown.posts == {"kept": counts["kept"], "dropped": counts["dropped"]}
+    assert shown.pace.num_requests == town.api_requests()
 
 
 def test_a_run_that_stopped_has_an_open_walk_with_its_pages(town):
     town.find()
     town.collect(max_requests=2)
-    told = status(town)
-    assert (told.num_done, told.num_places) == (0, 2)
-    assert [(place.name, place.num_pages, place.reason) for place in told.open_walks] == [("Lighthouse 0", 2, "")]
+    shown = status(town)
+    assert (shown.num_done, shown.num_places) == (0, 2)
+    assert [(place.name, place.num_pages, place.reason) for place in shown.open_walks] == [("Lighthouse 0", 2, "")]
 
 
 def test_a_place_that_waits_is_told_with_its_reason_and_when(town, instagram):
     town.find()
     instagram.fail("1001", Answer(status=404), times=None)
     town.collect()
-    told = status(town)
-    assert told.num_done == 1
-    (place,) = told.deferred_places
+    shown = status(town)
+    assert shown.num_done == 1
+    (place,) = shown.deferred_places
     assert (place.name, place.reason) == ("Harbour Museum 1", "place_missing")
     assert place.not_before == town.clock.now() + timedelta(days=1)
     town.clock.pass_by(timedelta(days=1).total_seconds() + 100)
@@ -83,9 +83,9 @@ def test_posts_that_wait_are_told_by_reason(town, instagram):
     town.find()
     instagram.fail("/media/", Answer(status=503), times=None)
     town.collect()
-    told = status(town)
-    assert told.posts["deferred"] == sum(told.deferred_posts.values())
-    assert set(told.deferred_posts) == {"media_unreachable", "media_host_rests"}
+    shown = status(town)
+    assert shown.posts["deferred"] == sum(shown.deferred_posts.values())
+    assert set(shown.deferred_posts) == {"media_unreachable", "media_host_rests"}
 
 
 def test_searches_that_were_not_answered_are_told(town, instagram):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.collect.instagram.terms import PRIVACY_VERSION, Terms, check_terms, terms_told
+from pipeline.collect.instagram.terms import PRIVACY_VERSION, Terms, check_terms, stated_terms
 from pipeline.errors import StageError
 
 PRIVACY = Path(__file__).parents[4] / "docs/PRIVACY.md"
@@ -45,10 +45,10 @@ def test_who_has_not_read_this_version_may_not(monkeypatch, read):
 
 
 @pytest.mark.parametrize("name", GOOD)
-@pytest.mark.parametrize("told", ["", "  \n", "TODO", "tbd.", "...", "n/a", "xxx", "<your purpose>", "-"])
-def test_what_is_not_filled_in_is_named_with_its_place(name, told):
+@pytest.mark.parametrize("stated", ["", "  \n", "TODO", "tbd.", "...", "n/a", "xxx", "<your purpose>", "-"])
+def test_what_is_not_filled_in_is_named_with_its_place(name, stated):
     with pytest.raises(StageError, match=rf"fill in {name} in cities.yaml, in the section live:"):
-        check_terms(Terms(**{**GOOD, name: told}))
+        check_terms(Terms(**{**GOOD, name: stated}))
 
 
 def test_all_that_is_missing_is_told_at_once(monkeypatch):
@@ -58,5 +58,5 @@ def test_all_that_is_missing_is_told_at_once(monkeypatch):
 
 
 def test_what_was_declared_is_told_on_single_lines_with_the_version():
-    told = terms_told(Terms(**{**GOOD, "purpose": " research\n on  places "}))
-    assert told == {**GOOD, "privacy_version": PRIVACY_VERSION}
+    stated = stated_terms(Terms(**{**GOOD, "purpose": " research\n on  places "}))
+    assert stated == {**GOOD, "privacy_version": PRIVACY_VERSION}

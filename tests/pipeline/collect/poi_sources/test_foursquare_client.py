@@ -61,7 +61,7 @@ def test_a_key_that_is_not_taken_is_for_a_person(client, server, status):
     with pytest.raises(HumanError, match=KEY_VARIABLE) as caught:
         client.first(PARAMS)
     assert caught.value.reason == "bad_key"
-    assert KEY not in told(caught.value)
+    assert KEY not in printed(caught.value)
 
 
 @pytest.mark.fault("P2")
@@ -106,7 +106,7 @@ def test_a_passing_trouble_is_worth_another_try(client, server, answer, reason):
     with pytest.raises(RetryError) as caught:
         client.first(PARAMS)
     assert caught.value.reason == reason
-    assert KEY not in told(caught.value)
+    assert KEY not in printed(caught.value)
 
 
 @pytest.mark.fault("P3")
@@ -125,7 +125,7 @@ def test_a_name_that_is_not_found_is_a_passing_trouble(clock, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", not_found)
     with pytest.raises(RetryError, match="no_connection") as caught:
         PlacesClient(KEY, clock, "https://places.invalid").first(PARAMS)
-    assert KEY not in told(caught.value)
+    assert KEY not in printed(caught.value)
 
 
 @pytest.mark.fault("P3")
@@ -189,7 +189,7 @@ def test_a_refused_question_tells_what_foursquare_said(client, server, status, r
     with pytest.raises(FinalError, match="no field x") as caught:
         client.first(PARAMS)
     assert caught.value.reason == reason
-    assert KEY not in told(caught.value)
+    assert KEY not in printed(caught.value)
 
 
 def test_the_next_page_is_followed_only_to_the_same_scheme_host_and_port(client, server):
@@ -246,7 +246,7 @@ def test_the_key_does_not_travel_in_the_clear(url, monkeypatch):
         base_url()
 
 
-def told(error: BaseException) -> str:
+def printed(error: BaseException) -> str:
     """All that a print of the error could show: messages, chain, and what the errors of requests carry along."""
     shown = "".join(traceback.format_exception(error))
     chain: BaseException | None = error

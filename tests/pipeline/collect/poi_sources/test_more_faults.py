@@ -101,10 +101,10 @@ def test_a_host_without_an_address_is_deferred(build, server, monkeypatch, clock
 @pytest.mark.parametrize("trouble", ["tls", "reset", "slow", "no host"])
 def test_no_error_holds_the_request_and_so_the_key_in_its_chain(server, clock, monkeypatch, trouble):
     monkeypatch.setattr(client, "TIMEOUT_S", (1.0, 0.05))
-    told = {"tls": server.url.replace("http:", "https:"), "no host": "https://nobody.invalid"}.get(trouble, server.url)
+    url = {"tls": server.url.replace("http:", "https:"), "no host": "https://nobody.invalid"}.get(trouble, server.url)
     server.fail("", Answer(ending="reset") if trouble == "reset" else Answer(delay_s=0.1), times=None)
     with pytest.raises(RetryError) as caught:
-        client.PlacesClient(KEY, clock, told).first({})
+        client.PlacesClient(KEY, clock, url).first({})
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
 
@@ -121,9 +121,9 @@ def test_a_full_disk_is_told_with_the_path_and_the_rerun_asks_for_no_page_twice(
             return write(*args, **options)
 
     monkeypatch.setattr(owner, name, failing)
-    with pytest.raises(OSError, match=str(store.root)) as told:
+    with pytest.raises(OSError, match=str(store.root)) as raised:
         build(max_pois=10)
-    assert told.value.errno == errno.EFBIG
+    assert raised.value.errno == errno.EFBIG
     monkeypatch.setattr(owner, name, write)
     assert build(max_pois=10).counts["pois"] == 10
     assert len(server.requests) <= 2

@@ -105,10 +105,10 @@ def test_a_city_is_taken_from_thousands_of_places(store, tmp_path):
 def test_only_the_columns_that_are_needed_are_read(store, tmp_path):
     path = write(tmp_path / "a.parquet", [place(n) for n in range(2000)], compression="none", row_group_size=500)
     data = bytearray(path.read_bytes())
-    told = parquet.ParquetFile(path).metadata
+    metadata = parquet.ParquetFile(path).metadata
     broken = 0
-    for group in range(told.num_row_groups):
-        for column in map(told.row_group(group).column, range(told.num_columns)):
+    for group in range(metadata.num_row_groups):
+        for column in map(metadata.row_group(group).column, range(metadata.num_columns)):
             if column.path_in_schema.split(".")[0] in ("geom", "bbox", "email", "locality"):
                 start = column.dictionary_page_offset or column.data_page_offset
                 data[start : start + column.total_compressed_size] = b"\xff" * column.total_compressed_size

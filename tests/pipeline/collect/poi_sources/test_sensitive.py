@@ -144,8 +144,8 @@ def test_the_list_covers_the_recorded_taxonomy(shared_data, name):
     folder = shared_data / "foursquare" / "factual_places"
     content = json.loads((folder / name).read_text())
     labels = {
-        category_id: told["full_label"] if "full_label" in told else told["foursquare_label"].split(" > ")
-        for category_id, told in content.items()
+        category_id: entry["full_label"] if "full_label" in entry else entry["foursquare_label"].split(" > ")
+        for category_id, entry in content.items()
     }
     suspect = {known: path for known, path in labels.items() if WORDS.search(" > ".join(path))}
     missed = {

@@ -289,7 +289,7 @@ def test_a_tab_of_another_shape_is_a_change_of_the_source(tab, reason):
 
 
 @pytest.mark.parametrize(
-    ("told", "cursor"),
+    ("stated", "cursor"),
     [
         (
             {"next_max_id": 17, "next_page": 2, "next_media_ids": ["1"]},
@@ -299,9 +299,9 @@ def test_a_tab_of_another_shape_is_a_change_of_the_source(tab, reason):
         ({"next_max_id": "a", "next_page": 0, "next_media_ids": []}, {"max_id": "a", "page": 0, "next_media_ids": []}),
     ],
 )
-def test_a_cursor_holds_what_was_told(told, cursor):
-    assert read_tab({"sections": [], "more_available": True, **told}) == ((), cursor)
-    assert read_tab({"sections": [], "more_available": False, **told}) == ((), None)
+def test_a_cursor_holds_what_was_told(stated, cursor):
+    assert read_tab({"sections": [], "more_available": True, **stated}) == ((), cursor)
+    assert read_tab({"sections": [], "more_available": False, **stated}) == ((), None)
 
 
 # loops and empty pages -----------------------------------------------------------------------------------------------

@@ -47,10 +47,10 @@ def tls_server(tmp_path):
         check=True,
         capture_output=True,
     )
-    told = {"names": [], "bytes": b""}
+    heard = {"names": [], "bytes": b""}
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(tmp_path / "cert", tmp_path / "key")
-    tls.sni_callback = lambda _socket, name, _context: told["names"].append(name)
+    tls.sni_callback = lambda _socket, name, _context: heard["names"].append(name)
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve():
@@ -58,11 +58,11 @@ def tls_server(tmp_path):
         with connection:
             try:
                 with tls.wrap_socket(connection, server_side=True) as secured:
-                    told["bytes"] = secured.recv(1000)
+                    heard["bytes"] = secured.recv(1000)
             except OSError as error:
-                told["error"] = str(error)
+                heard["error"] = str(error)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    yield listener.getsockname(), told, thread
+    yield listener.getsockname(), heard, thread
     listener.close()

@@ -133,7 +133,7 @@ def test_every_ip_is_tried_and_a_name_without_any_is_tried_again():
 
 @pytest.mark.fault("I8")
 def test_the_certificate_is_checked_against_the_hosts_name_and_never_waived(tls_server):
-    address, told, thread = tls_server
+    address, heard, thread = tls_server
     fetcher = MediaFetcher(
         FakeClock(),
         AllowedHosts(),
@@ -147,7 +147,7 @@ def test_the_certificate_is_checked_against_the_hosts_name_and_never_waived(tls_
     with pytest.raises(RetryError, match="tls"):
         fetcher.fetch(f"https://{CDN_HOST}/a.jpg")
     thread.join(timeout=1)
-    assert (told["names"], told["bytes"]) == ([CDN_HOST], b"")
+    assert (heard["names"], heard["bytes"]) == ([CDN_HOST], b"")
 
 
 @pytest.mark.parametrize("num_hops", [0, MAX_REDIRECTS, MAX_REDIRECTS + 1])

@@ -2,11 +2,11 @@
 
 import pytest
 
-from pipeline.collect.instagram.locations import told_location
+from pipeline.collect.instagram.locations import read_location
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("raw", "expected"),
     [
         ({"pk": 7, "name": "A", "lat": 1, "lng": 2.5}, ("7", "A", (1.0, 2.5))),
         ({"pk": "7", "name": "A", "lat": None, "lng": 2.5}, ("7", "A", None)),
@@ -18,13 +18,13 @@ from pipeline.collect.instagram.locations import told_location
         ({"pk": 7, "name": "A", "lat": 91, "lng": 2}, ("7", "A", None)),
     ],
 )
-def test_a_place_is_read_in_every_spelling(told, expected):
-    place = told_location(told)
+def test_a_place_is_read_in_every_spelling(raw, expected):
+    place = read_location(raw)
     assert place is not None
     assert (place.location_id, place.name, place.coordinates) == expected
 
 
 @pytest.mark.fault("I17")
-@pytest.mark.parametrize("told", [None, [], {}, {"pk": True}, {"pk": 1.5}, {"pk": "../x"}, {"pk": "1" * 41}])
-def test_what_has_no_id_of_a_place_is_no_place(told):
-    assert told_location(told) is None
+@pytest.mark.parametrize("raw", [None, [], {}, {"pk": True}, {"pk": 1.5}, {"pk": "../x"}, {"pk": "1" * 41}])
+def test_what_has_no_id_of_a_place_is_no_place(raw):
+    assert read_location(raw) is None
