@@ -5,14 +5,13 @@ the digest of every other file, so that a report that is half old, half new, cut
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.report.content import Study
 from pipeline.store import Store
 from pipeline.store.digests import bytes_digest, file_digest
-from pipeline.store.temporaries import PREFIX, remove_dead, temporary_folder
+from pipeline.store.temporaries import PREFIX, remove_dead, replacing, temporary_folder
 
 JSON_NAME = "report.json"
 
@@ -29,7 +28,8 @@ def write_report(folder: Path, files: Mapping[str, bytes]) -> None:
         remove_dead(folder.glob(f"{PREFIX}*"))
         with temporary_folder(folder) as staging:
             for name, data in files.items():
-                _flush(staging / name, data)
+                with replacing(staging / name) as path:
+                    path.write_bytes(data)
             for name in files:
                 (staging / name).replace(folder / name)
             _forget_others(folder, files)
@@ -49,13 +49,6 @@ def is_untouched(folder: Path, json_digest: str) -> bool:
         return False
     digests: dict[str, str] = json.loads(path.read_text())["files"]
     return all((folder / name).is_file() and file_digest(folder / name) == digest for name, digest in digests.items())
-
-
-def _flush(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _forget_others(folder: Path, files: Mapping[str, bytes]) -> None:

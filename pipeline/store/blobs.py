@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.store.digests import bytes_digest
-from pipeline.store.temporaries import PREFIX, temporary_file
+from pipeline.store.temporaries import PREFIX, replacing
 
 Kind = Literal["original", "clean"]
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -20,11 +20,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with temporary_file(path.parent) as (handle, temporary):
-            with os.fdopen(handle, "wb", closefd=False) as file:  # open, and so locked, until it has its name
-                file.write(data)
-            os.fsync(handle)
-            temporary.replace(path)
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
     except OSError as error:
         raise OSError(error.errno, f"cannot write {len(data)} bytes to {path}: {error.strerror}") from error
 

@@ -3,20 +3,17 @@
 import json
 import os
 import re
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from pipeline.errors import StageBusyError
 from pipeline.records import LEDGER_TABLES
 from pipeline.store.blobs import Blobs, Kind, write_atomically
 from pipeline.store.folders import Manifest, unseal
-from pipeline.store.shared_locks import alone, shared
+from pipeline.store.locks import exclusive_lock, shared_lock
 from pipeline.store.tables import Tables
 
 DATA_VARIABLE = "MRLF_DATA"
@@ -127,48 +124,39 @@ class Store:
         return self.tables.digest(city, name, stage=stage if name in LEDGER_TABLES else None)
 
     @contextmanager
-    def lock(self, city: str, stage: str, timeout_s: float = 0, *, what: str = "") -> Iterator[None]:
-        """Hold the one lock of (city, stage); the system frees it when the holder dies. Who holds that of a stage
-        that has pictures in hand keeps `no_picture_written` out.
+    def lock(
+        self, city: str, stage: str, timeout_s: float = 0, *, what: str = "", waiting: str = ""
+    ) -> Iterator[None]:
+        """Hold the one lock of (city, stage); the system frees it when the holder dies. That of a stage that has
+        pictures in hand also keeps `no_picture_written` out.
 
-        what: what the other process is at, where that is not the building of a stage.
+        what: what the other process does, where that is not the building of a stage. waiting: what is logged where it
+        is waited for.
 
         Raises:
             StageBusyError: another process holds it for longer than `timeout_s` seconds; the message says which.
         """
-        path = self.root / "locks" / f"{city}.{stage}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(str(path))
-        started = time.monotonic()
-        try:
-            lock.acquire(timeout=timeout_s)
-        except Timeout:
-            waited = time.monotonic() - started
-            raise StageBusyError(
-                f"{what or f'stage {stage} of {city} is being built'} by another process ({_holder(path)}waited "
-                f"{waited:.0f} s): let it finish, or stop it, and run this again"
-            ) from None
-        kind = HAS_PICTURES.get(stage)
-        try:
-            _sign(path)
-            with shared(self._pictures_lock(kind)) if kind else nullcontext():
-                yield
-        finally:
-            lock.release()
+        path, kind = self.root / "locks" / f"{city}.{stage}.lock", HAS_PICTURES.get(stage)
 
-    @contextmanager
-    def no_picture_written(self, kind: Kind, timeout_s: float = 0) -> Iterator[None]:
+        def busy(waited_s: float) -> StageBusyError:
+            return StageBusyError(
+                f"{what or f'stage {stage} of {city} is being built'} by another process ({_holder(path)}waited "
+                f"{waited_s:.0f} s): let it finish, or stop it, and run this again"
+            )
+
+        with exclusive_lock(path, timeout_s, busy=busy, waiting=waiting):
+            _sign(path)
+            with shared_lock(self._pictures_lock(kind)) if kind else nullcontext():
+                yield
+
+    def no_picture_written(self, kind: Kind, timeout_s: float = 0) -> AbstractContextManager[None]:
         """Keep every stage of every city from writing pictures of a kind, and from releasing them.
 
         Raises:
             StageBusyError: one is at it for longer than `timeout_s` seconds.
         """
-        with ExitStack() as held:
-            try:
-                held.enter_context(alone(self._pictures_lock(kind), timeout_s))
-            except TimeoutError:
-                raise StageBusyError(f"another process is writing {kind} pictures or a release of them") from None
-            yield
+        message = f"another process is writing {kind} pictures or a release of them"
+        return exclusive_lock(self._pictures_lock(kind), timeout_s, busy=lambda waited_s: StageBusyError(message))
 
     def _pictures_lock(self, kind: Kind) -> Path:
         return self.root / "locks" / f"pictures.{kind}.lock"
@@ -186,7 +174,7 @@ def _sign(path: Path) -> None:
 def _holder(path: Path) -> str:
     """What the holder has written into its lock; "" before it did."""
     try:
-        told = path.read_text()
+        text = path.read_text()
     except OSError:
         return ""
-    return told if _SIGNED.fullmatch(told) else ""
+    return text if _SIGNED.fullmatch(text) else ""

@@ -29,6 +29,15 @@ def temporary_file(folder: Path) -> Iterator[tuple[int, Path]]:
 
 
 @contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A new file beside `path` for the caller to write; at the end it is flushed to the disk and takes its place."""
+    with temporary_file(path.parent) as (handle, temporary):
+        yield temporary
+        os.fsync(handle)
+        temporary.replace(path)
+
+
+@contextmanager
 def temporary_folder(folder: Path) -> Iterator[Path]:
     """A new folder in `folder`; removed at the end with what is left in it."""
     with _held(lambda: _opened(Path(tempfile.mkdtemp(dir=folder, prefix=PREFIX)))) as (_, path):

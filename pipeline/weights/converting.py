@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import StageError
-from pipeline.store.temporaries import temporary_file
+from pipeline.store.temporaries import replacing
 from pipeline.weights.kinds import file_kind
 from pipeline.weights.registry import YUNET
 from pipeline.weights.torch_file import read_torch_file
@@ -119,8 +119,7 @@ def _save(state: "Mapping[str, Tensor]", architecture: str, target: Path) -> Non
     from safetensors.torch import save_file
 
     try:
-        with temporary_file(target.parent) as (_, path):
+        with replacing(target) as path:
             save_file({key: state[key].contiguous() for key in sorted(state)}, path, {"architecture": architecture})
-            path.replace(target)
     except (OSError, SafetensorError) as error:
         raise StageError(f"{target} cannot be written: {error}") from error

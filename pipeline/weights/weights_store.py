@@ -16,11 +16,11 @@ from pathlib import Path
 from pipeline.errors import StageError
 from pipeline.progress import log
 from pipeline.store import Store
+from pipeline.store.locks import exclusive_lock
 from pipeline.weights.adding import copied_in, entry_of, from_file, recognised
 from pipeline.weights.converting import CONVERTER_VERSION, convert
 from pipeline.weights.digests import FileDigests, digest_once, read_digests
 from pipeline.weights.fetching import fetch_part
-from pipeline.weights.locks import one_at_a_time
 from pipeline.weights.records import DamagedWeightsError, Record, Records, read_own, write_own
 from pipeline.weights.registry import REGISTRY, WeightsEntry
 from pipeline.weights.transfer import TransferLimits, forget
@@ -246,8 +246,14 @@ class WeightsStore:
         return next((path for path in paths if path.is_file() and entry.matches(read_digests(path))), None)
 
     def _lock(self, entry: WeightsEntry) -> AbstractContextManager[None]:
-        path = self.folder / "locks" / f"{entry.file_name}.lock"
-        return one_at_a_time(path, longest_s=self.limits.total_s(entry.num_bytes))
+        name, longest_s = entry.file_name, self.limits.total_s(entry.num_bytes)
+        message = f"another process has been at {name} for more than {longest_s:.0f} s: stop it and try again"
+        return exclusive_lock(
+            self.folder / "locks" / f"{name}.lock",
+            longest_s,
+            busy=lambda waited_s: StageError(message),
+            waiting=f"another process is at {name}, waiting for it",
+        )
 
     def _at(self, told: str) -> Path:
         return self.folder / told

@@ -5,7 +5,7 @@ Law: the terms are checked before anything is opened; one process at a time uses
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -37,13 +37,13 @@ from pipeline.collect.pictures import PictureLimits
 from pipeline.collect.post_rules import OPTED_OUT, PostRules
 from pipeline.collect.web.clock import Clock, SystemClock
 from pipeline.collect.web.retries import Retries
-from pipeline.errors import StageBusyError
 from pipeline.privacy.private_ids import PrivateIds
 from pipeline.store import Store
 
 LIVE = "live"
 SESSION = ("instagram", "session")
 ASKED = "Instagram is being asked"
+WAITING = "another run is collecting from Instagram: waiting until it is done"
 BARE: State = "bare"
 KNOWN: State = "known"
 LOCK_PATIENCE_S = 6 * 3600.0
@@ -103,7 +103,7 @@ def open_client(
     cookies = read_cookies(path, runtime.clock.now()) if path is not None else None
     base = instagram_url()
     with (
-        _session_lock(store),
+        store.lock(*SESSION, LOCK_PATIENCE_S, what=ASKED, waiting=WAITING),
         closing(Pace(pace_path(store), runtime.clock, pace_limits(live))) as pace,
     ):
         context = open_context(
@@ -121,18 +121,6 @@ def open_client(
                 timeout_s=live.request_timeout_s,
                 retries=runtime.retries,
             )
-
-
-@contextmanager
-def _session_lock(store: Store) -> Iterator[None]:
-    """Hold the account; say so where another process has it and this one waits."""
-    with ExitStack() as held:
-        try:
-            held.enter_context(store.lock(*SESSION, what=ASKED))
-        except StageBusyError:
-            log.info("another run is collecting from Instagram: waiting until it is done")
-            held.enter_context(store.lock(*SESSION, LOCK_PATIENCE_S, what=ASKED))
-        yield
 
 
 def search(

@@ -29,7 +29,7 @@ def killed_at(number: int, name: str, folder) -> bool:
     child = os.fork()
     if child == 0:
         calls = iter(range(1, 100))
-        owner, attribute = (write.os, "fsync") if name == "fsync" else (write.Path, "replace")
+        owner, attribute = (os, "fsync") if name == "fsync" else (write.Path, "replace")
         real = getattr(owner, attribute)
 
         def call(*arguments):
@@ -54,7 +54,7 @@ def test_killed_while_writing_leaves_the_old_report(tmp_path, number):
 @pytest.mark.parametrize("number", range(2, len(NEW) + 1))
 def test_killed_while_replacing_is_known_and_mended_by_the_next_writer(tmp_path, number):
     write_report(tmp_path, OLD)
-    assert killed_at(number, "replace", tmp_path)
+    assert killed_at(len(NEW) + number, "replace", tmp_path), "each file takes its place beside first, then here"
     assert not is_untouched(tmp_path, bytes_digest(OLD["report.json"]))
     assert not is_untouched(tmp_path, bytes_digest(NEW["report.json"]))
     write_report(tmp_path, NEW)
@@ -75,7 +75,7 @@ def test_full_disk_names_the_place_and_the_bytes_and_leaves_the_old_report(tmp_p
     def full(_handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(write.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match=rf"cannot write {sum(map(len, NEW.values()))} bytes to .*: No space left"):
         write_report(tmp_path, NEW)
     assert contents(tmp_path) == OLD

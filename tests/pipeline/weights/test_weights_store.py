@@ -10,6 +10,7 @@ import torch
 
 from models.vision.u2net_weights import random_state
 from pipeline.errors import StageError
+from pipeline.store.locks import shared_lock
 from pipeline.weights.fetching import WeightsUnavailableError
 from pipeline.weights.records import DamagedWeightsError
 from pipeline.weights.registry import REGISTRY
@@ -161,11 +162,8 @@ def test_two_processes_fetch_a_file_once(weights_store, entry, server, u2netp_pt
 
 
 def test_a_process_that_hangs_on_a_file_is_not_waited_for_without_end(shelf_of, entry):
-    from filelock import FileLock
-
     weights_store = shelf_of(entry, limits=replace(QUICK, patience_s=0.2))
-    (weights_store.folder / "locks").mkdir(parents=True)
-    with FileLock(str(weights_store.folder / "locks" / "small.pth.lock")):
+    with shared_lock(weights_store.folder / "locks" / "small.pth.lock"):
         with pytest.raises(StageError, match=r"another process has been at small\.pth for more than"):
             weights_store.fetch("small_net")
 
