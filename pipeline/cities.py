@@ -1,4 +1,4 @@
-"""Cities: `cities.yaml` read into checked records.
+"""Cities: `cities.yaml` read and checked, with the settings of every stage.
 
 A city's settings of a stage stand under the stage's name and override the stage's own defaults, which are the
 paper's values. One more layer, the run configuration of Dagster or the command line, may override both.
@@ -52,7 +52,7 @@ class City(BaseModel):
 
     @classmethod
     def from_fields(cls, key: str, fields: dict[str, Any]) -> "City":
-        """A city as cities.yaml tells it: what is no field of a city is a stage with its settings."""
+        """A city as cities.yaml describes it: what is no field of a city is a stage with its settings."""
         own = {name: value for name, value in fields.items() if name in cls.model_fields and name != "stages"}
         stages = {name: value or {} for name, value in fields.items() if name not in cls.model_fields}
         return cls(key=key, stages=stages, **own)
@@ -67,7 +67,7 @@ class City(BaseModel):
         try:
             return kind.model_validate({**self.stages.get(stage, {}), **given})
         except ValidationError as error:
-            raise CityError(f"settings of stage {stage} of city {self.key}: {told_errors(error)}") from None
+            raise CityError(f"settings of stage {stage} of city {self.key}: {error_summary(error)}") from None
 
 
 def cities_path() -> Path:
@@ -89,7 +89,7 @@ def load_cities(path: Path | None = None) -> dict[str, City]:
     except FileNotFoundError:
         raise CityError(f"there is no {path}: name the file of cities with {CITIES_VARIABLE}") from None
     except ValidationError as error:
-        raise CityError(f"{path}: {told_errors(error)}") from None
+        raise CityError(f"{path}: {error_summary(error)}") from None
     except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
         raise CityError(f"{path} is not a file of cities (a mapping `cities:` of name to fields): {error}") from None
 
@@ -107,6 +107,6 @@ def load_city(key: str, path: Path | None = None) -> City:
     return cities[key]
 
 
-def told_errors(error: ValidationError) -> str:
+def error_summary(error: ValidationError) -> str:
     """Each wrong value with what is wrong about it, in one line."""
     return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['msg']}" for e in error.errors())

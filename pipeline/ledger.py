@@ -1,4 +1,4 @@
-"""The ledger: what became of every post that a stage did not pass on.
+"""The ledger: why a stage dropped or deferred a post, written to the tables `drops` and `deferred`.
 
 Law: a stage writes each post it loses once, with its first failing reason, and in place of what it wrote before;
 `seen = kept + dropped + deferred`. Dropped is for ever, deferred is to be tried again.

@@ -1,4 +1,4 @@
-"""The tables of a city: the only place that names columns, their types, units, nullability and keys.
+"""The schemas of a city's tables: the only place that names columns, their types, units, nullability and keys.
 
 Law: a table on disk carries `SCHEMA_VERSION`; one written by another version is refused, never half-read.
 Coordinates are WGS84 degrees (latitude before longitude), times are UTC, distances are metres, ids of people are
@@ -94,7 +94,7 @@ _POSTS = TableSpec(
         _column("caption", pa.string()),                     # "" where the post has none; @names are <USER>
         _column("hashtags", pa.list_(pa.string())),
         _column("image_digests", pa.list_(pa.string())),     # sha256 of the originals, in carousel order
-        _column("num_media", pa.int32()),                    # photos and videos of the post, as its source tells
+        _column("num_media", pa.int32()),                    # photos and videos of the post, as its source states
         _column("latitude", pa.float64(), nullable=True),    # of the post itself, else of its location
         _column("longitude", pa.float64(), nullable=True),
         _column("source", pa.string()),                      # archive | demo
@@ -216,4 +216,4 @@ TABLES: dict[str, TableSpec] = {
 }  # fmt: skip
 
 LEDGER_TABLES = ("drops", "deferred")
-"""Tables that every stage writes its own rows of; the column `stage` tells whose they are."""
+"""Tables that every stage writes its own rows of; the column `stage` names the owner."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, ValidationError
 
-from pipeline.cities import City, CityError, Settings, told_errors
+from pipeline.cities import City, CityError, Settings, error_summary
 from pipeline.collect.archive.folder import Archive
 from pipeline.errors import StageError
 from pipeline.store import Store
@@ -37,7 +37,7 @@ def demo_city(store: Store, city: City) -> "DemoCity | None":
     try:
         settings = DemoSettings.model_validate(city.demo)
     except ValidationError as error:
-        raise CityError(f"demo settings of city {city.key}: {told_errors(error)}") from None
+        raise CityError(f"demo settings of city {city.key}: {error_summary(error)}") from None
     with store.lock(city.key, "demo", timeout_s=600):
         return write_demo_city(
             demo_folder(store, city), settings, centre=(city.latitude, city.longitude), radius_km=city.radius_km

@@ -1,1 +1,1 @@
-"""Curating: which of the collected posts are good for learning where a post was made."""
+"""Curation: which of the collected posts a model learns from, and by which rule each other one is dropped."""

@@ -1,4 +1,4 @@
-"""Curated posts: the posts of a city that have all three modalities, near enough, in one language, at POIs with many.
+"""Stage `curated_posts`: the posts of a city that pass every rule of curation, and why each other one was dropped.
 
 Reads  posts, images, pois, deferred of the stage posts
 Writes curated_posts; drops of this stage

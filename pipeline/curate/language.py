@@ -1,7 +1,7 @@
-"""The language of captions, told by lingua (Apache-2.0) among the languages most frequent on the network.
+"""The language of captions, detected by lingua (Apache-2.0) among the languages most frequent on Instagram.
 
 Deterministic, and offline: the models are in the package. Loading them takes 3 s and 380 MB, a caption 0.7 ms.
-Not covered: captions of one or two words, which can be of several languages; the likeliest counts.
+Not covered: captions of one or two words, which may belong to several languages; the likeliest counts.
 """
 
 from collections.abc import Sequence

@@ -78,7 +78,7 @@ def _build(store: Store, city: City, settings: DatasetSettings) -> StageReport:
     with store.lock(city.key, STAGE):
         floor = settings.min_posts_per_poi or city.settings("curated_posts", CuratedPostsSettings).min_posts_per_poi
         settings = settings.model_copy(update={"min_posts_per_poi": floor})
-        told = json_digest(
+        city_digest = json_digest(
             [
                 city.name,
                 city.is_synthetic,
@@ -87,7 +87,7 @@ def _build(store: Store, city: City, settings: DatasetSettings) -> StageReport:
                 _face_gate(store, city.key),
             ]
         )
-        inputs = {**table_inputs(store, city.key, INPUTS), "city": told}
+        inputs = {**table_inputs(store, city.key, INPUTS), "city": city_digest}
         _forget_if_gone(store, city.key)
         try:
             report = run_stage(
@@ -130,12 +130,12 @@ def _work(store: Store, city: City, settings: DatasetSettings, inputs: dict[str,
     ledger = _close_ledger(store, city.key, num_released=len(posts))
     samples, labels = _samples(store, city.key, posts, settings.seed)
     version = json_digest([STAGE, code_digest(build_dataset), settings.model_dump(mode="json"), inputs])[:16]
-    told = {
+    sources = {
         "sensitive_places": _sensitive(store, city.key),
         "face_gate": _face_gate(store, city.key),
         "pois_source": _pois_source(store, city.key),
     }
-    about = {**_about(city, version, settings, inputs, ledger, samples, labels), **told}
+    about = {**_about(city, version, settings, inputs, ledger, samples, labels), **sources}
     _write(store, city.key, version, settings, samples, labels, about)
     return Outcome(
         counts={"released": len(samples), "classes": len(labels), **about["splits"], **reason_counts(drops)},
@@ -163,9 +163,9 @@ def _nothing_left(store: Store, city: str) -> str:
         for table in ("drops", "deferred")
         for row in store.tables.read(city, table).to_pylist()
     )
-    told = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common(5)) or "there were none"
+    most = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common(5)) or "there were none"
     return (
-        f"no post of {city} is left to release. Dropped or deferred most: {told}. Collect more posts or their missing "
+        f"no post of {city} is left to release. Dropped or deferred most: {most}. Collect more posts or their missing "
         "pictures, or lower the thresholds of curated_posts for this city in cities.yaml (min_hashtag_count, "
         "min_posts_per_poi)"
     )
@@ -254,7 +254,7 @@ def _sensitive(store: Store, city: str) -> dict[str, str]:
 
 
 def _pois_source(store: Store, city: str) -> str:
-    """Who told the names and places of the classes: their terms bind whoever keeps the release."""
+    """Where the names and coordinates of the classes come from: the source's terms bind whoever keeps the release."""
     return ", ".join(sorted(set(store.tables.read(city, "pois")["source"].to_pylist())))
 
 

@@ -1,7 +1,7 @@
 """Near-duplicate pictures: the same photograph in another size or quality, which must not be in two splits.
 
-A picture's mark is its difference hash: 16 rows of 17 grey values, each told brighter or not than the one before it
-(the idea of N. Krawetz, 2013). Two pictures whose marks differ in few of the 256 bits are near-duplicates.
+A picture's mark is its difference hash: 16 rows of 17 grey values, a bit for each that is brighter than the one before
+it (the idea of N. Krawetz, 2013). Two pictures whose marks differ in few of the 256 bits are near-duplicates.
 Covered: re-posts that were made smaller or compressed harder. Not covered: other crops, mirrored or drawn-over
 pictures, and other photographs of the same place, which are to stay apart: those are what a model learns from.
 """

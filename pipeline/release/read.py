@@ -1,4 +1,4 @@
-"""Reading a release: always through its manifest, never by listing a folder.
+"""Reads a release of a city: always through its manifest, never by listing a folder.
 
 Reads  datasets/<city>/<version>/, stages/<city>/verified.json
 Writes stages/<city>/verified.json: size, times and inode of the shards that were compared with their digests
@@ -77,12 +77,12 @@ def _verify(path: Path, manifest: Manifest, *, compare_all: bool) -> None:
 
 
 def _state(manifest: Manifest, name: str) -> list[object]:
-    """What changes when a file does: digest that the manifest tells, size, times and inode; empty where it is gone."""
+    """What changes when a file does: its digest in the manifest, size, times and inode; empty where it is gone."""
     try:
-        told = (manifest.folder / name).stat()
+        found = (manifest.folder / name).stat()
     except FileNotFoundError:
         return []
-    return [manifest.files[name]["sha256"], told.st_size, told.st_mtime_ns, told.st_ctime_ns, told.st_ino]
+    return [manifest.files[name]["sha256"], found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
 def released_cities(store: Store) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One released post; `latitude` and `longitude` are its POI's, the day is all that is told of its time."""
+    """One released post; `latitude` and `longitude` are its POI's, of its time only the day is released."""
 
     post_key: str
     user_key: str

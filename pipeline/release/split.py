@@ -1,4 +1,4 @@
-"""Train, validation and test: 80/10/10, stratified by class; no user and no picture is in two of them."""
+"""The split into train, validation and test: 80/10/10, stratified by class; no user or picture is in two of them."""
 
 import warnings
 from collections import defaultdict

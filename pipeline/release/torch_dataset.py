@@ -119,7 +119,7 @@ class ReleaseDataset(Dataset[dict[str, Any]]):
 
 
 def _manifest(source: str | Path) -> Manifest:
-    """The manifest of a release whose files are as it tells."""
+    """The manifest of a release, its files compared with it."""
     if isinstance(source, str) and os.sep not in source:
         return latest_release(Store.open(), source).manifest
     manifest = unseal(Path(source))

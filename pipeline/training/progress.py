@@ -1,6 +1,6 @@
-"""Progress of a training: a bar where somebody looks, and lines in the log, with the time that is left at most.
+"""Progress of a training: a bar on a terminal, and lines in the log, with the time that is left at most.
 
-The time is measured over this process's own steps, so a run that goes on from a checkpoint tells its own.
+The time is measured over this process's own steps, so a run that goes on from a checkpoint shows its own.
 """
 
 import logging
@@ -21,7 +21,7 @@ log = logging.getLogger("mrlf")
 
 
 class Progress:
-    """Told each step and epoch; `with` closes the bar."""
+    """Shows the steps and epochs that are done; `with` closes the bar."""
 
     def __init__(self, title: str, max_epochs: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.title, self.max_epochs, self._clock = title, max_epochs, clock
@@ -41,14 +41,14 @@ class Progress:
         self._move(done, begun=(done, self._clock()))
         if self._clock() - self._last_line >= BETWEEN_LINES_S and step < num_steps:
             share = f"{step / num_steps:.0%} of it"
-            self._tell(f"epoch {epoch} of at most {self.max_epochs}, {share}, {self._left(done)}")
+            self._log(f"epoch {epoch} of at most {self.max_epochs}, {share}, {self._left(done)}")
 
     def epoch(self, epoch: "Epoch") -> None:
         """An epoch is done."""
         done = float(epoch.epoch)
         self._move(done, begun=(done - 1, self._clock() - epoch.seconds))
         self._bar.set_postfix(loss=f"{epoch.validation_loss:.3f}", accuracy=f"{epoch.validation_accuracy:.3f}")
-        self._tell(
+        self._log(
             f"epoch {epoch.epoch} of at most {self.max_epochs}, loss {epoch.train_loss:.3f}, validation loss "
             f"{epoch.validation_loss:.3f}, accuracy {epoch.validation_accuracy:.3f}, {epoch.seconds:.1f} s, "
             f"{self._left(done, epoch.seconds)}"
@@ -64,13 +64,13 @@ class Progress:
         self._bar.update(done - self._bar.n)
 
     def _left(self, done: float, seconds_an_epoch: float = 0.0) -> str:
-        """Words for the time left; the seconds are taken where no step but the first was told of yet."""
+        """Words for the time left; `seconds_an_epoch` counts where only one step is done yet."""
         first, started = self._begun or (done, self._clock())
         if done > first:
             seconds_an_epoch = (self._clock() - started) / (done - first)
         return f"{in_words(seconds_an_epoch * (self.max_epochs - done))} left"
 
-    def _tell(self, line: str) -> None:
+    def _log(self, line: str) -> None:
         self._last_line = self._clock()
         log.info("%s: %s", self.title, line)
 

@@ -1,4 +1,4 @@
-"""The files of a finished run of `train_mrlf`: the model, what it told of the posts, and the manifest last."""
+"""The files of a finished run of `train_mrlf`: the model, its predictions, and the manifest last."""
 
 import dataclasses
 import json
@@ -83,7 +83,7 @@ def write_run(
 
 
 def _predictions(samples: CitySamples, split: str, proba_NC: "np.ndarray[Any, Any]") -> pa.Table:
-    """One row per post of a split: what was told of it and how far off that was."""
+    """One row per post of a split: what was predicted for it and how far off that was."""
     from models.evaluation.metrics import errors_km
 
     posts = samples.splits[split]

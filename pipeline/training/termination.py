@@ -1,7 +1,7 @@
-"""Being asked to end: SIGTERM and Ctrl-C become a question that the work asks between two steps.
+"""Termination: SIGTERM and Ctrl-C become a question that the work asks between two steps.
 
 Law: the signal is lost nowhere. Whoever handled it before (Python's Ctrl-C, Dagster's "terminate") is called once the
-work has put its state away; where nobody did, the work is told incomplete. A second signal is not waited with.
+work has put its state away; where nobody did, IncompleteError is raised. A second signal ends the process at once.
 Signals reach the main thread only: elsewhere, and where they are ignored (nohup), nothing is changed.
 """
 

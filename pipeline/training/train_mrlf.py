@@ -50,7 +50,7 @@ def build_train_mrlf(
 ) -> StageReport:
     """Train on the city's latest release, unless the very run stands already; a killed run is resumed.
 
-    on_epoch: told the city and each finished epoch.
+    on_epoch: called with the city and each finished epoch.
 
     Raises:
         StageError: there is no data set, no features, too little to train on, or the training broke down.
@@ -147,9 +147,9 @@ def _work(
     if scores["validation"].accuracy <= 1 / samples.num_classes:
         notes.append("the model is no better than chance on the validation posts: do not use it")
     counts = {"epochs": len(fitted.history), "best_epoch": fitted.best_epoch, "parameters": about["num_parameters"]}
-    # of the test split nothing is told here: settings are compared by what a training tells
-    told = {"run": run, "seconds": str(seconds), "validation_accuracy": f"{scores['validation'].accuracy:.4f}"}
-    return Outcome(counts=counts, notes=notes, about=told)
+    # nothing of the test split: settings are compared by what a training reports
+    facts = {"run": run, "seconds": str(seconds), "validation_accuracy": f"{scores['validation'].accuracy:.4f}"}
+    return Outcome(counts=counts, notes=notes, about=facts)
 
 
 def _trained(
@@ -161,28 +161,28 @@ def _trained(
     title = f"{city} {STAGE}"
     _, training = settings.configs(len(samples.splits["train"]))
     most_epochs = _most_epochs(settings.preset, len(samples.splits["train"]), training)
-    told = settings.model_dump(mode="json", exclude_none=True) | dataclasses.asdict(training)
+    chosen = settings.model_dump(mode="json", exclude_none=True) | dataclasses.asdict(training)
     with (
         asked_to_end(title) as should_stop,
-        training_log(folder, title, told) as training_told,
+        training_log(folder, title, chosen) as epochs_log,
         Progress(title, most_epochs) as progress,
     ):
 
-        def tell(epoch: "Epoch") -> None:
+        def report(epoch: "Epoch") -> None:
             progress.epoch(epoch)
-            training_told.epoch(epoch)
+            epochs_log.epoch(epoch)
             if on_epoch:
                 on_epoch(city, epoch)
 
         try:
-            fitted = _fit(settings, samples, folder / "checkpoint", tell, progress.step, should_stop)
+            fitted = _fit(settings, samples, folder / "checkpoint", report, progress.step, should_stop)
         except NonFiniteError as error:
             raise StageError(f"{title} broke down: {error}") from error
         except TrainingStoppedError as stopped:
             why = f"{title} was stopped in epoch {stopped.epoch} after step {stopped.step}"
             log.warning("%s: its state is kept, and another run goes on from there", why)
             raise IncompleteError(why, reason="terminated") from stopped
-    return fitted, list(training_told.notes)
+    return fitted, list(epochs_log.notes)
 
 
 def _most_epochs(preset: str, num_train_posts: int, training: "TrainConfig") -> int:

@@ -1,9 +1,10 @@
-"""Where a training is told while it runs: TensorBoard's files beside the run, and MLflow where its address is set.
+"""The log of a training's epochs: TensorBoard's files beside the run, and MLflow where its address is set.
 
 Writes <run>/tensorboard/ (`tensorboard --logdir <run>/tensorboard` shows it), and a run in MLflow's experiment "mrlf"
 where MLFLOW_TRACKING_URI names a server (http or https; needs the extra `mlflow`).
 Law: numbers and settings only; no caption, key, user or path of this machine. A server that does not answer costs
-a few seconds and never the training: it is told once, tried once more at the end, and what is missing is counted.
+a few seconds and never the training: that is logged once, the epochs are sent once more at the end, and those that are
+missing are counted.
 MLflow's own reports to its makers are switched off.
 """
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 EXPERIMENT = "mrlf"
 FIGURES = ("train_loss", "validation_loss", "validation_accuracy", "learning_rate", "seconds")
-PATIENCE = {
+MLFLOW_LIMITS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -35,7 +36,7 @@ log = logging.getLogger("mrlf")
 
 
 class TrainingLog:
-    """Told each finished epoch; `notes` is what a person should read afterwards."""
+    """Writes each finished epoch; `notes` is what a person should read afterwards."""
 
     def __init__(self, folder: Path, title: str, settings: Mapping[str, Any]) -> None:
         self._folder, self._title, self._settings = folder, title, settings
@@ -44,7 +45,7 @@ class TrainingLog:
 
     @property
     def notes(self) -> list[str]:
-        """What could not be told, if anything."""
+        """What could not be sent, if anything."""
         return self._mlflow.notes if self._mlflow else []
 
     def epoch(self, epoch: "Epoch") -> None:
@@ -64,7 +65,7 @@ class TrainingLog:
             self._mlflow.close(is_finished=is_finished)
 
     def _tensorboard(self, first_epoch: int) -> Any:
-        """The writer; what an earlier process told of this epoch and later ones no longer counts."""
+        """The writer; what an earlier process wrote of this epoch and later ones no longer counts."""
         if self._writer is None:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -99,7 +100,7 @@ class MlflowLog:
         if importlib.util.find_spec("mlflow") is None:
             self._is_off = True
             self._note(
-                f"{TRACKING_VARIABLE} is set, but the package mlflow is not installed, so nothing is told to MLflow: "
+                f"{TRACKING_VARIABLE} is set, but the package mlflow is not installed, so nothing is sent to MLflow: "
                 'pip install "mrlf-pipeline[mlflow]"'
             )
 
@@ -120,7 +121,7 @@ class MlflowLog:
             self.notes[:] = [f"MLflow at {self._host} lacks {lacks}"]
 
     def _send(self, status: str | None = None) -> bool:
-        for name, value in PATIENCE.items():
+        for name, value in MLFLOW_LIMITS.items():
             os.environ.setdefault(name, value)
         import requests
         from mlflow.exceptions import MlflowException

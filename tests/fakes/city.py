@@ -5,6 +5,8 @@ import hashlib
 from typing import Any
 
 from pipeline.cities import City
+from pipeline.images.decode import encode_clean
+from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.store import Store
 from pipeline.store.store import StageRecord
 from tests.fakes.pictures import encoded, pixels, portrait
@@ -88,3 +90,23 @@ def put_city(store: Store, pois: list[dict[str, Any]], posts: list[dict[str, Any
     store.tables.replace(city, "curated_posts", posts)
     for name in ("pois", "posts", "curated_posts"):
         store.write_stage_record(city, StageRecord(stage=name, digest="d", outputs={}, versions={}))
+
+
+def fill_released_city(store: Store, settings: DatasetSettings | None = None, **how: Any) -> None:
+    """A small city as far as its release; nobody was in its pictures, each clean one is another than its original."""
+    digests = [digest for post in fill_city(store, **how) for digest in post["image_digests"]]
+    store.tables.replace("demo", "clean_images", [clean_row(store, *numbered) for numbered in enumerate(digests)])
+    build_dataset(store, CITY, settings or DatasetSettings(min_posts_per_poi=5))
+
+
+def clean_row(store: Store, number: int, digest: str) -> dict[str, Any]:
+    """The row of a picture in which nobody was, and its clean form in the store."""
+    clean_digest = store.blobs.put("clean", encode_clean(pixels(1000 + number, (96, 120))))
+    return {
+        "digest": digest,
+        "outcome": "unchanged",
+        "inpainter": "none",
+        "clean_digest": clean_digest,
+        "weights_sha256": "",
+        "recipe": "r",
+    }

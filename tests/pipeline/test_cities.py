@@ -51,14 +51,14 @@ def test_an_unknown_city_is_answered_with_those_that_are_known(cities_file):
         pytest.param(GOOD.replace("name", "nome"), "name: Field required", id="a misspelt field"),
     ],
 )
-def test_a_wrong_file_is_told(tmp_path, text, message):
+def test_a_wrong_file_is_refused(tmp_path, text, message):
     path = tmp_path / "cities.yaml"
     path.write_text(text)
     with pytest.raises(CityError, match=message):
         load_cities(path)
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(CityError, match="there is no"):
         load_cities(tmp_path / "none.yaml")
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from pipeline.cities import City, CityError, Settings, told_errors
+from pipeline.cities import City, CityError, Settings, error_summary
 from pipeline.collect.instagram.pace import LONGEST_REST_S
 from pipeline.collect.instagram.pressure import LONGEST_WINDOW_S
 from pipeline.collect.instagram.terms import Terms
@@ -52,4 +52,4 @@ def live_settings(city: City) -> LiveSettings | None:
     try:
         return LiveSettings.model_validate(city.live)
     except ValidationError as error:
-        raise CityError(f"live settings of city {city.key}: {told_errors(error)}") from None
+        raise CityError(f"live settings of city {city.key}: {error_summary(error)}") from None

@@ -120,7 +120,7 @@ def test_an_unchanged_city_is_reused_and_a_changed_setting_is_not(town):
         ({"max_poi_distance_km": 0.01}, "far_from_poi", "max_poi_distance_km"),
     ],
 )
-def test_a_city_all_of_whose_posts_are_filtered_away_is_told_what_to_change(town, settings, rule, advice):
+def test_where_every_post_is_dropped_the_note_names_the_setting_to_change(town, settings, rule, advice):
     report = build(town, **settings)
     assert town.rows("curated_posts") == []
     assert set(reasons(town).values()) == {rule}

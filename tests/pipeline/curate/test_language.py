@@ -13,7 +13,7 @@ def few_languages(monkeypatch):
     monkeypatch.setattr(language, "COMMON_LANGUAGES", ("en", "es"))
 
 
-def test_captions_are_told_apart():
+def test_captions_in_english_are_recognised():
     texts = [
         "We walked along the harbour all morning and had the best coffee of the year.",
         "Qué tarde tan bonita pasamos con toda la familia.",

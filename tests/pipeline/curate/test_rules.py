@@ -58,7 +58,7 @@ def reason(**changes) -> str | None:
         pytest.param({"caption": "#harbour #sun"}, "no_text", id="hashtags only"),
         pytest.param({"caption": "<USER> <URL> 🎉 2024 !"}, "no_text", id="placeholders, emoji and numbers only"),
         pytest.param({"caption": "nicht doch"}, "not_english", id="another language"),
-        pytest.param({"caption": "fine #nicht"}, None, id="hashtags do not tell the language"),
+        pytest.param({"caption": "fine #nicht"}, None, id="hashtags do not count for the language"),
         pytest.param({"hashtags": ()}, "no_hashtag", id="no hashtag"),
         pytest.param({"hashtags": ("rare",)}, "no_hashtag", id="rare hashtags only"),
         pytest.param({"image_digests": ()}, "no_image", id="no picture that can be read"),

@@ -75,6 +75,6 @@ def test_a_user_with_a_fifth_of_all_posts_stays_in_train():
 
 
 @pytest.mark.fault("T1")
-def test_too_few_groups_are_told():
+def test_too_few_groups_are_refused():
     with pytest.raises(SplitError, match="2 groups"):
         split_posts([0, 1, 0, 1], np.array([0, 0, 1, 1]), seed=0)

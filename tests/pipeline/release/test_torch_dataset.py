@@ -17,28 +17,13 @@ from torch.utils.data._utils import signal_handling
 
 from models.vision.backbones import preprocess, resized_side
 from pipeline.errors import StageError
-from pipeline.images.decode import UnreadablePicture, decode_picture, encode_clean
-from pipeline.release.dataset import DatasetSettings, build_dataset
+from pipeline.images.decode import UnreadablePicture, decode_picture
+from pipeline.release.dataset import DatasetSettings
 from pipeline.release.read import latest_release
 from pipeline.release.torch_dataset import ReleaseDataset
 from pipeline.store import Store
 from pipeline.store.folders import IncompleteFolderError, seal
-from tests.fakes.city import CITY, fill_city
-from tests.fakes.pictures import pixels
-
-
-def clean_row(store, number, digest):
-    """The row of a picture in which nobody was, whose clean form is told apart from the others."""
-    clean_digest = store.blobs.put("clean", encode_clean(pixels(1000 + number, (96, 120))))
-    return {
-        "digest": digest,
-        "outcome": "unchanged",
-        "inpainter": "none",
-        "clean_digest": clean_digest,
-        "weights_sha256": "",
-        "recipe": "r",
-    }
-
+from tests.fakes.city import fill_released_city
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes")
 
@@ -56,9 +41,7 @@ def no_handler_stays():
 def released(tmp_path_factory) -> Store:
     """A small city's release in shards of ten posts."""
     store = Store(tmp_path_factory.mktemp("released"))
-    digests = [digest for post in fill_city(store, posts_per_poi=10) for digest in post["image_digests"]]
-    store.tables.replace("demo", "clean_images", [clean_row(store, *numbered) for numbered in enumerate(digests)])
-    build_dataset(store, CITY, DatasetSettings(min_posts_per_poi=5, max_samples_per_shard=10))
+    fill_released_city(store, DatasetSettings(min_posts_per_poi=5, max_samples_per_shard=10), posts_per_poi=10)
     return store
 
 
@@ -195,7 +178,7 @@ def test_a_file_that_was_changed_is_refused(copied, name):
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}"], ids=["cut", "a list", "empty"])
-def test_a_manifest_that_cannot_be_read_is_told_in_words(copied, text):
+def test_a_manifest_that_cannot_be_read_is_refused(copied, text):
     (copied / "manifest.json").write_text(text)
     with pytest.raises(IncompleteFolderError, match=r"manifest.json is damaged"):
         ReleaseDataset(copied, "train")
@@ -231,7 +214,7 @@ def test_what_lies_beside_the_release_is_not_read(copied):
         pytest.param("tests/pipeline", "train", "no folder of a release", id="no release, as text"),
     ],
 )
-def test_what_is_not_there_is_said_in_words(released, monkeypatch, source, split, match):
+def test_what_is_not_there_is_named_in_the_error(released, monkeypatch, source, split, match):
     monkeypatch.setenv("MRLF_DATA", str(released.root))
     with pytest.raises(StageError, match=match):
         ReleaseDataset(source, split)

@@ -1,4 +1,4 @@
-"""Signals as a fresh process has them: a test that ran before may have left one ignored, and children inherit that."""
+"""Signal handlers of a fresh process: an earlier test may have left a signal ignored, and children inherit that."""
 
 import signal
 

@@ -30,9 +30,8 @@ from pipeline.training.image_features import (
     read_features,
 )
 from pipeline.weights import Builtin
-from tests.fakes.city import CITY
+from tests.fakes.city import CITY, fill_released_city
 from tests.fakes.pictures import encoded, pixels
-from tests.pipeline.training.test_training_stages import release
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +54,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
 def released(tmp_path_factory) -> Path:
     """The store of a small city as far as its release."""
     store = Store(tmp_path_factory.mktemp("released"))
-    release(store, posts_per_poi=10)
+    fill_released_city(store, posts_per_poi=10)
     return store.root
 
 

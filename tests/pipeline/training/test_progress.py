@@ -1,4 +1,4 @@
-"""Progress: the time left at most, from this process's own steps, in words; told once an epoch and once a minute."""
+"""Progress: the time left at most, from this process's own steps, in words; logged once an epoch and once a minute."""
 
 import dataclasses
 import logging
@@ -33,7 +33,7 @@ def lines(caplog):
     return [record.getMessage() for record in caplog.records]
 
 
-def test_an_epoch_is_told_with_its_figures_and_the_time_left(clock, caplog):
+def test_an_epoch_is_logged_with_its_figures_and_the_time_left(clock, caplog):
     caplog.set_level(logging.INFO, logger="mrlf")
     with Progress("demo train_mrlf", 30, clock) as progress:
         for number in (1, 2, 3):
@@ -50,7 +50,7 @@ def test_an_epoch_is_told_with_its_figures_and_the_time_left(clock, caplog):
     ]
 
 
-def test_long_epochs_are_told_of_once_a_minute(clock, caplog):
+def test_long_epochs_are_logged_once_a_minute(clock, caplog):
     caplog.set_level(logging.INFO, logger="mrlf")
     with Progress("demo", 2, clock) as progress:
         for step in range(1, 11):

@@ -1,4 +1,4 @@
-"""Being asked to end: the work hears of it, the signal is handed on, and what is not ours is left alone."""
+"""Termination: the work is asked to end, the signal is handed on, and what is not ours is left alone."""
 
 import signal
 import subprocess
@@ -36,7 +36,7 @@ def test_sigterm_is_a_question_first_and_an_incomplete_work_afterwards(handlers)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_the_works_own_words_for_it_are_kept():
+def test_the_works_own_error_is_kept():
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with pytest.raises(IncompleteError, match="stopped in step 3"), asked_to_end("the training"):
         signal.raise_signal(signal.SIGTERM)
@@ -90,7 +90,7 @@ def test_a_signal_that_is_ignored_stays_ignored():
         assert not should_stop()
 
 
-def test_another_thread_hears_nothing_and_changes_nothing(handlers):
+def test_in_another_thread_nothing_is_asked_and_nothing_changes(handlers):
     seen = []
 
     def work():

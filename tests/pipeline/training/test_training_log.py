@@ -1,4 +1,4 @@
-"""What is told of a training while it runs: read back with TensorBoard's own reader and from a server over HTTP."""
+"""The log of a training's epochs: read back with TensorBoard's own reader and from a server over HTTP."""
 
 import importlib.util
 import logging
@@ -48,7 +48,7 @@ def scalars(folder, name):
     return [(event.step, pytest.approx(event.value)) for event in events.Scalars(name)]
 
 
-def test_an_epoch_can_be_read_in_tensorboard_as_soon_as_it_is_told(tmp_path):
+def test_an_epoch_can_be_read_in_tensorboard_as_soon_as_it_is_logged(tmp_path):
     log = TrainingLog(tmp_path, "demo train_mrlf", SETTINGS)
     for number in (1, 2):
         log.epoch(epoch(number, loss=1 / number))
@@ -80,7 +80,7 @@ assert not {{"mlflow"}} & set(sys.modules) and log.notes == []
 
 
 @NEEDS_MLFLOW
-def test_every_epoch_is_told_to_mlflow_with_the_settings(server, tmp_path):
+def test_every_epoch_is_sent_to_mlflow_with_the_settings(server, tmp_path):
     with training_log(tmp_path, "demo train_mrlf", SETTINGS) as log:
         for number in (1, 2, 3):
             log.epoch(epoch(number, loss=1 / number))
@@ -136,7 +136,7 @@ def test_a_server_that_is_down_costs_a_remark_and_no_training(monkeypatch, tmp_p
     assert len(scalars(tmp_path, "train_loss")) == 3
 
 
-def test_an_address_without_the_package_is_told(monkeypatch, tmp_path, caplog):
+def test_an_address_without_the_package_is_noted(monkeypatch, tmp_path, caplog):
     monkeypatch.setenv(TRACKING_VARIABLE, "http://127.0.0.1:9")
     find = importlib.util.find_spec
     monkeypatch.setattr(
@@ -149,7 +149,7 @@ def test_an_address_without_the_package_is_told(monkeypatch, tmp_path, caplog):
 
 @NEEDS_MLFLOW
 def test_neither_log_holds_a_path_of_this_machine_and_mlflow_does_not_report_home(server, tmp_path, monkeypatch):
-    folder = tmp_path / "a-telling-folder"
+    folder = tmp_path / "a-private-folder"
     folder.mkdir()
     with training_log(folder, "demo", SETTINGS) as log:
         log.epoch(epoch(1))
@@ -157,7 +157,7 @@ def test_neither_log_holds_a_path_of_this_machine_and_mlflow_does_not_report_hom
     written = b"".join(path.read_bytes() for path in (folder / "tensorboard").iterdir())
     assert sent and written
     for content in (sent, written):
-        assert b"a-telling-folder" not in content and b"/home" not in content and str(tmp_path).encode() not in content
+        assert b"a-private-folder" not in content and b"/home" not in content and str(tmp_path).encode() not in content
     from mlflow.telemetry import get_telemetry_client
 
     assert get_telemetry_client() is None

@@ -3,12 +3,13 @@
 import dataclasses
 import json
 import math
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import textwrap
+from collections.abc import Iterator
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,9 +19,6 @@ from models.mrlf.config import MrlfConfig
 from models.settings.train_config import TrainConfig
 from models.trained import load_model
 from pipeline.errors import StageError
-from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
-from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
-from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release
 from pipeline.store import Store
 from pipeline.training.image_features import ImageFeaturesSettings, build_image_features, read_features
@@ -28,32 +26,32 @@ from pipeline.training.progress import Progress
 from pipeline.training.samples import city_samples
 from pipeline.training.settings import TrainMrlfSettings
 from pipeline.training.train_mrlf import build_train_mrlf, latest_run
-from tests.fakes.city import CITY, fill_city
+from tests.fakes.city import CITY, fill_released_city
+from tests.fakes.engine import in_this_process
 
 pytestmark = pytest.mark.slow
 
 FEATURES = ImageFeaturesSettings(weights="builtin", image_size=32)
 TRAINING = TrainMrlfSettings(
-    max_epochs=3, num_filters=8, num_heads=2, char_dim=8, word_dim=8, image_fc_dim=8, ffn_dim=8, min_word_count=1
+    batch_size=16,
+    max_epochs=3,
+    num_filters=8,
+    num_heads=2,
+    char_dim=8,
+    word_dim=8,
+    image_fc_dim=8,
+    ffn_dim=8,
+    min_word_count=1,
 )
-
-
-def release(store: Store, **how) -> None:
-    """A small city as far as its release."""
-    fill_city(store, **how)
-    build_portrait_masks(
-        store, CITY, PortraitMasksSettings(weights="builtin", find_profiles=False, find_bodies=False, num_workers=1)
-    )
-    build_clean_images(store, CITY, CleanImagesSettings(weights="builtin", num_workers=1))
-    build_dataset(store, CITY, DatasetSettings(min_posts_per_poi=5))
 
 
 @pytest.fixture(scope="module")
 def with_features(tmp_path_factory) -> Store:
     """A small city with features and no model."""
     store = Store(tmp_path_factory.mktemp("with_features"))
-    release(store)
-    build_image_features(store, CITY, FEATURES)
+    fill_released_city(store, posts_per_poi=10)
+    with in_this_process():
+        build_image_features(store, CITY, FEATURES)
     return store
 
 
@@ -72,7 +70,7 @@ def test_every_choice_of_the_network_and_of_training_is_a_setting():
 
 def test_settings_override_the_preset_and_auto_goes_by_the_number_of_posts():
     network, training = TRAINING.configs(num_train_posts=100)
-    given = TRAINING.model_dump(exclude_none=True, exclude={"preset", "max_epochs"})
+    given = TRAINING.model_dump(exclude_none=True, exclude={"preset", "batch_size", "max_epochs"})
     assert network == dataclasses.replace(MrlfConfig.small(), **given)
     assert training.max_epochs == 3
     assert TrainMrlfSettings().configs(5000)[0] == MrlfConfig.paper()
@@ -130,8 +128,8 @@ def test_a_run_is_complete_and_can_be_loaded(trained):
     samples = city_samples(trained, "demo", latest_release(trained, "demo"), "vgg19_fixed_seed")
     proba = load_model(run.folder).predict_proba(samples.splits["test"])
     predictions = pq.read_table(run.folder / "predictions.parquet").to_pandas()
-    told = np.stack(predictions[predictions["split"] == "test"]["probabilities"])
-    assert np.allclose(proba, told)
+    stored = np.stack(predictions[predictions["split"] == "test"]["probabilities"])
+    assert np.allclose(proba, stored)
     right = (predictions["label"] == predictions["predicted"])[predictions["split"] == "test"].mean()
     assert json.loads((run.folder / "metrics.json").read_text())["test"]["accuracy"] == pytest.approx(right)
 
@@ -189,29 +187,40 @@ def test_a_disk_that_is_full_at_the_end_names_the_folder_and_costs_no_epoch(trai
     assert_same_run(store, trained)
 
 
-CHILD = """
-    import os, pathlib, signal
-    from pipeline.store import Store
-    from pipeline.training import train_mrlf
-    from pipeline.training.progress import Progress
-    from tests.fakes.city import CITY
-    from tests.pipeline.training.test_training_stages import TRAINING
+@pytest.fixture(scope="module")
+def processes() -> Iterator[ForkServerContext]:
+    """Processes that begin with all that a training imports: forks of a server that has computed nothing yet."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "sklearn.model_selection", "torch._dynamo"])
+    yield context
+    forkserver._forkserver._stop()
+
+
+def train_and_interrupt(root, name, at, stderr):
+    """Train; after the step (epoch, number) `at` the process gets the signal `name`."""
+    os.dup2(os.open(stderr, os.O_WRONLY | os.O_CREAT), 2)
     step = Progress.step
+
     def interrupted(self, epoch, number, num_steps):
         step(self, epoch, number, num_steps)
-        if (epoch, number) == {at}:
-            signal.raise_signal(signal.{name})
+        if (epoch, number) == at:
+            signal.raise_signal(getattr(signal, name))
+
     Progress.step = interrupted
-    train_mrlf.build_train_mrlf(Store(pathlib.Path({root!r})), CITY, TRAINING)
-"""
+    build_train_mrlf(Store(root), CITY, TRAINING)
 
 
-def train_in_a_child(store, name, at):
-    """Train in a process of its own that gets the signal `name` after a step (epoch, number)."""
-    child = textwrap.dedent(CHILD).format(at=at, name=name, root=str(store.root))
-    environment = {**os.environ, "PYTHONPATH": ".", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", child]
-    return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+@pytest.fixture
+def train_in_a_child(processes, untrained, tmp_path):
+    """Train in a process of its own that gets the signal `name` after a step: its exit code and error output."""
+
+    def train(name, at):
+        child = processes.Process(target=train_and_interrupt, args=(untrained.root, name, at, tmp_path / "stderr"))
+        child.start()
+        child.join()
+        return child.exitcode, (tmp_path / "stderr").read_text().splitlines()
+
+    return train
 
 
 @pytest.fixture
@@ -230,8 +239,10 @@ def assert_same_run(store, trained):
 
 @pytest.mark.fault("T7")
 @pytest.mark.parametrize(("at", "epochs_left"), [((2, 1), [2, 3]), ((2, 2), [2, 3]), ((3, 1), [3])])
-def test_a_killed_training_goes_on_from_its_epoch_and_ends_with_equal_weights(untrained, trained, at, epochs_left):
-    assert train_in_a_child(untrained, "SIGKILL", at).returncode == -signal.SIGKILL
+def test_a_killed_training_goes_on_from_its_epoch_and_ends_with_equal_weights(
+    train_in_a_child, untrained, trained, at, epochs_left
+):
+    assert train_in_a_child("SIGKILL", at)[0] == -signal.SIGKILL
     with pytest.raises(StageError, match="no model of demo"):
         latest_run(untrained, "demo")
     seen = []
@@ -242,11 +253,12 @@ def test_a_killed_training_goes_on_from_its_epoch_and_ends_with_equal_weights(un
 
 @pytest.mark.fault("T5")
 @pytest.mark.fault("T7")
-def test_a_terminated_training_keeps_its_step_says_so_and_goes_on_from_there(untrained, trained, monkeypatch):
-    ended = train_in_a_child(untrained, "SIGTERM", (2, 1))
-    assert ended.returncode == 1
-    told = ended.stderr.splitlines()[-1]
-    assert told.endswith(
+def test_a_terminated_training_keeps_its_step_says_so_and_goes_on_from_there(
+    train_in_a_child, untrained, trained, monkeypatch
+):
+    exit_code, stderr = train_in_a_child("SIGTERM", (2, 1))
+    assert exit_code == 1
+    assert stderr[-1].endswith(
         "IncompleteError: demo train_mrlf was stopped in epoch 2 after step 1: what is there is kept; run it again"
     )
     steps = []
@@ -257,16 +269,16 @@ def test_a_terminated_training_keeps_its_step_says_so_and_goes_on_from_there(unt
 
 
 @pytest.mark.fault("T5")
-def test_ctrl_c_keeps_the_step_and_stays_ctrl_c(untrained, trained):
-    ended = train_in_a_child(untrained, "SIGINT", (1, 1))
-    assert ended.returncode != 0 and ended.stderr.splitlines()[-1] == "KeyboardInterrupt"
-    assert "was stopped in epoch 1 after step 1" in ended.stderr
+def test_ctrl_c_keeps_the_step_and_stays_ctrl_c(train_in_a_child, untrained, trained):
+    exit_code, stderr = train_in_a_child("SIGINT", (1, 1))
+    assert exit_code != 0 and stderr[-1] == "KeyboardInterrupt"
+    assert any("was stopped in epoch 1 after step 1" in line for line in stderr)
     build_train_mrlf(untrained, CITY, TRAINING)
     assert_same_run(untrained, trained)
 
 
 @pytest.mark.fault("T4")
-def test_a_training_that_breaks_down_is_told_as_the_users_matter(untrained):
+def test_a_training_that_breaks_down_is_a_stage_error_and_no_traceback(untrained):
     with pytest.raises(StageError, match="demo train_mrlf broke down: the loss is not finite in epoch 1, step"):
         build_train_mrlf(untrained, CITY, TRAINING.model_copy(update={"learning_rate": 1e36}))
     assert untrained.stage_record("demo", "train_mrlf") is None
@@ -277,9 +289,9 @@ def test_a_model_that_learnt_nothing_is_called_so(untrained):
     settings = TRAINING.model_copy(update={"learning_rate": 1e-30, "max_epochs": 1})
     report = build_train_mrlf(untrained, CITY, settings)
     accuracy = float(report.record.about["validation_accuracy"])
-    said = "the model is no better than chance on the validation posts: do not use it" in report.record.notes
+    is_noted = "the model is no better than chance on the validation posts: do not use it" in report.record.notes
     num_classes = len(latest_release(untrained, "demo").labels)
-    assert said == (accuracy <= 1 / num_classes)
+    assert is_noted == (accuracy <= 1 / num_classes)
 
 
 def test_the_best_preset_is_trained_kept_and_loaded_like_any_other(untrained):
@@ -288,20 +300,19 @@ def test_the_best_preset_is_trained_kept_and_loaded_like_any_other(untrained):
     run.verify()
     samples = city_samples(untrained, "demo", latest_release(untrained, "demo"), "vgg19_fixed_seed")
     predictions = pq.read_table(run.folder / "predictions.parquet").to_pandas()
-    told = np.stack(predictions[predictions["split"] == "test"]["probabilities"])
-    assert np.allclose(load_model(run.folder).predict_proba(samples.splits["test"]), told)
+    stored = np.stack(predictions[predictions["split"] == "test"]["probabilities"])
+    assert np.allclose(load_model(run.folder).predict_proba(samples.splits["test"]), stored)
 
 
 @pytest.mark.fault("P10")
 @pytest.mark.fault("T1")
-def test_a_city_of_one_class_is_refused_in_words(store):
-    release(store, num_pois=1)
-    build_image_features(store, CITY, FEATURES)
+def test_a_city_of_one_class_is_refused(store):
+    fill_released_city(store, num_pois=1, posts_per_poi=10)
     with pytest.raises(StageError, match="one class only, Place 0"):
         build_train_mrlf(store, CITY, TRAINING)
 
 
-def test_features_that_were_never_built_are_told(store):
-    release(store)
+def test_features_that_were_never_built_are_asked_for(store):
+    fill_released_city(store, posts_per_poi=10)
     with pytest.raises(StageError, match="build image_features first"):
         build_train_mrlf(store, CITY, TRAINING)
