@@ -21,11 +21,10 @@ from pipeline.predict.predictor import PredictOptions, Predictor
 from pipeline.predict.question import Question, RefusedQuestion
 from pipeline.serve.batching import Batcher, PredictResponse
 from pipeline.serve.body import AnswerBeforeTheEnd, read_body
-from pipeline.serve.callers import OwnPages
 from pipeline.serve.documentation import DESCRIPTION, HEALTH_ANSWERS, MODEL_ANSWERS, PREDICT_ANSWERS, PREDICT_BODY
-from pipeline.serve.envelope import Envelope
 from pipeline.serve.form import PredictRequest, read_form
 from pipeline.serve.limits import Limits
+from pipeline.serve.middleware import Envelope, OwnPages
 from pipeline.serve.models import Health, Models, models_of
 from pipeline.serve.page import render_page
 from pipeline.serve.refusals import STATUS_OF_REASON, Refusal
@@ -53,7 +52,7 @@ class Service:
         self.num_in_work += 1
         try:
             body = await read_body(request, self.limits)
-            asked = read_form(request.headers.get("content-type", ""), body, self.limits)
+            asked = await read_form(request.headers.get("content-type", ""), body, self.limits)
             del body
             async with asyncio.timeout(self.limits.answer_timeout_s):
                 return await self._answer(asked)

@@ -85,7 +85,7 @@ PREDICT_ANSWERS: dict[int | str, dict[str, Any]] = {
         "description": "The most probable places, or (coarse) kinds of places",
         "content": {"application/json": {"examples": {"places": {"value": _ANSWER}, "coarse": {"value": _COARSE}}}},
     },
-    400: _refusal("Damaged, or an address instead of a picture", "image_address", "a picture is taken only as a file"),
+    400: _refusal("Damaged, or an address instead of a picture", "image_address", "a picture must be sent as a file"),
     403: _refusal("A page of another site", "foreign_page", "pages of other sites may not ask"),
     408: _refusal("The body came too slowly", "too_slow", "the request came in too slowly: send it again"),
     413: _refusal("Too large", "body_too_large", "at most 10,485,760 bytes are taken"),

@@ -1,18 +1,21 @@
-"""The server's life: one process on one address, until Ctrl-C or SIGTERM; what is in work is finished first.
+"""The server process: one process on one address, until Ctrl-C or SIGTERM; requests under way are finished first.
 
-Its log goes through Python's logging: what `pipeline.serve.envelope` tells of each request, and faults without their
-messages and tracebacks' values (fault N5): an error's text may hold what was asked.
+Its log goes through Python's logging: the line of `pipeline.serve.middleware` for each request, and errors without
+their messages and the values of their tracebacks (fault N5): an error's text may hold what was asked.
+HTTP is spoken by uvicorn's h11 protocol, which bounds the size of a request's head. It would wait for the head without
+end: whoever connects and does not finish it is cut off here. The time for a body is `pipeline.serve.body`'s matter.
 """
 
+import asyncio
 import logging
 import socket
 import traceback
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipeline.serve.limits import Limits
-from pipeline.serve.protocol import ImpatientProtocol
 
 FINISH_WITHIN_S = 10
 LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
@@ -31,6 +34,38 @@ class FaultsWithoutWords(logging.Filter):
             record.msg, record.args = "%s at %s", (type(error).__name__, where)
             record.exc_info = record.exc_text = None
         return True
+
+
+class ImpatientProtocol(H11Protocol):
+    """Looks at the connection now and then: one that is between requests, or closing, two times over is ended."""
+
+    pause_s: float = Limits.pause_timeout_s
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to look."""
+        super().connection_made(transport)
+        self._look(None)
+
+    def _look(self, last: tuple[object, ...] | None) -> None:
+        now = self._state()
+        if now is not None and now == last:
+            if self.transport.is_closing():
+                self.transport.abort()  # nobody takes what is left to send
+                return
+            self.timeout_keep_alive_handler()
+        self._timer = self.loop.call_later(self.pause_s, self._look, now)
+
+    def _state(self) -> tuple[object, ...] | None:
+        """Equal at two looks: nothing came of it meanwhile. None: a request is being answered."""
+        if self.transport.is_closing():
+            return ("closing",)
+        is_between = self.cycle is None or self.cycle.response_complete
+        return (self.cycle,) if is_between else None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Look no longer."""
+        self._timer.cancel()
+        super().connection_lost(exc)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -138,6 +138,9 @@ PART = b'--b\r\ncontent-disposition: form-data; name="caption"\r\n\r\namber\r\n'
         pytest.param(multipart(PART * 9 + b"--b--\r\n"), "bad_request", id="nine parts"),
         pytest.param(multipart(PART.replace(b"amber", b"\xff") + b"--b--\r\n"), "bad_request", id="no UTF-8"),
         pytest.param(
+            multipart(PART.replace(b' name="caption"', b"") + b"--b--\r\n"), "bad_request", id="a part without a name"
+        ),
+        pytest.param(
             multipart(PART.replace(b"\r\n\r\n", b"\r\nx: " + b"y" * 9000 + b"\r\n\r\n") + b"--b--\r\n"),
             "bad_request",
             id="a part with endless headers",
@@ -146,6 +149,11 @@ PART = b'--b\r\ncontent-disposition: form-data; name="caption"\r\n\r\namber\r\n'
 )
 def test_a_damaged_request_is_a_4xx(server, sent, error):
     assert error_of(requests.post(f"{server}/predict", timeout=30, **sent)) == error
+
+
+def test_a_form_is_utf_8_whatever_charset_it_claims(server):
+    sent = multipart(PART.replace(b"amber", "amber Café".encode()) + b"--b--\r\n", boundary="b; charset=utf-16")
+    assert requests.post(f"{server}/predict", timeout=30, **sent).json()["places"][0]["name"] == "Amber Bridge"
 
 
 @pytest.mark.fault("N3")
@@ -196,7 +204,7 @@ def test_a_coarse_server_tells_no_place_whatever_is_asked():
         models, page = (requests.get(f"{address}{path}", timeout=30) for path in ("/models", "/"))
     assert set(told.json()) == {"city", "kinds", "notes", "notice"}
     assert models.json()["models"][0]["places"] is None
-    assert not [name for name in (*NAMES, "latitude") if name in told.text + models.data.text]
+    assert not [name for name in (*NAMES, "latitude") if name in told.text + models.text]
     assert not [name for name in NAMES if name in page.text]
 
 
