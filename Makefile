@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 PEERS := .venv-bench
 PEERS_READY := $(PEERS)/.ready
 WITH_PEERS := masks
-BENCHMARKS := demo|definitions|startup|epoch|crawl|refresh|soak|masks|inpaint|features|growth|training|predict|study|best|gpu|gpu_training
+BENCHMARKS := demo|definitions|startup|epoch|crawl|refresh|soak|masks|inpaint|features|growth|training|predict|study|best|paths|gpu|gpu_training
 ACTIVATE := . $(BIN)/activate
 
 help:  ## list these commands

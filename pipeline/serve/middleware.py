@@ -33,7 +33,7 @@ log = logging.getLogger("mrlf")
 
 
 class OwnPages:
-    """Refuses requests of other sites' pages; `hosts` are the names that the server answers to, None where it cannot know them."""
+    """Refuses requests of other sites' pages; `hosts` are the names that the server answers to, None for any."""
 
     def __init__(self, app: ASGIApp, hosts: Collection[str] | None) -> None:
         self._app, self._hosts = app, hosts
