@@ -16,7 +16,6 @@ from models.evaluation.calibration import fit_temperature
 from models.evaluation.metrics import grouped_bootstrap
 from pipeline.errors import StageError
 from pipeline.ledger import write_ledger
-from pipeline.report import render
 from pipeline.report.evaluate_mrlf import build_evaluate_mrlf
 from pipeline.report.evaluation import BASELINES
 from pipeline.report.sentences import training_note
@@ -156,7 +155,7 @@ def test_nothing_changed_means_reused(own):
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(lambda own: write_run(own.store, "demo", run="run2", seed=4), id="another run"),
+        pytest.param(lambda own: write_run(own.store, "demo", run="run2", max_epochs=1), id="another run"),
         pytest.param(lambda own: write_ledger(own.store, "demo", "posts", {"lost0": "video"}), id="another ledger"),
         pytest.param(lambda own: own.file("report.html").unlink(), id="page deleted by hand"),
         pytest.param(lambda own: own.file("report-map.png").unlink(), id="picture deleted by hand"),
@@ -164,8 +163,8 @@ def test_nothing_changed_means_reused(own):
         pytest.param(lambda own: shutil.rmtree(own.file("")), id="folder deleted by hand"),
     ],
 )
-def test_report_is_made_again_after(own, change, monkeypatch):
-    monkeypatch.setattr(render, "_figures", lambda report: dict.fromkeys(render.FIGURES, b"PNG"))  # they take time
+@pytest.mark.usefixtures("no_figures", "known_report")
+def test_report_is_made_again_after(own, change):
     change(own)
     assert not build_evaluate_mrlf(own.store, own.city, SETTINGS).is_reused
     assert own.file("report.html").is_file()
@@ -217,6 +216,7 @@ def test_a_model_that_gives_other_probabilities_than_its_run_stored_is_refused(o
 
 
 @pytest.mark.fault("T11")
+@pytest.mark.usefixtures("few_baselines")
 def test_a_run_without_validation_posts_is_refused_and_says_which(own):
     folder = own.store.run_folder("mrlf", "demo", "run1")
     predictions = pd.read_parquet(folder / "predictions.parquet")
@@ -228,8 +228,8 @@ def test_a_run_without_validation_posts_is_refused_and_says_which(own):
 
 
 @pytest.mark.fault("T11")
-def test_a_model_that_learnt_nothing_is_warned_of_on_every_page_and_in_the_stage_s_notes(own, monkeypatch):
-    monkeypatch.setattr(render, "_figures", lambda report: dict.fromkeys(render.FIGURES, b"PNG"))
+@pytest.mark.usefixtures("few_baselines", "no_figures")
+def test_a_model_that_learnt_nothing_is_warned_of_on_every_page_and_in_the_stage_s_notes(own):
     write_run(own.store, "demo", run="run2", max_epochs=1, learning_rate=1e-9)
     notes = build_evaluate_mrlf(own.store, own.city, SETTINGS).record.notes
     assert "Do not use it" in notes[0]
@@ -260,8 +260,8 @@ def test_the_curve_of_the_preset_best_is_described_as_that_of_several_networks(r
     assert "ensemble" not in training_note(reported_record)
 
 
-def test_a_study_that_was_made_since_is_pointed_at(own, monkeypatch):
-    monkeypatch.setattr(render, "_figures", lambda report: dict.fromkeys(render.FIGURES, b"PNG"))
+@pytest.mark.usefixtures("few_baselines", "no_figures")
+def test_a_study_that_was_made_since_is_pointed_at(own):
     for name in (STUDY_JSON, STUDY_PAGE):
         own.file(name).write_text("{}")
     assert not build_evaluate_mrlf(own.store, own.city, SETTINGS).is_reused

@@ -7,6 +7,8 @@ from PIL import Image
 
 from pipeline.report.content import Epoch, PlaceResult
 from pipeline.report.figures import (
+    MAX_BARS,
+    MAX_COUNTS_IN_MATRIX,
     class_histogram,
     confusion_matrix,
     drawable,
@@ -70,7 +72,7 @@ def test_a_city_across_the_date_line_is_drawn_as_near_as_it_is():
     assert abs(width / height - other_width / other_height) < 0.2
 
 
-@pytest.mark.parametrize("count", [1, 2, 30])
+@pytest.mark.parametrize("count", [1, 2, MAX_COUNTS_IN_MATRIX + 1])
 def test_confusion_matrix(count):
     places = [place(number, f"Place $ {number}", f"Category {number % 3}") for number in range(1, count + 1)]
     confusion = [[row == column for column in range(count)] for row in range(count)]
@@ -85,7 +87,7 @@ def test_mistakes_come_most_frequent_first_and_hits_never():
     assert mistakes([[1, 0], [0, 2]]) == drawn_mistakes([[1, 0], [0, 2]]) == []
 
 
-@pytest.mark.parametrize("num_epochs", [0, 1, 30])
+@pytest.mark.parametrize("num_epochs", [0, 1, 12])
 def test_training_curve(num_epochs):
     epochs = [
         Epoch(epoch=epoch, train_loss=1.0, validation_loss=float("nan"), validation_accuracy=0.5, learning_rate=0.1)
@@ -94,7 +96,7 @@ def test_training_curve(num_epochs):
     assert min(size_of(training_curve(epochs, num_epochs))) > 100
 
 
-@pytest.mark.parametrize("count", [0, 1, 70])
+@pytest.mark.parametrize("count", [0, 1, MAX_BARS + 2])
 def test_class_histogram(count):
     assert min(size_of(class_histogram([(f"POI {n}", n) for n in range(count)], title="posts"))) > 100
 

@@ -10,8 +10,9 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
+from pipeline.report import render
 from pipeline.report.content import DrawnPeople, Fact, Study
-from pipeline.report.render import card_header, render
+from pipeline.report.render import card_header
 from pipeline.report.wording import percent
 from pipeline.report.write import STUDY_PAGE
 
@@ -93,8 +94,8 @@ DRAWN = DrawnPeople(
 
 
 @pytest.fixture(scope="module")
-def hostile_files(reported_record) -> dict[str, bytes]:
-    """The report of a city in which every name that comes from outside is hostile."""
+def hostile_files(reported_record, drawn_figures) -> dict[str, bytes]:
+    """The report of a city in which every name that comes from outside is hostile, with the figures of another."""
     places = [dataclasses.replace(place, name=HOSTILE, category=HOSTILE) for place in reported_record.places]
     categories = dataclasses.replace(
         reported_record.categories, names=[f"{HOSTILE} {name}" for name in reported_record.categories.names]
@@ -103,20 +104,21 @@ def hostile_files(reported_record) -> dict[str, bytes]:
         dataclasses.replace(example, caption=HOSTILE, hashtags=[HOSTILE], true_place=HOSTILE, told_place=HOSTILE)
         for example in reported_record.examples
     ]
-    return render(
-        dataclasses.replace(
-            reported_record,
-            city_name=HOSTILE,
-            places=places,
-            categories=categories,
-            examples=examples,
-            remarks=[HOSTILE],
-            settings=[Fact(name=HOSTILE, value=HOSTILE)],
-            warnings=[HOSTILE],
-            study=Study(page=STUDY_PAGE),
-            drawn_people=DRAWN,
-        )
+    hostile = dataclasses.replace(
+        reported_record,
+        city_name=HOSTILE,
+        places=places,
+        categories=categories,
+        examples=examples,
+        remarks=[HOSTILE],
+        settings=[Fact(name=HOSTILE, value=HOSTILE)],
+        warnings=[HOSTILE],
+        study=Study(page=STUDY_PAGE),
+        drawn_people=DRAWN,
     )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(render, "_figures", drawn_figures)
+        return render.render(hostile)
 
 
 @pytest.mark.fault("D10")
