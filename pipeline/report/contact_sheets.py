@@ -1,8 +1,8 @@
-"""Contact sheets of the picture stages for the Dagster UI: what they did, by outcome, a PNG under 200 KB each.
+"""Contact sheets of the picture stages for the Dagster UI: sample pictures by outcome, a PNG under 200 KB each.
 
 Law: an original is never shown. Of `portrait_masks` there are masks alone, white where a person was found; of
-`clean_images` the mask beside the clean picture, and of what was dropped the mask alone. A sheet says what a mask
-covers, never how many people there are: that nobody knows. The numbers and words are ours, no user's.
+`clean_images` the mask beside the clean picture, and of what was dropped the mask alone. A sheet says how
+much a mask covers, never how many people there are: nobody knows that. It contains no text of a user.
 """
 
 import io
@@ -30,7 +30,7 @@ NUM_TILES = {"filled": 9, "filled_again": 6, "unchanged": 6}
 """pictures of an outcome; of every reason to drop one, three"""
 NUM_DROPPED = 3
 REMARKS = {
-    "no_person": " (nobody was found, which is not to say that nobody is there)",
+    "no_person": " (nobody was found, which does not mean that nobody is there)",
     "filled_again": " (the masks are those before the face gate looked)",
 }
 _SIDES_PX = (150, 120, 96, 72, 48)
@@ -98,7 +98,7 @@ def clean_sheet_png(store: Store, city: str) -> bytes:
 
 
 def _small_enough(sections: Callable[[int], list[Section]]) -> bytes:
-    """The sheet with tiles as large as the limit allows."""
+    """The sheet with the largest tiles that the limit allows."""
     for side_px in _SIDES_PX:
         sheet = drawn_sheet(sections(side_px), side_px)
         if len(sheet) < MAX_BYTES:
@@ -112,7 +112,7 @@ def _title(outcomes: dict[str, str], outcome: str) -> str:
 
 
 def _first(outcomes: dict[str, str], outcome: str, limit: int) -> list[str]:
-    """Digests in their own order: as good as drawn by lot, and the same in every run."""
+    """The first digests in sorted order: as good as a random sample, and the same in every run."""
     return sorted(digest for digest, found in outcomes.items() if found == outcome)[:limit]
 
 

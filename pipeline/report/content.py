@@ -1,4 +1,4 @@
-"""What a report holds, as plain records: the HTML, the Markdown and the JSON are three ways to write the same ones.
+"""The records of a report, which HTML, Markdown and JSON are all rendered from.
 
 Shares lie in 0..1, distances are kilometres, a difference is a difference of accuracies, and `number` is a place's
 number on the page, counted from 1 in the order of categories, so that table, matrix and map agree.
@@ -33,7 +33,7 @@ class Modality:
 
 @dataclass(frozen=True, kw_only=True)
 class ModalityUse:
-    """What the trained model makes of each kind of input; `blind` is its accuracy where all of them are hidden."""
+    """How much the trained model relies on each kind of input; `blind` is its accuracy with all of them hidden."""
 
     modalities: list[Modality]
     everything: Estimate
@@ -44,7 +44,7 @@ class ModalityUse:
 class CategoryMistakes:
     """`confusion[i][j]`: test posts of category i for which a place of category j was predicted.
 
-    share_within: of the wrong answers, those that stay in the category; by_chance: what naming any wrong place gives.
+    share_within: share of wrong answers in the right category; by_chance: the same for a wrong place drawn at random.
     """
 
     names: list[str]
@@ -112,7 +112,7 @@ class MaskedModel:
 
 @dataclass(frozen=True, kw_only=True)
 class Leakage:
-    """Test posts whose text names a place, and what that is worth. An accuracy is None where there is no such post."""
+    """Test posts whose text names a place, and its effect. An accuracy is None where there is no such post."""
 
     num_own: int
     """posts that name their own place"""
@@ -224,9 +224,9 @@ class Ledger:
 
 @dataclass(frozen=True, kw_only=True)
 class PictureStage:
-    """What did the work of one stage that looks at pictures, what computed it, and what to know of it.
+    """How one picture stage processed the pictures: its network, weights, runtime and remarks.
 
-    running: library, precision and device; "" for what needs no network. is_stand_in: it is not the paper's network.
+    running: library, precision and device; "" without a network. is_stand_in: it is not the paper's network.
     """
 
     stage: str
@@ -239,7 +239,7 @@ class PictureStage:
 
 @dataclass(frozen=True, kw_only=True)
 class RecallLine:
-    """Faces of one kind, put into pictures on purpose: how many the face gate found, of how many."""
+    """Labelled faces of one kind: how many of them the face gate found."""
 
     kind: str
     num_found: int
@@ -248,9 +248,9 @@ class RecallLine:
 
 @dataclass(frozen=True, kw_only=True)
 class FaceGateFacts:
-    """What looked for faces in the clean pictures, what came of it, and what it finds of known ones.
+    """The face gate: its network, its outcomes, and its recall on labelled faces.
 
-    off_reason: why nothing looked; "" where something did. not_shown: what `recall` says nothing about.
+    off_reason: why it was off; "" if it was on. not_shown: what `recall` says nothing about.
     """
 
     network: str
@@ -342,9 +342,9 @@ class Report:
     ledger: Ledger
     picture_stages: list[PictureStage]
     face_gate: FaceGateFacts | None
-    """None where no picture went past one."""
+    """None if no face gate ran."""
     drawn_people: DrawnPeople | None
-    """None where nobody knows who is in the pictures: in every city that is not drawn"""
+    """None where the people in the pictures are not known: in every city that is not drawn"""
     splits: list[SplitSize]
     remarks: list[str]
     settings: list[Fact]

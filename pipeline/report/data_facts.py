@@ -39,7 +39,7 @@ STAND_INS = {
         )
     },
 }
-"""What stands in for the paper's networks, by the name in a stage's record, and what to know of it."""
+"""Stand-ins for the paper's networks by the name in a stage's record, with a remark."""
 
 
 def data_inputs(store: Store, city: str) -> dict[str, str]:
@@ -68,13 +68,13 @@ def city_ledger(store: Store, city: str, release: Release) -> Ledger:
 
 
 def picture_stages(store: Store, city: str) -> list[PictureStage]:
-    """What did the work of each stage that looks at pictures, by the stage's own record."""
+    """How each picture stage processed the pictures, by its own record."""
     records = [record for stage in PICTURE_STAGES if (record := store.stage_record(city, stage)) is not None]
     return [_picture_stage(record) for record in records]
 
 
 def _picture_stage(record: StageRecord) -> PictureStage:
-    """A stage that names a built-in network is on a stand-in also where the settings asked for it."""
+    """A built-in network counts as a stand-in, also if the settings asked for it."""
     network = record.about.get("network") or record.about.get("backbone") or "not recorded"
     notes = record.notes or [STAND_INS[network]] if network in STAND_INS else record.notes
     return PictureStage(
@@ -88,7 +88,7 @@ def _picture_stage(record: StageRecord) -> PictureStage:
 
 
 def face_gate(store: Store, city: str) -> FaceGateFacts | None:
-    """What looked for faces in the clean pictures, by the record of the stage."""
+    """The face gate of the clean pictures, by the record of the stage."""
     record = store.stage_record(city, clean_images.STAGE)
     if record is None or "face_gate" not in record.about:
         return None
@@ -109,7 +109,7 @@ def face_gate(store: Store, city: str) -> FaceGateFacts | None:
 
 
 def drawn_people(store: Store, city: str) -> DrawnPeople | None:
-    """How many of the people that a generator drew are left, by the record of the stage that fills them."""
+    """How many drawn people are left, by the record of the stage that fills them; None if no people were drawn."""
     record = store.stage_record(city, clean_images.STAGE)
     left = PeopleLeft.of_counts(record.counts) if record is not None else None
     if left is None:
@@ -134,7 +134,7 @@ def split_sizes(release: Release) -> list[SplitSize]:
 
 
 def _deferred_lines(store: Store, city: str, num_deferred: int) -> list[LedgerLine]:
-    """By reason where the table still is the one that the release counted, else as one line."""
+    """By reason if the table is still the one that the release counted, else one line."""
     rows = store.tables.read(city, "deferred").to_pylist()
     if len(rows) != num_deferred:
         return [_line("deferred", "posts", "waiting", num_deferred)] if num_deferred else []

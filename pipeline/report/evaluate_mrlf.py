@@ -1,4 +1,4 @@
-"""Stage `evaluate_mrlf`: MRLF beside simpler models on posts that none of them has seen, as a report.
+"""Stage `evaluate_mrlf`: evaluates MRLF and its baselines on the test posts and writes the report.
 
 Reads  the latest run of train_mrlf, its release, image_features, drops, deferred, the records of the picture stages
 Writes reports/<city>/: report.html (loads nothing), report.md with its pictures, model_card.md, report.json last
@@ -28,7 +28,7 @@ STAGE = "evaluate_mrlf"
 
 
 class EvaluateMrlfSettings(Settings):
-    """How the intervals of the report are drawn."""
+    """How the intervals of the report are computed."""
 
     num_resamples: int = Field(1000, ge=100, description="Bootstrap samples behind every interval.")
     seed: int = Field(0, ge=0, description="Seed of the bootstrap.")
@@ -73,7 +73,7 @@ def _check_release(city: str, release: Release, run: Manifest) -> None:
 
 
 def _forget_if_changed(store: Store, city: str) -> None:
-    """A report of which a file was deleted or edited by hand is made again."""
+    """A report with a file that was deleted or edited by hand is made again."""
     record = store.stage_record(city, STAGE)
     if record is not None and not is_untouched(store.report_folder(city), record.about.get("report_sha256", "")):
         store.forget_stage_record(city, STAGE)

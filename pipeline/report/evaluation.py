@@ -1,7 +1,7 @@
-"""MRLF and simpler models on the test posts of one release, with intervals grouped by user.
+"""Trains the baselines and scores every model on the test posts, with bootstrap intervals grouped by user.
 
-Posts of one user resemble each other, so whole users are drawn in the bootstrap; differences are taken post by post
-before, so that both models meet the same posts.
+Posts of one user resemble each other, so the bootstrap draws whole users. Differences are taken post by post first, so
+that both models are compared on the same posts.
 """
 
 import logging
@@ -29,12 +29,12 @@ BASELINES = (
     *("majority", "nearest_centre", "logistic_hashtags", "tagvisor", "logistic_text", "logistic_image"),
     "logistic_all",
 )
-"""Simpler models that are trained in seconds; the study has those of the papers that take longer."""
+"""Baselines that train in seconds; the study has those of the papers, which take longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrap:
-    """How the intervals are drawn: `groups` holds the user of each test post."""
+    """How intervals are computed: `groups` holds the user of each test post."""
 
     groups: list[str]
     num_resamples: int

@@ -1,4 +1,4 @@
-"""Examples from a synthetic city, and clean pictures made small.
+"""Example posts of a synthetic city for the report, and thumbnails of clean pictures.
 
 Law: of a real city no caption and no picture is shown: they belong to people who were not asked.
 """

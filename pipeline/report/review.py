@@ -1,7 +1,7 @@
-"""A review of the picture stages for the person who runs them: original, mask and clean picture side by side.
+"""The page of `mrlf images review`: original, mask and clean picture side by side, to judge the picture stages.
 
-Law: the page holds pictures of people. It is one file that loads nothing, of mode 0600, outside the store; the store
-is only read, and the page goes nowhere by itself: into no log, no metadata, no report.
+Law: the page holds pictures of people. It is one file that loads nothing, of mode 0600, outside the store. The store
+is only read, and the page is copied nowhere: into no log, no metadata, no report.
 """
 
 import base64
@@ -32,9 +32,9 @@ NOT_RELEASED = "not released"
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """One picture of the review: each part is the bytes of a small PNG or JPEG, or the words in its place.
+    """One picture of the review: each part is the bytes of a small PNG or JPEG, or a text in its place.
 
-    masked: the share that the mask covers, its margin included; None without one: who is there then nobody knows.
+    masked: the share that the mask covers, its margin included; None without a mask.
     """
 
     digest: str

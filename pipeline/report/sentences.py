@@ -51,7 +51,7 @@ def standin_sentence(stages: list[PictureStage]) -> str:
 
 
 def gate_sentence(gate: FaceGateFacts | None) -> str:
-    """What looked for faces in the clean pictures, and what came of it."""
+    """What the face gate did."""
     if gate is None:
         return "No stage recorded whether the clean pictures were searched for faces."
     if gate.off_reason:
@@ -77,7 +77,7 @@ def drawn_people_sentence(drawn: DrawnPeople) -> str:
 
 
 def recall_sentence(gate: FaceGateFacts) -> str:
-    """How the recall was counted."""
+    """How the recall was measured."""
     found, faces = (sum(getattr(line, name) for line in gate.recall) for name in ("num_found", "num_faces"))
     return (
         f"To measure its recall, {plural(faces, 'face')} were put into drawn scenes: one portrait in the public "
@@ -140,7 +140,7 @@ def describe_confusion(report: Report) -> str:
 
 
 def examples_note(report: Report) -> str:
-    """How the examples were picked."""
+    """How the examples were chosen."""
     num_wrong = sum(not example.is_right for example in report.examples)
     return (
         f"Invented test posts with the pictures as the model saw them: {len(report.examples) - num_wrong} that it got "
@@ -169,7 +169,7 @@ def data_sentence(report: Report) -> str:
 
 
 def how_measured(report: Report) -> list[str]:
-    """How the figures came about, with what they do not cover."""
+    """How the figures were computed, and what they do not cover."""
     return [
         "All models were trained on the same posts and evaluated on the same "
         f"{plural(report.num_test_posts, 'test post')}, which were used neither for training nor for any choice. The "

@@ -37,6 +37,7 @@ def built(tmp_path_factory) -> Built:
         patch.setattr(evaluate_mrlf, "render", rendered)
         _build_synthetic(folders[True])
         patch.setattr(evaluation, "BASELINES", ("majority",))
+        patch.setattr(render, "_figures", lambda report: dict.fromkeys(render.FIGURES, b"PNG"))
         _build_real(folders[True], folders[False])
     return Built(folders=folders, report=reports[0])
 
@@ -67,7 +68,7 @@ def reported(built) -> Trained:
 
 @pytest.fixture
 def reported_real(built) -> Trained:
-    """A city that is not synthetic with its report, to be read only."""
+    """A city that is not synthetic with its report, figures left out, to be read only."""
     return Trained(Store(built.folders[False]), make_city(is_synthetic=False))
 
 
