@@ -1,4 +1,4 @@
-"""The networks that can look at pictures, as torchvision has them, and the check of weights for them.
+"""The backbones that make picture features, as torchvision has them, and the check of their weights.
 
 Architectures and ImageNet weights: torchvision (BSD-3-Clause). VGG: Simonyan and Zisserman 2014 (arXiv 1409.1556);
 ResNet: He et al. 2015 (arXiv 1512.03385); DenseNet: Huang et al. 2016 (arXiv 1608.06993). Names and shapes of the
@@ -16,9 +16,8 @@ import torchvision.models as vision
 from torch import Tensor, nn
 
 from models.vision.folding import fold_batch_norm
+from models.vision.state_dict import COUNTER, require_mapping, require_tensors
 
-COUNTER = "num_batches_tracked"
-"""batch norm's count of training steps: not in every published file, and nothing depends on it"""
 OLD_DENSENET_NAME = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 """the published DenseNet file has `norm.1.weight` where the module has `norm1.weight`"""
 
@@ -89,23 +88,15 @@ def check_state(state: object, name: str, origin: str) -> dict[str, Tensor]:
     Raises:
         ValueError: a tensor is missing, has another shape, holds no finite numbers, or does not belong to the network.
     """
-    if not isinstance(state, Mapping):
-        raise ValueError(f"{origin} holds a {type(state).__name__}, not a state dict of {name}")
-    head = BACKBONES[name].head
+    head, advice = BACKBONES[name].head, f"Take torchvision's {name}"
     found = {
-        OLD_DENSENET_NAME.sub(r"\1\2", str(key)): tensor
-        for key, tensor in state.items()
-        if not str(key).startswith(f"{head}.") and not str(key).endswith(COUNTER)
+        OLD_DENSENET_NAME.sub(r"\1\2", key): tensor
+        for key, tensor in require_mapping(state, network=name, origin=origin, advice=advice).items()
+        if not key.startswith(f"{head}.") and not key.endswith(COUNTER)
     }
-    expected = {key: empty for key, empty in headless(name).state_dict().items() if not key.endswith(COUNTER)}
-    problems = [f"lacks {key}" for key in expected if key not in found]
-    problems += [f"holds {key}, unknown to {name}" for key in found if key not in expected]
-    problems += [_problem(key, found[key], empty) for key, empty in expected.items() if key in found]
-    problems = [problem for problem in problems if problem]
-    if problems:
-        more = f" and {len(problems) - 3} more differences" if len(problems) > 3 else ""
-        raise ValueError(f"{origin} is not {name}: it {'; it '.join(problems[:3])}{more}. Take torchvision's {name}")
-    return {key: found[key].float() for key in expected}
+    expected = headless(name).state_dict().items()
+    shapes = {key: tuple(empty.shape) for key, empty in expected if not key.endswith(COUNTER)}
+    return require_tensors(found, shapes, network=name, origin=origin, advice=advice)
 
 
 def build(name: str, state: Mapping[str, Tensor]) -> FeatureNetwork:
@@ -114,14 +105,6 @@ def build(name: str, state: Mapping[str, Tensor]) -> FeatureNetwork:
     network.load_state_dict(state, strict=True, assign=True)
     recipe = BACKBONES[name].weights.transforms()
     return FeatureNetwork(fold_batch_norm(network), recipe.mean, recipe.std).requires_grad_(False).eval()
-
-
-def _problem(key: str, tensor: object, empty: Tensor) -> str:
-    if not isinstance(tensor, Tensor):
-        return f"has a {type(tensor).__name__} as {key}"
-    if tensor.shape != empty.shape:
-        return f"has {key} of shape {tuple(tensor.shape)}, not {tuple(empty.shape)}"
-    return "" if bool(tensor.isfinite().all()) else f"has {key} with values that are not finite"
 
 
 def random_state(name: str, seed: int = 0) -> dict[str, Tensor]:

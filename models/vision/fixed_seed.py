@@ -1,4 +1,4 @@
-"""The backbones with weights drawn from a seed: what looks at pictures where nobody has trained weights.
+"""The backbones with weights drawn from a seed, which stand in where no trained weights are to be had.
 
 None of them learned from a picture, so each is called `vgg19_fixed_seed` and the like, never by the network's name.
 """
@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from models.data.digest import tensors_sha256
-from models.vision.backbone_weights import COUNTER, headless
+from models.vision.backbone_weights import headless
+from models.vision.state_dict import COUNTER
 
 FIXED_BIAS = 1.0
 RELU_VARIANCE = 0.751088
@@ -36,7 +37,7 @@ def fixed_seed_weights(backbone: str = "vgg19", seed: int = 0) -> dict[str, Tens
     none of which looks at a picture: every filter but the first layer's sums to zero, so the common part is not
     handed on; a bias of 1 keeps most units in their linear half, so that small differences neither vanish nor blow
     up; the middle tap is heavier, so that depth mixes channels more than it blurs positions. Each layer of VGG then
-    keeps a mean of 1 and a deviation of 1.0 to 1.3 before its ReLU. Random crops of 9 photographs, told apart by a
+    keeps a mean of 1 and a deviation of 1.0 to 1.3 before its ReLU. Random crops of 9 photographs, separated by a
     linear model (VGG19): .83 before, .89 to .94 after over two seeds; effective directions 2 before, 6 to 9 after. A
     feature varies between pictures by a sixth of its mean, 300 times the rounding of float16.
     A bias of 0.5 tore like textures apart (.55, here .84); uncentred filters left differences of 3 to 5 % of the mean.

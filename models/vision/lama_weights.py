@@ -13,13 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from models.vision.lama import Lama, LamaOnPixels
+from models.vision.state_dict import COUNTER, require_mapping, require_tensors
 
 PREFIXES = ("model.generator.", "generator.", "")
 """before each name in `big-lama.pt` (`JITWrapper` of `bin/to_jit.py`), in a training checkpoint, in a generator"""
 BATCH_NORM_EPS = 1e-5
 Value = TypeVar("Value")
 _PARTS = ("weight", "bias", "running_mean", "running_var")
-_ADVICE = "Take big-lama.pt, the TorchScript file that simple-lama-inpainting uses"
+NETWORK = "Big-LaMa"
+ADVICE = "Take big-lama.pt, the TorchScript file that simple-lama-inpainting uses"
 
 _CONVOLUTIONS: dict[str, tuple[int, ...]] = {
     "model.1.ffc.convl2l": (64, 4, 7, 7),
@@ -79,7 +81,7 @@ def expected_shapes() -> dict[str, tuple[int, ...]]:
     shapes |= {f"{name}.bias": (size,) for name, size in _BIASES.items()}
     for name, size in _for_each_block(_BATCH_NORMS).items():
         shapes |= {f"{name}.{part}": (size,) for part in _PARTS}
-        shapes[f"{name}.num_batches_tracked"] = ()
+        shapes[f"{name}.{COUNTER}"] = ()
     return shapes
 
 
@@ -89,17 +91,10 @@ def check_state(stored: object, origin: str) -> dict[str, Tensor]:
     Raises:
         ValueError: `stored` is not Big-LaMa: a tensor is missing, unknown, of another shape, or not finite.
     """
-    if not isinstance(stored, Mapping) or not stored:
-        raise ValueError(f"{origin} holds no state dict of Big-LaMa. {_ADVICE}")
-    prefix = next((p for p in PREFIXES if all(str(name).startswith(f"{p}model.") for name in stored)), "")
-    found = {str(name).removeprefix(prefix): tensor for name, tensor in stored.items()}
-    problems = _differences(found)
-    if problems:
-        more = f" and {len(problems) - 3} more differences" if len(problems) > 3 else ""
-        raise ValueError(f"{origin} is not Big-LaMa: it {'; it '.join(problems[:3])}{more}. {_ADVICE}")
-    return {
-        name: found[name].float() if found[name].is_floating_point() else found[name] for name in expected_shapes()
-    }
+    found = require_mapping(stored, network=NETWORK, origin=origin, advice=ADVICE)
+    prefix = next((p for p in PREFIXES if all(name.startswith(f"{p}model.") for name in found)), "")
+    found = {name.removeprefix(prefix): tensor for name, tensor in found.items()}
+    return require_tensors(found, expected_shapes(), network=NETWORK, origin=origin, advice=ADVICE)
 
 
 def build(state: Mapping[str, Tensor]) -> nn.Module:
@@ -136,21 +131,6 @@ def _four_pixels(kernel: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         for right in (0, 1):
             wide[:, down, right, :, down : down + side, right : right + side] = kernel
     return wide.flatten(0, 2), bias.repeat_interleave(4)
-
-
-def _differences(found: Mapping[str, object]) -> list[str]:
-    expected = expected_shapes()
-    problems = [f"lacks {name}" for name in expected if name not in found]
-    problems += [f"holds {name}, unknown to Big-LaMa" for name in found if name not in expected]
-    for name, shape in expected.items():
-        tensor = found.get(name)
-        if isinstance(tensor, Tensor) and tuple(tensor.shape) != shape:
-            problems.append(f"has {name} of shape {tuple(tensor.shape)}, not {shape}")
-        elif isinstance(tensor, Tensor) and not torch.isfinite(tensor).all():
-            problems.append(f"has {name} with values that are no finite numbers")
-        elif name in found and not isinstance(tensor, Tensor):
-            problems.append(f"has {name} that is no tensor")
-    return problems
 
 
 def _for_each_block(table: Mapping[str, Value]) -> dict[str, Value]:

@@ -65,7 +65,7 @@ def compile_network(module: nn.Module, inputs: tuple[Tensor, ...], precision: st
         inputs = (*pictures, *module.shape_constants(*pictures))
         shapes = [_any_size(openvino, tensor) for tensor in inputs]
     with warnings.catch_warnings(), torch.no_grad():
-        # OpenVINO traces with torch.jit, which torch calls deprecated, and tracing tells that sizes become constants
+        # OpenVINO traces with torch.jit, which torch calls deprecated, and tracing warns that sizes become constants
         warnings.filterwarnings("ignore", message=r".*torch\.jit\.trace")
         warnings.filterwarnings("ignore", category=TracerWarning)
         # traced here, since OpenVINO's own call runs the network several times more to check the trace

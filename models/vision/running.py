@@ -64,7 +64,7 @@ class Runner:
                 self._halve(len(batch[0]), error)
                 continue
             except RuntimeError as error:
-                raise self._told(error) from error
+                raise self._explained(error) from error
             yield result
             start += len(batch[0])
 
@@ -79,7 +79,7 @@ class Runner:
         if self.running.device == "cuda":
             torch.cuda.empty_cache()
 
-    def _told(self, error: RuntimeError) -> RuntimeError:
+    def _explained(self, error: RuntimeError) -> RuntimeError:
         if self.running.device != "cuda" or "CUDA error" not in str(error):
             return error
         return DeviceLostError(

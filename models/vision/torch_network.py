@@ -19,7 +19,7 @@ _log = logging.getLogger("mrlf")
 class TorchNetwork:
     """Calls like the module: CPU tensors in, one float32 CPU tensor out.
 
-    has_compiling: whether a GPU's network is compiled (torch.compile with CUDA graphs); a failure is told and costs
+    has_compiling: whether a GPU's network is compiled (torch.compile with CUDA graphs); a failure is logged and costs
     speed only.
     """
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from models.vision.state_dict import COUNTER, require_mapping, require_tensors
 from models.vision.u2net import U2Net, U2NetP
 
 BLOCKS = {
@@ -44,8 +45,6 @@ STAGES = {
 SIDE_INPUTS = {"u2net": (64, 64, 128, 256, 512, 512), "u2netp": (64, 64, 64, 64, 64, 64)}
 MODULES: dict[str, type[U2Net]] = {"u2net": U2Net, "u2netp": U2NetP}
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
-COUNTER = "num_batches_tracked"
-"""of batch norm: unused here, and absent from files that torch 0.4.0 wrote"""
 
 
 class Convolution(NamedTuple):
@@ -104,29 +103,13 @@ def check_state(state: object, architecture: str, origin: str) -> dict[str, Tens
     """The tensors under the official names, float32: with batch norm, or folded where `state` has none.
 
     Raises:
-        ValueError: a tensor is missing, has another shape or does not belong there.
+        ValueError: a tensor is missing, has another shape, holds no finite numbers or does not belong there.
     """
-    if not isinstance(state, Mapping):
-        raise ValueError(f"{origin} holds a {type(state).__name__}, not a state dict of {architecture}")
-    others = [f"{name} ({type(value).__name__})" for name, value in state.items() if not isinstance(value, Tensor)]
-    if others:
-        raise ValueError(f"{origin} is no state dict of {architecture}: it holds {', '.join(others[:3])}, no tensor")
-    shapes = expected_shapes(architecture, is_folded=_is_folded(state))
-    found = {name: torch.tensor(0) for name in shapes if name.endswith(COUNTER)} | dict(state)
-    problems = [f"lacks {name}" for name in shapes if name not in found]
-    problems += [f"holds {name}, unknown to {architecture}" for name in found if name not in shapes]
-    problems += [
-        f"has {name} of shape {tuple(found[name].shape)}, not {shape}"
-        for name, shape in shapes.items()
-        if name in found and tuple(found[name].shape) != shape
-    ]
-    if problems:
-        more = f" and {len(problems) - 3} more differences" if len(problems) > 3 else ""
-        raise ValueError(
-            f"{origin} is not {architecture}: it {'; it '.join(problems[:3])}{more}. Take the official file of "
-            f"{architecture}, or name the architecture that this one is of"
-        )
-    return {name: found[name] if name.endswith(COUNTER) else found[name].float() for name in shapes}
+    advice = f"Take the official file of {architecture}, or name the architecture that this one is of"
+    found = require_mapping(state, network=architecture, origin=origin, advice=advice)
+    shapes = expected_shapes(architecture, is_folded=_is_folded(found))
+    counters = {name: torch.tensor(0) for name in shapes if name.endswith(COUNTER)}
+    return require_tensors(counters | found, shapes, network=architecture, origin=origin, advice=advice)
 
 
 def from_folded(convolutions: Sequence[Convolution], architecture: str, origin: str) -> dict[str, Tensor]:
@@ -143,11 +126,11 @@ def from_folded(convolutions: Sequence[Convolution], architecture: str, origin: 
         )
     state: dict[str, Tensor] = {}
     for number, (found, wanted) in enumerate(zip(convolutions, expected, strict=True), start=1):
-        told = f"{tuple(found.weight.shape)} with {found.bias.size} biases and dilation {found.dilation}"
+        given = f"{tuple(found.weight.shape)} with {found.bias.size} biases and dilation {found.dilation}"
         should = f"{wanted.shape} with {wanted.shape[0]} biases and dilation {wanted.dilation}"
-        if told != should:
+        if given != should:
             raise ValueError(
-                f"{origin} is not {architecture}: its convolution number {number} is {told}; {wanted.name} should "
+                f"{origin} is not {architecture}: its convolution number {number} is {given}; {wanted.name} should "
                 f"stand there, which is {should}"
             )
         state[f"{wanted.name}.weight"] = torch.from_numpy(found.weight)
@@ -218,5 +201,5 @@ def _draw_statistics(norm: nn.BatchNorm2d, expected_variance: float) -> None:
     norm.running_var.uniform_(0.7 * expected_variance, 1.3 * expected_variance)
 
 
-def _is_folded(state: Mapping[str, Tensor]) -> bool:
-    return not any(".bn_s1." in str(name) for name in state)
+def _is_folded(state: Mapping[str, object]) -> bool:
+    return not any(".bn_s1." in name for name in state)

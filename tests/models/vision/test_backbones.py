@@ -1,13 +1,15 @@
 """Picture features: torchvision's networks without classifier, their preprocessing, and those of a fixed seed."""
 
 import re
+from functools import lru_cache
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from models.vision.backbone_weights import BACKBONES, FeatureNetwork, build, check_state, headless, random_state
+from models.vision import backbone_weights
+from models.vision.backbone_weights import BACKBONES, FeatureNetwork, build, check_state, headless
 from models.vision.backbones import ImageFeatures, fixed_seed_features, preprocess, resized_side
 from models.vision.fixed_seed import fixed_seed_sha256, fixed_seed_weights
 from models.vision.running import Running, choose_running
@@ -23,6 +25,9 @@ FP32 = Running("torch", "cpu", "fp32")
 RNG = np.random.default_rng(0)
 PICTURES = [RNG.integers(0, 256, shape, dtype=np.uint8) for shape in [(40, 60, 3), (90, 33, 3), (1, 1, 3)]]
 WIDTHS = {"vgg19": 512, "vgg16": 512, "resnet50": 2048, "resnet101": 2048, "densenet121": 1024}
+
+random_state = lru_cache(maxsize=2)(backbone_weights.random_state)
+"""drawn once for the tests of a network that follow each other; none of them changes it"""
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +176,9 @@ def not_finite(state):
         pytest.param(lambda s: s | {"features.0.weight": torch.zeros(64, 1, 3, 3)}, r"\(64, 1, 3, 3\)", id="shape"),
         pytest.param(lambda s: s | {"features.40.weight": torch.zeros(1)}, "unknown to vgg19", id="layer more"),
         pytest.param(lambda s: {"classifier.0.weight": torch.zeros(1)}, "29 more differences", id="classifier only"),
-        pytest.param(lambda s: s | {"features.0.bias": "words"}, r"a str as features\.0\.bias", id="no tensor"),
+        pytest.param(
+            lambda s: s | {"features.0.bias": "words"}, r"holds features\.0\.bias \(str\), no tensor", id="no tensor"
+        ),
         pytest.param(lambda s: [1, 2], "holds a list", id="no state dict"),
         pytest.param(lambda s: random_state("vgg16"), r"lacks features\.16\.weight", id="vgg16"),
         pytest.param(lambda s: random_state("resnet50"), "Take torchvision's vgg19", id="resnet50"),
@@ -233,7 +240,7 @@ def test_an_image_size_without_a_last_map_is_refused():
 
 
 def texture(kind, rng):
-    """One of three textures in two colours that vary, at any phase: only the texture tells the kind."""
+    """One of three textures in two colours that vary, at any phase: only the texture shows the kind."""
     y, x = np.mgrid[:64, :64] + rng.integers(0, 8, 2)[:, None, None]
     is_front = [y % 8 < 4, x % 8 < 4, (y // 4 + x // 4) % 2 == 0][kind]
     back, front = np.array([[90, 140, 160], [190, 110, 80]]) + rng.normal(0, 20, (2, 3))
@@ -242,10 +249,8 @@ def texture(kind, rng):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "precision"), [("vgg19", "bf16"), *((name, "fp32") for name in BACKBONES)], ids=" ".join
-)
-def test_features_of_a_fixed_seed_network_tell_textures_apart_even_as_float16(name, precision):
+@pytest.mark.parametrize(("name", "precision"), [("vgg19", "bf16"), *((name, "fp32") for name in BACKBONES)])
+def test_features_of_a_fixed_seed_network_separate_textures_even_as_float16(name, precision):
     kinds = np.arange(90) % 3
     rng = np.random.default_rng(1)
     running = choose_running(precision=precision, device="cpu")

@@ -56,7 +56,7 @@ def test_what_is_not_finite_is_no_picture_and_spoils_no_other(strange):
 
 @pytest.mark.fault("M7")
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         pytest.param(lambda p, m: (p, m[:, :, :-1]), "masks must be bool", id="mask of another size"),
         pytest.param(lambda p, m: (p, m.astype(np.uint8)), "masks must be bool", id="mask of numbers"),
@@ -66,6 +66,6 @@ def test_what_is_not_finite_is_no_picture_and_spoils_no_other(strange):
         pytest.param(lambda p, m: (p[:, :8], m[:, :8]), "at least 16", id="8 pixels high"),
     ],
 )
-def test_what_the_network_cannot_take_is_refused(change, told):
-    with pytest.raises(ValueError, match=told):
+def test_what_the_network_cannot_take_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
         fill()(*change(*blank()))

@@ -23,7 +23,7 @@ def with_statistics(module: nn.Module) -> nn.Module:
 
 
 class Pair(nn.Module):
-    """A convolution and a batch norm, called in several ways; registered in an order that tells nothing."""
+    """A convolution and a batch norm, called in several ways; registered in an order that says nothing."""
 
     def __init__(self, how: str, *, has_bias: bool = True) -> None:
         super().__init__()

@@ -41,22 +41,28 @@ def test_halves_become_floats(state):
 
 @pytest.mark.fault("M11")
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         pytest.param(lambda s: s.pop(LAST_BIAS), "lacks model.34.bias", id="one is missing"),
         pytest.param(lambda s: s.update(extra=torch.zeros(1)), "holds extra, unknown", id="one too many"),
         pytest.param(lambda s: s.update({LAST_BIAS: torch.zeros(4)}), r"34.bias of shape \(4,\), not", id="shape"),
-        pytest.param(lambda s: s.update({LAST_BIAS: torch.full((3,), torch.nan)}), "no finite numbers", id="NaN"),
-        pytest.param(lambda s: s.update({LAST_BIAS: [0, 0, 0]}), "that is no tensor", id="a list"),
+        pytest.param(
+            lambda s: s.update({LAST_BIAS: torch.full((3,), torch.nan)}),
+            "34.bias with values that are not finite",
+            id="NaN",
+        ),
+        pytest.param(
+            lambda s: s.update({LAST_BIAS: [0, 0, 0]}), r"holds model.34.bias \(list\), no tensor", id="a list"
+        ),
         pytest.param(
             lambda s: s.update({f"generator.{LAST_BIAS}": s.pop(LAST_BIAS)}), "lacks model.34.bias", id="mixed"
         ),
     ],
 )
-def test_what_is_not_big_lama_is_refused_by_name(state, change, told):
+def test_what_is_not_big_lama_is_refused_by_name(state, change, message):
     stored = dict(state)
     change(stored)
-    with pytest.raises(ValueError, match=told) as refused:
+    with pytest.raises(ValueError, match=message) as refused:
         check_state(stored, "this.pt")
     assert "this.pt" in str(refused.value)
     assert "big-lama.pt" in str(refused.value)

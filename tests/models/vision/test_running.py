@@ -89,7 +89,7 @@ def test_without_a_gpu_auto_takes_the_quickest_that_the_processor_has(
     assert str(choose_running()) == expected
 
 
-def test_a_processor_that_tells_nothing_gets_fp32(processor, monkeypatch, tmp_path):
+def test_a_processor_that_says_nothing_gets_fp32(processor, monkeypatch, tmp_path):
     processor(AVX512_BF16)
     monkeypatch.setattr(machine, "PROCESSOR_FACTS", tmp_path / "missing")
     assert choose_running(runtime="torch").precision == "fp32"
@@ -201,7 +201,7 @@ def test_the_result_of_a_small_batch_is_that_of_the_big_one(small, runtime, prec
 
 
 @pytest.mark.fault("M10")
-def test_a_gpu_lost_on_the_way_is_told_as_such(monkeypatch):
+def test_a_gpu_lost_on_the_way_is_named_as_such(monkeypatch):
     runner = Runner(
         Fails(0, RuntimeError, "CUDA error: unspecified launch failure\nmore"), Running("torch", "cpu", "fp32")
     )
@@ -233,7 +233,7 @@ def test_every_runtime_precision_and_batch_gives_the_same(small, runtime, precis
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_bf16_is_really_bf16_and_fp32_really_fp32(small, runtime):
-    """OpenVINO takes bf16 by itself where nobody says otherwise: the error tells what was computed."""
+    """OpenVINO takes bf16 by itself where nobody says otherwise: the error shows what was computed."""
     if runtime == "openvino" and not machine.has_bf16_instructions("openvino"):
         pytest.skip("this processor has no bf16 instructions")
     x = pixels(2)
@@ -305,8 +305,12 @@ def test_a_failed_compile_says_so_once_and_the_network_runs_all_the_same(small, 
     x = pixels(2)
     results = [network((x,)) for _ in range(4)]
     assert all(torch.equal(result, results[0]) for result in results)
-    told = [record for record in caplog.records if "torch.compile failed" in record.getMessage()]
-    assert len(told) == 1 and told[0].levelno == logging.WARNING and "no C compiler found" in told[0].getMessage()
+    warnings = [record for record in caplog.records if "torch.compile failed" in record.getMessage()]
+    assert (
+        len(warnings) == 1
+        and warnings[0].levelno == logging.WARNING
+        and "no C compiler found" in warnings[0].getMessage()
+    )
 
 
 CHILD = """

@@ -99,9 +99,14 @@ NORM = "stage1.rebnconvin.bn_s1"
             lambda s: {f"module.{k}": t for k, t in s.items()}, r"lacks stage1\.rebnconvin", id="other names"
         ),
         pytest.param(
-            lambda s: {"epoch": 3, "model": s}, r"holds epoch \(int\), model \(OrderedDict\)", id="checkpoint"
+            lambda s: {"epoch": 3, "model": s},
+            r"holds epoch \(int\), no tensor; it holds model \(OrderedDict\), no tensor",
+            id="checkpoint",
         ),
         pytest.param(lambda s: list(s.values()), "holds a list", id="no names"),
+        pytest.param(
+            lambda s: s | {"side1.bias": torch.full((1,), torch.inf)}, "side1.bias with values", id="infinite"
+        ),
         pytest.param(lambda s: {}, "235 more differences", id="nothing"),
         pytest.param(
             lambda s: s | {"stage1.rebnconvin.conv_s1.weight": torch.zeros(64, 4, 3, 3)},
@@ -149,7 +154,7 @@ def changed(number, **parts):
         pytest.param(lambda items: items[:-1], "has 118 convolutions where u2netp has 119", id="one less"),
         pytest.param(lambda items: [*items, items[-1]], "has 120 convolutions", id="one more"),
         pytest.param(swapped(0, 1), r"number 1 is \(16, 64, 3, 3\).*stage1\.rebnconvin", id="other order"),
-        pytest.param(swapped(6, 7), r"number 7 is .*dilation 2; stage1\.rebnconv6", id="only the dilation tells"),
+        pytest.param(swapped(6, 7), r"number 7 is .*dilation 2; stage1\.rebnconv6", id="only the dilation differs"),
         pytest.param(changed(118, bias=np.zeros(2, np.float32)), "number 119 is .* with 2 biases", id="biases"),
         pytest.param(changed(118, weight=np.zeros((1, 6, 3, 3), np.float32)), "outconv should stand", id="kernel"),
     ],
