@@ -39,8 +39,8 @@ class PictureJob:
     result: the fields of the dicts that the worker returns.
     make_worker: makes the worker; it and its arguments travel to the `num_workers` processes that run it, so they
         must be importable there.
-    num_gpus: what a cluster keeps for each worker; it lends none to those that do not ask. One machine alone needs no
-        telling.
+    num_gpus: what a cluster keeps for each worker; it lends none to those that do not ask. One machine alone
+        ignores it.
     """
 
     rows: pa.Table
@@ -102,12 +102,6 @@ def rows_in_boxes(files: Sequence[Path], columns: list[str], boxes: Sequence[Box
 def blob_addresses(paths: Sequence[Path]) -> list[str]:
     """Addresses as the engine reads them: it takes them as they stand, so nothing in them is percent-encoded."""
     return [f"file://{path.absolute()}" for path in paths]
-
-
-def missing_rows(wanted: pa.Table, done: pa.Table, on: list[str]) -> pa.Table:
-    """The rows of `wanted` whose key columns `on` are not in `done` yet (anti-join), sorted by key."""
-    missing = wanted.join(done.select(on), keys=on, join_type="left anti")
-    return missing.sort_by([(name, "ascending") for name in on])
 
 
 def run_pictures(job: PictureJob, commit: Callable[[pa.Table], None]) -> int:

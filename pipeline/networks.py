@@ -1,13 +1,16 @@
 """What every stage with a network lets a person choose: whose weights, and where and how exactly it is computed."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from pipeline.cities import Settings
 
-WeightsWish = Literal["auto", "require", "builtin"]
+if TYPE_CHECKING:
+    from models.settings.machine import Running
+
+WeightsPolicy = Literal["auto", "require", "builtin"]
 
 
 class NetworkSettings(Settings):
@@ -19,7 +22,7 @@ class NetworkSettings(Settings):
 
     PER_RUN: ClassVar[frozenset[str]] = frozenset({"runtime", "device", "batch_size", "commit_every", "num_workers"})
 
-    weights: WeightsWish = Field(
+    weights: WeightsPolicy = Field(
         "auto", description="Published weights if to be had (auto), or fail (require), or the built-in way (builtin)."
     )
     weights_file: Path | None = Field(None, description="A file of weights of this network to use instead.")
@@ -30,3 +33,23 @@ class NetworkSettings(Settings):
         "auto", description="bf16 where the processor has instructions for it (auto), or always the one named."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where: a GPU if there is one (auto).")
+
+    def running(self) -> "Running":
+        """Where and how exactly the network runs on this machine.
+
+        Raises:
+            ValueError: what was asked for is not to be had here.
+        """
+        from models.settings.machine import choose_running
+
+        return choose_running(self.runtime, self.precision, self.device)
+
+
+class ImageStageSettings(NetworkSettings):
+    """How the stages that find people and fill them do their work."""
+
+    batch_size: int | None = Field(
+        None, ge=1, description="Pictures that the network sees at once; by default what suits the device."
+    )
+    commit_every: int = Field(256, ge=1, description="Pictures between two commits: what a killed run may lose.")
+    num_workers: int = Field(2, ge=1, description="Built-in way: pictures worked on side by side.")

@@ -46,7 +46,7 @@ class HeaderLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenedPicture:
-    """What the header tells, and `image`, not decoded, where `outcome` is `ok`; the sides as stored, not upright."""
+    """What the header says, and `image`, not decoded, where `outcome` is `ok`; the sides as stored, not upright."""
 
     outcome: str
     image: "Image.Image | None" = None
@@ -62,7 +62,7 @@ def open_picture(data: bytes, limits: HeaderLimits) -> OpenedPicture:
     """
     from PIL import Image, UnidentifiedImageError
 
-    kind = _told_format(data)
+    kind = _stated_format(data)
     if kind is None:
         return OpenedPicture(outcome=_not_ours(data))
     _make_warnings_errors()
@@ -102,7 +102,7 @@ def has_more_behind_its_end(data: bytes, kind: str) -> bool:
     return end is not None and bool(data[data.rfind(end) + len(end) :].strip(b"\0\r\n "))
 
 
-def _told_format(data: bytes) -> str | None:
+def _stated_format(data: bytes) -> str | None:
     kind = next((name for magic, name in _MAGIC.items() if data.startswith(magic)), None)
     is_other_riff = kind == "WEBP" and not b"WEBP".startswith(data[8:12])  # sound and films
     return None if is_other_riff else kind
@@ -127,8 +127,8 @@ def _outcome(size: tuple[int, int], num_metadata_bytes: int, limits: HeaderLimit
 
 def _metadata_bytes(image: "Image.Image") -> int:
     """How much of the file is no pixels: profiles, EXIF, XMP, comments, texts, and a JPEG's other segments."""
-    told = sum(len(value) for value in image.info.values() if isinstance(value, str | bytes))
-    return max(told, sum(len(data) for _, data in getattr(image, "applist", ())))
+    stated = sum(len(value) for value in image.info.values() if isinstance(value, str | bytes))
+    return max(stated, sum(len(data) for _, data in getattr(image, "applist", ())))
 
 
 def _make_warnings_errors() -> None:

@@ -9,33 +9,28 @@ one is dropped. Outside the mask every pixel is the original's before it is enco
 Law: its cost follows the new pictures; of what is stored it reads digests and outcomes, never a mask.
 """
 
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.cities import City
 from pipeline.code_digest import code_digest
-from pipeline.engine import PictureJob, run_pictures
 from pipeline.images.face_gate import HAAR, OFF, GateChoice
 from pipeline.images.face_recall import NOT_SHOWN, recall_of, recall_text
 from pipeline.images.fillers import CleanImagesSettings, FillerChoice, choose_filler, fill_recipe
 from pipeline.images.filling_worker import AT_ONCE, FILLED, FILLED_AGAIN, UNCHANGED, make_fill_worker
 from pipeline.images.people_left import people_left
 from pipeline.images.portrait_masks import READABLE
-from pipeline.images.stages import (
-    forget_other_recipes,
-    picture_lists,
-    picture_outcomes,
-    posts_without_picture,
-    with_addresses,
-)
-from pipeline.ledger import reason_counts, write_ledger
+from pipeline.images.stages import PictureStage, WorkerPlan, picture_lists, picture_outcomes
 from pipeline.records import TABLES
-from pipeline.stage import Outcome, StageReport, count_values, run_stage, table_inputs
+from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
+
+if TYPE_CHECKING:
+    from models.settings.machine import Running
 
 __all__ = ["KEPT", "STAGE", "CleanImagesSettings", "build_clean_images"]
 
@@ -46,19 +41,6 @@ HAAR_NOTE = (
     "faces were looked for again by OpenCV's cascades, not by YuNet: small, turned and lying ones stay in the pictures"
 )
 OFF_NOTE = "nothing looked for faces in the clean pictures"
-PARTS_PER_BATCH = 4
-"""How often the network is called for what the engine sends a worker at once; between two batches it waits."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """How a choice of network is run, and what is said of it."""
-
-    num_at_once: int
-    num_processes: int
-    num_gpus: int
-    notes: list[str]
-    about: dict[str, str]
 
 
 def build_clean_images(store: Store, city: City, settings: CleanImagesSettings) -> StageReport:
@@ -88,75 +70,49 @@ def build_clean_images(store: Store, city: City, settings: CleanImagesSettings) 
 
 
 def _work(store: Store, city: City, settings: CleanImagesSettings, choice: FillerChoice) -> Outcome:
-    plan = _plan(settings, choice)
-    pictures = _readable(picture_lists(store, city.key), picture_outcomes(store, city.key, "portrait_masks"))
+    running = _running(settings, choice)
+    plan = WorkerPlan.of(settings, AT_ONCE, running)
     recipe = fill_recipe(settings, choice, STAGE, code_digest(make_fill_worker), _mask_recipes(store, city.key))
-    forget_other_recipes(store, city.key, STAGE, recipe)
-    outcomes = picture_outcomes(store, city.key, STAGE)
-    wanted = set(chain.from_iterable(pictures.values()))
-    new = _masks(store, city.key, wanted - outcomes.keys())
-    job = PictureJob(
-        rows=with_addresses(store, new, "original"),
-        result=TABLES[STAGE].schema,
+    stage = PictureStage(
+        table=STAGE,
+        recipe=recipe,
         make_worker=partial(make_fill_worker, store, settings, choice, recipe, plan.num_at_once, plan.num_processes),
-        batch_size=PARTS_PER_BATCH * plan.num_at_once,
+        batch_size=plan.batch_size,
         num_workers=plan.num_processes,
         num_gpus=plan.num_gpus,
         commit_every=settings.commit_every,
         title=f"{city.key} {STAGE}",
     )
-
-    def commit(rows: pa.Table) -> None:
-        store.tables.append(city.key, STAGE, rows)
-        outcomes.update(zip(rows["digest"].to_pylist(), rows["outcome"].to_pylist(), strict=True))
-
-    num_new = run_pictures(job, commit)
-    drops = posts_without_picture(pictures, outcomes, KEPT)
-    write_ledger(store, city.key, STAGE, drops, {})
+    pictures = _readable(picture_lists(store, city.key), picture_outcomes(store, city.key, "portrait_masks"))
+    wanted = set(chain.from_iterable(pictures.values()))
+    run = stage.run(store, city.key, wanted, inputs=partial(_masks, store, city.key))
+    dropped = run.drop_posts(store, city.key, STAGE, pictures, KEPT)
     left = people_left(store, city, wanted)
     counts, percents = (left.counts, left.percents) if left is not None else ({}, {})
     return Outcome(
-        counts={
-            "pictures": len(wanted),
-            "new": num_new,
-            **count_values("pictures", map(outcomes.__getitem__, wanted)),
-            **counts,
-            **reason_counts(drops),
-        },
-        notes=plan.notes,
-        about={**plan.about, **_recall(store, choice.gate), **percents},
+        counts={**run.counts(), **counts, **dropped},
+        notes=[*([] if running else [f"{FALLBACK_NOTE} ({choice.why})"]), *_gate_notes(choice.gate)],
+        about={**_about(choice, running), **_recall(store, choice.gate), **percents},
     )
 
 
-def _plan(settings: CleanImagesSettings, choice: FillerChoice) -> Plan:
-    gate = choice.gate
+def _running(settings: CleanImagesSettings, choice: FillerChoice) -> "Running | None":
+    """Where and how LaMa runs; None where OpenCV fills the holes."""
+    if choice.file is None:
+        return None
+    if settings.filler == "simple_lama":  # the package knows torch in fp32 alone
+        return settings.model_copy(update={"runtime": "torch", "precision": "fp32"}).running()
+    return settings.running()
+
+
+def _about(choice: FillerChoice, running: "Running | None") -> dict[str, str]:
     about = {
         "network": choice.network,
         "weights_sha256": choice.weights_sha256,
-        "face_gate": gate.network,
-        "face_gate_sha256": gate.weights_sha256,
+        "face_gate": choice.gate.network,
+        "face_gate_sha256": choice.gate.weights_sha256,
     }
-    if choice.file is None:
-        return Plan(
-            num_at_once=AT_ONCE["cpu"],
-            num_processes=settings.num_workers,
-            num_gpus=0,
-            notes=[f"{FALLBACK_NOTE} ({choice.why})", *_gate_notes(gate)],
-            about=about,
-        )
-    from models.vision.running import choose_running
-
-    is_package = settings.filler == "simple_lama"  # it knows torch in fp32 alone
-    running = choose_running(
-        "torch" if is_package else settings.runtime, "fp32" if is_package else settings.precision, settings.device
-    )
-    return Plan(
-        num_at_once=settings.batch_size or AT_ONCE[running.device],
-        num_processes=1,
-        num_gpus=int(running.device == "cuda"),
-        notes=_gate_notes(gate),
-        about={**about, "running": str(running)},
-    )
+    return {**about, "running": str(running)} if running else about
 
 
 def _gate_notes(gate: GateChoice) -> list[str]:
@@ -187,12 +143,12 @@ def _mask_recipes(store: Store, city: str) -> list[str]:
     return sorted(recipes)
 
 
-def _masks(store: Store, city: str, digests: set[str]) -> pa.Table:
+def _masks(store: Store, city: str, digests: list[str]) -> pa.Table:
     """Of each of these pictures the share that people fill and its mask; no other mask is kept in memory."""
     columns = ["digest", "portrait_ratio", "mask"]
     schema = pa.schema([TABLES["portrait_masks"].schema.field(column) for column in columns])
     if not digests:
         return schema.empty_table()
-    is_wanted = pc.field("digest").isin(pa.array(sorted(digests), pa.string()))
+    is_wanted = pc.field("digest").isin(pa.array(digests, pa.string()))
     found = store.tables.batches(city, "portrait_masks", columns, is_wanted)
     return pa.Table.from_batches(found, schema).sort_by("digest")

@@ -44,7 +44,7 @@ class DecodedPicture:
 
 
 def decode_picture(data: bytes | None, min_side_px: int | None = None) -> Picture:
-    """Upright RGB pixels of the first frame, transparency on white; the rest as `decode_sized` tells it."""
+    """Upright RGB pixels of the first frame, transparency on white; the rest as in `decode_sized`."""
     return decode_sized(data, min_side_px).picture
 
 
@@ -70,20 +70,6 @@ def decode_sized(data: bytes | None, min_side_px: int | None = None) -> DecodedP
     except FAULTS_OF_BYTES:
         raise UnreadablePicture("truncated") from None
     return DecodedPicture(picture=picture, size=size, num_frames=opened.num_frames)
-
-
-def picture_size(data: bytes | None) -> tuple[int, int]:
-    """Height and width of the upright picture, from its header.
-
-    Raises:
-        UnreadablePicture: as `decode_sized`.
-    """
-    image = _opened(data).image
-    assert image is not None
-    try:
-        return _upright_size(image)
-    except FAULTS_OF_BYTES:
-        raise UnreadablePicture("truncated") from None
 
 
 def encode_clean(picture: Picture, quality: int = 95) -> bytes:
@@ -122,8 +108,8 @@ def _opened(data: bytes | None) -> OpenedPicture:
 
 
 def _orientation(image: "Image.Image") -> int:
-    told = image.getexif().get(ORIENTATION, 1)
-    return told if isinstance(told, int) else 1
+    stated = image.getexif().get(ORIENTATION, 1)
+    return stated if isinstance(stated, int) else 1
 
 
 def _upright_size(image: "Image.Image") -> tuple[int, int]:

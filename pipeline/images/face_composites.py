@@ -1,7 +1,7 @@
 """Labelled pictures with a face, to count what a detector finds: one public-domain portrait put into drawn scenes.
 
 The portrait is NASA's of Eileen Collins (pipeline/demo/ORIGIN.md), the scenes are the demo generator's.
-Law: equal placings give equal pictures; a composite tells where its faces are.
+Law: equal placings give equal pictures; a composite says where its faces are.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ ASPECT = 0.75
 FACE = Box(*DRAWN_FACE)
 """The face in the portrait of 256 pixels."""
 
-FeatureSource = Literal["person", "poster", "mirror", "screen", "statue", "back_of_head"]
+Appearance = Literal["person", "poster", "mirror", "screen", "statue", "back_of_head"]
 FRAMED = frozenset({"poster", "mirror", "screen"})
 
 
@@ -40,7 +40,7 @@ class Placing:
     is_mirrored: bool = False
     squeeze: float = 1.0
     brightness: float = 1.0
-    look: FeatureSource = "person"
+    appearance: Appearance = "person"
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _paste(picture: Picture, placing: Placing, matrix: NDArray[np.float64]) -> P
     import cv2
 
     height, width = picture.shape[:2]
-    person, share = _dressed(placing.look)
+    person, share = _dressed(placing.appearance)
     shrink = min(1.0, placing.face * width / FACE.width)
     if shrink < 0.5:  # a warp looks at four pixels only: the source is made small before
         small = (round(256 * shrink), round(256 * shrink))
@@ -112,24 +112,24 @@ def _box_around(matrix: NDArray[np.float64], width: int, height: int) -> Box:
 
 
 @cache
-def _dressed(look: FeatureSource) -> tuple[Picture, NDArray[np.uint8]]:
-    """The portrait as this look has it, 256 x 256, and where of it is pasted, 0 to 255."""
+def _dressed(appearance: Appearance) -> tuple[Picture, NDArray[np.uint8]]:
+    """The portrait in this appearance, 256 x 256, and where of it is pasted, 0 to 255."""
     import cv2
 
     person, share = _portrait()
-    if look in FRAMED:
+    if appearance in FRAMED:
         share = np.zeros_like(share)
         share[2:170, 20:200] = 255
         person = cv2.rectangle(person.copy(), (20, 2), (199, 169), (40, 34, 30), 5)
-    if look == "mirror":
+    if appearance == "mirror":
         person = _toned(person, 0.75, (10, 25, 30))
-    elif look == "screen":
+    elif appearance == "screen":
         person = _toned(person, 0.8, (0, 10, 45))
         person[::3] = (person[::3] * 0.7).astype(np.uint8)
-    elif look == "statue":
+    elif appearance == "statue":
         gray = cv2.GaussianBlur(cv2.cvtColor(person, cv2.COLOR_RGB2GRAY), (0, 0), 1.0)
         person = _toned(np.repeat(gray[..., None], 3, axis=2), 0.7, (60, 60, 55))
-    elif look == "back_of_head":
+    elif appearance == "back_of_head":
         person = person.copy()
         hair = person[22:32, 85:130].reshape(-1, 3)
         texture = np.random.default_rng(0).choice(hair, (90, 80))

@@ -73,7 +73,7 @@ class YuNetDetector:
             raise StageError(f"OpenCV cannot read {file.path} as YuNet: {error}") from error
 
     def __call__(self, picture: Picture) -> list[Box]:
-        """Faces from any side; the five points that YuNet tells of each are left aside."""
+        """Faces from any side; the five points that YuNet gives for each are left aside."""
         import cv2
 
         self._network.setInputSize((picture.shape[1], picture.shape[0]))
@@ -82,7 +82,7 @@ class YuNetDetector:
 
 
 class NoDetector:
-    """Finds nothing, because it was told so."""
+    """Finds nothing, as the settings ask for."""
 
     def __call__(self, picture: Picture) -> list[Box]:
         """No face."""

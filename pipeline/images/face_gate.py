@@ -17,13 +17,13 @@ from pipeline.errors import StageError
 from pipeline.images.decode import Picture
 from pipeline.images.face_detectors import FaceDetector, HaarDetector, NoDetector, YuNetDetector
 from pipeline.images.haar_faces import FRONTAL_ALT, Box, cascades_sha256, shrunk
-from pipeline.networks import WeightsWish
+from pipeline.networks import WeightsPolicy
 from pipeline.store import Store
 from pipeline.weights import WeightsStore
 from pipeline.weights.choosing import Builtin, choose_weights
 from pipeline.weights.weights_store import WeightsFile
 
-GateWish = Literal["auto", "yunet", "haar", "off"]
+GatePolicy = Literal["auto", "yunet", "haar", "off"]
 
 HAAR, YUNET, OFF = "opencv_haar_alt", "yunet", "off"
 
@@ -71,15 +71,15 @@ class FaceGate:
 
 def choose_gate(
     store: Store,
-    wish: GateWish,
-    weights: WeightsWish,
+    policy: GatePolicy,
+    weights: WeightsPolicy,
     *,
     search_side_px: int,
     min_score: float,
     find_profiles: bool = True,
     off_reason: str = "",
 ) -> GateChoice:
-    """What the settings wish: YuNet if to be had, else the cascades inside OpenCV; nothing only with a reason.
+    """What the settings ask for: YuNet if to be had, else the cascades inside OpenCV; nothing only with a reason.
 
     weights: of the stage; `builtin` there keeps `auto` from looking for YuNet.
 
@@ -94,7 +94,7 @@ def choose_gate(
         find_profiles=find_profiles,
         why=off_reason.strip(),
     )
-    if wish == "off":
+    if policy == "off":
         if not off.why:
             raise StageError(
                 "face_gate: off releases pictures in which nobody looked for faces again: say why in "
@@ -102,8 +102,8 @@ def choose_gate(
             )
         return off
     chosen: WeightsFile | Builtin = Builtin(why="the settings say face_gate: haar")
-    if wish != "haar":
-        asked: WeightsWish = "require" if wish == "yunet" else "builtin" if weights == "builtin" else "auto"
+    if policy != "haar":
+        asked: WeightsPolicy = "require" if policy == "yunet" else "builtin" if weights == "builtin" else "auto"
         chosen = choose_weights(WeightsStore.of(store), YUNET, asked)
     if isinstance(chosen, Builtin):
         return replace(off, network=HAAR, weights_sha256=cascades_sha256(FRONTAL_ALT), why=chosen.why)

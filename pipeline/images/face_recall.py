@@ -48,8 +48,8 @@ def recall_text(found: Iterable[Found]) -> str:
 
 def read_recall_text(text: str) -> list[Found]:
     """What `recall_text` wrote."""
-    told = (re.fullmatch(r"(.+) (\d+) of (\d+)", part) for part in text.split("; "))
-    return [Found(kind=part[1], num_found=int(part[2]), num_faces=int(part[3])) for part in told if part]
+    parts = (re.fullmatch(r"(.+) (\d+) of (\d+)", part) for part in text.split("; "))
+    return [Found(kind=part[1], num_found=int(part[2]), num_faces=int(part[3])) for part in parts if part]
 
 
 def composites(width_px: int) -> dict[str, list[Composite]]:
@@ -89,7 +89,7 @@ def recall_of(store: Store, choice: GateChoice) -> list[Found]:
     made_by = json_digest([code_digest(measure_recall), choice.recipe, cv2.__version__])
     path = store.root / "face_recall" / f"{made_by}.json"
     if path.is_file():
-        return [Found(**told) for told in json.loads(path.read_text())]
+        return [Found(**stored) for stored in json.loads(path.read_text())]
     found = _counted(replace(choice, why=""))  # why it was chosen changes no count
     write_atomically(path, json.dumps([asdict(each) for each in found], indent=1).encode())
     return list(found)
@@ -116,8 +116,8 @@ def _each(sizes: Iterable[float], **ways: Iterable[Any]) -> list[tuple[Placing, 
     """One composite for every combination of a size with one value of each way."""
     made: list[dict[str, Any]] = [{"face": face} for face in sizes]
     for name, values in ways.items():
-        made = [{**told, name: value} for told in made for value in values]
-    return [(Placing(**told),) for told in made]
+        made = [{**fields, name: value} for fields in made for value in values]
+    return [(Placing(**fields),) for fields in made]
 
 
 def _at_the_border() -> list[tuple[Placing, ...]]:
@@ -150,10 +150,10 @@ KINDS: dict[str, list[tuple[Placing, ...]]] = {
     "at the border": _at_the_border(),
     "dark": _each((0.0625, 0.125), brightness=(0.1, 0.2, 0.35)),
     "squeezed": _each((0.0625, 0.125), squeeze=(0.55, 0.7, 0.85)),
-    "on a poster": _each((0.04, 0.0625, 0.1), x=(0.3,), look=("poster",)),
-    "in a mirror": _each((0.04, 0.0625, 0.1), x=(0.7,), look=("mirror",), is_mirrored=(True,)),
-    "on a screen": _each((0.04, 0.0625, 0.1), x=(0.3,), look=("screen",)),
-    "like a statue": _each((0.0625, 0.09, 0.125), look=("statue",)),
-    "back of the head": _each((0.0625, 0.09, 0.125), look=("back_of_head",)),
+    "on a poster": _each((0.04, 0.0625, 0.1), x=(0.3,), appearance=("poster",)),
+    "in a mirror": _each((0.04, 0.0625, 0.1), x=(0.7,), appearance=("mirror",), is_mirrored=(True,)),
+    "on a screen": _each((0.04, 0.0625, 0.1), x=(0.3,), appearance=("screen",)),
+    "like a statue": _each((0.0625, 0.09, 0.125), appearance=("statue",)),
+    "back of the head": _each((0.0625, 0.09, 0.125), appearance=("back_of_head",)),
 }
 """The placings of each composite, by kind."""

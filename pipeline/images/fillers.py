@@ -1,7 +1,7 @@
-"""Which network fills the holes and what looks for faces after it: chosen once by the stage, loaded where it runs.
+"""Settings of `clean_images`, and which network fills the holes and which face gate follows.
 
-The choice is small and can be pickled; before anything is loaded it tells the stage what will run, and so whether
-there is anything to do.
+Both are chosen once by the stage and loaded where they run. The choice is small and can be pickled; before anything is
+loaded the stage knows from it what will run, and so whether there is anything to do.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from pydantic import Field
 
 from pipeline.errors import StageError
 from pipeline.images.builtin_fill import BuiltinFill
-from pipeline.images.face_gate import GateChoice, GateWish, choose_gate
+from pipeline.images.face_gate import GateChoice, GatePolicy, choose_gate
 from pipeline.images.lama_fill import MAX_CROP_SIDE_PX, Frame, LamaInpainter
 from pipeline.images.simple_lama_fill import SimpleLamaInpainter
 from pipeline.images.stages import Inpainter
-from pipeline.networks import NetworkSettings
+from pipeline.networks import ImageStageSettings
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
 from pipeline.weights import WeightsStore
@@ -26,7 +26,7 @@ from pipeline.weights.weights_store import WeightsFile
 ARCHITECTURE = "big_lama"
 
 
-class CleanImagesSettings(NetworkSettings):
+class CleanImagesSettings(ImageStageSettings):
     """When a picture is dropped for its people, how they are filled, and how faces are looked for afterwards."""
 
     network: str = Field("big_lama", description="Whose weights: a name that `mrlf weights list` shows, of Big-LaMa.")
@@ -45,7 +45,7 @@ class CleanImagesSettings(NetworkSettings):
         0.5, gt=0, le=1, description="A picture that people fill to more than this share is dropped (paper: 0.5)."
     )
     jpeg_quality: int = Field(95, ge=50, le=100, description="Quality of the clean pictures.")
-    face_gate: GateWish = Field(
+    face_gate: GatePolicy = Field(
         "auto",
         description="What looks for faces in the clean pictures: YuNet if to be had, else OpenCV's cascades (auto).",
     )
@@ -61,11 +61,6 @@ class CleanImagesSettings(NetworkSettings):
     gate_min_score: float = Field(
         0.6, gt=0, lt=1, description="YuNet only: what it holds for a face with more than this is one."
     )
-    batch_size: int | None = Field(
-        None, ge=1, description="Pictures that the network is handed together; by default what suits the device."
-    )
-    commit_every: int = Field(256, ge=1, description="Pictures between two commits: what a killed run may lose.")
-    num_workers: int = Field(2, ge=1, description="Built-in way: pictures worked on side by side.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +75,7 @@ class FillerChoice:
 
 
 def choose_filler(store: Store, settings: CleanImagesSettings) -> FillerChoice:
-    """The network that the settings name, or the built-in way where they wish so or nothing else is to be had.
+    """The network that the settings name, or the built-in way where they ask for it or nothing else is to be had.
 
     Raises:
         StageError: the weights are not LaMa's, are damaged, or are required and missing; the gate is off without a
@@ -118,8 +113,8 @@ def fill_recipe(settings: CleanImagesSettings, choice: FillerChoice, *made_by: o
     fields = {"max_portrait_ratio", "jpeg_quality"}
     if choice.file is not None:
         fields |= {"filler"} if settings.filler == "simple_lama" else {"frame", "max_crop_side_px", "precision"}
-    told = settings.model_dump(mode="json", include=fields)
-    return json_digest([*made_by, told, choice.network, choice.weights_sha256, choice.gate.recipe])
+    values = settings.model_dump(mode="json", include=fields)
+    return json_digest([*made_by, values, choice.network, choice.weights_sha256, choice.gate.recipe])
 
 
 def load_filler(choice: FillerChoice, settings: CleanImagesSettings) -> Inpainter:
@@ -132,13 +127,12 @@ def load_filler(choice: FillerChoice, settings: CleanImagesSettings) -> Inpainte
 
     from models.vision.architectures import ARCHITECTURES
     from models.vision.filling import LamaFill
-    from models.vision.running import choose_running
 
     fill = LamaFill(
         choice.network,
         choice.weights_sha256,
         ARCHITECTURES[ARCHITECTURE].build(load_file(choice.file.path)),
-        choose_running(settings.runtime, settings.precision, settings.device),
+        settings.running(),
         batch_size=settings.batch_size,
     )
     return LamaInpainter(fill, frame=settings.frame, max_crop_side_px=settings.max_crop_side_px)

@@ -1,18 +1,17 @@
-"""Which network finds people: chosen once by the stage, loaded where it runs.
+"""Settings of `portrait_masks`, and which network finds people: chosen once by the stage, loaded where it runs.
 
-The choice is small and can be pickled: it travels to the workers, which load the network themselves, and it tells the
-stage what will run, and so whether anything is to be done at all, before anything is loaded.
+The choice is small and can be pickled: it travels to the workers, which load the network themselves. Before anything
+is loaded the stage knows from it what will run, and so whether anything is to be done at all.
 """
 
 from dataclasses import dataclass
 
 from pydantic import Field
 
-from models.vision.masks import NOT_FINITE
 from pipeline.errors import StageError
 from pipeline.images.builtin_portraits import BuiltinPortraits
 from pipeline.images.stages import PortraitMasker
-from pipeline.networks import NetworkSettings
+from pipeline.networks import ImageStageSettings
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
 from pipeline.weights import WeightsStore
@@ -20,11 +19,9 @@ from pipeline.weights.choosing import Builtin, choose_weights
 from pipeline.weights.weights_store import WeightsFile
 
 ARCHITECTURES = frozenset({"u2net", "u2netp"})
-REASONS = frozenset({NOT_FINITE})
-"""why a network can have no answer for a picture"""
 
 
-class PortraitMasksSettings(NetworkSettings):
+class PortraitMasksSettings(ImageStageSettings):
     """How people are looked for."""
 
     network: str = Field(
@@ -43,11 +40,6 @@ class PortraitMasksSettings(NetworkSettings):
     dilation_ratio: float = Field(
         0.02, ge=0, le=0.5, description="The mask is widened by this share of the picture's longer side."
     )
-    batch_size: int | None = Field(
-        None, ge=1, description="Pictures that the network sees at once; by default what suits the device."
-    )
-    commit_every: int = Field(256, ge=1, description="Pictures between two commits: what a killed run may lose.")
-    num_workers: int = Field(2, ge=1, description="Built-in way: pictures worked on side by side.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +53,7 @@ class MaskerChoice:
 
 
 def choose_masker(store: Store, settings: PortraitMasksSettings) -> MaskerChoice:
-    """The network that the settings name, or the built-in detectors where they wish so or nothing else is to be had.
+    """The network that the settings name, or the built-in detectors where they ask for these or there is nothing else.
 
     Raises:
         StageError: the weights are not those of a network that finds people, are damaged, or are required and missing.
@@ -84,8 +76,8 @@ def masks_recipe(settings: PortraitMasksSettings, choice: MaskerChoice, *made_by
     """The digest of all that a mask depends on, `made_by` too; what only the other way uses is no part of it."""
     only_builtin, only_network = {"find_profiles", "find_bodies"}, {"threshold", "min_portrait_ratio", "precision"}
     fields = {"dilation_ratio", *(only_builtin if choice.file is None else only_network)}
-    told = settings.model_dump(mode="json", include=fields)
-    return json_digest([*made_by, told, choice.network, choice.weights_sha256])
+    values = settings.model_dump(mode="json", include=fields)
+    return json_digest([*made_by, values, choice.network, choice.weights_sha256])
 
 
 def load_masker(choice: MaskerChoice, settings: PortraitMasksSettings) -> PortraitMasker:
@@ -96,14 +88,13 @@ def load_masker(choice: MaskerChoice, settings: PortraitMasksSettings) -> Portra
 
     from models.vision.architectures import ARCHITECTURES as BUILDERS
     from models.vision.portraits import U2NetPortraits
-    from models.vision.running import choose_running
 
     module = BUILDERS[choice.file.architecture].build(load_file(choice.file.path))
     return U2NetPortraits(
         choice.network,
         choice.weights_sha256,
         module,
-        choose_running(settings.runtime, settings.precision, settings.device),
+        settings.running(),
         threshold=settings.threshold,
         min_portrait_ratio=settings.min_portrait_ratio,
         batch_size=settings.batch_size,

@@ -57,7 +57,7 @@ class PeopleLeft:
 
     @classmethod
     def of_counts(cls, counts: Mapping[str, int]) -> Self | None:
-        """What a record told with `counts`; None where it told nothing of it."""
+        """What a record states with `counts`; None where it states nothing of it."""
         if not counts.get("people_drawn"):
             return None
         return cls(
@@ -80,8 +80,8 @@ class PeopleLeft:
     @property
     def percents(self) -> dict[str, str]:
         """For the record too; decimals, so that Dagster draws them over time."""
-        told = {"people_left_face_percent": self.num_face_left, "people_left_body_percent": self.num_body_left}
-        return {name: f"{self.percent(number):.1f}" for name, number in told.items()}
+        percents = {"people_left_face_percent": self.num_face_left, "people_left_body_percent": self.num_body_left}
+        return {name: f"{self.percent(number):.1f}" for name, number in percents.items()}
 
     def percent(self, number: int) -> float:
         """Of all pictures with a drawn person."""

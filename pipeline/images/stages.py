@@ -1,17 +1,33 @@
-"""What the two picture stages share: the interfaces of their networks, the pictures they want, what a post loses."""
+"""What every stage that runs a network over pictures shares: `PictureStage` computes the rows that are missing.
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+Beside it: the interfaces of the networks, how many workers run them, and which posts lose their last picture.
+Law: the cost of a stage follows its new pictures; of what is stored it reads digests, recipes and outcomes, never a
+mask or a vector.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.vision.masks import PortraitMask
-from pipeline.engine import blob_addresses, missing_rows
+from pipeline.engine import PictureJob, PictureWorker, blob_addresses, run_pictures
 from pipeline.images.decode import Mask, Picture
+from pipeline.ledger import reason_counts, write_ledger
+from pipeline.networks import ImageStageSettings
 from pipeline.records import TABLES
+from pipeline.stage import count_values
 from pipeline.store import Store
 from pipeline.store.blobs import Kind
+
+if TYPE_CHECKING:
+    from models.settings.machine import Running
+
+BATCHES_PER_CALL = 4
+"""How often the network is called for what the engine hands a worker at once; between two such calls it waits."""
 
 
 class PortraitMasker(Protocol):
@@ -43,6 +59,125 @@ class Inpainter(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkerPlan:
+    """How a network is run over pictures: how many it sees at once, in how many processes, and on how many GPUs."""
+
+    num_at_once: int
+    num_processes: int = 1
+    num_gpus: int = 0
+
+    @classmethod
+    def of(cls, settings: ImageStageSettings, at_once: Mapping[str, int], running: "Running | None") -> "WorkerPlan":
+        """One process for a network, several for the built-in way (`running` is None); `at_once` is by device."""
+        if running is None:
+            return cls(num_at_once=at_once["cpu"], num_processes=settings.num_workers)
+        return cls(num_at_once=settings.batch_size or at_once[running.device], num_gpus=int(running.device == "cuda"))
+
+    @property
+    def batch_size(self) -> int:
+        """Pictures that the engine hands a worker at once."""
+        return BATCHES_PER_CALL * self.num_at_once
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureRun:
+    """What a run came to: the outcome of every picture by its digest, and how many rows are new."""
+
+    wanted: frozenset[str]
+    outcomes: Mapping[str, str]
+    num_new: int
+
+    def counts(self, **new: int) -> dict[str, int]:
+        """Pictures, new rows (`new`: what else was counted of these), and how often each outcome occurs."""
+        occurring = count_values("pictures", map(self.outcomes.__getitem__, self.wanted))
+        return {"pictures": len(self.wanted), "new": self.num_new, **new, **occurring}
+
+    def drop_posts(
+        self, store: Store, city: str, stage: str, pictures: Mapping[str, list[str]], kept: frozenset[str]
+    ) -> dict[str, int]:
+        """Put posts of which no picture has an outcome in `kept` into the ledger; their number by reason."""
+        drops = posts_without_picture(pictures, self.outcomes, kept)
+        write_ledger(store, city, stage, drops, {})
+        return reason_counts(drops)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureStage:
+    """A table with one row per picture, made by a network: what is missing is computed, the rest stays.
+
+    recipe: the digest of all that a row depends on. Every row carries its own; one of another recipe is made anew.
+    make_worker: see `PictureJob`. key: the column of the pictures' digests. also: the other columns of a row's key,
+    and their values here. blobs: digest -> digest of the blob that the worker sees, where that is another one.
+    extra: fields that the worker returns beside the table's.
+    """
+
+    table: str
+    recipe: str
+    make_worker: Callable[[], PictureWorker]
+    batch_size: int
+    commit_every: int
+    title: str
+    num_workers: int = 1
+    num_gpus: int = 0
+    kind: Kind = "original"
+    key: str = "digest"
+    also: Mapping[str, str] = field(default_factory=dict)
+    blobs: Mapping[str, str] = field(default_factory=dict)
+    extra: tuple[pa.Field, ...] = ()
+
+    def outcomes(self, store: Store, city: str) -> dict[str, str]:
+        """The outcome of every picture that has a row of this recipe, by its digest."""
+        return picture_outcomes(store, city, self.table, self.key, pc.field("recipe") == self.recipe)
+
+    def run(
+        self,
+        store: Store,
+        city: str,
+        wanted: Collection[str],
+        *,
+        inputs: Callable[[list[str]], pa.Table] | None = None,
+        on_commit: Callable[[pa.Table], None] | None = None,
+    ) -> PictureRun:
+        """Remove rows of other recipes, compute the pictures of `wanted` that have no row, commit them as they come.
+
+        inputs: the rows that the worker gets for these digests, by default the digests alone.
+        on_commit: called with the worker's rows after each commit.
+        """
+        same = "".join(f"{name} = '{value}' and " for name, value in self.also.items())
+        store.tables.delete(city, self.table, f"{same}recipe <> '{self.recipe}'")
+        outcomes = self.outcomes(store, city)
+        new = sorted(set(wanted) - outcomes.keys())
+        rows = inputs(new) if inputs else pa.table({self.key: pa.array(new, pa.string())})
+        columns = TABLES[self.table].schema
+
+        def commit(results: pa.Table) -> None:
+            store.tables.append(city, self.table, results.select(columns.names))
+            outcomes.update(zip(results[self.key].to_pylist(), results["outcome"].to_pylist(), strict=True))
+            if on_commit:
+                on_commit(results)
+
+        num_new = run_pictures(self._job(store, rows, columns), commit)
+        return PictureRun(wanted=frozenset(wanted), outcomes=outcomes, num_new=num_new)
+
+    def blob_path(self, store: Store, digest: str) -> Path:
+        """Where the bytes are that the worker sees of this picture."""
+        return store.blobs.path(self.kind, self.blobs.get(digest, digest))
+
+    def _job(self, store: Store, rows: pa.Table, columns: pa.Schema) -> PictureJob:
+        addresses = blob_addresses([self.blob_path(store, digest) for digest in rows[self.key].to_pylist()])
+        return PictureJob(
+            rows=rows.append_column("address", pa.array(addresses, pa.string())),
+            result=pa.schema([*columns, *self.extra]),
+            make_worker=self.make_worker,
+            batch_size=self.batch_size,
+            num_workers=self.num_workers,
+            num_gpus=self.num_gpus,
+            commit_every=self.commit_every,
+            title=self.title,
+        )
+
+
 def picture_lists(store: Store, city: str) -> dict[str, list[str]]:
     """The digests of each curated post's pictures, in carousel order."""
     return _columns(store, city, "curated_posts", "post_key", "image_digests")
@@ -58,31 +193,6 @@ def picture_outcomes(
 def clean_digests(store: Store, city: str) -> dict[str, str | None]:
     """The digest of the clean picture of every original, by the original's; None where none is released."""
     return _columns(store, city, "clean_images", "digest", "clean_digest")
-
-
-def forget_other_recipes(store: Store, city: str, table: str, recipe: str) -> None:
-    """Remove the rows that another network, weights or settings made, so that they are computed anew."""
-    store.tables.delete(city, table, f"recipe <> '{recipe}'")
-
-
-def pictures_to_do(
-    store: Store, city: str, table: str, digests: Iterable[str], kind: Kind, key: str, **also: str
-) -> pa.Table:
-    """The pictures without a row in `table`: columns `key` (their digest), `also` (the rest of the key), `address`."""
-    unique = list(set(digests))
-    columns = {name: [value] * len(unique) for name, value in also.items()}
-    wanted = pa.table({key: pa.array(unique, pa.string()), **columns})
-    # read by the store and not by Daft: that cannot read a file that a delete left rows in
-    on = [key, *also]
-    schema = pa.schema([TABLES[table].schema.field(column) for column in on])
-    done = pa.Table.from_batches(store.tables.batches(city, table, on), schema)
-    return with_addresses(store, missing_rows(wanted, done, on), kind, key)
-
-
-def with_addresses(store: Store, pictures: pa.Table, kind: Kind, key: str = "digest") -> pa.Table:
-    """The table and `address`: where the engine finds the bytes of the pictures whose digests are in `key`."""
-    addresses = blob_addresses([store.blobs.path(kind, digest) for digest in pictures[key].to_pylist()])
-    return pictures.append_column("address", pa.array(addresses, pa.string()))
 
 
 def posts_without_picture(

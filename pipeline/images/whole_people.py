@@ -1,6 +1,6 @@
 """The whole person around a face: where it may be by the proportions of a body, and what GrabCut makes of that.
 
-What finds faces tells a box and no more; whoever stands below it is a person too. The built-in portraits cut people
+What finds faces gives a box and no more; whoever stands below it is a person too. The built-in portraits cut people
 out here, and the face gate adds those to a mask that it missed.
 Law: the head and a column of `COLUMN` faces' width below it are masked whatever GrabCut says.
 Covered: people who stand or sit upright, down to the picture's lower edge or about seven heads. Not covered: who lies

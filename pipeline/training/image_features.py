@@ -1,6 +1,6 @@
 """Stage `image_features`: features of the released pictures by a frozen network, kept once per picture and weights.
 
-Reads  the latest release (posts.parquet), blobs/clean, the store of weights of weights
+Reads  the latest release (posts.parquet), blobs/clean, the store of weights
 Writes image_features (a row per clean picture and backbone)
 """
 
@@ -10,25 +10,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pyarrow.compute as pc
 from pydantic import Field
 
 from pipeline.cities import City
 from pipeline.code_digest import code_digest
-from pipeline.engine import PictureJob, run_pictures
 from pipeline.errors import StageError
 from pipeline.images.decode import Picture, UnreadablePicture, decode_picture
-from pipeline.images.stages import picture_outcomes, pictures_to_do
+from pipeline.images.stages import PictureStage
 from pipeline.networks import NetworkSettings
-from pipeline.records import TABLES
-from pipeline.release.read import Release, latest_release
-from pipeline.stage import Outcome, StageReport, count_values, run_stage
+from pipeline.stage import Outcome, StageReport, run_stage
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
 from pipeline.weights import Builtin, WeightsFile, WeightsStore, choose_weights
 
 if TYPE_CHECKING:
     from models.vision.backbones import ImageFeatures
+    from pipeline.release.read import Release
 
 STAGE = "image_features"
 MAX_THREADS = 16
@@ -47,13 +44,13 @@ class ImageFeaturesSettings(NetworkSettings):
 
 def build_image_features(store: Store, city: City, settings: ImageFeaturesSettings) -> StageReport:
     """Compute the features of the released pictures that have none by this backbone and these weights yet."""
-    from models.vision.running import choose_running
+    from pipeline.release.read import latest_release  # which imports all stages before: workers do without
 
     with store.lock(city.key, STAGE):
         release = latest_release(store, city.key)
         try:
             weights = features_weights(store, settings)
-            running = choose_running(settings.runtime, settings.precision, settings.device)
+            running = settings.running()
         except ValueError as error:  # weights that are required and missing, or another network's; no such runtime
             raise StageError(f"image_features of {city.key}: {error}") from error
         backbone, weights_sha256 = feature_name(weights, settings.backbone)
@@ -105,9 +102,8 @@ def make_backbone(settings: ImageFeaturesSettings, weights: WeightsFile | Builti
 
     from models.vision.backbone_weights import build
     from models.vision.backbones import ImageFeatures, fixed_seed_features
-    from models.vision.running import choose_running
 
-    running = choose_running(settings.runtime, settings.precision, settings.device)
+    running = settings.running()
     batch_size = settings.batch_size if running.device == "cuda" else None
     if isinstance(weights, Builtin):
         return fixed_seed_features(
@@ -183,34 +179,26 @@ def _work(
     store: Store,
     city: str,
     settings: ImageFeaturesSettings,
-    release: Release,
+    release: "Release",
     weights: WeightsFile | Builtin,
     about: dict[str, str],
 ) -> Outcome:
-    backbone, recipe = about["backbone"], features_recipe(settings, weights)
-    store.tables.delete(city, STAGE, f"backbone = '{backbone}' and recipe <> '{recipe}'")
-    wanted = sorted(set(release.posts["clean_digest"].to_pylist()))
-    job = PictureJob(
-        rows=pictures_to_do(store, city, STAGE, wanted, "clean", "clean_digest", backbone=backbone),
-        result=TABLES[STAGE].schema,
+    recipe = features_recipe(settings, weights)
+    stage = PictureStage(
+        table=STAGE,
+        recipe=recipe,
         make_worker=partial(FeatureWorker, settings, weights, recipe),
         batch_size=settings.batch_size,
         num_gpus=int(about["running"].endswith("cuda")),
         commit_every=settings.commit_every,
         title=f"{city} {STAGE}",
+        kind="clean",
+        key="clean_digest",
+        also={"backbone": about["backbone"]},
     )
-    num_new = run_pictures(job, lambda rows: store.tables.append(city, STAGE, rows))
-    outcomes = picture_outcomes(store, city, STAGE, "clean_digest", pc.field("backbone") == backbone)
+    run = stage.run(store, city, set(release.posts["clean_digest"].to_pylist()))
     notes = []
     if isinstance(weights, Builtin):
         drawn = f"{settings.backbone} of random weights from a fixed seed, which never learned from a picture"
         notes = [f"picture features come from a {drawn}: {weights.why}"]
-    return Outcome(
-        counts={
-            "pictures": len(wanted),
-            "new": num_new,
-            **count_values("pictures", map(outcomes.__getitem__, wanted)),
-        },
-        notes=notes,
-        about=about,
-    )
+    return Outcome(counts=run.counts(), notes=notes, about=about)

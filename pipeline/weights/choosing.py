@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import StageError
-from pipeline.networks import WeightsWish
+from pipeline.networks import WeightsPolicy
 from pipeline.progress import log
 from pipeline.weights.fetching import WeightsUnavailableError
 from pipeline.weights.weights_store import WeightsFile, WeightsStore
@@ -27,7 +27,7 @@ class Builtin:
 
 
 def choose_weights(
-    weights_store: WeightsStore, name: str, wish: WeightsWish, file: Path | None = None
+    weights_store: WeightsStore, name: str, wish: WeightsPolicy, file: Path | None = None
 ) -> WeightsFile | Builtin:
     """The weights `name` as the settings wish: the file that is named, else the store's, else downloaded ones.
 

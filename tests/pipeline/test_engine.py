@@ -17,7 +17,6 @@ from pipeline.engine import (
     Box,
     PictureJob,
     blob_addresses,
-    missing_rows,
     parquet_columns,
     rows_in_boxes,
     run_pictures,
@@ -76,18 +75,6 @@ def test_a_blob_is_found_in_a_folder_of_any_name(tmp_path):
 
 def test_nothing_to_do_starts_nothing(store):
     assert run_pictures(job(store, []), lambda rows: pytest.fail("nothing to commit")) == 0
-
-
-@pytest.mark.parametrize("done", [[], ["b"], ["b", "z"]])
-def test_only_rows_without_a_result_are_missing(done):
-    wanted = pa.table({"post_key": ["b", "a", "c"], "stage": ["posts"] * 3, "other": [1, 2, 3]})
-    known = pa.table({"post_key": pa.array(done, pa.string()), "reason": pa.array(["x"] * len(done), pa.string())})
-    missing = missing_rows(wanted, known, ["post_key"])
-    assert missing.to_pydict() == {
-        "post_key": ["a", "c"] if done else ["a", "b", "c"],
-        "stage": ["posts"] * (2 if done else 3),
-        "other": [2, 3] if done else [2, 1, 3],
-    }
 
 
 def test_rows_in_boxes_are_found_over_several_files(tmp_path):

@@ -16,7 +16,6 @@ from pipeline.images.decode import (
     decode_sized,
     encode_clean,
     encode_mask,
-    picture_size,
 )
 from tests.fakes.pictures import encoded, pixels
 
@@ -181,7 +180,7 @@ FOREIGN = {
 
 @pytest.mark.fault("M3")
 @pytest.mark.parametrize("name", FOREIGN)
-def test_a_format_that_is_not_on_the_list_is_told_as_such(name):
+def test_a_format_that_is_not_on_the_list_is_named_as_such(name):
     assert reason_of(FOREIGN[name]) == "unsupported_format"
 
 
@@ -206,7 +205,7 @@ def test_the_exif_orientation_is_applied_once(number, kind):
     options = {"lossless": True} if kind == "WEBP" else {}
     decoded = decode_sized(encoded(stored, kind, exif=orientation(number), **options))
     assert (decoded.picture == upright).all()
-    assert decoded.size == picture_size(encoded(stored, kind, exif=orientation(number))) == (48, 64)
+    assert decoded.size == (48, 64)
 
 
 @pytest.mark.fault("M4")
@@ -216,7 +215,7 @@ def test_a_reduced_picture_is_as_upright_as_a_whole_one(number):
     data = encoded(np.ascontiguousarray(TURNED_BACK[number](upright)), quality=95, exif=orientation(number))
     decoded = decode_sized(data, 128)
     assert decoded.picture.shape == (128, 160, 3)
-    assert decoded.size == picture_size(data) == (512, 640)
+    assert decoded.size == (512, 640)
     small = np.asarray(Image.fromarray(upright).resize((160, 128), Image.Resampling.BOX)).astype(int)
     assert np.abs(decoded.picture - small).mean() < 4
 

@@ -45,10 +45,10 @@ def test_the_portrait_is_found_where_it_is(gate):
     [
         pytest.param(Placing(face=0.1, x=0.04), id="at the left edge"),
         pytest.param(Placing(face=0.1, x=0.96), id="at the right edge"),
-        pytest.param(Placing(face=0.1, look="poster"), id="poster"),
-        pytest.param(Placing(face=0.1, look="mirror", is_mirrored=True), id="mirror"),
-        pytest.param(Placing(face=0.1, look="screen"), id="screen"),
-        pytest.param(Placing(face=0.1, look="statue"), id="a statue's face is a face"),
+        pytest.param(Placing(face=0.1, appearance="poster"), id="poster"),
+        pytest.param(Placing(face=0.1, appearance="mirror", is_mirrored=True), id="mirror"),
+        pytest.param(Placing(face=0.1, appearance="screen"), id="screen"),
+        pytest.param(Placing(face=0.1, appearance="statue"), id="a statue's face is a face"),
         pytest.param(Placing(face=0.1, brightness=0.15), id="dark"),
     ],
 )
@@ -61,7 +61,7 @@ def test_a_face_is_a_face_wherever_it_is(gate, placing):
 @pytest.mark.parametrize(
     "placing",
     [
-        pytest.param(Placing(face=0.1, look="back_of_head"), id="the back of a head"),
+        pytest.param(Placing(face=0.1, appearance="back_of_head"), id="the back of a head"),
         pytest.param(Placing(face=0.1, angle=180), id="upside down"),
         pytest.param(Placing(face=0.012), id="eight pixels wide"),
     ],
@@ -136,7 +136,7 @@ def own_weights(store, monkeypatch):
         num_bytes=len(data),
     )
     weights_store = WeightsStore(WeightsStore.of(store).folder, registry={**REGISTRY, YUNET: entry})
-    monkeypatch.setattr(type(store), "weights", property(lambda self: weights_store))
+    monkeypatch.setattr(WeightsStore, "of", classmethod(lambda cls, store: weights_store))
     return store
 
 
@@ -144,8 +144,8 @@ def test_yunet_is_taken_where_it_is_on_the_shelf(own_weights, tmp_path):
     file = tmp_path / "face_detection.onnx"
     file.write_bytes(yunet_bytes())
     WeightsStore.of(own_weights).add(file)
-    for wish in ("auto", "yunet"):
-        choice = choose_gate(own_weights, wish, "auto", **SIZES)
+    for policy in ("auto", "yunet"):
+        choice = choose_gate(own_weights, policy, "auto", **SIZES)
         assert (choice.network, choice.weights_sha256) == (YUNET, bytes_digest(yunet_bytes()))
     assert choose_gate(own_weights, "haar", "auto", **SIZES).network == HAAR
     assert load_gate(choice).find([portrait()]) == [[]]

@@ -21,7 +21,7 @@ SIZE = (320, 256)
 MADE_BY = {"inpainter": "painting", "weights_sha256": "ab" * 32, "recipe": "r"}
 MAGENTA = (255, 0, 255)
 FACE = Box(128, 128, 32, 32)
-"""what the gate tells of a green square at (128, 128)"""
+"""what the gate reports of a green square at (128, 128)"""
 
 
 def scene(seed: int = 0, size: tuple[int, int] = SIZE) -> np.ndarray:
@@ -288,7 +288,7 @@ def test_a_row_does_not_depend_on_its_batch(make):
 
 @pytest.mark.fault("M5")
 def test_pixels_under_the_mask_leave_no_trace(make, store):
-    """Two originals that differ under the mask alone give the same bytes: what was there cannot be told any more."""
+    """Two originals that differ under the mask alone give the same bytes: what was there cannot be known any more."""
     mask = hole(64, 64, 96)
     pictures = [scene(), np.where(mask[..., None], scene(9), scene())]
     assert (pictures[0] != pictures[1]).any()

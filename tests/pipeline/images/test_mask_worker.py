@@ -148,7 +148,7 @@ def test_a_mask_of_another_size_than_its_picture_stops_the_run():
 
 
 @pytest.mark.fault("M3")
-def test_the_frames_of_a_moving_picture_are_told():
+def test_the_frames_of_a_moving_picture_are_counted():
     from PIL import Image
 
     frames = [Image.fromarray(pixels(seed)) for seed in (8, 9)]

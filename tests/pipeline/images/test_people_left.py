@@ -1,4 +1,4 @@
-"""Who is left of the drawn people: told as it is of clean pictures made by hand, and nobody after the real stages."""
+"""Who is left of the drawn people: counted in clean pictures made by hand, and nobody after the real stages."""
 
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def without(data: bytes, mask: np.ndarray) -> np.ndarray:
 
 @pytest.mark.fault("M14")
 @pytest.mark.parametrize("quality", [95, 75])
-def test_whole_person_headless_body_nobody_and_dropped_are_told_apart(drawn, quality):
+def test_whole_person_headless_body_nobody_and_dropped_are_distinguished(drawn, quality):
     root, people = drawn
     (whole, *_), (headless, mask, face), (empty, gone, _), (dropped, *_) = people[:4]
     head = mask.copy()
@@ -98,7 +98,7 @@ def test_a_face_alone_is_no_body_and_a_person_of_plain_colour_is_no_person(drawn
 
 
 @pytest.mark.fault("M14")
-def test_where_nobody_knows_who_is_there_nothing_is_told(drawn, store):
+def test_where_nobody_knows_who_is_there_nothing_is_stated(drawn, store):
     root, people = drawn
     left, digests = released(root, [(people[0][0], decode_picture(people[0][0]))])
     assert people_left(left, CITY, {"0" * 64}) is None, "no picture with a drawn person"

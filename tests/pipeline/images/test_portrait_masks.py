@@ -107,8 +107,8 @@ def test_new_weights_compute_every_picture_anew_and_the_way_of_running_none(stor
     assert build_portrait_masks(store, CITY, first).counts["new"] == 3
     otherwise = {"batch_size": 2, "commit_every": 1, "num_workers": 5, "runtime": "auto", "device": "auto"}
     assert build_portrait_masks(store, CITY, first.model_copy(update=otherwise)).is_reused
-    wished = build_portrait_masks(store, CITY, first.model_copy(update={"weights": "auto"}))
-    assert (wished.is_reused, wished.counts["new"]) == (False, 0)
+    asked = build_portrait_masks(store, CITY, first.model_copy(update={"weights": "auto"}))
+    assert (asked.is_reused, asked.counts["new"]) == (False, 0)
     second = build_portrait_masks(store, CITY, EXACT.model_copy(update={"network": "second_net"}))
     assert second.counts["new"] == 3
     assert {row["network"] for row in rows_of(store).values()} == {"second_net"}
@@ -127,7 +127,7 @@ BUILTIN = {"weights": "builtin"}
         pytest.param({}, {"runtime": "auto"}, False, id="runtime"),
         pytest.param({}, {"device": "auto"}, False, id="device"),
         pytest.param({}, {"batch_size": 3, "commit_every": 2, "num_workers": 1}, False, id="sizes"),
-        pytest.param({}, {"weights": "auto"}, False, id="the wish, where the same weights came"),
+        pytest.param({}, {"weights": "auto"}, False, id="the choice, where the same weights came"),
         pytest.param({}, {"find_profiles": False, "find_bodies": False}, False, id="what only the built-in way uses"),
         pytest.param({}, BUILTIN, True, id="the built-in way"),
         pytest.param(BUILTIN, {"find_profiles": False}, True, id="built-in: profiles"),
@@ -161,7 +161,7 @@ def test_the_built_in_way_says_that_it_ran_and_why(store):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         pytest.param(
             {"network": "vgg19"},
@@ -172,9 +172,9 @@ def test_the_built_in_way_says_that_it_ran_and_why(store):
         pytest.param({"weights_file": Path("missing.pth")}, "no file", id="no such file"),
     ],
 )
-def test_weights_that_cannot_be_used_are_refused_with_what_to_do(masked, changes, told):
+def test_weights_that_cannot_be_used_are_refused_with_what_to_do(masked, changes, message):
     store = masked[0]
-    with pytest.raises(StageError, match=told):
+    with pytest.raises(StageError, match=message):
         build_portrait_masks(store, CITY, EXACT.model_copy(update=changes))
     assert store.tables.read("demo", "portrait_masks").num_rows == 5
 

@@ -1,4 +1,4 @@
-"""Picture features as a stage: which weights are taken and told, and what makes it compute anew."""
+"""Picture features as a stage: which weights are used and recorded, and what makes it compute anew."""
 
 import os
 import shutil
@@ -17,7 +17,10 @@ from models.vision.backbones import fixed_seed_features
 from models.vision.fixed_seed import fixed_seed_sha256
 from models.vision.running import Running, choose_running
 from pipeline.errors import StageError
+from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
 from pipeline.images.decode import decode_picture
+from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
+from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
@@ -30,12 +33,19 @@ from pipeline.training.image_features import (
     read_features,
 )
 from pipeline.weights import Builtin
-from tests.fakes.city import CITY, fill_released_city
+from tests.fakes.city import CITY, fill_city
+from tests.fakes.engine import in_this_process
 from tests.fakes.pictures import encoded, pixels
 
-pytestmark = pytest.mark.slow
-
+MASKS = PortraitMasksSettings(weights="builtin", find_profiles=False, find_bodies=False, num_workers=1)
+CLEAN = CleanImagesSettings(weights="builtin", face_gate="off", face_gate_off_reason="drawn", num_workers=1)
 BUILTIN = ImageFeaturesSettings(weights="builtin", image_size=32)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_worker_processes():
+    with in_this_process():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +64,10 @@ def files(tmp_path_factory) -> dict[str, Path]:
 def released(tmp_path_factory) -> Path:
     """The store of a small city as far as its release."""
     store = Store(tmp_path_factory.mktemp("released"))
-    fill_released_city(store, posts_per_poi=10)
+    fill_city(store, posts_per_poi=10)
+    build_portrait_masks(store, CITY, MASKS)
+    build_clean_images(store, CITY, CLEAN)
+    build_dataset(store, CITY, DatasetSettings(min_posts_per_poi=5))
     return store.root
 
 
@@ -99,8 +112,8 @@ def test_features_by_two_backbones_stand_side_by_side(city, files):
     build_image_features(city, CITY, BUILTIN)
     build_image_features(city, CITY, settings(files["resnet50"], backbone="resnet50"))
     assert build_image_features(city, CITY, BUILTIN.model_copy(update={"commit_every": 1})).counts["new"] == 0
-    told = set(city.tables.read("demo", "image_features").to_pandas()["backbone"])
-    assert told == {"vgg19_fixed_seed", "resnet50_from_file"}
+    backbones = set(city.tables.read("demo", "image_features").to_pandas()["backbone"])
+    assert backbones == {"vgg19_fixed_seed", "resnet50_from_file"}
 
 
 def test_only_pictures_without_features_are_computed(city):
