@@ -42,16 +42,16 @@ class Cell:
         """The same for equal cells; what a plan knows before it has seen any data."""
         return json_digest(dataclasses.asdict(self))
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """In a few words, for logs."""
-        settings = ", ".join(f"{name}={_told(value)}" for name, value in sorted(self.settings.items()))
+        settings = ", ".join(f"{name}={_text(value)}" for name, value in sorted(self.settings.items()))
         parts = [self.candidate, settings, self.variant, f"split by {self.split}", f"seed {self.seed}"]
         return ", ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CellResult:
-    """What a cell came to: its figures on all its test posts, and of each of these what was told."""
+    """What a cell came to: its figures on all its test posts, and for each of these what was predicted."""
 
     about: dict[str, Any]
     predictions: pa.Table
@@ -107,7 +107,7 @@ def cells_folder(store: Store, city: str) -> Path:
 
 
 def read_cell(folder: Path) -> CellResult | None:
-    """The cell in a folder; None where it is not complete, or not what its manifest tells."""
+    """The cell in a folder; None where it is not complete, or not what its manifest says."""
     try:
         manifest = unseal(folder)
         if manifest is None:
@@ -127,5 +127,5 @@ def write_cell(folder: Path, about: dict[str, Any], predictions: pa.Table) -> No
     seal(folder, {"cell": about["cell"]}, [RESULT, PREDICTIONS])
 
 
-def _told(value: object) -> str:
+def _text(value: object) -> str:
     return "+".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -47,7 +47,7 @@ class StudyRow:
     figures: RowFigures | None
     reason: str
     is_stand_in: bool
-    """whether its pictures were looked at by a network that nobody trained"""
+    """whether its picture features are by a network that nobody trained"""
     paper: tuple[PaperFigure, ...]
 
 

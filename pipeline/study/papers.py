@@ -1,7 +1,7 @@
 """What MRLF's paper reports (Dai et al., IEEE ICC 2023, arXiv 2306.07935), to stand beside our figures.
 
 They are of other data, which nobody has published: nothing here is compared with them, and no row of ours is a
-reproduction. Figures 2 to 4 have no numbers in the text; what it tells of them stands in words.
+reproduction. Figures 2 to 4 have no numbers in the text; what it says of them is given in words.
 Accuracy is a share, Mean is an error; its unit is missing in the paper, km fits all rows.
 """
 
@@ -34,7 +34,7 @@ TABLE_2 = {
     "densenet121": _row(0.553, 3.927, 0.604, 1.608, 0.538, 1.892),
     "mrlf": _row(0.828, 1.510, 0.860, 0.512, 0.847, 0.715),
 }
-"""By candidate, or by the backbone of an image network: the paper does not tell whether those were frozen."""
+"""By candidate, or by the backbone of an image network: the paper does not say whether those were frozen."""
 
 TABLE_3 = {
     "all_pictures": _row(0.579, 3.755, 0.676, 1.399, 0.600, 1.708),

@@ -1,6 +1,6 @@
 """What networks that learn from pixels are handed: a release's clean pictures as arrays, and weights to begin with.
 
-Reads  blobs/clean, the store of weights of weights
+Reads  blobs/clean, the store of weights
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.errors import StageError
 from pipeline.images.decode import UnreadablePicture, decode_picture
 from pipeline.store import Store
-from pipeline.study.feature_source import FeatureSource
+from pipeline.study.features import FeatureSource
 from pipeline.weights import WeightsFile
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ MAX_THREADS = 16
 
 
 def with_pixels(
-    store: Store, data: "StudyData", samples: "Samples", look: FeatureSource, *, num_threads: int | None = None
+    store: Store, data: "StudyData", samples: "Samples", source: FeatureSource, *, num_threads: int | None = None
 ) -> "Samples":
     """The samples with their released pictures, cut and resized as the network's recipe says: uint8 (N, S, S, 3).
 
@@ -35,8 +35,8 @@ def with_pixels(
     """
     from models.vision.backbones import preprocess, resized_side
 
-    side = look.settings.image_size
-    resized = resized_side(look.settings.backbone, side)
+    side = source.settings.image_size
+    resized = resized_side(source.settings.backbone, side)
     pixels = np.empty((len(samples), side, side, 3), dtype=np.uint8)
 
     def put(row: int, digest: str) -> None:
@@ -56,12 +56,12 @@ def with_pixels(
     return dataclasses.replace(samples, pixels_NHWC=pixels)
 
 
-def starting_weights(look: FeatureSource) -> "dict[str, Tensor]":
-    """Published weights where they are to be had, else those drawn from the fixed seed, as `look.name` says."""
-    if isinstance(look.weights, WeightsFile):
+def starting_weights(source: FeatureSource) -> "dict[str, Tensor]":
+    """Published weights where they are to be had, else those drawn from the fixed seed, as `source.name` says."""
+    if isinstance(source.weights, WeightsFile):
         from safetensors.torch import load_file
 
-        return load_file(look.weights.path)
+        return load_file(source.weights.path)
     from models.vision.fixed_seed import fixed_seed_weights
 
-    return fixed_seed_weights(look.settings.backbone)
+    return fixed_seed_weights(source.settings.backbone)

@@ -2,7 +2,7 @@
 
 Reads  the release, posts, images, drops
 Law: a post that was deleted, opted out, made far away or at a place outside the release is never in a study; of the
-others the reason why the release left it out is told.
+others the reason why the release left it out is kept.
 """
 
 import datetime as dt

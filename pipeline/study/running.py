@@ -1,6 +1,6 @@
 """Many cells side by side: a process each for a few at a time, the longest first.
 
-Law: a cell that cannot be computed is told with its reason and the others go on; what is done when a run is broken
+Law: a cell that cannot be computed is reported with its reason and the others go on; what is done when a run is broken
 stays done. A worker process that is killed takes no other cell with it, and none outlives the run.
 """
 
@@ -32,7 +32,25 @@ MAX_PROCESSES = 8
 KILLED = "its process was killed, most often for want of memory: run the study again with fewer processes"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
-_make_workshop: Callable[[], CellRunner] | None = None
+SECONDS = {
+    "mrlf": 60.0,
+    "deepgeo": 90.0,
+    "loctwi": 90.0,
+    "logistic_all": 1.0,
+    "logistic_text": 1.0,
+    "logistic_characters": 0.7,
+    "logistic_hashtags": 1.0,
+    "logistic_image": 0.3,
+    "tagvisor": 0.8,
+}
+"""For 1,000 training posts at the small preset on one core of a 2026 server. Only the ratios matter: a run learns the
+pace of its machine from the cells it has done."""
+IMAGE_HEAD = 2.5
+FINE_TUNED = 3000.0
+BEST = 5.0
+"""times as long as MRLF alone"""
+
+_make_runner: Callable[[], CellRunner] | None = None
 """In a worker: reads its data when it is first asked, and once."""
 
 
@@ -63,7 +81,7 @@ def run_jobs(store: Store, city: City, jobs: Sequence[Job], machine: Machine, nu
 class Run:
     """The cells that wait, those at work, and why some failed. At most one cell waits in each process.
 
-    Nobody tells which process ended by itself, and its pool ends the others: the cells that were at work then begin
+    Nothing says which process ended by itself, and its pool ends the others: the cells that were at work then begin
     again one by one before the rest, and only one that is alone when it happens again is given up.
     """
 
@@ -83,8 +101,7 @@ class Run:
                 self._running[pool.submit(_compute, job.cell, job.digest)] = job
                 self.waiting.pop(0)
             for done in wait(self._running, return_when=FIRST_COMPLETED).done:
-                told = done.result()
-                self._tell(self._running.pop(done), told)
+                self._report(self._running.pop(done), done.result())
                 self._num_alone = max(0, self._num_alone - 1)
 
     def give_up_running(self) -> None:
@@ -92,21 +109,37 @@ class Run:
         at_work = list(self._running.values())
         self._running.clear()
         if len(at_work) == 1:
-            self._tell(at_work[0], KILLED)
+            self._report(at_work[0], KILLED)
             self._num_alone = max(0, self._num_alone - 1)
         elif at_work:
             log.warning("%s study: a process was killed; %d cells begin again, alone", self._city, len(at_work))
             self.waiting, self._num_alone = [*at_work, *self.waiting], len(at_work)
 
-    def _tell(self, job: Job, told: str | float) -> None:
+    def _report(self, job: Job, result: str | float) -> None:
         """Note and log a cell that is done: the seconds it took, or why it could not be computed."""
         self._bar.update()
-        if isinstance(told, str):
-            self.failed[job.digest] = told
-            log.warning("%s study: %s: %s (%s)", self._city, job.cell.told(), told, self._clock.done(job, 0.0))
+        if isinstance(result, str):
+            self.failed[job.digest] = result
+            log.warning("%s study: %s: %s (%s)", self._city, job.cell.describe(), result, self._clock.done(job, 0.0))
         else:
-            how_far = self._clock.done(job, told)
-            log.info("%s study: %s: %.1f s (%s)", self._city, job.cell.told(), told, how_far)
+            how_far = self._clock.done(job, result)
+            log.info("%s study: %s: %.1f s (%s)", self._city, job.cell.describe(), result, how_far)
+
+
+def expected_seconds(cell: Cell, num_train: int) -> float:
+    """How long a cell should take, roughly: by this the longest begin first and a run estimates what is left."""
+    thousands = num_train / 1000
+    if cell.candidate.startswith("finetuned_"):
+        return FINE_TUNED * thousands
+    if cell.candidate.startswith("image_"):
+        return IMAGE_HEAD * thousands
+    factor = BEST if cell.settings.get("preset") == "best" else 1.0
+    modalities = cell.settings.get("modalities", ["text", "hashtags", "image"])
+    if "text" not in modalities and "hashtags" not in modalities:
+        return IMAGE_HEAD * thousands
+    return (
+        SECONDS.get(cell.candidate, 0.1) * factor * (0.6 if len(set(modalities) - {"image"}) == 1 else 1) * thousands
+    )
 
 
 def default_processes(device: str) -> int:
@@ -125,7 +158,7 @@ class _Clock:
     def done(self, job: Job, seconds: float) -> str:
         """Note a cell that is done: how far the run is, in words."""
         expected = self._expected.pop(job.digest)
-        if seconds:  # a cell that failed tells nothing of the pace
+        if seconds:  # a cell that failed says nothing of the pace
             self._of_done, self._taken = self._of_done + expected, self._taken + seconds
         pace = self._taken / self._of_done if self._of_done else 1.0
         rest = list(self._expected.values())
@@ -162,11 +195,11 @@ def _pool(store: Store, city: City, machine: Machine, num_processes: int) -> Pro
 
 def _begin(root: Path, city: Mapping[str, object], machine: Machine) -> None:
     """Make this process ready: where its data is, and its end when the run's own process is gone."""
-    global _make_workshop
+    global _make_runner
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches all; the run's own process says the words
     logging.getLogger("mrlf").setLevel(logging.WARNING)
-    _make_workshop = cache(partial(CellRunner, Store(root), City.model_validate(city), machine))
+    _make_runner = cache(partial(CellRunner, Store(root), City.model_validate(city), machine))
 
 
 def _end_with_parent() -> None:
@@ -178,9 +211,9 @@ def _end_with_parent() -> None:
 
 def _compute(cell: Cell, digest: str) -> str | float:
     """The seconds it took, or why it could not be computed."""
-    assert _make_workshop is not None, "a worker begins before it computes"
+    assert _make_runner is not None, "a worker begins before it computes"
     try:
-        return _make_workshop().compute(cell, digest)
+        return _make_runner().compute(cell, digest)
     except (ValueError, OSError, RuntimeError, ArithmeticError, MemoryError) as error:
         log.debug("%s", error, exc_info=True)
         return str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""Three ways to split a city's posts; the paper does not tell which one it took.
+"""Three ways to split a city's posts; the paper does not say which one it used.
 
 random: posts are drawn one by one, so the posts of one user and copies of one picture are on both sides.
 user:   as the release does it: no user, no picture and no near-duplicate of a released picture on two sides.
@@ -39,7 +39,7 @@ def split_of(
 
 
 def _by_time(posts: Sequence[StudyPost]) -> list[str]:
-    """Days, not hours: what was taken on one day is told apart by key alone."""
+    """Days, not hours: what was taken on one day is ordered by key alone."""
     order = sorted(range(len(posts)), key=lambda row: (posts[row].taken_utc.date(), posts[row].post_key))
     splits = ["train"] * len(posts)
     num_held_out = max(1, len(posts) // 10)

@@ -26,17 +26,14 @@ from pipeline.store.blobs import write_atomically
 from pipeline.store.digests import bytes_digest, file_digest, json_digest
 from pipeline.study.cells import Cell, CellResult, read_cell
 from pipeline.study.content import Study
-from pipeline.study.costs import expected_seconds
-from pipeline.study.gather import Computed, section_of
-from pipeline.study.notes import section_notes, study_notes, versions
-from pipeline.study.plan import SECTIONS, cells_of, plan_study
-from pipeline.study.planned import PlannedSection
-from pipeline.study.running import Job, default_processes, run_jobs
+from pipeline.study.plan import SECTIONS, PlannedSection, cells_of, plan_study
+from pipeline.study.running import Job, default_processes, expected_seconds, run_jobs
+from pipeline.study.scoring import Computed, section_of
 from pipeline.study.settings import StudySettings
-from pipeline.study.study_data import StudyDataSettings, build_study_data, look_of
+from pipeline.study.study_data import StudyDataSettings, build_study_data, source_of
 from pipeline.study.study_render import render
 from pipeline.study.variants import needs_study_data
-from pipeline.study.words import findings
+from pipeline.study.words import findings, section_notes, study_notes, versions
 from pipeline.study.work import CellRunner, Machine
 
 __all__ = ["STAGE", "StudySettings", "build_study"]
@@ -70,25 +67,25 @@ def build_study(
         wanted = cells_of(sections, chosen)
         data_reason = _build_data(store, city, wanted)
         machine = Machine(device=device, num_threads=None if device.startswith("cuda") else 1)
-        workshop = CellRunner(store, city, machine)
-        cells = Cells(workshop, settings, data_reason)
+        runner = CellRunner(store, city, machine)
+        cells = Cells(runner, settings, data_reason)
         cells.compute(wanted, settings.num_processes or default_processes(device))
         computed = cells.known(cells_of(sections, SECTIONS), wanted)
-        return _write(store, city, settings, workshop, sections, computed)
+        return _write(store, city, settings, runner, sections, computed)
 
 
 def _check_features(store: Store, city: City) -> None:
     """The release's features are by the network that the settings name, shown pictures of the size that they name."""
     latest_release(store, city.key)
-    record, look = store.stage_record(city.key, "image_features"), look_of(store, city)
-    told = {} if record is None else {name: record.about[name] for name in ("backbone", "weights_sha256")}
-    by_look = pc.field("backbone") == look.name
-    batches = store.tables.batches(city.key, "image_features", ["recipe"], by_look)
+    record, source = store.stage_record(city.key, "image_features"), source_of(store, city)
+    stated = {} if record is None else {name: record.about[name] for name in ("backbone", "weights_sha256")}
+    by_source = pc.field("backbone") == source.name
+    batches = store.tables.batches(city.key, "image_features", ["recipe"], by_source)
     recipes = {recipe for batch in batches for recipe in batch["recipe"].unique().to_pylist()}
-    if told != {"backbone": look.name, "weights_sha256": look.weights_sha256} or recipes != {look.recipe}:
+    if stated != {"backbone": source.name, "weights_sha256": source.weights_sha256} or recipes != {source.recipe}:
         raise StageError(
-            f"the pictures of {city.key} have no features by {look.name} of these weights, at "
-            f"{look.settings.image_size} pixels and precision {look.settings.precision}, yet: "
+            f"the pictures of {city.key} have no features by {source.name} of these weights, at "
+            f"{source.settings.image_size} pixels and precision {source.settings.precision}, yet: "
             f"`mrlf run {city.key} --only image_features`"
         )
 
@@ -114,8 +111,8 @@ def _needs_data(cell: Cell) -> bool:
 class Cells:
     """The cells of a study: their digests, which of them stand, and why others do not."""
 
-    def __init__(self, workshop: CellRunner, settings: StudySettings, data_reason: str) -> None:
-        self._workshop, self._settings, self._data_reason = workshop, settings, data_reason
+    def __init__(self, runner: CellRunner, settings: StudySettings, data_reason: str) -> None:
+        self._runner, self._settings, self._data_reason = runner, settings, data_reason
         self._digests: dict[str, str] = {}
         self._reasons: dict[str, str] = {}
         self._failed: Mapping[str, str] = {}
@@ -124,18 +121,18 @@ class Cells:
         """Compute the cells that do not stand yet."""
         jobs: dict[str, Job] = {}
         num_standing = 0
-        num_train = len(self._workshop.data.populations["release"])
+        num_train = len(self._runner.data.populations["release"])
         for cell in wanted:
             digest = self._digest(cell)
-            if digest is not None and read_cell(self._workshop.folder(digest)) is not None:
+            if digest is not None and read_cell(self._runner.folder(digest)) is not None:
                 num_standing += 1
                 continue
             if digest is None or self._hindrance(cell):
                 continue
             jobs.setdefault(digest, Job(cell=cell, digest=digest, seconds=expected_seconds(cell, num_train)))
-        log.info("%s study: %d cells to compute, %d stand", self._workshop.city.key, len(jobs), num_standing)
+        log.info("%s study: %d cells to compute, %d stand", self._runner.city.key, len(jobs), num_standing)
         self._failed = run_jobs(
-            self._workshop.store, self._workshop.city, list(jobs.values()), self._workshop.machine, num_processes
+            self._runner.store, self._runner.city, list(jobs.values()), self._runner.machine, num_processes
         )
 
     def known(self, cells: list[Cell], wanted: list[Cell]) -> Computed:
@@ -143,7 +140,7 @@ class Cells:
         results: dict[str, CellResult] = {}
         for cell in cells:
             digest = self._digest(cell)
-            found = read_cell(self._workshop.folder(digest)) if digest is not None else None
+            found = read_cell(self._runner.folder(digest)) if digest is not None else None
             if found is not None:
                 results[cell.identity] = found
             elif reason := self._hindrance(cell) or self._failed.get(digest or "", ""):
@@ -154,14 +151,14 @@ class Cells:
             results=results,
             reasons=reasons,
             num_resamples=self._settings.num_resamples,
-            city=self._workshop.city.key,
+            city=self._runner.city.key,
         )
 
     def _digest(self, cell: Cell) -> str | None:
         """The digest, None where its data or weights are not to be had, which is its reason."""
         if cell.identity not in self._digests and cell.identity not in self._reasons:
             try:
-                self._digests[cell.identity] = self._workshop.digest(cell)
+                self._digests[cell.identity] = self._runner.digest(cell)
             except ValueError as error:
                 is_of_data = self._data_reason and _needs_data(cell)
                 self._reasons[cell.identity] = self._data_reason if is_of_data else str(error)
@@ -175,25 +172,25 @@ class Cells:
             return ""
         if self._settings.fine_tuned == "never":
             return SWITCHED_OFF
-        return "" if self._workshop.machine.device.startswith("cuda") else NO_GPU
+        return "" if self._runner.machine.device.startswith("cuda") else NO_GPU
 
 
 def _write(
     store: Store,
     city: City,
     settings: StudySettings,
-    workshop: CellRunner,
+    runner: CellRunner,
     sections: list[PlannedSection],
     computed: Computed,
 ) -> StageReport:
     """The page, unless this very page stands already."""
-    told = {
+    scores = {
         key: [result.about["features"], bytes_digest(str(result.about["scores"]).encode())]
         for key, result in computed.results.items()
     }
     inputs = {
-        "release": workshop.data.release.version,
-        "cells": json_digest(told),
+        "release": runner.data.release.version,
+        "cells": json_digest(scores),
         "missing": json_digest(computed.reasons),
         "rows": json_digest([dataclasses.asdict(section) for section in sections]),
     }
@@ -207,7 +204,7 @@ def _write(
         code_version=code_digest(build_study),
         settings=settings,
         inputs=inputs,
-        work=partial(_work, folder, settings, workshop, sections, computed),
+        work=partial(_work, folder, settings, runner, sections, computed),
     )
 
 
@@ -219,12 +216,12 @@ def _is_untouched(folder: Path, about: Mapping[str, str]) -> bool:
 
 
 def _work(
-    folder: Path, settings: StudySettings, workshop: CellRunner, sections: list[PlannedSection], computed: Computed
+    folder: Path, settings: StudySettings, runner: CellRunner, sections: list[PlannedSection], computed: Computed
 ) -> Outcome:
-    release = workshop.data.release
-    filled = [section_of(section, computed, section_notes(section.key, workshop.data)) for section in sections]
+    release = runner.data.release
+    filled = [section_of(section, computed, section_notes(section.key, runner.data)) for section in sections]
     study = Study(
-        city=workshop.city.key,
+        city=runner.city.key,
         city_name=release.city_name,
         is_synthetic=release.is_synthetic,
         num_seeds=settings.num_seeds,
@@ -235,7 +232,7 @@ def _work(
         findings=findings(filled, num_classes=len(release.labels)),
         notes=study_notes(settings, filled),
         sections=filled,
-        versions=versions(workshop),
+        versions=versions(runner),
     )
     files = render(study)
     for left in folder.glob("study-*.png"):

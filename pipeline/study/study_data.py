@@ -22,8 +22,14 @@ from pipeline.release.read import Release, latest_release
 from pipeline.stage import Outcome, StageReport, count_values, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
-from pipeline.study.feature_source import TABLE, FeatureJob, FeatureSource, LookingWorker
-from pipeline.study.picture_worker import PictureNetworks, StudyPictureWorker
+from pipeline.study.features import (
+    TABLE,
+    FeatureJob,
+    FeatureSource,
+    PictureNetworks,
+    StudyFeatureWorker,
+    StudyPictureWorker,
+)
 from pipeline.study.posts import StudyPost, study_posts
 from pipeline.study.study_pictures import first_shown, left_aside, released_originals
 from pipeline.training.image_features import ImageFeaturesSettings, features_weights
@@ -44,7 +50,7 @@ log = logging.getLogger("mrlf")
 
 
 class StudyDataSettings(Settings):
-    """Which networks look at the pictures of a study; how they run is told by the stages of the city."""
+    """Whose features of the pictures a study computes; how the networks run is set in the stages of the city."""
 
     backbones: list[str] = Field(
         list(BACKBONES), description="Networks whose features of the released pictures are computed for Table II."
@@ -63,8 +69,8 @@ def build_study_data(store: Store, city: City, settings: StudyDataSettings) -> S
     with store.lock(city.key, STAGE):
         release = latest_release(store, city.key)
         networks = picture_networks(store, city)
-        others = other_looks(store, city, settings.backbones)
-        looks = {look.name: look.weights_sha256 for look in (networks.look, *others)}
+        others = other_sources(store, city, settings.backbones)
+        sources = {source.name: source.weights_sha256 for source in (networks.source, *others)}
         return run_stage(
             store,
             city,
@@ -76,13 +82,13 @@ def build_study_data(store: Store, city: City, settings: StudyDataSettings) -> S
             weights={
                 networks.masker.network: networks.masker.weights_sha256,
                 networks.filler.network: networks.filler.weights_sha256,
-                **looks,
+                **sources,
             },
             work=partial(_work, store, city.key, release, networks, others),
         )
 
 
-def look_of(store: Store, city: City, backbone: str | None = None) -> FeatureSource:
+def source_of(store: Store, city: City, backbone: str | None = None) -> FeatureSource:
     """A network by the name of its backbone, by default the city's own, with the weights that are to be had.
 
     Raises:
@@ -103,20 +109,20 @@ def picture_networks(store: Store, city: City) -> PictureNetworks:
         masker=choose_masker(store, masks),
         clean=clean,
         filler=choose_filler(store, clean),
-        look=look_of(store, city),
+        source=source_of(store, city),
     )
 
 
-def other_looks(store: Store, city: City, backbones: list[str]) -> list[FeatureSource]:
-    """The other backbones whose weights are to be had; one that is missing is said aloud."""
+def other_sources(store: Store, city: City, backbones: list[str]) -> list[FeatureSource]:
+    """The other backbones whose weights are to be had; a missing one is logged as a warning."""
     own = city.settings("image_features", ImageFeaturesSettings)
-    looks = []
+    sources = []
     for backbone in sorted(set(backbones) - {own.backbone}):
         try:
-            looks.append(look_of(store, city, backbone))
+            sources.append(source_of(store, city, backbone))
         except ValueError as error:
             log.warning("%s %s: no features of %s: %s", city.key, STAGE, backbone, error)
-    return looks
+    return sources
 
 
 def _work(
@@ -129,49 +135,49 @@ def _work(
         "posts_of_the_release": sum(post.is_complete for post in posts),
         "pictures_left_aside": len(left),
     }
-    for look in others:  # of clean pictures, which stay
-        looking = _of_released(store, city, release, posts, look)
-        counts[f"new/clean/{look.name}"] = _run(store, city, [looking])
+    for source in others:  # of clean pictures, which stay
+        job = _of_released(store, city, release, posts, source)
+        counts[f"new/clean/{source.name}"] = _run(store, city, [job])
     filling = _of_left_aside(city, networks, left)
     first = [digest for post in posts for digest in post.image_digests[:1]]
-    counts["new/clean"] = _run(store, city, [filling, _as_taken(city, networks.look, first)], only=filling)
+    counts["new/clean"] = _run(store, city, [filling, _as_taken(city, networks.source, first)], only=filling)
     shown = first_shown(store, city, posts, networks.clean.max_portrait_ratio)
-    taken = _as_taken(city, networks.look, [*first, *shown])
+    taken = _as_taken(city, networks.source, [*first, *shown])
     counts["new/original"] = _run(store, city, [taken])
     outcomes = [*filling.outcomes(store, city), *taken.outcomes(store, city)]
     counts |= {"pictures": len(filling.digests) + len(taken.digests), **count_values("pictures", outcomes)}
-    looks = [networks.look, *others]
-    return Outcome(counts=counts, about={"backbones": ", ".join(look.name for look in looks)})
+    sources = [networks.source, *others]
+    return Outcome(counts=counts, about={"backbones": ", ".join(source.name for source in sources)})
 
 
-def _run(store: Store, city: str, lookings: list[FeatureJob], only: FeatureJob | None = None) -> int:
+def _run(store: Store, city: str, jobs: list[FeatureJob], only: FeatureJob | None = None) -> int:
     """Run `only`, or all; refuse before any of it where pictures of one of them are gone."""
-    gone = set[str]().union(*(looking.gone(store, city) for looking in lookings))
+    gone = set[str]().union(*(job.gone(store, city) for job in jobs))
     if gone:
-        wanted = {digest for looking in lookings for digest in looking.digests}
+        wanted = {digest for job in jobs for digest in job.digests}
         raise StageError(
-            f"{len(gone):,} of {len(wanted):,} {lookings[0].kind} pictures that the study of {city} needs are gone "
+            f"{len(gone):,} of {len(wanted):,} {jobs[0].kind} pictures that the study of {city} needs are gone "
             "from the store, and no features of them were kept: its rows on unmasked pictures and on incomplete posts "
             "cannot be computed any more. Collect these pictures again; next time build study_data before the "
             "originals are deleted"
         )
-    return sum(looking.run(store, city) for looking in lookings if only is None or looking is only)
+    return sum(job.run(store, city) for job in jobs if only is None or job is only)
 
 
 def _of_left_aside(city: str, networks: PictureNetworks, digests: list[str]) -> FeatureJob:
-    """Mask, fill and look at the pictures of posts that the picture stages left aside."""
+    """Features of the pictures that the picture stages left aside: masked, filled, and shown to the city's network."""
     recipe = json_digest(
         [
             STAGE,
             code_digest(StudyPictureWorker),
             "left aside",
-            networks.look.told(),
+            networks.source.config(),
             masks_recipe(networks.masks, networks.masker),
             fill_recipe(networks.clean, networks.filler),
         ]
     )
     return FeatureJob(
-        look=networks.look,
+        source=networks.source,
         picture="clean",
         kind="original",
         digests=digests,
@@ -181,31 +187,33 @@ def _of_left_aside(city: str, networks: PictureNetworks, digests: list[str]) -> 
     )
 
 
-def _as_taken(city: str, look: FeatureSource, digests: list[str]) -> FeatureJob:
-    """Look at pictures as they were taken."""
-    recipe = json_digest([STAGE, code_digest(LookingWorker), "original", look.told()])
+def _as_taken(city: str, source: FeatureSource, digests: list[str]) -> FeatureJob:
+    """Features of pictures as they were taken."""
+    recipe = json_digest([STAGE, code_digest(StudyFeatureWorker), "original", source.config()])
     return FeatureJob(
-        look=look,
+        source=source,
         picture="original",
         kind="original",
         digests=sorted(set(digests)),
         recipe=recipe,
-        make_worker=partial(LookingWorker, look, "original", recipe),
+        make_worker=partial(StudyFeatureWorker, source, "original", recipe),
         title=f"{city} unmasked pictures",
     )
 
 
-def _of_released(store: Store, city: str, release: Release, posts: list[StudyPost], look: FeatureSource) -> FeatureJob:
-    """Look at the released pictures with another network than the city's own."""
-    recipe = json_digest([STAGE, code_digest(LookingWorker), "released", look.told()])
+def _of_released(
+    store: Store, city: str, release: Release, posts: list[StudyPost], source: FeatureSource
+) -> FeatureJob:
+    """Features of the released pictures by another network than the city's own."""
+    recipe = json_digest([STAGE, code_digest(StudyFeatureWorker), "released", source.config()])
     blobs = released_originals(store, city, release, posts)
     return FeatureJob(
-        look=look,
+        source=source,
         picture="clean",
         kind="clean",
         digests=sorted(blobs),
         recipe=recipe,
         blobs=blobs,
-        make_worker=partial(LookingWorker, look, "clean", recipe),
-        title=f"{city} released pictures, {look.name}",
+        make_worker=partial(StudyFeatureWorker, source, "clean", recipe),
+        title=f"{city} released pictures, {source.name}",
     )

@@ -1,11 +1,11 @@
-"""Which picture of a post a study looks at, and how much of it people fill."""
+"""Which picture of a post a study uses, how much of it people fill, and whether clean pictures are still there."""
 
 from collections.abc import Collection
 
 from pipeline.errors import StageError
 from pipeline.release.read import Release
 from pipeline.store import Store
-from pipeline.study.feature_source import TABLE
+from pipeline.study.features import TABLE
 from pipeline.study.posts import PICTURE_STAGES, StudyPost
 
 
@@ -20,8 +20,8 @@ def portrait_ratios(store: Store, city: str) -> dict[str, float]:
     ratios: dict[str, float] = {}
     for table in (TABLE, "portrait_masks"):
         for rows in store.tables.batches(city, table, ["digest", "portrait_ratio"]):
-            told = zip(rows["digest"].to_pylist(), rows["portrait_ratio"].to_pylist(), strict=True)
-            ratios |= {digest: ratio for digest, ratio in told if ratio is not None}
+            found = zip(rows["digest"].to_pylist(), rows["portrait_ratio"].to_pylist(), strict=True)
+            ratios |= {digest: ratio for digest, ratio in found if ratio is not None}
     return ratios
 
 
@@ -47,8 +47,9 @@ def released_originals(store: Store, city: str, release: Release, posts: list[St
     originals: dict[str, str] = {}
     for post in posts:
         if post.is_complete:
-            told = of_post[post.post_key]
-            originals[next(digest for digest in post.image_digests if cleaned.get(digest) == told)] = told
+            clean_digest = of_post[post.post_key]
+            original = next(digest for digest in post.image_digests if cleaned.get(digest) == clean_digest)
+            originals[original] = clean_digest
     return originals
 
 

@@ -9,9 +9,13 @@ without_portraits     those with a picture that people fill to no more than the 
 filled                those with a picture that was made clean: that one
 complete_only         trained on complete posts, tested also on posts that lack caption, hashtag or picture
 with_incomplete       the same, trained on those too
+Near-duplicates among the released pictures stay on one side of a split by users, as in the release. They are looked
+for once per release and kept in study/<city>/near_duplicates/<version>.json. Of posts outside the release no clean
+picture is kept: equal files link these, similar ones do not.
 Law: variants that are compared share their splits: the last two one, the three of pictures one, the others one.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
@@ -23,12 +27,14 @@ from pipeline.cities import City
 from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.errors import StageError
 from pipeline.images.fillers import CleanImagesSettings
+from pipeline.release.near_duplicates import shared_names
 from pipeline.release.read import Release
 from pipeline.release.split import SPLITS
 from pipeline.store import Store
-from pipeline.study.near_pictures import near_names
+from pipeline.store.blobs import write_atomically
 from pipeline.study.posts import StudyPost, StudyPosts, study_posts
 from pipeline.study.splits import SplitKind, split_of
+from pipeline.study.study_pictures import check_clean
 from pipeline.study.vectors import StudyVectors
 from pipeline.training.label_words import mask_label_words
 
@@ -38,7 +44,8 @@ if TYPE_CHECKING:
 RELEASE, MASKED = "release", "masked"
 HASHTAGS_FROM = "hashtags_from_"
 ALL_PICTURES, WITHOUT_PORTRAITS, FILLED = PICTURES = ("all_pictures", "without_portraits", "filled")
-COMPLETE_ONLY, WITH_INCOMPLETE = INCOMPLETE = ("complete_only", "with_incomplete")
+COMPLETE_ONLY = "complete_only"
+INCOMPLETE = (COMPLETE_ONLY, "with_incomplete")
 
 Picture = Callable[[StudyPost], "np.ndarray[Any, Any] | None"]
 Population = Literal["release", "pictures", "incomplete"]
@@ -46,7 +53,7 @@ Population = Literal["release", "pictures", "incomplete"]
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """Train, validation and test of one cell; `is_complete` tells of each test post whether the release has it."""
+    """Train, validation and test of one cell; `is_complete` says of each test post whether the release has it."""
 
     train: "Samples"
     validation: "Samples"
@@ -173,8 +180,8 @@ class StudyData:
         row = self._released.get(post.post_key)
         if row is not None and not variant.startswith(HASHTAGS_FROM):
             return list(row["hashtags"])
-        told = variant.removeprefix(HASHTAGS_FROM)
-        least = int(told) if told != variant else self._min_hashtag_count
+        threshold = variant.removeprefix(HASHTAGS_FROM)
+        least = int(threshold) if threshold != variant else self._min_hashtag_count
         return [tag for tag in post.hashtags if self._of_city.hashtag_counts[tag] >= least]
 
 
@@ -188,3 +195,23 @@ def population_of(variant: str) -> Population:
 def needs_study_data(variant: str, backbone: str | None) -> bool:
     """Whether the stage study_data has to have run for it."""
     return backbone is not None or population_of(variant) != "release"
+
+
+def near_names(store: Store, city: str, release: Release) -> dict[str, list[str]]:
+    """post_key -> the names that its picture bears together with its near-duplicates; posts without any are left out.
+
+    Raises:
+        StageError: clean pictures are gone from the store.
+    """
+    path = store.study_folder(city) / "near_duplicates" / f"{release.version}.json"
+    if not path.is_file():
+        write_atomically(path, json.dumps(_found_names(store, city, release), sort_keys=True).encode())
+    names: dict[str, list[str]] = json.loads(path.read_text())
+    return names
+
+
+def _found_names(store: Store, city: str, release: Release) -> dict[str, list[str]]:
+    keys, clean = release.posts["post_key"].to_pylist(), release.posts["clean_digest"].to_pylist()
+    check_clean(store, city, clean)
+    shared = shared_names(sorted(set(clean)), partial(store.blobs.get, "clean"), f"{city} study: near-duplicates")
+    return {key: shared[digest] for key, digest in zip(keys, clean, strict=True) if digest in shared}

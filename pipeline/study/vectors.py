@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from pipeline.errors import StageError
 from pipeline.store import Store
-from pipeline.study.feature_source import TABLE
+from pipeline.study.features import TABLE
 from pipeline.study.posts import PICTURE_STAGES, StudyPost
 from pipeline.study.study_pictures import first_below, portrait_ratios
 
@@ -45,7 +45,7 @@ class StudyVectors:
     def clean(self, post: StudyPost, clean_digest: str | None) -> Vector | None:
         """Of the released picture; of a post outside the release, of its first picture that was made clean.
 
-        None where every picture was dropped. Raises StageError where one was never looked at.
+        None where every picture was dropped. Raises StageError where one has no features.
         """
         if clean_digest is not None:
             return self._of(self._released, clean_digest, "image_features")

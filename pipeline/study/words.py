@@ -1,23 +1,44 @@
-"""The words of a study: what follows from its rows, and its tables as plain text.
+"""The words of a study: what follows from its rows, what to know of them, and its tables as plain text.
 
 Law: a row counts as better or worse only where the interval of the difference leaves out zero.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from pipeline.report.content import Estimate
+import numpy as np
+
+from pipeline.report.content import Estimate, Fact
 from pipeline.report.wording import kilometres, percent, percent_range, plural, points, points_range
+from pipeline.study.cells import code_of_cells
 from pipeline.study.content import RowFigures, Study, StudyRow, StudySection
 from pipeline.study.papers import OTHER_DATA
+from pipeline.study.settings import FEWEST_SEEDS, StudySettings
+from pipeline.training.label_words import posts_with_label_words
+
+if TYPE_CHECKING:
+    from pipeline.study.variants import StudyData
+    from pipeline.study.work import CellRunner
 
 MISSING = "–"
 TIED = "no difference can be told"
+NOT_STATED = (
+    "The paper states neither whether its image networks were frozen or trained further, nor its split, seeds or "
+    "number of runs: its figures stand beside both kinds. Its text mentions a row of VGG16, which no copy we know of "
+    "shows; a linear model, VGG19 and simple priors it does not have."
+)
+OF_FIGURES = {
+    "table2": NOT_STATED,
+    "table3": "The paper's row is VGG19 alone on all posts; ours is MRLF's image branch alone.",
+    "splits": "Rows of different splits have other test posts: only rows of the same split are compared.",
+    "noise": "Posts in another language, far from their place or at places outside the release stay out.",
+}
 
 
 def findings(sections: Sequence[StudySection], *, num_classes: int) -> list[str]:
     """What the study found, a sentence for each section that has figures."""
     by_key = {section.key: section for section in sections}
-    told = [*_of_table_2(by_key["table2"], num_classes)]
+    sentences = [*_of_table_2(by_key["table2"], num_classes)]
     for key, lead in (
         ("table3", "Pictures and people"),
         ("fig2", "Modalities"),
@@ -28,9 +49,9 @@ def findings(sections: Sequence[StudySection], *, num_classes: int) -> list[str]
         ("splits", "Splits"),
         ("noise", "Incomplete posts"),
     ):
-        sentences = [sentence for row in by_key[key].rows if (sentence := difference(row))]
-        told += [f"{lead}: {'; '.join(sentences)}."] if sentences else []
-    return told
+        of_rows = [clause for row in by_key[key].rows if (clause := difference(row))]
+        sentences += [f"{lead}: {'; '.join(of_rows)}."] if of_rows else []
+    return sentences
 
 
 def _of_table_2(section: StudySection, num_classes: int) -> list[str]:
@@ -38,7 +59,7 @@ def _of_table_2(section: StudySection, num_classes: int) -> list[str]:
     if ours.figures is None:
         return []
     accuracy = ours.figures.accuracy
-    told = [
+    sentences = [
         f"MRLF names the right place of {num_classes} for {percent(accuracy.value)} of test posts (95 % interval "
         f"{percent_range(accuracy)}), {kilometres(ours.figures.mean_km.value)} off on average."
     ]
@@ -50,8 +71,8 @@ def _of_table_2(section: StudySection, num_classes: int) -> list[str]:
         titles = [
             _title(row) for row in section.rows if row.figures and row.figures.gain and _how(row.figures.gain) == how
         ]
-        told += [f"MRLF {lead}: {'; '.join(titles)}."] if titles else []
-    return told
+        sentences += [f"MRLF {lead}: {'; '.join(titles)}."] if titles else []
+    return sentences
 
 
 def difference(row: StudyRow) -> str:
@@ -66,12 +87,12 @@ def _how(gain: Estimate) -> str:
     return "better" if gain.low > 0 else "worse" if gain.high < 0 else TIED
 
 
-def paper_told(row: StudyRow) -> str:
+def paper_figures(row: StudyRow) -> str:
     """The paper's figures of other data beside a row: accuracy and Mean by city."""
     return "; ".join(f"{each.city} {each.accuracy:.3f} / {each.mean_km:.3f}" for each in row.paper)
 
 
-def seeds_told(figures: RowFigures) -> str:
+def seed_accuracies(figures: RowFigures) -> str:
     """The accuracy of each seed, in percent."""
     return " ".join(f"{100 * accuracy:.1f}" for accuracy in figures.accuracies)
 
@@ -103,7 +124,7 @@ def _row_lines(row: StudyRow, width: int) -> Iterable[str]:
             f"{100 * figures.within_1_km:>6.1f}  {gain}"
         )
     if row.paper:
-        yield f"  {'':<4}{OTHER_DATA}, the paper's accuracy / Mean: {paper_told(row)}"
+        yield f"  {'':<4}{OTHER_DATA}, the paper's accuracy / Mean: {paper_figures(row)}"
 
 
 def _title(row: StudyRow) -> str:
@@ -120,3 +141,49 @@ def study_lines(study: Study) -> Iterable[str]:
         yield from table_lines(section)
     yield ""
     yield from study.findings
+
+
+def section_notes(key: str, data: "StudyData") -> list[str]:
+    """What to know of a section."""
+    notes = [OF_FIGURES[key]] if key in OF_FIGURES else []
+    if key == "leakage":
+        notes.append(_leaking(data))
+    return notes
+
+
+def _leaking(data: "StudyData") -> str:
+    parts = data.parts("release", "user", 0)
+    has_words = [
+        posts_with_label_words(samples, data.release.labels, city_name=data.release.city_name)
+        for samples in (parts.train, parts.validation, parts.test)
+    ]
+    share = float(np.mean(np.concatenate(has_words)))
+    return f"{percent(share)} of the release's posts hold a word of some place's name in caption or hashtags."
+
+
+def study_notes(settings: StudySettings, sections: Sequence[StudySection]) -> list[str]:
+    """What to know of the whole study."""
+    notes = []
+    if settings.num_seeds < FEWEST_SEEDS:
+        notes.append(f"This is a trial: {settings.num_seeds} of at least {FEWEST_SEEDS} seeds.")
+    if settings.max_epochs is not None:
+        notes.append(f"This is a trial: networks were trained for {plural(settings.max_epochs, 'epoch')} at most.")
+    if any(row.is_stand_in for section in sections for row in section.rows):
+        notes.append(
+            "Rows marked stand-in look at pictures with a network drawn from a fixed seed, in place of the trained "
+            "one of that name, and fine-tuned ones begin from it: they show that the row can be computed and say "
+            "nothing about the trained network."
+        )
+    return notes
+
+
+def versions(runner: "CellRunner") -> list[Fact]:
+    """What the figures were made of."""
+    source = runner.source(None)
+    made_of = {
+        "release": runner.data.release.version,
+        "picture features": source.name,
+        "weights of these, sha256": source.weights_sha256,
+        "version of the cells": code_of_cells()[:12],
+    }
+    return [Fact(name=name, value=value) for name, value in made_of.items()]

@@ -19,9 +19,9 @@ from pipeline.release.read import latest_release
 from pipeline.release.split import SPLITS
 from pipeline.store import Store
 from pipeline.study.cells import Cell, SplitDigests, cell_digest, cells_folder, code_of_cells, write_cell
-from pipeline.study.feature_source import FeatureSource
+from pipeline.study.features import FeatureSource
 from pipeline.study.pixels import starting_weights, with_pixels
-from pipeline.study.study_data import look_of
+from pipeline.study.study_data import source_of
 from pipeline.study.study_pictures import check_clean
 from pipeline.study.variants import Parts, StudyData
 from pipeline.training.settings import TrainMrlfSettings
@@ -46,7 +46,7 @@ class CellRunner:
     def __init__(self, store: Store, city: City, machine: Machine) -> None:
         self.store, self.city, self.machine = store, city, machine
         self.data = StudyData(store, city, latest_release(store, city.key))
-        self._looks: dict[str | None, FeatureSource] = {}
+        self._sources: dict[str | None, FeatureSource] = {}
         self._seen: dict[tuple[object, ...], SplitDigests] = {}
 
     def folder(self, digest: str) -> Path:
@@ -110,25 +110,25 @@ class CellRunner:
         from models.candidates import CANDIDATES
 
         backbone = CANDIDATES[cell.candidate].backbone
-        return None if backbone is None else self.look(backbone).name
+        return None if backbone is None else self.source(backbone).name
 
     def _features(self, candidate: "Candidate") -> str:
-        """What looks at the pictures is called: the network that is trained further, or the one of the features."""
+        """The name of the network for pictures: the one that is trained further, or the one of the features."""
         name = candidate.weights or candidate.backbone
-        return self.data.vectors.backbone if name is None else self.look(name).name
+        return self.data.vectors.backbone if name is None else self.source(name).name
 
-    def look(self, backbone: str | None) -> FeatureSource:
+    def source(self, backbone: str | None) -> FeatureSource:
         """The network of this name, by default the city's own, with the weights that are to be had."""
-        if backbone not in self._looks:
-            self._looks[backbone] = look_of(self.store, self.city, backbone)
-        return self._looks[backbone]
+        if backbone not in self._sources:
+            self._sources[backbone] = source_of(self.store, self.city, backbone)
+        return self._sources[backbone]
 
     def _resolved(self, cell: Cell, num_train: int) -> dict[str, Any]:
         """The settings in effect, all of them, so that a changed preset is another cell."""
         from models.candidates import CANDIDATES, preset_fields
 
         preset = cell.settings.get("preset", "auto")
-        told: dict[str, Any] = {
+        resolved: dict[str, Any] = {
             "given": cell.settings,
             "preset": preset_fields(cell.candidate, preset, num_train),
             "backbone": self._backbone(cell),
@@ -136,28 +136,28 @@ class CellRunner:
         if cell.candidate == "mrlf":
             given = {name: value for name, value in cell.settings.items() if name != "preset"}
             network, training = TrainMrlfSettings(preset=preset, **given).configs(num_train)
-            told = {
+            resolved = {
                 "preset": "best" if preset == "best" else None,
                 "network": dataclasses.asdict(network),
                 "training": dataclasses.asdict(training),
             }
         if CANDIDATES[cell.candidate].needs_pixels:
-            told["look"] = self.look(CANDIDATES[cell.candidate].weights).told()
-        return told
+            resolved["look"] = self.source(CANDIDATES[cell.candidate].weights).config()
+        return resolved
 
     def _with_pixels(
         self, parts: Parts, candidate: "Candidate", settings: dict[str, Any]
     ) -> tuple[Parts, dict[str, Any]]:
         """The pictures themselves, and the weights to begin with."""
-        look = self.look(candidate.weights)
+        source = self.source(candidate.weights)
         splits = {split: getattr(parts, split) for split in SPLITS}
         keys = [key for samples in splits.values() for key in samples.keys]
         check_clean(self.store, self.city.key, self.data.clean_digests(keys))
         shown = {
-            split: with_pixels(self.store, self.data, samples, look, num_threads=self.machine.num_threads)
+            split: with_pixels(self.store, self.data, samples, source, num_threads=self.machine.num_threads)
             for split, samples in splits.items()
         }
-        return Parts(**shown, is_complete=parts.is_complete), {**settings, "weights": starting_weights(look)}
+        return Parts(**shown, is_complete=parts.is_complete), {**settings, "weights": starting_weights(source)}
 
     def _about(
         self, cell: Cell, candidate: "Candidate", parts: Parts, fitted: Any, proba: Any, seconds: float
@@ -181,20 +181,20 @@ class CellRunner:
         }
 
     def _predictions(self, parts: Parts, proba: "np.ndarray[Any, Any]") -> pa.Table:
-        """One row per test post: what was told of it, how far off that was, and the rank of the true place from 1."""
+        """One row per test post: what was predicted, how far off that was, and the rank of the true place from 1."""
         from models.evaluation.metrics import errors_km
 
-        test, told = parts.test, proba.argmax(axis=1)
+        test, predicted = parts.test, proba.argmax(axis=1)
         own = np.take_along_axis(proba, test.labels_N[:, None], axis=1)
         is_lower = np.arange(proba.shape[1]) < test.labels_N[:, None]
         ahead = (proba > own) | ((proba == own) & is_lower)
-        errors = errors_km(told, test.labels_N, self.data.class_latitudes, self.data.class_longitudes)
+        errors = errors_km(predicted, test.labels_N, self.data.class_latitudes, self.data.class_longitudes)
         return pa.table(
             {
                 "post_key": test.keys,
                 "user_key": test.groups,
                 "label": test.labels_N,
-                "predicted": told,
+                "predicted": predicted,
                 "rank": ahead.sum(axis=1) + 1,
                 "error_km": errors,
                 "confidence": proba.max(axis=1),

@@ -4,6 +4,9 @@ Pictures are true ones; masks, clean pictures and features of the release are ma
 """
 
 import dataclasses
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +19,9 @@ from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release
 from pipeline.store import Store
 from pipeline.store.store import StageRecord
-from pipeline.study.study_data import StudyDataSettings, build_study_data, look_of
+from pipeline.study import running
+from pipeline.study.study_data import StudyDataSettings, build_study_data, source_of
+from pipeline.study.work import CellRunner, Machine
 from tests.fakes.city import CITY as PLAIN
 from tests.fakes.city import curated_post, fill_city, post_of
 from tests.fakes.pictures import encoded, pixels, portrait
@@ -116,14 +121,14 @@ def _put_pictures(store: Store, curated: list[dict[str, Any]]) -> None:
 
 
 def _put_features(store: Store) -> None:
-    """Vectors that tell the place a little, as the city's own network would."""
+    """Vectors that hold a little of the place, as the city's own network would make them."""
     rng = np.random.default_rng(1)
     posts = latest_release(store, "demo").posts.to_pylist()
     vectors = {
         post["clean_digest"]: (rng.normal(size=WIDTH) + 1.5 * np.eye(WIDTH)[post["label"]]).astype("<f2").tobytes()
         for post in posts
     }
-    recipe = look_of(store, CITY).recipe
+    recipe = source_of(store, CITY).recipe
     store.tables.replace(
         "demo",
         "image_features",
@@ -158,3 +163,22 @@ def _extra(store: Store, number: int, extra: Extra) -> dict[str, Any]:
     digest = store.blobs.put("original", encoded(picture, quality=92))
     post = {**post_of(curated_post(number, number % 3, number, [digest])), **extra.changes}
     return post
+
+
+class CellsHere:
+    """In place of the pool of processes: a cell is computed where it is submitted."""
+
+    def __init__(self, store: Store, city: City, machine: Machine, num_processes: int) -> None:
+        running._make_runner = cache(partial(CellRunner, store, city, machine))
+
+    def __enter__(self) -> "CellsHere":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        running._make_runner = None
+
+    def submit(self, compute: Callable[..., Any], *arguments: object) -> Future[Any]:
+        """A future that is done."""
+        done: Future[Any] = Future()
+        done.set_result(compute(*arguments))
+        return done

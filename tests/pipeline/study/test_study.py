@@ -1,4 +1,4 @@
-"""A whole study, small: what is computed once, what again, what is told where it cannot be, and what a kill leaves."""
+"""A whole study, small: what is computed once, what again, what stands where it cannot be, and what a kill leaves."""
 
 import json
 import os
@@ -19,13 +19,10 @@ from pipeline.study.cells import cells_folder
 from pipeline.study.plan import SECTIONS
 from pipeline.study.settings import StudySettings
 from pipeline.study.study import NO_GPU, build_study
-from tests.pipeline.study.study_town import CITY
+from tests.pipeline.study.study_town import CITY, CellsHere
 from tests.pipeline.study.test_study_running import wait_until
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(600),
-]  # a town is built first: three networks are loaded, each in a process
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # a town is built first: three networks are loaded
 
 NO_OTHERS = {"backbones": []}
 SMALL = StudySettings(num_seeds=1, max_epochs=1, num_resamples=100, num_processes=1, device="cpu")
@@ -37,17 +34,25 @@ def cells(store: Store) -> dict[str, int]:
     return {path.parent.name: path.stat().st_mtime_ns for path in manifests}
 
 
-def told(store: Store) -> dict:
+def page_of(store: Store) -> dict:
     return json.loads((store.report_folder("demo") / "study.json").read_text())
 
 
 def rows(store: Store, section: str) -> dict[str, dict]:
-    (found,) = [each for each in told(store)["sections"] if each["key"] == section]
+    (found,) = [each for each in page_of(store)["sections"] if each["key"] == section]
     return {row["title"]: row for row in found["rows"]}
 
 
 def study(store: Store, *only: str, city: City = CITY, **changes: object):
     return build_study(store, city, SMALL.model_copy(update=changes), only=only)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_processes():
+    """A process for cells imports torch and reads the town anew; `test_study_running` and a killed study have them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.study.running._pool", CellsHere)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -138,13 +143,13 @@ def test_one_more_seed_computes_that_seed_alone(own):
 
 
 def test_a_lost_cell_is_computed_again_to_the_same_figures(own):
-    before, page = cells(own), told(own)["sections"]
+    before, page = cells(own), page_of(own)["sections"]
     name = sorted(before)[0]
     (cells_folder(own, "demo") / name / "predictions.parquet").unlink()
     study(own)
     after = cells(own)
     assert {key for key in before if after[key] != before[key]} == {name}
-    assert strip_seconds(told(own)["sections"]) == strip_seconds(page)
+    assert strip_seconds(page_of(own)["sections"]) == strip_seconds(page)
 
 
 def strip_seconds(sections: list[dict]) -> list[dict]:
@@ -163,7 +168,7 @@ def test_a_page_that_was_edited_is_written_again(own):
     assert page.read_bytes() == before
 
 
-def test_with_the_originals_gone_it_tells_so_in_the_rows_that_need_them(bare):
+def test_with_the_originals_gone_it_says_so_in_the_rows_that_need_them(bare):
     for path in (bare.root / "blobs" / "original").rglob("*"):
         if path.is_file():
             path.unlink()
@@ -174,7 +179,7 @@ def test_with_the_originals_gone_it_tells_so_in_the_rows_that_need_them(bare):
     assert not without_figures(rows(bare, "fig4").values())
 
 
-def test_a_section_that_does_not_exist_is_told(bare):
+def test_a_section_that_does_not_exist_is_refused(bare):
     with pytest.raises(StageError, match="no section table9: take some of table2, table3"):
         study(bare, "table9")
 

@@ -63,6 +63,6 @@ def test_a_cell_that_was_alone_is_lost():
     assert len(widths) == 2
 
 
-def test_two_deadly_cells_are_both_told_and_nothing_else():
+def test_two_deadly_cells_are_both_reported_and_nothing_else():
     failed, _ = finished({"a", "f"}, "abcdef", 3)
     assert failed == {"a": KILLED, "f": KILLED}

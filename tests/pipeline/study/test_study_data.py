@@ -15,7 +15,7 @@ from tests.fakes.city import key
 from tests.fakes.pictures import encoded, pixels
 from tests.pipeline.study.study_town import BACKBONE, CITY, OTHER, STUDY_DATA
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)  # a town is built first: three networks are loaded
 
 
 def rows_of(store: Store) -> dict[tuple[str, str, str], dict]:
@@ -40,10 +40,10 @@ def test_every_kind_of_row_is_there_once(town):
 
 def test_a_vector_is_that_of_the_picture_as_it_was_taken(town):
     digest = picture_of(town, 1000)
-    look = fixed_seed_features(choose_running("torch", "fp32", "cpu"), image_size=32)
-    expected = look([decode_picture(town.blobs.get("original", digest), look.input_side_px)])[0]
-    told = np.frombuffer(rows_of(town)[digest, "original", BACKBONE]["vector"], dtype="<f2")
-    assert np.allclose(told, expected, rtol=2e-3, atol=2e-3)
+    source = fixed_seed_features(choose_running("torch", "fp32", "cpu"), image_size=32)
+    expected = source([decode_picture(town.blobs.get("original", digest), source.input_side_px)])[0]
+    found = np.frombuffer(rows_of(town)[digest, "original", BACKBONE]["vector"], dtype="<f2")
+    assert np.allclose(found, expected, rtol=2e-3, atol=2e-3)
 
 
 def test_a_picture_that_people_fill_has_a_ratio_and_no_clean_vector(town):
@@ -115,7 +115,7 @@ def test_a_new_post_costs_its_own_picture(town):
     assert (counts["new/clean"], counts["new/original"]) == (1, 1)
 
 
-def test_a_backbone_that_does_not_exist_is_told(bare):
+def test_a_backbone_that_does_not_exist_is_refused(bare):
     with pytest.raises(StageError, match="no backbone vgg11"):
         build_study_data(bare, CITY, StudyDataSettings(backbones=["vgg11"]))
 

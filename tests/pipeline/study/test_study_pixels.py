@@ -16,13 +16,12 @@ from pipeline.release.read import latest_release
 from pipeline.release.split import SPLITS
 from pipeline.store import Store
 from pipeline.study.cells import read_cell
-from pipeline.study.gather import section_of
 from pipeline.study.pixels import starting_weights, with_pixels
-from pipeline.study.plan import plan_study
-from pipeline.study.planned import PlannedSection
+from pipeline.study.plan import PlannedSection, plan_study
+from pipeline.study.scoring import section_of
 from pipeline.study.settings import StudySettings
 from pipeline.study.study import NO_GPU, SWITCHED_OFF, Cells
-from pipeline.study.study_data import look_of
+from pipeline.study.study_data import source_of
 from pipeline.study.work import CellRunner, Machine
 from tests.pipeline.study.study_town import CITY
 
@@ -43,7 +42,7 @@ def section(settings: StudySettings = SETTINGS) -> PlannedSection:
 (CELL,) = section().rows[0].cells
 
 
-def told(store: Store, fine_tuned: str):
+def row_of(store: Store, fine_tuned: str):
     """The row, of what stands."""
     cells = Cells(CellRunner(store, CITY, MACHINE), SETTINGS.model_copy(update={"fine_tuned": fine_tuned}), "")
     (row,) = section_of(section(), cells.known([CELL], [CELL])).rows
@@ -52,9 +51,9 @@ def told(store: Store, fine_tuned: str):
 
 @pytest.fixture
 def shown(bare_town, data_of_bare):
-    """A look, and the training posts with their pixels."""
-    look = look_of(Store(bare_town), CITY, "densenet121")
-    return look, with_pixels(Store(bare_town), data_of_bare, data_of_bare.parts("release", "user", 0).train, look)
+    """A network for pictures, and the training posts with their pixels."""
+    source = source_of(Store(bare_town), CITY, "densenet121")
+    return source, with_pixels(Store(bare_town), data_of_bare, data_of_bare.parts("release", "user", 0).train, source)
 
 
 @pytest.fixture
@@ -64,10 +63,10 @@ def data_of_bare(bare_town):
 
 
 def test_pixels_are_those_of_the_released_picture_of_each_post(bare_town, shown):
-    look, samples = shown
+    source, samples = shown
     store = Store(bare_town)
     clean = {row["post_key"]: row["clean_digest"] for row in latest_release(store, "demo").posts.to_pylist()}
-    side = look.settings.image_size
+    side = source.settings.image_size
     assert samples.pixels_NHWC.shape == (len(samples), side, side, 3) and side == 32
     for key, pixels in zip(samples.keys, samples.pixels_NHWC, strict=True):
         picture = decode_picture(store.blobs.get("clean", clean[key]), resized_side("densenet121", side))
@@ -77,22 +76,22 @@ def test_pixels_are_those_of_the_released_picture_of_each_post(bare_town, shown)
 
 
 def test_posts_in_another_order_have_their_pixels_in_that_order(bare_town, data_of_bare, shown):
-    look, samples = shown
+    source, samples = shown
     order = np.random.default_rng(1).permutation(len(samples))
     plain = dataclasses.replace(samples, pixels_NHWC=None).take(order)
-    again = with_pixels(Store(bare_town), data_of_bare, plain, look, num_threads=3)
+    again = with_pixels(Store(bare_town), data_of_bare, plain, source, num_threads=3)
     assert again.keys == [samples.keys[row] for row in order]
     assert np.array_equal(again.pixels_NHWC, samples.pixels_NHWC[order])
 
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_clean_picture_that_is_gone_is_refused_with_what_to_do(bare, split):
-    workshop = CellRunner(bare, CITY, MACHINE)
-    key = getattr(workshop.data.parts("release", "user", 0), split).keys[0]
-    bare.blobs.remove("clean", *workshop.data.clean_digests([key]))
+    runner = CellRunner(bare, CITY, MACHINE)
+    key = getattr(runner.data.parts("release", "user", 0), split).keys[0]
+    bare.blobs.remove("clean", *runner.data.clean_digests([key]))
     with pytest.raises(StageError, match=r"^1 of 59 clean pictures of demo are gone.*--only clean_images"):
-        workshop.compute(CELL, "digest")
-    assert read_cell(workshop.folder("digest")) is None
+        runner.compute(CELL, "digest")
+    assert read_cell(runner.folder("digest")) is None
 
 
 def test_a_clean_picture_that_cannot_be_read_is_named(bare, data_of_bare):
@@ -100,24 +99,24 @@ def test_a_clean_picture_that_cannot_be_read_is_named(bare, data_of_bare):
     (digest,) = data_of_bare.clean_digests(samples.keys[:1])
     bare.blobs.path("clean", digest).write_bytes(b"no picture")
     with pytest.raises(StageError, match=f"clean picture {digest} cannot be read"):
-        with_pixels(bare, data_of_bare, samples, look_of(bare, CITY, "densenet121"))
+        with_pixels(bare, data_of_bare, samples, source_of(bare, CITY, "densenet121"))
 
 
 def test_weights_to_begin_with_are_the_files_where_there_is_one(bare, tmp_path):
     state = random_state("densenet121", seed=5)
     torch.save(state, tmp_path / "densenet121.pth")
     features = {"backbone": "densenet121", "weights": "auto", "weights_file": tmp_path / "densenet121.pth"}
-    look = look_of(bare, CITY.model_copy(update={"stages": {"image_features": features}}))
-    begun = starting_weights(look)
-    assert look.name == "densenet121_from_file"
+    source = source_of(bare, CITY.model_copy(update={"stages": {"image_features": features}}))
+    begun = starting_weights(source)
+    assert source.name == "densenet121_from_file"
     assert begun and all(torch.equal(tensor, state[name]) for name, tensor in begun.items())
     assert not any(name.startswith("classifier") for name in begun)
 
 
 def test_where_there_is_none_they_are_the_stand_ins_and_the_name_says_so(bare_town):
-    look = look_of(Store(bare_town), CITY, "densenet121")
-    begun, expected = starting_weights(look), fixed_seed_weights("densenet121")
-    assert look.name == "densenet121_fixed_seed"
+    source = source_of(Store(bare_town), CITY, "densenet121")
+    begun, expected = starting_weights(source), fixed_seed_weights("densenet121")
+    assert source.name == "densenet121_fixed_seed"
     assert begun.keys() == expected.keys() and all(torch.equal(begun[name], expected[name]) for name in begun)
 
 
@@ -130,27 +129,27 @@ def test_other_weights_and_another_picture_size_are_another_cell(bare_town, tmp_
     assert len({CellRunner(Store(bare_town), city, MACHINE).digest(CELL) for city in cities}) == len(ways)
 
 
-@pytest.mark.parametrize(("wish", "reason"), [("auto", NO_GPU), ("never", SWITCHED_OFF)])
-def test_without_a_gpu_or_switched_off_the_row_says_why_it_has_no_figures(bare_town, wish, reason):
-    row = told(Store(bare_town), wish)
+@pytest.mark.parametrize(("fine_tuned", "reason"), [("auto", NO_GPU), ("never", SWITCHED_OFF)])
+def test_without_a_gpu_or_switched_off_the_row_says_why_it_has_no_figures(bare_town, fine_tuned, reason):
+    row = row_of(Store(bare_town), fine_tuned)
     assert row.figures is None and row.reason == reason
 
 
 @pytest.mark.slow
 def test_asked_for_it_is_computed_stored_and_scored(bare):
     """On the CPU, from the stand-in's weights, which the row says."""
-    workshop = CellRunner(bare, CITY, MACHINE)
-    digest = workshop.digest(CELL)
-    workshop.compute(CELL, digest)
-    found, test = read_cell(workshop.folder(digest)), workshop.data.parts("release", "user", 0).test
+    runner = CellRunner(bare, CITY, MACHINE)
+    digest = runner.digest(CELL)
+    runner.compute(CELL, digest)
+    found, test = read_cell(runner.folder(digest)), runner.data.parts("release", "user", 0).test
     assert found.predictions["post_key"].to_pylist() == test.keys
     assert found.predictions["label"].to_pylist() == test.labels_N.tolist()
     about = found.about
     assert (about["features"], about["epochs"], about["device"]) == ("densenet121_fixed_seed", 1, "cpu")
     assert about["num_parameters"] > 6_900_000
-    assert not (workshop.folder(digest) / "checkpoint").exists()
-    row = told(bare, "always")
+    assert not (runner.folder(digest) / "checkpoint").exists()
+    row = row_of(bare, "always")
     assert row.is_stand_in
     assert row.figures.accuracies == [about["scores"]["accuracy"]]
     assert row.figures.num_test == len(test)
-    assert told(bare, "never").figures == told(bare, "auto").figures == row.figures  # what stands is shown
+    assert row_of(bare, "never").figures == row_of(bare, "auto").figures == row.figures  # what stands is shown

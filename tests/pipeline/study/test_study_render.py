@@ -111,10 +111,10 @@ def test_every_form_has_every_row_with_its_figures_its_reason_and_the_papers(fil
 
 def test_json_comes_last_and_holds_the_same(files):
     assert list(files)[-1] == "study.json"
-    told = json.loads(files["study.json"])
-    assert told["sections"][0]["rows"][0]["figures"]["accuracy"]["value"] == 0.7
-    assert told["sections"][0]["rows"][3]["figures"] is None
-    assert told["sections"][0]["rows"][0]["paper"][0] == {"city": "New York", "accuracy": 0.738, "mean_km": 1.804}
+    content = json.loads(files["study.json"])
+    assert content["sections"][0]["rows"][0]["figures"]["accuracy"]["value"] == 0.7
+    assert content["sections"][0]["rows"][3]["figures"] is None
+    assert content["sections"][0]["rows"][0]["paper"][0] == {"city": "New York", "accuracy": 0.738, "mean_km": 1.804}
 
 
 def test_every_section_has_its_figure(files):
@@ -132,11 +132,11 @@ def test_a_table_of_markdown_has_as_many_cells_in_each_row(files):
 
 
 def test_what_is_found_follows_from_the_intervals():
-    told = " ".join(findings(study().sections, num_classes=11))
-    assert "MRLF names the right place of 11 for 80.0" in told
-    assert "MRLF is better than these: Deepgeo." in told
-    assert "MRLF cannot be told apart from these: Linear." in told
-    assert "MRLF is worse than these: Better [stand-in]." in told
+    sentences = " ".join(findings(study().sections, num_classes=11))
+    assert "MRLF names the right place of 11 for 80.0" in sentences
+    assert "MRLF is better than these: Deepgeo." in sentences
+    assert "MRLF cannot be told apart from these: Linear." in sentences
+    assert "MRLF is worse than these: Better [stand-in]." in sentences
 
 
 def test_a_study_without_figures_has_no_findings_and_no_figure():

@@ -25,18 +25,18 @@ MACHINE = Machine(device="cpu", num_threads=1)
 
 
 def jobs(store: Store, *candidates: str, **settings: object) -> list[Job]:
-    workshop = CellRunner(store, CITY, MACHINE)
+    runner = CellRunner(store, CITY, MACHINE)
     cells = [
         Cell(candidate=name, variant="release", split="user", seed=0, settings=dict(settings)) for name in candidates
     ]
-    return [Job(cell=cell, digest=workshop.digest(cell), seconds=1.0) for cell in cells]
+    return [Job(cell=cell, digest=runner.digest(cell), seconds=1.0) for cell in cells]
 
 
 def stands(store: Store, job: Job) -> bool:
     return read_cell(CellRunner(store, CITY, MACHINE).folder(job.digest)) is not None
 
 
-def test_a_cell_that_cannot_be_computed_is_told_and_the_others_go_on(town):
+def test_a_cell_that_cannot_be_computed_is_reported_and_the_others_go_on(town):
     good = jobs(town, "majority", "nearest_centre")
     (bad,) = jobs(town, "tagvisor", num_leaves=3)
     failed = run_jobs(town, CITY, [*good, bad], MACHINE, 2)
@@ -65,10 +65,10 @@ KILLER = textwrap.dedent("""
         found = []
         for path in Path("/proc").glob("[0-9]*/stat"):
             try:
-                told = path.read_text().rsplit(")", 1)[1].split()
+                fields = path.read_text().rsplit(")", 1)[1].split()
             except OSError:
                 continue
-            if int(told[1]) == pid:
+            if int(fields[1]) == pid:
                 found.append(int(path.parent.name))
         return found
     while not list((root / "study").rglob("checkpoint/*")):  # the long cell is at work
