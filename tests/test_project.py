@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -86,3 +87,11 @@ def test_no_text_file_lacks_its_last_newline():
     texts = [ROOT / name for name in listed.stdout.splitlines() if Path(name).suffix in (".py", ".md", ".yml", ".j2")]
     there = [path for path in texts if path.is_file() and path.stat().st_size]
     assert not [path for path in there if not path.read_bytes().endswith(b"\n")]
+
+
+def test_the_linter_sees_every_module():
+    """A folder named `data` was excluded once, and with it `models/data`."""
+    command = [sys.executable, "-m", "ruff", "check", "--show-files", "pipeline", "models", "assets", "tests", "bench"]
+    seen = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    modules = {str(path) for name in command[5:] for path in (ROOT / name).rglob("*.py")}
+    assert modules <= set(seen)
