@@ -34,6 +34,7 @@ from pipeline.privacy.forgotten import sweep_forgotten
 from pipeline.privacy.gone import gone_posts
 from pipeline.privacy.leftovers import sweep_leftovers
 from pipeline.records import SCHEMA_VERSION
+from pipeline.release import read
 from pipeline.release.near_duplicates import shared_names
 from pipeline.release.shards import Sample, write_shards
 from pipeline.release.split import SPLITS, linked_groups, split_posts
@@ -42,7 +43,7 @@ from pipeline.store import Store
 from pipeline.store.digests import json_digest
 from pipeline.store.folders import seal
 
-STAGE = "dataset"
+STAGE = read.STAGE
 INPUTS = (
     ("pois", "pois"),
     ("posts", "posts"),

@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import StageError
-from pipeline.release.dataset import STAGE
 from pipeline.store import Store
 from pipeline.store.blobs import write_atomically
 from pipeline.store.folders import Manifest
 
+STAGE = "dataset"
+"""The stage that writes releases; named here, so that readers load nothing of how one is made."""
 READ_ALWAYS = ("posts.parquet", "labels.json")
 
 
