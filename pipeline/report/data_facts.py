@@ -7,6 +7,7 @@ from collections import Counter
 
 import pyarrow.compute as pc
 
+from pipeline.curate.rules import meaning_of_drop
 from pipeline.images import clean_images, portrait_masks
 from pipeline.images.builtin_fill import BuiltinFill
 from pipeline.images.builtin_portraits import BuiltinPortraits
@@ -16,7 +17,6 @@ from pipeline.images.people_left import PeopleLeft
 from pipeline.release.read import Release
 from pipeline.release.split import SPLITS
 from pipeline.report.content import DrawnPeople, FaceGateFacts, Ledger, LedgerLine, PictureStage, RecallLine, SplitSize
-from pipeline.report.reasons import meaning_of
 from pipeline.report.wording import plain
 from pipeline.stage import table_inputs
 from pipeline.store import Store
@@ -40,6 +40,57 @@ STAND_INS = {
     },
 }
 """Stand-ins for the paper's networks by the name in a stage's record, with a remark."""
+
+MEANINGS = {
+    # files of an archive
+    "not_json": "the file is not JSON",
+    "truncated_file": "the file is truncated or empty",
+    "file_too_large": "the file is larger than any post's metadata",
+    "nested_too_deep": "the JSON is nested deeper than any post's metadata",
+    "too_many_medias": "the file holds far more posts than any page of Instagram's",
+    "unknown_media_type": "the post is neither a photo, a video nor a carousel of them",
+    "not_a_regular_file": "a link or a device in place of a file",
+    "not_readable": "no permission to read the file",
+    "not_instaloader": "JSON of another program",
+    "not_a_post": "a file of Instaloader, but of a profile, a story or comments",
+    "instaloader_v3": "written by Instaloader 3, whose files lack what is needed",
+    "bad_media_id": "the post has no id",
+    "no_owner": "the post names no author, so it cannot be kept to one split",
+    "duplicate_post": "another file of the archive has the same post",
+    # places, times, media
+    "no_place": "the post has no location",
+    "unmatched_place": "its location belongs to none of the POIs",
+    "bad_time": "it has no valid date",
+    "video": "the post has a video and no picture",
+    "image_missing": "its picture is missing; the post comes back once it is there",
+    "waiting": "something of the post was missing when the release was made",
+    # posts collected live
+    "private": "only followers may see the account",
+    "opted_out": "its author has opted out",
+    "gone": "it was deleted before its pictures were fetched",
+    "media_gone": "its pictures are no longer available",
+    "media_expired": "the addresses of its pictures have expired; it is tried again",
+    "media_unreachable": "its pictures could not be fetched; it is tried again",
+    "not_fetched_yet": "the run ended before its pictures were fetched; the next one continues",
+    "refused_address": "the address of its picture is not allowed",
+    "too_many_redirects": "the address of its picture redirects too often",
+    "robots": "the picture's host forbids robots",
+    "encoded_body": "its picture came in an unsupported encoding",
+    # pictures
+    "original_gone": "its picture is no longer in the store",
+    "not_an_image": "its picture is not an image, but for example a web page",
+    "unsupported_format": "its picture has an unsupported format",
+    "bad_header": "the header of its picture is damaged",
+    "truncated": "its picture is truncated",
+    "too_many_bytes": "its picture file is larger than allowed",
+    "too_many_pixels": "its picture has more pixels than allowed",
+    "too_small": "its picture is too small to show a place",
+    "face_left": "a face was still found in its pictures after people were filled twice",
+    "bad_mask": "the mask of its picture has another size than the picture",
+    "too_narrow": "its picture is far longer than wide",
+    "mostly_person": "masks of people cover more of its pictures than allowed: too little of the place is left",
+}
+"""The reasons of the ledger; `test_every_reason_of_the_code_is_explained` keeps the list complete."""
 
 
 def data_inputs(store: Store, city: str) -> dict[str, str]:
@@ -144,3 +195,8 @@ def _deferred_lines(store: Store, city: str, num_deferred: int) -> list[LedgerLi
 
 def _line(outcome: str, stage: str, reason: str, num_posts: int) -> LedgerLine:
     return LedgerLine(outcome=outcome, stage=stage, reason=reason, num_posts=num_posts, meaning=meaning_of(reason))
+
+
+def meaning_of(reason: str) -> str:
+    """What a reason of the ledger means; the reason in words where nobody wrote one down."""
+    return MEANINGS.get(reason) or meaning_of_drop(reason) or reason.replace("_", " ")

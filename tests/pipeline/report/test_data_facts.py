@@ -11,8 +11,7 @@ from pipeline.curate.rules import RULES
 from pipeline.ledger import write_ledger
 from pipeline.release.read import latest_release
 from pipeline.report.content import RecallLine
-from pipeline.report.data_facts import city_ledger, drawn_people, face_gate, picture_stages
-from pipeline.report.reasons import MEANINGS, meaning_of
+from pipeline.report.data_facts import MEANINGS, city_ledger, drawn_people, face_gate, meaning_of, picture_stages
 from pipeline.report.sentences import drawn_people_sentence, gate_sentence, recall_sentence, standin_sentence
 from pipeline.store.store import StageRecord
 from tests.pipeline.report.small_city import write_record

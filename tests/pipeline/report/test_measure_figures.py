@@ -30,14 +30,17 @@ from pipeline.report.measure_figures import (
 from tests.pipeline.report.test_figures import size_of
 
 FLAT, WIDE = Estimate(value=0.0, low=0.0, high=0.0), Estimate(value=0.5, low=0.0, high=1.0)
+ESTIMATES = (FLAT, WIDE, Estimate(value=1.0, low=1.0, high=1.0))
 
 
-@pytest.mark.parametrize("estimate", [FLAT, WIDE, Estimate(value=1.0, low=1.0, high=1.0)], ids=["0", "half", "1"])
-def test_bars_of_modalities_and_leakage(estimate):
-    modality = Modality(name="text", title="captions", without=estimate, fall=estimate, alone=estimate, share=estimate)
-    assert min(size_of(modality_bars(ModalityUse(modalities=[modality] * 3, everything=estimate, blind=FLAT)))) > 100
+def test_bars_of_modalities_and_leakage():
+    modalities = [
+        Modality(name="text", title="captions", without=each, fall=each, alone=each, share=each) for each in ESTIMATES
+    ]
+    assert min(size_of(modality_bars(ModalityUse(modalities=modalities, everything=WIDE, blind=FLAT)))) > 100
     models = [
-        MaskedModel(name=str(row), title="x $ " * row, accuracy=estimate, masked=FLAT, fall=FLAT) for row in range(3)
+        MaskedModel(name=str(row), title="x $ " * row, accuracy=each, masked=WIDE, fall=FLAT)
+        for row, each in enumerate(ESTIMATES)
     ]
     leakage = Leakage(num_own=0, num_any=0, accuracy_own=None, accuracy_other=None, models=models)
     assert min(size_of(leakage_bars(leakage))) > 100
