@@ -69,7 +69,7 @@ def told(train: Samples, validation: Samples, test: Samples, num_classes: int) -
         "mrlf_small": small.predict_proba(test).argmax(axis=1),
         "linear_tuned": _tuned(train, test, num_classes).argmax(axis=1),
         "logistic_all": linear.predict_proba(test).argmax(axis=1),
-        "weights": np.array([*best.story.expert_weights.values(), best.deep_weight]),
+        "weights": np.array([*best.summary.expert_weights.values(), best.deep_weight]),
     }
 
 

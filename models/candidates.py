@@ -238,7 +238,7 @@ def _initial_state(candidate: Candidate, settings: dict[str, Any]) -> dict[str, 
     """Take the weights to begin with out of `settings`: None where they are drawn.
 
     Raises:
-        ValueError: a fine-tuned network is given none and is not told to begin from nothing.
+        ValueError: a fine-tuned network gets none and is not asked to begin from nothing.
     """
     if not candidate.needs_pixels:
         return None

@@ -51,7 +51,7 @@ class DeepgeoConfig(TextConfig):
 
     @classmethod
     def paper(cls) -> "DeepgeoConfig":
-        """As told."""
+        """The sizes that the paper states."""
         return cls()
 
     @classmethod
@@ -61,7 +61,7 @@ class DeepgeoConfig(TextConfig):
 
     @classmethod
     def paper_training(cls) -> TrainConfig:
-        """Adam 1e-3 in batches of 512, as told; how long is left to validation (the paper: 10 epochs)."""
+        """Adam 1e-3 in batches of 512, as the paper states; how long is left to validation (the paper: 10 epochs)."""
         return TrainConfig(optimiser="adam", learning_rate=1e-3, batch_size=512)
 
     @classmethod

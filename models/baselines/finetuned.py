@@ -1,7 +1,7 @@
 """The picture alone, learnt from pixels: a whole network of torchvision trained further on the posts' pictures.
 
 VGG16/19 (Simonyan and Zisserman 2014, arXiv 1409.1556), ResNet50/101 (He et al. 2015, arXiv 1512.03385), DenseNet121
-(Huang et al. 2016, arXiv 1608.06993). MRLF (arXiv 2306.07935) compares with them and does not tell how they were
+(Huang et al. 2016, arXiv 1608.06993). MRLF (arXiv 2306.07935) compares with them and does not state how they were
 trained. Ours: all weights at a rate of 1e-4 with Adam, a fresh linear head on the pooled last map, and training
 pictures that are shifted and mirrored.
 The weights to begin with come from the caller, or are drawn when that is asked for by name; nothing is downloaded.

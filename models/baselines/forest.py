@@ -1,6 +1,6 @@
 """Tagvisor: a random forest on hashtags (Zhang et al., WWW 2018, arXiv 1802.04122).
 
-Told: a random forest over a post's hashtags. From memory, not confirmed: 100 trees over a binary vector of hashtags.
+Stated: a random forest over a post's hashtags. From memory, not confirmed: 100 trees over a binary vector of hashtags.
 MRLF (arXiv 2306.07935) drops hashtags found fewer than 50 times in a city; the minimum counts posts of the training
 split here.
 Shape letters: N samples, C classes.

@@ -6,7 +6,7 @@ layer norm; feed-forward 200-800-200; residual, layer norm), summed over the pos
 Characters: embedding and learned positions; per k = 3..7 a convolution without padding, ReLU, max-pool of window k and
 stride k-1, dropout, layer norm; the maps are summed over the positions.
 A trap of the released code: its loop over character layers is empty with the default settings, so the released model
-has no character attention, though the paper tells of it. `character_attention` puts in what the paper tells.
+has no character attention, though the paper describes it. `character_attention` adds it.
 Ours: texts are padded on the right and padding moves nothing (theirs: on the left, and it takes part).
 Shape letters: B batch, L positions, D embedding, E filters, S slots after the max-pool, H heads, K width per head.
 """
@@ -45,7 +45,7 @@ class LocTwiConfig(TextConfig):
     char_filter_sizes: tuple[int, ...] = (3, 4, 5, 6, 7)
     num_filters: int = 64
     character_attention: bool = True
-    """True as the paper tells, False as the released model is"""
+    """True as in the paper, False as the released model is"""
     num_char_heads: int = 8
     char_ffn_dim: int = 256
     pooling: Pooling = "sum"
@@ -68,7 +68,7 @@ class LocTwiConfig(TextConfig):
 
     @classmethod
     def paper(cls) -> "LocTwiConfig":
-        """As told."""
+        """The sizes that the paper states."""
         return cls()
 
     @classmethod
@@ -90,7 +90,7 @@ class LocTwiConfig(TextConfig):
 
     @classmethod
     def paper_training(cls) -> TrainConfig:
-        """Adam 1e-4 in batches of 128, 30 epochs at most, as told."""
+        """Adam 1e-4 in batches of 128, 30 epochs at most, as the paper states."""
         return TrainConfig(optimiser="adam", learning_rate=1e-4, batch_size=128)
 
     @classmethod

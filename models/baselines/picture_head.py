@@ -2,7 +2,7 @@
 
 VGG16/19 (Simonyan and Zisserman 2014, arXiv 1409.1556), ResNet50/101 (He et al. 2015, arXiv 1512.03385), DenseNet121
 (Huang et al. 2016, arXiv 1608.06993): whose features the samples hold decides which of them this is. MRLF (arXiv
-2306.07935) compares with them in Table II and uses VGG19 alone in Table III; it tells of none whether it was frozen,
+2306.07935) compares with them in Table II and uses VGG19 alone in Table III; it states of none whether it was frozen,
 but of the VGG19 within MRLF.
 """
 

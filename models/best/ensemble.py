@@ -5,9 +5,9 @@ The wide part are logistic regressions over all modalities and over each (`linea
 networks that saw each modality of a post alone, too (`best.modality_copies`). The weights come from `linear.pool`
 on posts that neither part was fitted on, and start with all weight on the linear model: what adds nothing to it gets
 next to none. Wide and deep: Cheng et al. 2016 (arXiv 1606.07792), who train the two jointly.
-Below `CROSS_FIT_BELOW_POSTS` posts `NUM_FOLDS` networks are trained, each on all folds but one, and tried on that one;
-all of them answer. Their best epoch is the validation split's. Above it one network is trained, and the weights are
-those of the validation split. The test split is seen by nothing here.
+Below `CROSS_FIT_BELOW_POSTS` posts `NUM_FOLDS` networks are trained, each on all folds but one, and scored on that
+one; all of them answer. Their best epoch is the validation split's. Above it one network is trained, and the weights
+are those of the validation split. The test split is seen by nothing here.
 Shape letters: N samples, M classifiers (the experts, then the networks), V samples of the weights, C classes.
 """
 
@@ -39,7 +39,7 @@ OnStep = Callable[[int, int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class _Parts:
-    """Both parts, and what they said of samples that they were not fitted on."""
+    """Both parts, and their logits for samples that they were not fitted on."""
 
     wide: Wide
     networks: list[Fitted]
@@ -85,11 +85,11 @@ def fit_best(
     networks: list[Fitted] = []
     for number, inside in enumerate(rows):
         done = sum(len(network.history) for network in networks)
-        told: dict[str, Any] = {"on_epoch": _epochs_after(done, on_epoch), "on_step": _steps_after(done, on_step)}
+        callbacks: dict[str, Any] = {"on_epoch": _epochs_after(done, on_epoch), "on_step": _steps_after(done, on_step)}
         settings = dataclasses.replace(training, seed=training.seed + number)
         folder = checkpoint_dir / f"network_{number}" if checkpoint_dir else None
         shown = with_single_modalities(train.take(inside))
-        networks.append(fit(shown, train_config=settings, checkpoint_dir=folder, **told, **how))
+        networks.append(fit(shown, train_config=settings, checkpoint_dir=folder, **callbacks, **how))
     parts = _cross_fitted(train, num_classes, fold_N, networks) if len(networks) > 1 else None
     if parts is None or len(parts.labels_V) == 0:  # no class has users in two folds
         parts = _tried_on_validation(train, validation, num_classes, networks, training.seed)
@@ -118,16 +118,16 @@ def _steps_after(done: int, on_step: OnStep | None) -> OnStep | None:
 
 
 def _cross_fitted(train: Samples, num_classes: int, fold_N: np.ndarray, networks: list[Fitted]) -> _Parts:
-    """Every training sample is told by experts and by the one network that did not learn from it."""
-    tried = cross_fit(train, num_classes, fold_N)
+    """Every training sample is scored by experts and by the one network that were not fitted on it."""
+    crossed = cross_fit(train, num_classes, fold_N)
     deep_NC = np.empty((len(train), num_classes))
     for fold, network in enumerate(networks):
         deep_NC[fold_N == fold] = log_proba([network], train.take(fold_N == fold))
-    logits_MNC, usable_N = np.concatenate([tried.logits_MNC, deep_NC[None]]), tried.is_usable_N
+    logits_MNC, usable_N = np.concatenate([crossed.logits_MNC, deep_NC[None]]), crossed.is_usable_N
     return _Parts(
-        wide=fit_wide(train, num_classes, tried.choices),
+        wide=fit_wide(train, num_classes, crossed.choices),
         networks=networks,
-        choices=dict(tried.choices),
+        choices=dict(crossed.choices),
         logits_MVC=logits_MNC[:, usable_N],
         labels_V=train.labels_N[usable_N],
         folds_V=fold_N[usable_N],
@@ -138,7 +138,7 @@ def _cross_fitted(train: Samples, num_classes: int, fold_N: np.ndarray, networks
 def _tried_on_validation(
     train: Samples, validation: Samples, num_classes: int, networks: list[Fitted], seed: int
 ) -> _Parts:
-    """The validation samples are told by what was fitted on all training samples."""
+    """The validation samples are scored by what was fitted on all training samples."""
     wide = fit_wide(train, num_classes, MIDDLE_CHOICES)
     logits_MVC = np.concatenate([wide.logits(validation), log_proba(networks, validation)[None]])
     usable_V = np.isin(validation.labels_N, train.labels_N)
@@ -162,11 +162,11 @@ def _weighed(parts: _Parts) -> Ensemble:
         layer=rounded(joined(parts.wide.experts, weights)),
         networks=tuple(parts.networks),
         deep_weight=float(pool.weights_M[-1]),
-        story=_story(pool, weights, parts),
+        summary=_summary(pool, weights, parts),
     )
 
 
-def _story(pool: LogLinearPool, weights: dict[str, float], parts: _Parts) -> FitSummary:
+def _summary(pool: LogLinearPool, weights: dict[str, float], parts: _Parts) -> FitSummary:
     return FitSummary(
         num_samples=len(parts.labels_V),
         is_cross_fitted=parts.is_cross_fitted,

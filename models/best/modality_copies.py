@@ -1,9 +1,9 @@
 """Training posts with each of their modalities alone beside the whole ones: what makes `best`'s networks good.
 
-Trained on whole posts alone, MRLF leans on whatever tells most and learns little from the rest: cross-entropy is small
-as soon as one modality tells the place. Shown every post four times, whole and with its caption, its hashtags and its
-picture alone, it has to learn each of them (modality dropout: Neverova et al. 2015, arXiv 1501.00102; here fixed
-copies instead of random ones). It also learns what to do where a modality is missing.
+Trained on whole posts alone, MRLF leans on the most informative modality and learns little from the rest: the loss is
+small as soon as one modality gives the place away. Shown every post four times, whole and with its caption, its
+hashtags and its picture alone, it has to learn each of them (modality dropout: Neverova et al. 2015, arXiv 1501.00102;
+here fixed copies instead of random ones). It also learns what to do where a modality is missing.
 """
 
 import dataclasses

@@ -33,7 +33,7 @@ from models.settings.train_config import Epoch, TrainConfig
 from models.training.fitted import Fitted
 
 BEST_FORMAT = 1
-STORY = "best.json"
+DESCRIPTION = "best.json"
 LEAST_PROBABILITY = 1e-12
 FIELDS = {"format", "num_classes", "wide_sha256", "terms_sha256", "networks", "story"}
 
@@ -65,7 +65,7 @@ class Ensemble:
     networks: tuple[Fitted, ...]
     deep_weight: float
     """of the mean of the networks' log probabilities, beside the layer's scores"""
-    story: FitSummary
+    summary: FitSummary
 
     @property
     def model(self) -> Network:
@@ -132,7 +132,7 @@ class Ensemble:
         tensors = self._tensors()
         (folder / "terms.json").write_text(terms, encoding="utf-8")
         (folder / "wide.safetensors").write_bytes(safetensors.torch.save(tensors))
-        names = [STORY, "terms.json", "wide.safetensors"]
+        names = [DESCRIPTION, "terms.json", "wide.safetensors"]
         for number, network in enumerate(self.networks):
             names += [f"network_{number}/{name}" for name in network.save(folder / f"network_{number}")]
         content = {
@@ -141,9 +141,9 @@ class Ensemble:
             "wide_sha256": tensors_sha256(tensors),
             "terms_sha256": _sha256(terms.encode()),
             "networks": [_network_sha256(folder, number) for number in range(len(self.networks))],
-            "story": dataclasses.asdict(self.story),
+            "story": dataclasses.asdict(self.summary),
         }
-        (folder / STORY).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        (folder / DESCRIPTION).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         return names
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -162,9 +162,9 @@ class Ensemble:
             ValueError: a file is damaged, is of another version, or does not belong to the others.
             OSError: a file is missing.
         """
-        content = _read_json(folder / STORY)
+        content = _read_json(folder / DESCRIPTION)
         if set(content) != FIELDS or content["format"] != BEST_FORMAT:
-            raise ValueError(f"{folder / STORY} describes no model of format {BEST_FORMAT}; train it again")
+            raise ValueError(f"{folder / DESCRIPTION} describes no model of format {BEST_FORMAT}; train it again")
         terms_bytes = (folder / "terms.json").read_bytes()
         if _sha256(terms_bytes) != content["terms_sha256"]:
             raise ValueError(f"terms.json in {folder} is not the one this model was trained with; restore the folder")
@@ -176,21 +176,21 @@ class Ensemble:
             layer=_layer(arrays),
             networks=networks,
             deep_weight=float(arrays["deep_weight"][0]),
-            story=config_from_json(FitSummary, content["story"]),
+            summary=config_from_json(FitSummary, content["story"]),
         )
         _check_fit(best, content["num_classes"], folder)
         return best
 
 
 def log_proba(networks: Sequence[Fitted], samples: Samples) -> np.ndarray:
-    """The mean (N, C) of what the networks tell, as log probabilities."""
-    told = [np.log(np.maximum(network.predict_proba(samples), LEAST_PROBABILITY)) for network in networks]
-    return np.asarray(np.mean(told, axis=0))
+    """The mean (N, C) of what the networks predict, as log probabilities."""
+    logs = [np.log(np.maximum(network.predict_proba(samples), LEAST_PROBABILITY)) for network in networks]
+    return np.asarray(np.mean(logs, axis=0))
 
 
 def is_best(folder: Path) -> bool:
     """Whether a model of this kind was written here."""
-    return (folder / STORY).is_file()
+    return (folder / DESCRIPTION).is_file()
 
 
 def _features(terms: dict[str, tuple[str, ...]], arrays: dict[str, np.ndarray]) -> WideFeatures:
@@ -227,13 +227,13 @@ def _read_arrays(path: Path, sha256: str) -> dict[str, np.ndarray]:
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged ({error}); restore the folder or train the model again") from error
     if tensors_sha256(tensors) != sha256:
-        raise ValueError(f"{path} does not hold the weights that {STORY} names; restore the folder")
+        raise ValueError(f"{path} does not hold the weights that {DESCRIPTION} names; restore the folder")
     return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
 def _read_network(folder: Path, number: int, sha256: str) -> Fitted:
     if _network_sha256(folder, number) != sha256:
-        raise ValueError(f"network_{number} in {folder} is not the one that {STORY} names; restore the folder")
+        raise ValueError(f"network_{number} in {folder} is not the one that {DESCRIPTION} names; restore the folder")
     return Fitted.load(folder / f"network_{number}")
 
 

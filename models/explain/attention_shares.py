@@ -3,7 +3,7 @@
 Attention looks at slots of the pooled character maps. What a slot receives (the mean over heads and asking slots of
 the weights A of equation (3), MRLF, arXiv 2306.07935) is spread evenly over the characters it was made of, and added
 up by word; then the mean over all attentions that look at this side: of each filter size, the branch's first layer
-and the fusion. It says where the network looks, not what decided (`models.explain.explain` does).
+and the fusion. It shows where the network looks, not what decided (`models.explain.explain` does).
 Shape letters: N posts, B batch, L characters, S slots, W words, T hashtags.
 """
 
@@ -69,8 +69,8 @@ def mean_shares(of_networks: Sequence[Sequence[AttentionShares]], num_posts: int
 
 
 def _mean(shares: Sequence[np.ndarray | None]) -> np.ndarray | None:
-    told = [share for share in shares if share is not None]
-    return np.mean(told, axis=0) if told else None
+    known = [share for share in shares if share is not None]
+    return np.mean(known, axis=0) if known else None
 
 
 def characters_of_slots(length: int, filter_size: int, stride: int) -> list[range]:

@@ -2,7 +2,7 @@
 
 Occlusion: Zeiler and Fergus 2013 (arXiv 1311.2901) for pictures, Li et al. 2016 (arXiv 1612.08220) for words. It needs
 nothing but predictions, so it holds for any model here; where attention lies (`explain.attention_shares`) is no such
-measure (Jain and Wallace 2019, arXiv 1902.10186). Not covered: parts that only tell something together.
+measure (Jain and Wallace 2019, arXiv 1902.10186). Not covered: parts that matter only together.
 Shape letters: V variants of a post, W words, T hashtags, C classes.
 """
 
@@ -17,7 +17,7 @@ from models.data.samples import joined as joined
 from models.data.text import normalise, normalise_hashtags
 
 MAX_WORDS = 60
-"""words of a caption that are tried; MRLF reads no more"""
+"""words of a caption that are left out one by one; MRLF reads no more"""
 MAX_HASHTAGS = 30
 
 
@@ -43,7 +43,7 @@ class Influences:
 
 
 def shown_words(caption: str) -> list[str]:
-    """The words of a caption as the models read them, in their order, as many as are tried."""
+    """The words of a caption as the models read them, in their order, as many as are left out one by one."""
     return normalise(caption).split(" ")[:MAX_WORDS] if normalise(caption) else []
 
 

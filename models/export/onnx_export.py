@@ -117,7 +117,7 @@ def _exported(module: nn.Module, image_dim: int) -> Any:
 
 
 def _quietly_exported(module: nn.Module, example: tuple[Tensor, ...], **how: Any) -> Any:
-    """The ONNX program; what torch tells while it makes one is of no use to who asked for it."""
+    """The ONNX program; what torch prints while it makes one is suppressed."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

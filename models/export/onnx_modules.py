@@ -157,12 +157,12 @@ class BlendAskedByIds(nn.Module):
         return logits_BC, logits_BC.softmax(dim=1)
 
     def _deep(self, ids: Mapping[str, Tensor], image: Tensor, has_image: Tensor) -> Tensor:
-        """The mean (B, C) of what the networks tell, as log probabilities."""
-        told = []
+        """The mean (B, C) of what the networks predict, as log probabilities."""
+        logs = []
         for number, network in enumerate(self.networks):
             own = [self._buffer(f"{VOCABULARY_OF[name]}_{number}")[ids_BL] for name, ids_BL in ids.items()]
-            told.append(network(*own, image, has_image)[1].clamp(min=LEAST_PROBABILITY).log())
-        return torch.stack(told).mean(dim=0)
+            logs.append(network(*own, image, has_image)[1].clamp(min=LEAST_PROBABILITY).log())
+        return torch.stack(logs).mean(dim=0)
 
     def _scores(self, block: str, terms_BK: Tensor, values_BK: Tensor) -> Tensor:
         """Class scores (B, C) of terms whose values are brought to length 1."""

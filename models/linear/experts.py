@@ -57,7 +57,7 @@ class LinearLayer:
 def fit_expert(
     expert: Expert, blocks: Mapping[Block, Any], labels_N: np.ndarray, num_classes: int, inverse_regularisation: float
 ) -> LinearLayer:
-    """The regression; without any feature, or with posts of one class only, it tells the shares of the classes."""
+    """The regression; without any feature, or with posts of one class only, it predicts the shares of the classes."""
     from scipy import sparse
     from sklearn.linear_model import LogisticRegression
 

@@ -1,9 +1,9 @@
-"""How much each of several classifiers has to say: a log-linear pool with one weight per classifier.
+"""The weights of several classifiers: a log-linear pool with one weight per classifier.
 
 p(c) is proportional to prod_m p_m(c) ** w_m, w_m >= 0 (a logarithmic opinion pool, Genest and Zidek 1986), with w
 minimising  sum of -log p(true class)  +  PULL * |w - w0|^2  over samples that no classifier was fitted on.
 w0 is all on one classifier, the anchor: little data or useless companions leave it nearly alone. And a guard: weights
-found on some folds are tried on the others; where they do not do at least as well there as the anchor alone, in
+found on some folds are scored on the others; where they do not do at least as well there as the anchor alone, in
 likelihood and in accuracy, the anchor stays alone.
 Shape letters: M classifiers, N samples, C classes.
 """

@@ -1,4 +1,4 @@
-"""The wide part of preset `best`: its linear experts, each chosen and tried on posts that it was not fitted on.
+"""The wide part of preset `best`: its linear experts, each chosen and scored on posts that it was not fitted on.
 
 Below `CROSS_FIT_BELOW_POSTS` training posts the choices are made by cross-fitting: training is cut into folds that
 keep a user together, and each fold is scored by experts of the others. From there on the validation split is large
@@ -38,7 +38,7 @@ class Wide:
 
 @dataclass(frozen=True)
 class CrossFit:
-    """What the experts said of samples that they were not fitted on."""
+    """The experts' logits for samples that they were not fitted on."""
 
     logits_MNC: np.ndarray
     is_usable_N: np.ndarray

@@ -4,7 +4,7 @@ Blocks, each of a length of about 1 for one post:
 "characters"     tf-idf of the caption's character n-grams, 2 to 5 within words
 "words"          tf-idf of its words and pairs of words
 "hashtags"       1 for each hashtag
-"hashtags_idf"   the same hashtags weighted by idf and brought to length 1: a rare one says more than a frequent one
+"hashtags_idf"   the same hashtags weighted by idf and brought to length 1: a rare one counts more than a frequent one
 "image"          the standardised features / sqrt(D); zeros, the mean, where a post has no picture
 Law: what is stored (terms as JSON, numbers as arrays) gives the same features, bit for bit; nothing is pickled.
 scikit-learn is imported where it is used: the networks beside this file are trained where it is not installed.
@@ -135,7 +135,7 @@ def _learned_counts(name: str, documents: Sequence[Any]) -> tuple[Sequence[str],
     try:
         counts = vectoriser.fit_transform(documents)
     except ValueError as error:
-        if not any(told in str(error) for told in ("vocabulary", "no terms remain", "documents than min_df")):
+        if not any(message in str(error) for message in ("vocabulary", "no terms remain", "documents than min_df")):
             raise
         return (), None
     return vectoriser.get_feature_names_out(), counts

@@ -78,7 +78,7 @@ class AttentionBlock(nn.Module):
 def drop_channels_(x_BTE: Tensor, rate: float, is_training: bool) -> Tensor:
     """Dropout of whole channels of a post: the same ones at each of its positions (Tompson et al., arXiv 1411.4280).
 
-    In place, as the underscore tells. On a CPU drawing a number per element is a tenth of the training time, one per
+    In place, as the underscore marks. On a CPU drawing a number per element is a tenth of the training time, one per
     channel is nothing.
     """
     if not is_training or rate == 0:

@@ -1,6 +1,6 @@
 """The settings of MRLF, the network, and its presets `paper` and `small`.
 
-MRLF's own numbers are missing from every copy of the paper (arXiv 2306.07935). Told there: characters and words of
+MRLF's own numbers are missing from every copy of the paper (arXiv 2306.07935). Stated there: characters and words of
 caption and hashtags, convolution, max-pool, attention in heads, feed-forward with dropout, fusion at the output of the
 convolution, one fully connected layer after a frozen VGG19, hashtags dropped that occur fewer than 50 times. Where
 `paper` takes the rest from, all of it to vary:

@@ -5,7 +5,7 @@ Equations (6)-(8) of MRLF (arXiv 2306.07935), whose formulas are not public; two
 "early_self": M = [M_t; M_h] along the sequence, one self-attention over it.
 Then F = [A_1 V_1; ...; A_H V_H] W_O, per filter size, pooled over the asking positions. Of its two rivals in Fig. 3,
 "late" is early_cross on the outputs of the character branches instead of the maps M, and "text_image" has the picture
-ask and the caption's map M_t answer; how the paper did the latter is not told, so this one is ours.
+ask and the caption's map M_t answer; how the paper did the latter is not stated, so this one is ours.
 Shape letters: B batch, S caption slots, T hashtag slots, E filters, I image width.
 """
 

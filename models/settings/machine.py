@@ -65,7 +65,7 @@ def has_openvino() -> bool:
 def gpu_problem() -> str | None:
     """Why CUDA cannot be used, None where it can: asked by a small computation, since a lost driver still counts."""
     if not torch.cuda.is_available():
-        return "torch sees no GPU here (`nvidia-smi` tells whether there is one and its driver answers)"
+        return "torch sees no GPU here (`nvidia-smi` shows whether there is one and its driver answers)"
     try:
         torch.ones(1, device="cuda").add_(1).cpu()
     except RuntimeError as error:

@@ -14,7 +14,7 @@ class TrainConfig:
     """RMSprop with a learning rate that falls when the validation loss rests (the paper's factor is 0.8)."""
 
     optimiser: Annotated[Optimiser, "How the weights are moved."] = "rmsprop"
-    """the paper's; of the others only the defaults of torch were tried"""
+    """the paper's; of the others only torch's defaults were tried"""
     learning_rate: Annotated[float, "Learning rate to begin with."] = 1e-3
     weight_decay: Annotated[float, "Pull of the weights towards zero."] = 0.0
     clip: Annotated[float | None, "Largest norm of the gradient."] = None

@@ -3,7 +3,7 @@
 A checkpoint is one safetensors file (no pickle) whose header also holds the run's plain state as JSON. It is written
 beside its place and renamed, and the one before is kept.
 Covered: a half-written or damaged file (sha256 over the tensors and the state), a file of another run (digest of
-settings and data), a file of another format. Each is refused aloud, and the one before is tried.
+settings and data), a file of another format. Each is refused with a warning, and the one before is read.
 A disk that is full while one is written leaves the ones before, and the error says so.
 Not covered: a file made by someone who wants to deceive; the digest is no signature.
 """
@@ -94,7 +94,7 @@ def read_checkpoint(folder: Path, run_sha256: str) -> Checkpoint | None:
 
 @contextmanager
 def saving(what: Path, unfinished: Path) -> Iterator[None]:
-    """Tell a disk that fails in words, and take away what is `unfinished` then.
+    """Turn an error of the disk into one that says what to do, and take away what is `unfinished` then.
 
     Raises:
         CheckpointWriteError: the disk is full, or may not be written to.

@@ -3,7 +3,7 @@
 A step of MRLF at batch 128 is many hundred small kernels, and starting them one by one takes longer than running them.
 So a step is captured once for each of the few shapes that `data.encoded_split.DeviceSplit` pads batches to, from
 the cutting of the batch to the optimiser, and replayed. Batches of another size, and all of them after memory ran
-short, take plain steps. Where capturing fails, that is told and plain steps are taken: slower, with equal results.
+short, take plain steps. Where capturing fails, a warning is logged and plain steps follow: slower, equal results.
 Not covered: networks that wait for the device in `forward`; they cannot be captured.
 """
 

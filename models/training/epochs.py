@@ -25,7 +25,7 @@ RESIDENT_SHARE = 0.5
 
 
 class StopAsked(Exception):  # noqa: N818 it is no error
-    """`should_stop` said so."""
+    """`should_stop` returned true."""
 
 
 class Epochs:
@@ -44,10 +44,10 @@ class Epochs:
         self.on_step, self.should_stop = on_step, should_stop
         self.guard = FiniteGuard(run.device, is_deferred=run.device.type != "cpu")
         loss = TrainingLoss(run.config, train.labels_N, run.model.num_classes, run.device)
-        train_cutter, self.validation_cutter = _cutters([train, validation], run.device)
-        is_captured = isinstance(train_cutter, DeviceSplit) and run.config.compile is not False
+        train_source, self.validation_source = _sources([train, validation], run.device)
+        is_captured = isinstance(train_source, DeviceSplit) and run.config.compile is not False
         kind = CudaSteps if is_captured else Steps
-        self.steps: Steps = kind(run, train_cutter, loss, self.guard)  # type: ignore[arg-type]
+        self.steps: Steps = kind(run, train_source, loss, self.guard)  # type: ignore[arg-type]
 
     def next(self) -> Epoch:
         """Finish the running epoch.
@@ -107,7 +107,7 @@ class Epochs:
         size = SCORING_BATCH_SIZE if run.device.type == "cpu" else GPU_SCORING_BATCH_SIZE
         with torch.inference_mode(), autocast(run):
             for rows in scoring_batches(self.validation.text, size):
-                batch, labels_B = self.validation_cutter.cut(rows)
+                batch, labels_B = self.validation_source.cut(rows)
                 logits_BC = run.model(batch)
                 loss = F.cross_entropy(logits_BC.double(), labels_B, reduction="sum")
                 total += torch.stack([loss, (logits_BC.argmax(dim=1) == labels_B).sum()])
@@ -115,7 +115,7 @@ class Epochs:
         return loss_sum / len(self.validation), num_right / len(self.validation)
 
 
-def _cutters(splits: list[EncodedSplit], device: torch.device) -> list[BatchSource]:
+def _sources(splits: list[EncodedSplit], device: torch.device) -> list[BatchSource]:
     """On a GPU that has room for them the splits lie there as a whole."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)

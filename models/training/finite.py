@@ -42,7 +42,7 @@ class FiniteGuard:
     def watch(self, loss: Tensor, gradients: list[Tensor], learning_rates: list[Tensor]) -> None:
         """Look at a step before the optimiser does. Deferred, it waits for nothing and changes no finite step."""
         self.step.add_(1)
-        norm = torch.nn.utils.get_total_norm(gradients)  # the largest gradient would tell the same, 13 times slower
+        norm = torch.nn.utils.get_total_norm(gradients)  # the largest gradient would show the same, 13 times slower
         is_loss_good, is_norm_good = torch.isfinite(loss), torch.isfinite(norm)
         is_first_bad = ~(is_loss_good & is_norm_good) & (self.bad_step == 0)
         self.bad_step.add_(is_first_bad * self.step)

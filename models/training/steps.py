@@ -108,7 +108,7 @@ def autocast(run: Run) -> AbstractContextManager[Any]:
 
 
 def compiled_network(model: Network) -> Callable[[Batch], Tensor]:
-    """The network compiled for any shape; where that fails it is told, and the network runs as it is."""
+    """The network compiled for any shape; where that fails, a warning is logged and the network runs as it is."""
     chosen: list[Any] = [torch.compile(model, dynamic=True)]
 
     def forward(batch: Batch) -> Tensor:

@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 
 class TrainingStoppedError(Exception):
-    """`should_stop` said so. With a checkpoint folder the state at this very step is kept there."""
+    """`should_stop` returned true. With a checkpoint folder the state at this very step is kept there."""
 
     def __init__(self, epoch: int, step: int, checkpoint_dir: Path | None) -> None:
         kept = (
@@ -69,7 +69,7 @@ def fit(
     """Train, and return the model of the epoch with the lowest validation loss.
 
     With `checkpoint_dir` each epoch is stored there, and a run of the same data and settings goes on from it.
-    on_epoch, on_step: told each finished epoch, and each step as (epoch, steps done of it, its steps).
+    on_epoch, on_step: called with each finished epoch, and with each step as (epoch, steps done of it, its steps).
     should_stop: asked before each step.
     initial_state: tensors by their names in the network, for networks that begin from published weights; what is
     not named begins random.
@@ -77,7 +77,7 @@ def fit(
     Raises:
         ValueError: no samples, fewer than 2 classes, a label outside 0..num_classes-1, or no memory for half a batch.
         NonFiniteError: the training broke down; the checkpoint of the epoch before is intact.
-        TrainingStoppedError: `should_stop` said so.
+        TrainingStoppedError: `should_stop` returned true.
         CheckpointWriteError: the disk took no checkpoint; the one before is intact.
     """
     check_split("train", train, num_classes)
@@ -166,7 +166,7 @@ def _device(name: str) -> torch.device:
 
 @contextmanager
 def _environment(config: TrainConfig) -> Iterator[torch.device]:
-    """The device, with torch seeded and threaded as the settings say, and all put back afterwards."""
+    """The device, with torch seeded and threaded as the settings ask, and all put back afterwards."""
     device = _device(config.device)
     threads_before = torch.get_num_threads()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

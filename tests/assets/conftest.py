@@ -27,7 +27,7 @@ def cities(tmp_path, monkeypatch) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture
 def fake_stage(monkeypatch):
-    """Put a stage in place of the real one: it tells `counts` and `about`, or refuses the cities in `refused`."""
+    """Put a stage in place of the real one: it reports `counts` and `about`, or refuses the cities in `refused`."""
 
     def install(name: str, *, counts: dict[str, int] | None = None, refused: tuple[str, ...] = (), **about: str):
         seen: list[tuple[str, Any]] = []

@@ -43,7 +43,7 @@ def materialize(
 
 
 def failures(result: dg.ExecuteInProcessResult) -> str:
-    """What the failed steps of a run told."""
+    """The errors of the failed steps of a run."""
     return "\n".join(event.step_failure_data.error.to_string() for event in result.get_step_failure_events())
 
 

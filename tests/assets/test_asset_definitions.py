@@ -1,4 +1,4 @@
-"""The definitions: what Dagster is told, and what its pages and commands make of it."""
+"""The definitions: what Dagster loads, and what its pages and commands make of it."""
 
 import subprocess
 import sys
@@ -114,5 +114,5 @@ def test_a_wrong_value_in_cities_yaml_does_not_keep_the_definitions_from_loading
 def test_the_definitions_load_without_any_variable(dagster_home):
     bare = {name: value for name, value in dagster_home.items() if not name.startswith(("DAGSTER", "MRLF"))}
     code = "from assets.definitions import defs; print(len(defs().assets))"
-    told = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True, check=True)
-    assert told.stdout.split() == [str(len(STAGES))]
+    completed = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True, check=True)
+    assert completed.stdout.split() == [str(len(STAGES))]

@@ -64,6 +64,6 @@ def test_dagster_shows_the_message_alone():
 
     result = dg.materialize([refusing], raise_on_error=False)
     (failure,) = result.get_step_failure_events()
-    told = failure.step_failure_data
-    assert told.error.to_string() == "there is no archive: name one in cities.yaml"
-    assert told.user_failure_data.metadata["raised at"].value == "sources.py:3 in folder"
+    data = failure.step_failure_data
+    assert data.error.to_string() == "there is no archive: name one in cities.yaml"
+    assert data.user_failure_data.metadata["raised at"].value == "sources.py:3 in folder"

@@ -49,8 +49,8 @@ def run(store, town):
 def test_a_person_sees_how_far_the_crawl_came(run, town, instagram):
     result = run()
     assert result.success, failures(result)
-    told = metadata(result, "posts")
-    assert (told["places"], told["new_posts"], told["seen"]) == ("2 of 2", "120", 120)
+    shown = metadata(result, "posts")
+    assert (shown["places"], shown["new_posts"], shown["seen"]) == ("2 of 2", "120", 120)
     assert checks(result)["nothing_waits"]
 
 
@@ -58,10 +58,10 @@ def test_what_waits_is_a_warning_and_what_there_is_goes_on(run, town, instagram)
     instagram.fail("sections", Answer.json(WAIT, 429), skip=1, times=None)
     result = run()
     assert result.success, failures(result)
-    told = metadata(result, "posts")
-    assert "incomplete: " in told["notes"] and "please_wait" in told["notes"]
+    shown = metadata(result, "posts")
+    assert "incomplete: " in shown["notes"] and "please_wait" in shown["notes"]
     assert not checks(result)["nothing_waits"]
-    assert told["dagster/row_count"] > 0
+    assert shown["dagster/row_count"] > 0
 
 
 def test_what_only_a_person_can_mend_is_told_without_a_second_try(run, town, instagram):
@@ -91,8 +91,8 @@ def test_every_run_lets_go_of_what_foursquare_told_of_any_city_when_its_time_is_
     (store.root.parent / "town" / "pois.json").write_text(json.dumps(town.pois))
     result = materialize(store, pois, city="melbourne")
     assert result.success, failures(result)
-    told = [store.tables.read(city, "pois")["name"].to_pylist() for city in ("left-behind", "from-a-file")]
-    assert told == [["p0"], [poi["name"]]]
+    names = [store.tables.read(city, "pois")["name"].to_pylist() for city in ("left-behind", "from-a-file")]
+    assert names == [["p0"], [poi["name"]]]
 
 
 CANARIES = ("canarykey", "canarysession", "canarytoken", "4242424242")
@@ -114,11 +114,11 @@ def test_no_secret_and_no_name_of_an_account_is_anywhere(town, instagram, dagste
     variables = environment(instagram, cookies) | {"FOURSQUARE_API_KEY": CANARIES[0]}
     variables["MRLF_CITIES"] = str(tmp_path / "cities.yaml")
     command = ["asset", "materialize", "--select", "*posts", "--partition", "melbourne"]
-    told = dagster({**dagster_home, **variables}, *command)
-    assert (told.returncode == 0) is not has_trouble
+    completed = dagster({**dagster_home, **variables}, *command)
+    assert (completed.returncode == 0) is not has_trouble
     users = [media(world, pk)["user"] for place in world.places.values() for pk in world.shown(place.location_id)]
     words = [*CANARIES, *{user["username"] for user in users}, *{user["full_name"] for user in users}]
     files = [path for root in ("data", "dagster") for path in (tmp_path / root).rglob("*") if path.is_file()]
     assert len(files) > 50 and instagram.count("sections") > 0
-    texts = {path: text_of(path) for path in files} | {"output": (told.stdout + told.stderr).encode()}
+    texts = {path: text_of(path) for path in files} | {"output": (completed.stdout + completed.stderr).encode()}
     assert [(where, word) for where, text in texts.items() for word in words if word.encode() in text] == []

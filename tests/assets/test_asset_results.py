@@ -17,7 +17,7 @@ def materialized(*args, **kwargs):
 
 
 def report(city: str = "demo", *, counts=None, notes=None, about=None, is_reused: bool = False) -> StageReport:
-    """What a stage told."""
+    """A stage's report."""
     record = StageRecord(
         stage="posts", digest="d", outputs={}, versions={}, counts=counts or {}, notes=notes or [], about=about or {}
     )
@@ -25,13 +25,13 @@ def report(city: str = "demo", *, counts=None, notes=None, about=None, is_reused
 
 
 def test_numbers_stand_as_numbers_and_losses_in_a_table():
-    told = materialized(
+    shown = materialized(
         report(counts={"posts": 7, "dropped": 3, "dropped/video": 2, "deferred/image_missing": 1}),
         num_rows=7,
         checks={},
     )
-    assert (told.metadata["dagster/row_count"], told.metadata["posts"], told.metadata["dropped"]) == (7, 7, 3)
-    assert [record.data for record in told.metadata["lost"].records] == [
+    assert (shown.metadata["dagster/row_count"], shown.metadata["posts"], shown.metadata["dropped"]) == (7, 7, 3)
+    assert [record.data for record in shown.metadata["lost"].records] == [
         {"outcome": "dropped", "reason": "video", "posts": 2},
         {"outcome": "deferred", "reason": "image_missing", "posts": 1},
     ]
@@ -48,28 +48,32 @@ def test_the_data_version_is_the_digest_of_the_stage():
 
 def test_figures_are_numbers_and_digests_are_not():
     facts = {"accuracy": "0.817", "run": "12e45678", "weights_sha256": "", "interval": "0.76 to 0.87", "gain": "-0.02"}
-    told = materialized(report(about=facts), num_rows=0, checks={}).metadata
-    assert (told["accuracy"].value, told["gain"].value) == (0.817, -0.02)
-    assert (told["run"].value, told["interval"].value, "weights_sha256" in told) == ("12e45678", "0.76 to 0.87", False)
+    shown = materialized(report(about=facts), num_rows=0, checks={}).metadata
+    assert (shown["accuracy"].value, shown["gain"].value) == (0.817, -0.02)
+    assert (shown["run"].value, shown["interval"].value, "weights_sha256" in shown) == (
+        "12e45678",
+        "0.76 to 0.87",
+        False,
+    )
 
 
 @pytest.mark.fault("D9")
 def test_a_name_in_a_remark_is_never_markup():
-    told = materialized(report(notes=[HOSTILE], about={"name": HOSTILE}), num_rows=0, checks={})
+    shown = materialized(report(notes=[HOSTILE], about={"name": HOSTILE}), num_rows=0, checks={})
     of_many = materialized_each([report(notes=[HOSTILE])], {"melbourne": HOSTILE})
     why = of_many.check_results[0].metadata["melbourne"]
-    for value in (told.metadata["notes"], told.metadata["name"], of_many.metadata["demo: notes"], why):
+    for value in (shown.metadata["notes"], shown.metadata["name"], of_many.metadata["demo: notes"], why):
         assert type(value).__name__ == "TextMetadataValue"
 
 
 def test_a_picture_is_embedded():
-    told = materialized(report(), num_rows=0, checks={}, preview=b"\x89PNG")
-    assert told.metadata["preview"].value == "![](data:image/png;base64,iVBORw==)"
+    shown = materialized(report(), num_rows=0, checks={}, preview=b"\x89PNG")
+    assert shown.metadata["preview"].value == "![](data:image/png;base64,iVBORw==)"
 
 
 def test_a_picture_too_large_for_the_event_log_is_left_out_and_that_is_said():
-    told = materialized(report(), num_rows=0, checks={}, preview=b"0" * (MAX_PREVIEW_BYTES + 1))
-    assert told.metadata["preview"].value == "left out: 200,001 bytes are too many for Dagster's event log"
+    shown = materialized(report(), num_rows=0, checks={}, preview=b"0" * (MAX_PREVIEW_BYTES + 1))
+    assert shown.metadata["preview"].value == "left out: 200,001 bytes are too many for Dagster's event log"
 
 
 @pytest.mark.parametrize(

@@ -131,9 +131,9 @@ def test_training_can_be_narrowed_by_the_run_configuration(store, cities, fake_s
 def test_training_without_a_data_set_says_what_to_do(store, cities, fake_stage, released, ready, config, city):
     released(*ready)
     fake_stage("train_mrlf")
-    told = failures(materialize(store, train_mrlf, city=None, **config))
-    assert f'dagster asset materialize --select "{ALL}" --partition {city}' in told
-    assert "Stack Trace" not in told
+    printed = failures(materialize(store, train_mrlf, city=None, **config))
+    assert f'dagster asset materialize --select "{ALL}" --partition {city}' in printed
+    assert "Stack Trace" not in printed
 
 
 @pytest.mark.fault("P10")
@@ -150,8 +150,8 @@ def test_one_city_that_cannot_be_trained_hides_no_other(store, cities, fake_stag
 def test_training_fails_where_no_city_can_be_trained(store, cities, fake_stage, released):
     released("demo", "melbourne")
     fake_stage("train_mrlf", refused=("demo", "melbourne"))
-    told = failures(materialize(store, train_mrlf, city=None))
-    assert "demo has nothing" in told and "melbourne has nothing" in told
+    printed = failures(materialize(store, train_mrlf, city=None))
+    assert "demo has nothing" in printed and "melbourne has nothing" in printed
 
 
 def test_evaluation_follows_the_cities_that_have_a_model(store, cities, fake_stage, released, curves):
@@ -172,8 +172,8 @@ def test_a_model_worse_than_the_most_frequent_place_is_seen(store, cities, fake_
 
 
 def test_evaluation_without_a_model_says_what_to_do(store, cities):
-    told = failures(materialize(store, evaluate_mrlf, city=None))
-    assert evaluation.NO_MODEL.replace("CITY", "demo") in told
+    printed = failures(materialize(store, evaluate_mrlf, city=None))
+    assert evaluation.NO_MODEL.replace("CITY", "demo") in printed
 
 
 def test_places_without_a_match_fail_their_check(store, cities, fake_stage):
@@ -183,5 +183,5 @@ def test_places_without_a_match_fail_their_check(store, cities, fake_stage):
 
 def test_a_fault_of_ours_keeps_its_traceback(store, cities, monkeypatch, fake_stage):
     fake_stage("curated_posts", counts={"wrong": 1})
-    told = failures(materialize(store, curated_posts))
-    assert "KeyError" in told and "Stack Trace" in told
+    printed = failures(materialize(store, curated_posts))
+    assert "KeyError" in printed and "Stack Trace" in printed

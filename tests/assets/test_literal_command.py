@@ -9,10 +9,10 @@ TRAIN = ("asset", "materialize", "--select", "train_mrlf")
 
 @pytest.mark.slow
 def test_training_without_a_data_set_says_what_to_do_and_shows_no_traceback(dagster_home):
-    told = dagster(dagster_home, *TRAIN)
-    assert told.returncode == 1
-    assert 'dagster asset materialize --select "+evaluate_mrlf" --partition demo' in told.stderr
-    assert "Stack Trace" not in told.stderr and "Traceback" not in told.stderr
+    completed = dagster(dagster_home, *TRAIN)
+    assert completed.returncode == 1
+    assert 'dagster asset materialize --select "+evaluate_mrlf" --partition demo' in completed.stderr
+    assert "Stack Trace" not in completed.stderr and "Traceback" not in completed.stderr
 
 
 @pytest.mark.slow
@@ -23,6 +23,6 @@ def test_the_variable_of_the_environment_names_the_definitions(dagster_home, tmp
         "SLEEPER_FOLDER": str(tmp_path),
         "DAGSTER_CLI_ASSET_MATERIALIZE_MODULE_NAME": "tests.assets.sleeper",
     }
-    told = dagster(environment, "asset", "materialize", "--select", "sleeper")
-    assert told.returncode == 0, told.stderr
+    completed = dagster(environment, "asset", "materialize", "--select", "sleeper")
+    assert completed.returncode == 0, completed.stderr
     assert (tmp_path / "ended-0").exists()

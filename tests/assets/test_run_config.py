@@ -92,6 +92,6 @@ def test_a_bad_value_is_told_without_a_traceback(store, cities, fake_stage):
     seen = fake_stage("curated_posts", counts=COUNTS)
     result = materialize(store, curated_posts, min_posts_per_poi=0)
     (failure,) = result.get_step_failure_events()
-    told = failure.step_failure_data.error
-    assert "settings of stage curated_posts of city demo: min_posts_per_poi" in told.message
-    assert (seen, told.stack, told.cause) == ([], [], None)
+    error = failure.step_failure_data.error
+    assert "settings of stage curated_posts of city demo: min_posts_per_poi" in error.message
+    assert (seen, error.stack, error.cause) == ([], [], None)

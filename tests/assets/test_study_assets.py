@@ -1,4 +1,4 @@
-"""The assets study_data and study, as Dagster runs them on a small town: what their metadata and checks tell."""
+"""The assets study_data and study, as Dagster runs them on a small town: what their metadata and checks show."""
 
 import dagster as dg
 import pytest
@@ -21,7 +21,7 @@ def town(tmp_path_factory) -> Store:
 
 
 @pytest.fixture
-def told_of_town(monkeypatch, tmp_path) -> None:
+def town_in_cities(monkeypatch, tmp_path) -> None:
     """The file of cities names the town as it was built."""
     monkeypatch.setenv("MRLF_CITIES", str(tmp_path / "cities.yaml"))
     place = {name: getattr(CITY, name) for name in ("name", "latitude", "longitude", "radius_km", "is_synthetic")}
@@ -34,15 +34,15 @@ def run(store: Store, asset: dg.AssetsDefinition, **config: object) -> dg.Execut
     return result
 
 
-def test_study_data_and_study_are_materialized_with_what_they_count(town, told_of_town):
+def test_study_data_and_study_are_materialized_with_what_they_count(town, town_in_cities):
     data = run(town, study_data)
-    told = metadata(data, "study_data")
-    assert told["dagster/row_count"] == told["pictures"] == 63 + 4, "as taken, and made clean outside the release"
+    shown = metadata(data, "study_data")
+    assert shown["dagster/row_count"] == shown["pictures"] == 63 + 4, "as taken, and made clean outside the release"
     assert checks(data) == {"every_picture": True}
     made = run(town, study, **SMALL)
-    told = metadata(made, "study")
-    assert told["rows"] == told["dagster/row_count"] > 30
-    assert told["rows_without_figures"] > 0 and checks(made) == {"every_row": False}, "no other networks' features"
+    shown = metadata(made, "study")
+    assert shown["rows"] == shown["dagster/row_count"] > 30
+    assert shown["rows_without_figures"] > 0 and checks(made) == {"every_row": False}, "no other networks' features"
     assert (town.report_folder("demo") / "study.html").is_file()
     again = metadata(run(town, study, **SMALL), "study")
-    assert again["reused"] and again["rows"] == told["rows"]
+    assert again["reused"] and again["rows"] == shown["rows"]

@@ -1,4 +1,4 @@
-"""The whole road of a very small invented city, as Dagster runs it: once, again unchanged, and with one change."""
+"""All stages of a very small invented city, as Dagster runs it: once, again unchanged, and with one change."""
 
 import json
 from collections.abc import Iterator
@@ -24,10 +24,10 @@ TINY = {
     "longitude": -30.0,
     "radius_km": 12.0,
     "is_synthetic": True,
-    "demo": {"seed": 7, "num_pois": 4, "num_posts": 120, "num_users": 40, "image_side": 64},
-    "curated_posts": {"min_hashtag_count": 2, "min_posts_per_poi": 5},
+    "demo": {"seed": 7, "num_pois": 4, "num_posts": 80, "num_users": 30, "image_side": 64},
+    "curated_posts": {"min_hashtag_count": 2, "min_posts_per_poi": 4},
     "portrait_masks": {"weights": "builtin", "find_profiles": False, "num_workers": 1},
-    "clean_images": {"weights": "builtin", "num_workers": 1},
+    "clean_images": {"weights": "builtin", "num_workers": 1, "gate_find_profiles": False},
     "image_features": {"weights": "builtin", "image_size": 32},
     "train_mrlf": {"preset": "small", "max_epochs": 1, "num_threads": 1},
     "evaluate_mrlf": {"num_resamples": 100},
@@ -70,8 +70,8 @@ def road(tmp_path_factory) -> Iterator[Road]:
 
 def reused(result: dg.ExecuteInProcessResult) -> list[str]:
     """The stages of a run that had nothing to do."""
-    told = {name: metadata(result, name) for name in NAMES}
-    return [name for name in NAMES if told[name].get("reused", told[name].get("demo: reused"))]
+    shown = {name: metadata(result, name) for name in NAMES}
+    return [name for name in NAMES if shown[name].get("reused", shown[name].get("demo: reused"))]
 
 
 def test_the_first_run_does_everything(road):
@@ -81,7 +81,7 @@ def test_the_first_run_does_everything(road):
 
 def test_all_checks_pass_whatever_a_model_of_one_epoch_can_do(road):
     failed = {name for name, passed in checks(road.first).items() if not passed}
-    assert failed <= {"beats_majority", "nothing_waits"}, "pictures of the demo archive are missing, which is told"
+    assert failed <= {"beats_majority", "nothing_waits"}, "pictures of the demo archive are missing, as the check says"
 
 
 def test_an_unchanged_run_does_nothing(road):
@@ -101,12 +101,12 @@ def test_there_is_a_picture_where_a_person_would_rather_look(road, name, key):
 
 
 @pytest.mark.fault("M14")
-def test_asset_and_report_tell_how_many_of_the_drawn_people_are_left(road):
-    told = metadata(road.first, "clean_images")
+def test_asset_and_report_state_how_many_of_the_drawn_people_are_left(road):
+    shown = metadata(road.first, "clean_images")
     drawn = json.loads((road.store.report_folder("demo") / "report.json").read_text())["drawn_people"]
-    assert told["people_drawn"] == drawn["num_pictures"] > 5
-    assert told["people_left_body_percent"] == pytest.approx(drawn["percent_body_left"], abs=0.05)
-    assert told["people_left_face_percent"] == pytest.approx(drawn["percent_face_left"], abs=0.05)
+    assert shown["people_drawn"] == drawn["num_pictures"] > 5
+    assert shown["people_left_body_percent"] == pytest.approx(drawn["percent_body_left"], abs=0.05)
+    assert shown["people_left_face_percent"] == pytest.approx(drawn["percent_face_left"], abs=0.05)
 
 
 @pytest.mark.fault("D1")

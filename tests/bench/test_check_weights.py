@@ -56,9 +56,9 @@ def photos(tmp_path, state):
 def test_without_weights_it_skips_aloud_and_its_status_says_so(photos, capsys):
     (photos / "lama").mkdir()
     assert main(["--photos", str(photos)]) == SKIPPED
-    told = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in told] == ["u2net", "u2netp", "big_lama"]
-    assert all("SKIPPED, its weights are missing" in line and "mrlf weights fetch" in line for line in told)
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in printed] == ["u2net", "u2netp", "big_lama"]
+    assert all("SKIPPED, its weights are missing" in line and "mrlf weights fetch" in line for line in printed)
 
 
 def test_without_the_official_pictures_it_skips_aloud(tmp_path, file, capsys):
@@ -68,8 +68,8 @@ def test_without_the_official_pictures_it_skips_aloud(tmp_path, file, capsys):
 
 def test_equal_maps_pass_and_what_could_not_be_checked_is_still_told(photos, file, capsys):
     assert main(["--photos", str(photos), "--file", file]) == SKIPPED  # nothing failed, two were not checked
-    told = capsys.readouterr().out
-    assert "u2netp: passed" in told and told.count("SKIPPED") == 2
+    printed = capsys.readouterr().out
+    assert "u2netp: passed" in printed and printed.count("SKIPPED") == 2
 
 
 def test_other_weights_fail(photos, tmp_path, capsys):

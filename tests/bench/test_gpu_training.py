@@ -91,19 +91,19 @@ def test_the_cost_of_a_step_grows_with_its_posts():
 
 
 @pytest.mark.parametrize(
-    ("rate", "told"),
+    ("rate", "expected"),
     [
         pytest.param(100, "neither bounds it", id="slow"),
         pytest.param(90_000, "matrix products bound it", id="products"),
     ],
 )
-def test_what_bounds_a_rate_is_told(rate, told):
+def test_what_bounds_a_rate_is_named(rate, expected):
     cost = StepCost(batch_size=100, gflop_per_post=1.0, mbytes_per_step=10.0, num_kernels=50, num_parameters=1)
-    assert told in cost.bound(rate, 100.0, 1000.0)
+    assert expected in cost.bound(rate, 100.0, 1000.0)
 
 
 @pytest.mark.slow
-def test_a_gpu_that_is_not_there_is_told():
+def test_a_missing_gpu_is_reported():
     import torch
 
     if torch.cuda.is_available():

@@ -54,9 +54,7 @@ def services(checkout: Path, shell: Mapping[str, str]) -> dict[str, Service]:
     """
     known = {**dotenv(checkout / ".env", must_be_there=False), **shell}
     content = _fill(yaml.safe_load((checkout / "docker-compose.yml").read_text()), known)
-    return {
-        name: _service(checkout, name, told, set(content["volumes"])) for name, told in content["services"].items()
-    }
+    return {name: _service(checkout, name, raw, set(content["volumes"])) for name, raw in content["services"].items()}
 
 
 def dotenv(path: Path, *, must_be_there: bool) -> dict[str, str]:
@@ -69,13 +67,13 @@ def dotenv(path: Path, *, must_be_there: bool) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
-def _fill(told: Any, known: Mapping[str, str]) -> Any:
+def _fill(raw: Any, known: Mapping[str, str]) -> Any:
     """Put the variables' values in, all the way down."""
-    if isinstance(told, dict):
-        return {key: _fill(value, known) for key, value in told.items()}
-    if isinstance(told, list):
-        return [_fill(value, known) for value in told]
-    return _VARIABLE.sub(lambda match: _value(*match.groups(), known=known), told) if isinstance(told, str) else told
+    if isinstance(raw, dict):
+        return {key: _fill(value, known) for key, value in raw.items()}
+    if isinstance(raw, list):
+        return [_fill(value, known) for value in raw]
+    return _VARIABLE.sub(lambda match: _value(*match.groups(), known=known), raw) if isinstance(raw, str) else raw
 
 
 def _value(name: str, kind: str | None, rest: str | None, *, known: Mapping[str, str]) -> str:
@@ -87,31 +85,31 @@ def _value(name: str, kind: str | None, rest: str | None, *, known: Mapping[str,
     return rest or ""
 
 
-def _service(checkout: Path, name: str, told: dict[str, Any], volumes: set[str]) -> Service:
+def _service(checkout: Path, name: str, raw: dict[str, Any], volumes: set[str]) -> Service:
     environment: dict[str, str] = {}
-    for file in told.get("env_file", []):
+    for file in raw.get("env_file", []):
         environment |= dotenv(checkout / file["path"], must_be_there=file.get("required", True))
-    health = told.get("healthcheck", {}).get("test", ["NONE"])
+    health = raw.get("healthcheck", {}).get("test", ["NONE"])
     assert health[0] in ("CMD", "NONE"), f"{name}: {health[0]} is not known here"
     return Service(
         name=name,
-        command=tuple(told.get("command", ())),
-        environment={**environment, **told["environment"]},
-        mounts=tuple(_mount(checkout, mount, volumes) for mount in told["volumes"]),
+        command=tuple(raw.get("command", ())),
+        environment={**environment, **raw["environment"]},
+        mounts=tuple(_mount(checkout, mount, volumes) for mount in raw["volumes"]),
         health=tuple(health[1:]),
-        waits={other: wait["condition"] for other, wait in told.get("depends_on", {}).items()},
-        grace_s={"1m": 60}[told["stop_grace_period"]] if "stop_grace_period" in told else 10,
+        waits={other: wait["condition"] for other, wait in raw.get("depends_on", {}).items()},
+        grace_s={"1m": 60}[raw["stop_grace_period"]] if "stop_grace_period" in raw else 10,
     )
 
 
-def _mount(checkout: Path, told: str | dict[str, Any], volumes: set[str]) -> Mount:
+def _mount(checkout: Path, raw: str | dict[str, Any], volumes: set[str]) -> Mount:
     """Short mounts are of the host where they begin with a dot or a slash, long ones where they say so."""
-    if isinstance(told, str):
-        source, target, mode = (*told.split(":"), "rw")[:3]
+    if isinstance(raw, str):
+        source, target, mode = (*raw.split(":"), "rw")[:3]
         is_bind, is_read_only = source[0] in "./", mode == "ro"
     else:
-        source, target = told["source"], told["target"]
-        is_bind, is_read_only = told["type"] == "bind", told.get("read_only", False)
+        source, target = raw["source"], raw["target"]
+        is_bind, is_read_only = raw["type"] == "bind", raw.get("read_only", False)
     if not is_bind:
         if source not in volumes:
             raise ComposeError(f"undefined volume {source}")

@@ -4,7 +4,7 @@ Law: what differs from the containers stands in one table, `Containers._differs`
 environment is touched, and nothing of the test's own environment reaches a process.
 Covered: order and conditions of the start, what each service sees of the volumes and of the host's files, the image's
 files as `.dockerignore` sends them, stopping within the grace period. Not covered: the engine, its networks, rights
-and limits, and that the root is read-only: as `written_into_the_image` tells, nothing is written there.
+and limits, and that the root is read-only: as `written_into_the_image` shows, nothing is written there.
 """
 
 import os
@@ -65,14 +65,14 @@ class Containers:
     def is_healthy(self, name: str) -> bool:
         """Whether a service's own health check passes now."""
         service = self.services[name]
-        told = subprocess.run(
+        completed = subprocess.run(
             self._words(service, service.health),
             cwd=self.image / "app",
             capture_output=True,
             check=False,
             env=self._environment(service),
         )
-        return told.returncode == 0
+        return completed.returncode == 0
 
     def wait_until_healthy(self, name: str) -> None:
         """Wait until the health check of a service passes."""
@@ -86,7 +86,7 @@ class Containers:
     def run(self, name: str, *words: str, stdin: bytes = b"") -> str:
         """`docker compose exec SERVICE WORDS...`: what it printed; it must succeed."""
         service = self.services[name]
-        told = subprocess.run(
+        completed = subprocess.run(
             self._words(service, words),
             cwd=self.image / "app",
             env=self._environment(service),
@@ -96,10 +96,10 @@ class Containers:
             check=False,
             timeout=2 * PATIENCE_S,
         )
-        assert told.returncode == 0, (
-            f"{name}: {shlex.join(words)} ended with {told.returncode}:\n{told.stdout.decode()}"
+        assert completed.returncode == 0, (
+            f"{name}: {shlex.join(words)} ended with {completed.returncode}:\n{completed.stdout.decode()}"
         )
-        return told.stdout.decode()
+        return completed.stdout.decode()
 
     def stop(self) -> dict[str, int | None]:
         """`docker compose stop`: the statuses of the services, last started first; None where one had to be killed."""

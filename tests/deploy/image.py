@@ -57,6 +57,6 @@ def _pattern(rule: str) -> re.Pattern[str]:
 
 
 def _is_sent(path: PurePosixPath, patterns: list[tuple[re.Pattern[str], bool]]) -> bool:
-    told = [str(path), *(str(folder) for folder in path.parents[:-1])]
-    verdicts = [is_let_in for pattern, is_let_in in patterns if any(pattern.fullmatch(text) for text in told)]
+    names = [str(path), *(str(folder) for folder in path.parents[:-1])]
+    verdicts = [is_let_in for pattern, is_let_in in patterns if any(pattern.fullmatch(text) for text in names)]
     return not verdicts or verdicts[-1]

@@ -116,8 +116,12 @@ def test_keys_of_the_env_file_reach_the_code_server_alone_and_change_no_path_of_
     assert keys.items() <= read["code"].environment.items()
     for name in ("postgres", "init", "webserver", "daemon"):
         assert not keys.keys() & read[name].environment.keys()
-    told = read["code"].environment
-    assert (told["MRLF_DATA"], told["DAGSTER_HOME"], told["MRLF_POSTGRES_HOST"]) == ("/data", "/dagster", "postgres")
+    environment = read["code"].environment
+    assert (environment["MRLF_DATA"], environment["DAGSTER_HOME"], environment["MRLF_POSTGRES_HOST"]) == (
+        "/data",
+        "/dagster",
+        "postgres",
+    )
 
 
 def test_things_start_in_order():
@@ -151,8 +155,8 @@ def test_both_instances_are_the_same_but_for_where_they_keep_their_books():
 
 @pytest.mark.parametrize("path", ["dagster.yaml", "deploy/dagster.yaml"])
 def test_dagster_takes_the_file(path):
-    told = validate_config(dagster_instance_config_schema(), yaml.safe_load((ROOT / path).read_text()))
-    assert told.success, told.errors
+    validated = validate_config(dagster_instance_config_schema(), yaml.safe_load((ROOT / path).read_text()))
+    assert validated.success, validated.errors
 
 
 def test_the_image_holds_nothing_but_what_it_needs():

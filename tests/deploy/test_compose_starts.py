@@ -54,7 +54,7 @@ class Up:
 
     containers: Containers
     was_healthy_too_early: bool
-    told: dict[str, str]
+    printed: dict[str, str]
 
     def ask_postgres(self, query: str) -> list[tuple]:
         """The rows that the database answers with."""
@@ -115,7 +115,7 @@ def test_the_services_that_nobody_waits_for_say_that_they_are_well(up, name):
 
 @pytest.mark.fault("D15")
 def test_the_first_command_of_deploy_md_builds_a_city_on_empty_volumes(up):
-    first = next(iter(up.told))
+    first = next(iter(up.printed))
     assert first == 'code dagster asset materialize --select "+evaluate_mrlf" --partition demo'
     assert (up.containers.volume("data") / "reports/demo/report.html").is_file()
     assert up.ask_postgres("select status from runs where run_id = (select min(run_id) from runs)") == [("SUCCESS",)]
@@ -138,7 +138,7 @@ def test_a_run_started_from_the_page_goes_through_the_daemon_and_is_in_the_datab
 
 @pytest.mark.fault("D14")
 def test_cities_archives_and_keys_reach_the_code_server(up):
-    doctor = next(told for command, told in up.told.items() if "doctor" in command)
+    doctor = next(printed for command, printed in up.printed.items() if "doctor" in command)
     assert f"1 in {up.containers.folder / 'cities.yaml'}" in doctor
     assert "FOURSQUARE_API_KEY is set" in doctor and "fsq-of-a-test" not in doctor
     assert f"{up.containers.volume('data')} can be written" in doctor, "MRLF_DATA of .env is not the container's"

@@ -64,8 +64,8 @@ def test_the_last_step_of_the_build_installs_the_project_from_what_is_sent(conte
     )
     assert installed.returncode == 0, installed.stderr
     code = "import assets.definitions as d, pipeline, models; d.defs(); print(d.__file__, pipeline.__file__)"
-    told = subprocess.run(
+    completed = subprocess.run(
         [python, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
-    assert told.returncode == 0, told.stderr
-    assert told.stdout.split() == [str(context / "assets/definitions.py"), str(context / "pipeline/__init__.py")]
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stdout.split() == [str(context / "assets/definitions.py"), str(context / "pipeline/__init__.py")]

@@ -44,20 +44,20 @@ def environment(tmp_path) -> dict[str, str]:
 @pytest.mark.parametrize("variable", ["MRLF_UI_PORT", "MRLF_CODE_PORT"])
 def test_a_port_that_is_taken_is_told(environment, variable):
     with socket.create_server(("127.0.0.1", int(environment[variable]))):
-        told = subprocess.run([ROOT / "deploy/ui"], env=environment, capture_output=True, text=True, check=False)
-    assert told.returncode == 1
-    assert told.stderr.startswith(f"port {environment[variable]} is taken") and f"{variable}=" in told.stderr
+        completed = subprocess.run([ROOT / "deploy/ui"], env=environment, capture_output=True, text=True, check=False)
+    assert completed.returncode == 1
+    assert completed.stderr.startswith(f"port {environment[variable]} is taken") and f"{variable}=" in completed.stderr
 
 
 def test_without_the_environment_it_says_what_to_do(environment):
     del environment["DAGSTER_HOME"]
-    told = subprocess.run([ROOT / "deploy/ui"], env=environment, capture_output=True, text=True, check=False)
-    assert told.returncode != 0 and "source .venv/bin/activate" in told.stderr
+    completed = subprocess.run([ROOT / "deploy/ui"], env=environment, capture_output=True, text=True, check=False)
+    assert completed.returncode != 0 and "source .venv/bin/activate" in completed.stderr
 
 
 @pytest.fixture
 def ui(environment) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The pages, up and answering; returns the script's process and the address it told."""
+    """The pages, up and answering; returns the script's process and the address it printed."""
     process = subprocess.Popen(
         [ROOT / "deploy/ui"],
         env=environment,
@@ -68,8 +68,8 @@ def ui(environment) -> Iterator[tuple[subprocess.Popen[str], str]]:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
-        told = next(line for line in process.stdout if "open http" in line or "did not start" in line)
-        yield process, told.split()[2]
+        line = next(line for line in process.stdout if "open http" in line or "did not start" in line)
+        yield process, line.split()[2]
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)

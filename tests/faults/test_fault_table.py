@@ -32,11 +32,13 @@ def test_verdicts_are_the_last_line(tmp_path):
     (tmp_path / "test_cases.py").write_text(CASES)
     root = os.getcwd()
     command = [sys.executable, "-m", "tests.faults", str(tmp_path), "-p", "no:cacheprovider"]
-    told = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": root})
-    last = json.loads(told.stdout.splitlines()[-1])
+    completed = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": root}
+    )
+    last = json.loads(completed.stdout.splitlines()[-1])
     assert last == {"P1": "passed", "P2": "failed", "P3": "skipped", "P10": "passed"}
     assert list(last) == ["P1", "P2", "P3", "P10"]
-    assert told.returncode == 1
+    assert completed.returncode == 1
 
 
 def test_every_case_stands_in_the_list_and_every_promise_has_its_tests_or_says_that_it_has_none():
@@ -45,6 +47,6 @@ def test_every_case_stands_in_the_list_and_every_promise_has_its_tests_or_says_t
         found for path in root.rglob("test_*.py") for found in re.findall(r'fault\("([A-Z]\d+)"\)', path.read_text())
     }
     rows = re.findall(r"^\| ([A-Z]\d+) \|(.*)$", (root.parent / "docs/FAULTS.md").read_text(), flags=re.MULTILINE)
-    shown = {fault_id for fault_id, told in rows if "*(no test yet)*" not in told}
+    shown = {fault_id for fault_id, text in rows if "*(no test yet)*" not in text}
     assert len(rows) == len({fault_id for fault_id, _ in rows}), "an id stands twice"
     assert shown == marks

@@ -1,6 +1,6 @@
 """A small made-up city whose posts need all three modalities: 4 categories of 3 places each.
 
-Caption, hashtags and image vector each tell something of the place and something misleading, as in real posts. A
+Caption, hashtags and image vector each carry a hint of the place and something misleading, as in real posts. A
 linear model reaches about .68 on each modality alone and .9 on all three.
 """
 
@@ -98,7 +98,7 @@ def _neighbour(label: int, rng: np.random.Generator) -> int:
 
 
 def clear_city(num_posts: int, *, seed: int = 0, num_classes: int = 4, side_px: int = 32) -> Samples:
-    """Posts whose caption, hashtags, image vector and pixels each tell the place outright: learnt in a few steps."""
+    """Posts whose caption, hashtags, image vector and pixels each give the place away: learnt in a few steps."""
     rng = np.random.default_rng([seed, 2])
     labels_N = rng.integers(0, num_classes, num_posts)
     world = np.random.default_rng(7)
@@ -121,7 +121,7 @@ def clear_city(num_posts: int, *, seed: int = 0, num_classes: int = 4, side_px: 
 
 
 def of_other_posts(samples: Samples, *modalities: str, seed: int = 0) -> Samples:
-    """The posts with text, hashtags or image of each taken from a post drawn by chance: they tell nothing more."""
+    """The posts with text, hashtags or image of each taken from a post drawn by chance: they carry no information."""
     rows = {name: np.random.default_rng([seed, 3]).permutation(len(samples)) for name in modalities}
     donors = {name: samples.take(row) for name, row in rows.items()}
     changes: dict[str, object] = {}

@@ -34,7 +34,7 @@ def batch_of(rows):
 
 
 def plain(model, ids):
-    """One post as the paper's equations tell it, on its own."""
+    """One post by the paper's equations, on its own."""
     ids = torch.tensor(ids)
     window = model.config.pool_window
     if len(ids) == 0:

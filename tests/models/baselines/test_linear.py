@@ -86,7 +86,7 @@ def test_no_training_samples_are_refused():
 
 
 def test_characters_alone_leave_the_words_out():
-    """With the words of a post in another order, character n-grams within words tell the same."""
+    """With the words of a post in another order, character n-grams within words are the same."""
     classifier = LogisticBaseline(has_characters=True).fit(TRAIN, NUM_CLASSES)
     turned = dataclasses.replace(TEST, captions=[" ".join(caption.split()[::-1]) for caption in TEST.captions])
     np.testing.assert_allclose(classifier.predict_proba(turned), classifier.predict_proba(TEST), atol=1e-9)

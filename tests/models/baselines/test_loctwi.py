@@ -81,7 +81,7 @@ def plain(model, words, chars):
 
 @pytest.mark.parametrize("reads", ["caption", "caption_and_hashtags"])
 @pytest.mark.parametrize("pooling", ["sum", "mean"])
-@pytest.mark.parametrize("character_attention", [True, False], ids=["as the paper tells", "as the model released"])
+@pytest.mark.parametrize("character_attention", [True, False], ids=["as in the paper", "as the model released"])
 def test_a_batch_gives_what_each_post_gives_on_its_own(reads, pooling, character_attention):
     model = network(dataclasses.replace(CONFIG, reads=reads, pooling=pooling, character_attention=character_attention))
     batch = batch_of(range(6))

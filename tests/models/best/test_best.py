@@ -60,15 +60,15 @@ def by_users(samples, count):
     return dataclasses.replace(samples, groups=[f"user {number % count}" for number in range(len(samples))])
 
 
-def test_where_nothing_can_be_tried_on_other_users_it_is_the_linear_model():
+def test_where_nothing_can_be_scored_on_other_users_it_is_the_linear_model():
     best = trained(by_users(TRAIN, 2), by_users(VALIDATION, 2))
     expected = BASELINES["logistic_all"].fit(TRAIN, NUM_CLASSES).predict_proba(ASKED)
-    assert not best.story.is_pooled and best.deep_weight == 0
+    assert not best.summary.is_pooled and best.deep_weight == 0
     np.testing.assert_allclose(best.predict_proba(ASKED), expected, atol=1e-5)
     assert (best.predict_proba(ASKED).argmax(axis=1) == expected.argmax(axis=1)).all()
 
 
-def test_a_network_that_learned_nothing_gets_next_to_no_say():
+def test_a_network_that_learned_nothing_gets_next_to_no_weight():
     best = trained(train_config=dataclasses.replace(TRAINING, learning_rate=1e-9))
     deaf = dataclasses.replace(best, deep_weight=0.0)
     same_N = deaf.predict_proba(ASKED).argmax(axis=1) == best.predict_proba(ASKED).argmax(axis=1)
@@ -83,8 +83,8 @@ def test_it_stands_above_the_linear_model_where_modalities_complete_each_other()
     assert np.mean(found == asked.labels_N) > np.mean(expected == asked.labels_N) + 0.01
 
 
-def test_each_network_is_tried_on_users_it_never_met(monkeypatch):
-    """Every user has a hashtag of their own, so a network's vocabulary tells whom it learned from."""
+def test_each_network_is_scored_on_users_it_never_met(monkeypatch):
+    """Every user has a hashtag of their own, so a network's vocabulary shows whom it learned from."""
     tagged = dataclasses.replace(
         by_users(TRAIN, 30), hashtags=[[f"tagof{number % 30}"] * 2 for number in range(len(TRAIN))]
     )
@@ -113,19 +113,19 @@ def test_validation_chooses_epochs_and_nothing_else():
 def test_many_posts_are_weighed_on_validation_with_one_network(monkeypatch):
     monkeypatch.setattr(best_module, "CROSS_FIT_BELOW_POSTS", len(TRAIN))
     best = trained()
-    assert len(best.networks) == 1 and not best.story.is_cross_fitted
-    assert best.story.num_samples == len(VALIDATION) and most_epochs(len(TRAIN), TRAINING) == TRAINING.max_epochs
+    assert len(best.networks) == 1 and not best.summary.is_cross_fitted
+    assert best.summary.num_samples == len(VALIDATION) and most_epochs(len(TRAIN), TRAINING) == TRAINING.max_epochs
 
 
-def test_epochs_are_told_numbered_on_from_network_to_network():
-    told, steps = [], []
+def test_epochs_are_reported_numbered_on_from_network_to_network():
+    epochs, steps = [], []
     best = trained(
-        on_epoch=told.append, on_step=lambda epoch, step, num_steps: steps.append((epoch, step / num_steps))
+        on_epoch=epochs.append, on_step=lambda epoch, step, num_steps: steps.append((epoch, step / num_steps))
     )
-    assert [epoch.epoch for epoch in told] == list(range(1, most_epochs(len(TRAIN), TRAINING) + 1))
-    assert best.history == told
-    assert steps == sorted(steps) and [epoch for epoch, share in steps if share == 1] == [one.epoch for one in told]
-    lowest = min(told, key=lambda epoch: epoch.validation_loss)
+    assert [epoch.epoch for epoch in epochs] == list(range(1, most_epochs(len(TRAIN), TRAINING) + 1))
+    assert best.history == epochs
+    assert steps == sorted(steps) and [epoch for epoch, share in steps if share == 1] == [one.epoch for one in epochs]
+    lowest = min(epochs, key=lambda epoch: epoch.validation_loss)
     assert best.best_epoch == lowest.epoch
 
 
@@ -147,7 +147,15 @@ def test_a_loaded_model_is_the_one_that_was_saved(best, tmp_path):
     loaded = load_model(tmp_path)
     assert isinstance(loaded, Ensemble)
     np.testing.assert_array_equal(loaded.predict_proba(ASKED), best.predict_proba(ASKED))
-    for name in ("story", "num_classes", "num_parameters", "best_epoch", "model_config", "train_config", "vocabulary"):
+    for name in (
+        "summary",
+        "num_classes",
+        "num_parameters",
+        "best_epoch",
+        "model_config",
+        "train_config",
+        "vocabulary",
+    ):
         assert getattr(loaded, name) == getattr(best, name)
 
 
@@ -157,7 +165,7 @@ def flip_last_byte(path):
     path.write_bytes(bytes(content))
 
 
-def edit_story(folder, **changes):
+def edit_description(folder, **changes):
     path = folder / "best.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
@@ -179,11 +187,11 @@ def swap_networks(folder):
         pytest.param(swap_networks, "network_0", id="networks exchanged"),
         pytest.param(lambda f: (f / "best.json").write_text("{"), "no JSON", id="half a best.json"),
         pytest.param(lambda f: (f / "best.json").write_text("[]"), "no model of format", id="no best.json"),
-        pytest.param(lambda f: edit_story(f, format=99), "no model of format", id="other format"),
-        pytest.param(lambda f: edit_story(f, more=1), "no model of format", id="unknown field"),
-        pytest.param(lambda f: edit_story(f, num_classes=3), "do not fit", id="other number of classes"),
-        pytest.param(lambda f: edit_story(f, networks=[]), "do not fit", id="no networks"),
-        pytest.param(lambda f: edit_story(f, story={}), "another version", id="story of another version"),
+        pytest.param(lambda f: edit_description(f, format=99), "no model of format", id="other format"),
+        pytest.param(lambda f: edit_description(f, more=1), "no model of format", id="unknown field"),
+        pytest.param(lambda f: edit_description(f, num_classes=3), "do not fit", id="other number of classes"),
+        pytest.param(lambda f: edit_description(f, networks=[]), "do not fit", id="no networks"),
+        pytest.param(lambda f: edit_description(f, story={}), "another version", id="summary of another version"),
     ],
 )
 def test_a_folder_that_does_not_fit_together_is_refused(best, tmp_path, damage, match):

@@ -28,11 +28,11 @@ def test_the_posts_themselves_come_first_and_unchanged():
 
 def test_each_post_of_more_than_one_modality_comes_again_with_each_alone():
     shown = with_single_modalities(POSTS)
-    told = [
+    found = [
         (shown.keys[row].split(" (")[0], shown.captions[row], shown.hashtags[row], bool(shown.has_image_N[row]))
         for row in range(5, len(shown))
     ]
-    assert told == [
+    assert found == [
         ("whole", "a fine day", [], False),
         ("no tags", "one day", [], False),
         ("no picture", "fine", [], False),

@@ -31,6 +31,7 @@ def test_text_is_cut_to_its_limits_and_padded_with_zeros():
     assert spell(words.ids_NL[0], 2, VOCABULARY.word_ids) == ["sea", "sun"]
     assert spell(words.ids_NL[2], 1, VOCABULARY.word_ids) == ["?"]
     assert "".join(spell(chars.ids_NL[2], 3, VOCABULARY.char_ids)) == "?oo"
+    assert text.hashtag_words.lengths_N.tolist() == [2, 0, 1]
     assert spell(text.hashtag_words.ids_NL[0], 2, VOCABULARY.hashtag_ids) == ["sun", "sea"]
     assert "".join(spell(text.hashtag_chars.ids_NL[0], 5, VOCABULARY.char_ids)) == "sun s"
     assert text.hashtag_of_char_NL[0].tolist() == [0, 0, 0, 1, 1]

@@ -46,11 +46,11 @@ def post(caption: str = "", hashtags: tuple[str, ...] = (), *, has_image: bool =
 
 
 def test_each_part_has_the_influence_that_was_planted():
-    told = explain(Planted(), post("By the HARBOUR  a sea museum", ("port", "town")))
+    found = explain(Planted(), post("By the HARBOUR  a sea museum", ("port", "town")))
     assert shown_words("By the HARBOUR  a sea museum") == ["by", "the", "harbour", "a", "sea", "museum"]
-    np.testing.assert_allclose(told.words_W, [0, 0, 0.4, 0, 0.1, -0.2], atol=1e-12)
-    np.testing.assert_allclose(told.hashtags_T, [0.05, 0], atol=1e-12)
-    assert told.image == pytest.approx(PICTURE)
+    np.testing.assert_allclose(found.words_W, [0, 0, 0.4, 0, 0.1, -0.2], atol=1e-12)
+    np.testing.assert_allclose(found.hashtags_T, [0.05, 0], atol=1e-12)
+    assert found.image == pytest.approx(PICTURE)
 
 
 @pytest.mark.parametrize(
@@ -71,10 +71,10 @@ def test_there_is_one_variant_for_each_part_and_one_for_the_whole(one, num_words
         one.hashtags[0],
         one.has_image_N[0],
     )
-    told = explain(Planted(), one)
-    assert (len(told.words_W), len(told.hashtags_T)) == (num_words, num_tags)
+    found = explain(Planted(), one)
+    assert (len(found.words_W), len(found.hashtags_T)) == (num_words, num_tags)
     assert (len(shown_words(one.captions[0])), len(shown_hashtags(one.hashtags[0]))) == (num_words, num_tags)
-    assert (told.image is not None) == has_image
+    assert (found.image is not None) == has_image
 
 
 def test_a_variant_lacks_its_part_and_nothing_else():
@@ -99,7 +99,7 @@ def test_posts_joined_are_explained_as_each_alone():
 
 
 def test_the_word_that_tells_the_place_has_the_most_influence_on_a_trained_network():
-    """Posts of two places: one word of each tells the place, the others, the hashtags and the picture are noise."""
+    """Posts of two places: one word of each gives the place away; the rest, hashtags and picture are noise."""
     telling = ("harbour", "museum")
     posts = planted_posts(telling, num_posts=96, seed=0)
     fitted = fit(
@@ -113,13 +113,13 @@ def test_the_word_that_tells_the_place_has_the_most_influence_on_a_trained_netwo
     for row in range(len(asked)):
         one = asked.take([row])
         words = shown_words(one.captions[0])
-        told = explain(fitted, one)
-        parts = [*told.words_W, *told.hashtags_T, told.image]
+        found = explain(fitted, one)
+        parts = [*found.words_W, *found.hashtags_T, found.image]
         assert words[int(np.argmax(parts))] == telling[one.labels_N[0]]
 
 
 def planted_posts(telling: tuple[str, str], *, num_posts: int, seed: int) -> Samples:
-    """Posts of which one word tells the place."""
+    """Posts of which one word gives the place away."""
     rng = np.random.default_rng(seed)
     labels_N = rng.integers(0, 2, num_posts)
     noise = ["quiet", "morning", "rain", "coffee", "again", "walk"]

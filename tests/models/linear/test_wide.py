@@ -32,23 +32,23 @@ def test_too_few_users_make_no_folds(num_users):
     assert not folds_of(few, seed=0).any()
 
 
-def test_what_only_memory_could_tell_stays_at_chance():
-    """Labels that have nothing to do with the posts: a fold that was learned from would be told right."""
+def test_what_only_memory_could_know_stays_at_chance():
+    """Labels that have nothing to do with the posts: a fold that was learned from would be predicted right."""
     labels_N = np.random.default_rng(0).integers(0, 2, len(TRAIN))
     drawn = dataclasses.replace(TRAIN, labels_N=labels_N)
-    tried = cross_fit(drawn, 2, folds_of(drawn, seed=0))
-    learned = fit_wide(drawn, 2, tried.choices).logits(drawn)
-    for told_NC, memory_NC in zip(tried.logits_MNC[:1], learned[:1], strict=True):
+    crossed = cross_fit(drawn, 2, folds_of(drawn, seed=0))
+    learned = fit_wide(drawn, 2, crossed.choices).logits(drawn)
+    for held_out_NC, memory_NC in zip(crossed.logits_MNC[:1], learned[:1], strict=True):
         assert np.mean(memory_NC.argmax(axis=1) == labels_N) > 0.95
-        assert 0.3 < np.mean(told_NC.argmax(axis=1) == labels_N) < 0.7
+        assert 0.3 < np.mean(held_out_NC.argmax(axis=1) == labels_N) < 0.7
 
 
-def test_each_fold_is_told_by_experts_of_the_others():
+def test_each_fold_is_scored_by_experts_of_the_others():
     fold_N = folds_of(TRAIN, seed=0)
-    tried = cross_fit(TRAIN, NUM_CLASSES, fold_N)
+    crossed = cross_fit(TRAIN, NUM_CLASSES, fold_N)
     inside, outside = TRAIN.take(fold_N != 1), TRAIN.take(fold_N == 1)
-    expected = fit_wide(inside, NUM_CLASSES, tried.choices).logits(outside)
-    np.testing.assert_allclose(tried.logits_MNC[:, fold_N == 1], expected, atol=1e-9)
+    expected = fit_wide(inside, NUM_CLASSES, crossed.choices).logits(outside)
+    np.testing.assert_allclose(crossed.logits_MNC[:, fold_N == 1], expected, atol=1e-9)
 
 
 @pytest.mark.slow
@@ -62,16 +62,16 @@ def test_the_choice_is_the_one_of_lowest_loss(name):
 
 def _loss(fold_N, expert, choice):
     """Of one expert, fold by fold, fitted anew."""
-    told_NC = np.empty((len(TRAIN), NUM_CLASSES))
+    held_out_NC = np.empty((len(TRAIN), NUM_CLASSES))
     for fold in range(NUM_FOLDS):
         inside, outside = TRAIN.take(fold_N != fold), TRAIN.take(fold_N == fold)
         features = WideFeatures.learn(inside)
         layer = fit_expert(expert, features.transform(inside), inside.labels_N, NUM_CLASSES, choice)
-        told_NC[fold_N == fold] = layer.logits(features.transform(outside))
-    return mean_loss(told_NC, TRAIN.labels_N)
+        held_out_NC[fold_N == fold] = layer.logits(features.transform(outside))
+    return mean_loss(held_out_NC, TRAIN.labels_N)
 
 
 def test_a_class_of_one_user_is_not_judged():
     lonely = dataclasses.replace(TRAIN, labels_N=np.where(np.arange(120) % 40 == 7, 11, TRAIN.labels_N % 11))
-    tried = cross_fit(lonely, NUM_CLASSES, folds_of(lonely, seed=0))
-    np.testing.assert_array_equal(tried.is_usable_N, lonely.labels_N != 11)
+    crossed = cross_fit(lonely, NUM_CLASSES, folds_of(lonely, seed=0))
+    np.testing.assert_array_equal(crossed.is_usable_N, lonely.labels_N != 11)

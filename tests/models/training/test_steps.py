@@ -75,8 +75,8 @@ def weights(fitted):
 def test_a_batch_that_memory_does_not_hold_is_halved_once_with_the_same_result(room, num_posts, how, caplog):
     halved, whole = (weights(run(room, TRAIN.take(range(num_posts)), max_epochs=3, **how)) for room in (room, 10**9))
     torch.testing.assert_close(halved, whole, atol=1e-6, rtol=1e-5)
-    told = [record for record in caplog.records if "taken in two halves" in record.message]
-    assert len(told) == 1 and ("a batch of 32 posts" in told[0].message) == (num_posts == 96)
+    warnings = [record for record in caplog.records if "taken in two halves" in record.message]
+    assert len(warnings) == 1 and ("a batch of 32 posts" in warnings[0].message) == (num_posts == 96)
 
 
 @pytest.mark.fault("T5")

@@ -1,6 +1,8 @@
 """Training: it learns what is there and nothing else, stops in time, and goes on bit for bit."""
 
 import dataclasses
+import shutil
+from functools import cache
 
 import numpy as np
 import pytest
@@ -33,6 +35,12 @@ def run(train=TRAIN, validation=VALIDATION, *, model_config=TINY, train_config=T
     return fit(train, validation, **arguments)
 
 
+@cache
+def undisturbed():
+    """The plain run, made once: what a run that was stopped, refused or damaged must come to."""
+    return run()
+
+
 def history_of(fitted):
     return [dataclasses.replace(epoch, seconds=0.0) for epoch in fitted.history]
 
@@ -63,11 +71,11 @@ def test_32_samples_are_learnt_by_heart():
 @pytest.mark.slow
 @pytest.mark.fault("T9")
 def test_shuffled_labels_leave_validation_at_chance():
-    """300 posts, 12 classes: chance is .083 with a standard error of .016; four of them above it is .147."""
-    train, validation = city(400, seed=1), city(300, seed=2)
+    """200 posts, 12 classes: chance is .083 with a standard error of .0195; four of them above it is .161."""
+    train, validation = city(300, seed=1), city(200, seed=2)
     shuffled = dataclasses.replace(train, labels_N=np.random.default_rng(0).permutation(train.labels_N))
-    fitted = run(shuffled, validation, train_config=TrainConfig(max_epochs=8, num_threads=1))
-    assert fitted.history[fitted.best_epoch - 1].validation_accuracy < 0.147
+    fitted = run(shuffled, validation, train_config=TrainConfig(max_epochs=6, num_threads=1))
+    assert fitted.history[fitted.best_epoch - 1].validation_accuracy < 0.161
     assert fitted.history[-1].train_loss < fitted.history[0].train_loss
 
 
@@ -86,11 +94,11 @@ def test_shuffled_captions_leave_a_model_of_pictures_unaffected():
 def test_a_city_is_learnt_far_above_chance():
     fitted = run(
         city(400, seed=1),
-        city(100, seed=2),
+        city(50, seed=2),
         model_config=MrlfConfig.small(),
         train_config=TrainConfig(max_epochs=10, num_threads=1),
     )
-    test = city(300, seed=3)
+    test = city(200, seed=3)
     assert (fitted.predict_proba(test).argmax(axis=1) == test.labels_N).mean() > 0.45
 
 
@@ -177,7 +185,7 @@ def test_a_run_stopped_without_a_folder_says_that_nothing_is_kept():
         run(should_stop=stop_before(2))
 
 
-def test_steps_are_told_as_they_are_done():
+def test_steps_are_reported_as_they_are_done():
     steps = []
     run(train_config=dataclasses.replace(THREE_EPOCHS, max_epochs=2), on_step=lambda *step: steps.append(step))
     assert steps == [(epoch, step, 3) for epoch in (1, 2) for step in (1, 2, 3)]
@@ -214,17 +222,25 @@ def test_a_run_can_begin_from_given_weights_and_those_of_another_network_are_ref
         pytest.param({"validation": CONTRARY}, id="other posts"),
     ],
 )
-def test_a_checkpoint_of_another_run_is_refused_aloud_and_training_starts_anew(tmp_path, caplog, other):
+def test_a_checkpoint_of_another_run_is_refused_with_a_warning_and_training_starts_anew(tmp_path, caplog, other):
     run(checkpoint_dir=tmp_path, **other)
     fitted = run(checkpoint_dir=tmp_path)
     assert "other settings or other data" in caplog.text
-    assert_same_model(fitted, run())
+    assert_same_model(fitted, undisturbed())
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a run that came to its end."""
+    folder = tmp_path_factory.mktemp("finished")
+    run(checkpoint_dir=folder)
+    return folder
 
 
 @pytest.mark.fault("T6")
 @pytest.mark.parametrize("damage", ["bit flipped", "half written", "not there"])
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, caplog, damage):
-    run(checkpoint_dir=tmp_path)
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(finished, tmp_path, caplog, damage):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     latest = tmp_path / LATEST
     content = bytearray(latest.read_bytes())
     content[-9] ^= 1
@@ -236,7 +252,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, caplog, dama
     fitted = run(checkpoint_dir=tmp_path, on_epoch=seen.append)
     assert [epoch.epoch for epoch in seen] == [3]
     assert (damage == "not there") or str(latest) in caplog.text
-    assert_same_model(fitted, run())
+    assert_same_model(fitted, undisturbed())
     assert (tmp_path / PREVIOUS).exists()
 
 
