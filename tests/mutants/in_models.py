@@ -39,7 +39,7 @@ IN_MODELS = (
         "models/data/batches.py",
         "< self.lengths_B[:, None]",
         "<= self.lengths_B[:, None]",
-        "test_batches.py test_attention.py",
+        "test_batches.py test_words.py test_characters.py test_hashtags.py",
     ),
     Defect(
         "batch-seed",

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import hstack
+from sklearn.linear_model import LogisticRegression
 
 from models.baselines import BASELINES
-from models.linear.experts import ANCHOR, EXPERTS, fit_expert, joined, rounded
+from models.linear.experts import ANCHOR, EXPERTS, MAX_ITERATIONS, fit_expert, joined, rounded
 from models.linear.pool import log_softmax
 from models.linear.wide_features import WideFeatures
 from tests.models.synthetic import NUM_CLASSES, city
@@ -59,5 +61,15 @@ def test_two_classes_are_scored_as_scikit_learn_does():
     train = TRAIN.take(np.flatnonzero(TRAIN.labels_N < 2))
     layers, features = fitted(train, num_classes=2)
     proba = np.exp(log_softmax(layers[ANCHOR].logits(features.transform(ASKED))))
+    regression = LogisticRegression(C=3.0, max_iter=MAX_ITERATIONS, tol=1e-3).fit(
+        design(features, train), train.labels_N
+    )
+    np.testing.assert_allclose(proba, regression.predict_proba(design(features, ASKED)), atol=1e-9)
     expected = BASELINES["logistic_all"].fit(train, 2).predict_proba(ASKED)
     np.testing.assert_allclose(proba, expected, atol=1e-9)
+
+
+def design(features, samples):
+    """What scikit-learn is given: the anchor's blocks side by side."""
+    blocks = features.transform(samples)
+    return hstack([blocks[name] * scale for name, scale in EXPERTS[ANCHOR].scales.items()], format="csr")
