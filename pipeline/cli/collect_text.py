@@ -44,25 +44,25 @@ def status_lines(status: LiveStatus) -> list[str]:
     if status.deferred_posts:
         lines.append(f"  deferred posts {counted(status.deferred_posts)}")
     if status.unanswered:
-        told = {"not asked yet" if key == NOT_ASKED else key: count for key, count in status.unanswered.items()}
-        lines.append(f"  searches       {status.num_pois} POIs, of these not answered: {counted(told)}")
+        reasons = {"not asked yet" if key == NOT_ASKED else key: count for key, count in status.unanswered.items()}
+        lines.append(f"  searches       {status.num_pois} POIs, of these not answered: {counted(reasons)}")
     lines += _place_lines("  open           ", [_open(place) for place in status.open_walks])
     lines += _place_lines("  waits          ", [_waiting(place) for place in status.deferred_places])
     return lines + _pace_lines(status.pace)
 
 
 def plan_lines(city: str, plan: Plan, budgets: Mapping[str, int | None]) -> list[str]:
-    """What `mrlf collect --dry-run` tells of Instagram; `budgets` are the requests that one run may send, by stage."""
+    """What `mrlf collect --dry-run` says of Instagram; `budgets`: requests that one run may send, by stage."""
     floor = "at least " if plan.at_least else ""
     built = "" if plan.has_pois else " (the POIs are not built yet: as many as max_pois)"
     kinds = {"first": plan.num_first, "refresh": plan.num_refresh, "all once more": plan.num_again}
-    told = ", ".join(f"{name} {count}" for name, count in kinds.items() if count) or "none is known yet"
+    by_kind = ", ".join(f"{name} {count}" for name, count in kinds.items() if count) or "none is known yet"
     waits = f"; {plan.num_waiting} wait for their time" if plan.num_waiting else ""
     limits = ", ".join(f"{stage} {count:,}" for stage, count in budgets.items() if count is not None)
     return [
         f"{city}: nothing was asked; a run now would take",
         f"  POIs to search   {plan.num_to_search:,}{built}",
-        f"  places to walk   {plan.num_places:,} ({told}){waits}",
+        f"  places to walk   {plan.num_places:,} ({by_kind}){waits}",
         f"  requests         {floor}{plan.num_requests:,}" + (f"; in one run at most {limits}" if limits else ""),
         f"  pictures         {floor}{plan.num_pictures:,}, from the hosts of media, beside the requests",
         f"  time             {floor}{duration(plan.hours)} at the configured pace",

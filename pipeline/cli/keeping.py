@@ -19,15 +19,15 @@ SETTING = "foursquare_keep_hours"
 
 
 def keeping_lines(store: Store, city: City, now: datetime) -> list[str]:
-    """Since when and until when the POIs of a city are kept; nothing where Foursquare's API did not tell them."""
+    """Since when and until when the POIs of a city are kept; nothing if they are not from Foursquare's API."""
     kept = kept_pois(store, city.key)
     if kept is None:
         return []
     lines = [f"  asked            {moment(kept.asked)}, of Foursquare", _until(store, city, kept, now)]
     releases = _releases(store, city.key)
     if releases:
-        told = f"data sets {', '.join(releases)}, and the models and reports made of them"
-        lines.append(f"  names also in    {told}: nothing there is deleted by age (docs/PRIVACY.md)")
+        places = f"data sets {', '.join(releases)}, and the models and reports made of them"
+        lines.append(f"  names also in    {places}: nothing there is deleted by age (docs/PRIVACY.md)")
     return lines
 
 

@@ -28,7 +28,7 @@ def _fine_lines(answer: Answer) -> list[str]:
         away = "" if place.rank == 1 else f"{place.distance_km:6.2f} km from the first"
         bar = f"{_bar(place.probability)} {_percent(place.probability)}"
         lines.append(f"  {place.rank}  {bar}  {place.name:<{width}}  {place.category:<{kind_width}}  {away}".rstrip())
-    off = f"if the model is honest, its first answer is {answer.expected_error_km:.2f} km off on average;"
+    off = f"if its probabilities are right, the first place is {answer.expected_error_km:.2f} km off on average;"
     lines += ["", off, f"{_radius(answer.radius_50_km, 'half')}, {_radius(answer.radius_90_km, '90 %')}", ""]
     if answer.why is not None:
         lines += [*_why_lines(answer.why), ""]

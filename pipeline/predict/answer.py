@@ -2,8 +2,8 @@
 
 Distances are great-circle km between POIs. `influence` is how far the first place's probability falls without a part;
 `attention` is the share of the network's attention that a word (of the words) or hashtag (of the hashtags) receives.
-A coarse answer names no place and no coordinates. A kind of place of which the model knows fewer than 3 is told as
-`other`, since it would name the place; where those are fewer than 3 in all, the next rarest kind hides among them.
+A coarse answer names no place and no coordinates. A kind of place of which the model knows fewer than 3 is reported as
+`other`, since it would name the place; where those are fewer than 3 in all, the next rarest kind joins them.
 Shape letters: C classes.
 """
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 MIN_PLACES_OF_A_KIND = 3
 OTHER = "other"
 NOTICE = (
-    "Tells which of the known places a picture and its caption resemble. It looks for no person and must not be used "
-    "to find one. What you send stays in memory for the answer alone: nothing is stored or passed on."
+    "Predicts which of the known places a picture and its caption resemble. It looks for no person and must not be "
+    "used to find one. What you send stays in memory for the answer alone: nothing is stored or passed on."
 )
 NO_PICTURE = "no picture was given: the model learnt from posts with all three, so trust these probabilities less"
 NO_TEXT = "no word was given: the model learnt from posts with all three, so trust these probabilities less"
@@ -69,7 +69,7 @@ class Answer(Record):
 
     city: str
     places: list[Place]
-    expected_error_km: float = Field(description="how far the first place is off on average, if the model is honest")
+    expected_error_km: float = Field(description="the first place's mean error, if the probabilities are right")
     radius_50_km: float = Field(description="around the first place, holds at least half of the probability")
     radius_90_km: float
     why: Why | None
@@ -111,7 +111,7 @@ class Places:
         return np.array([label["longitude"] for label in self.labels], dtype=np.float64)
 
     def kinds(self) -> list[str]:
-        """Each class's category as a coarse answer may tell it."""
+        """Each class's category as a coarse answer may show it."""
         counted = Counter(label["category"] for label in self.labels)
         hidden: set[str] = set()
         num_hidden = 0

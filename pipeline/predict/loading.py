@@ -2,7 +2,7 @@
 
 Reads  models/mrlf/<city>/<run>, datasets/<city>/<version>, blobs/clean, weights/
 Law (fault N4): refused before the first question: an unknown city, a city without a model, a file that is not what its
-manifest tells, labels that are not the data set's, a picture network of other weights than the model learnt from,
+manifest says, labels that are not the data set's, a picture network of other weights than the model learnt from,
 and answers to known posts that are not the ones stored beside the model (another size of pictures, another cleaning
 of captions, another version of a library).
 """
@@ -51,16 +51,16 @@ def load_predictor(store: Store, city_key: str, *, device: str = "auto") -> Pred
     release, posts = _release(store, city.key, run)
     labels = _labels(run, release, model.num_classes)
     backbone = make_backbone(*picture_network(store, city, run, device))
-    told = _told_validation(run, model.num_classes)
+    stored = _stored_validation(run, model.num_classes)
     predictor = Predictor(
         model,
         backbone,
         Places(labels),
         _facts(city, run),
-        temperature=fit_temperature(np.stack(told["probabilities"]), np.array(told["label"])),
+        temperature=fit_temperature(np.stack(stored["probabilities"]), np.array(stored["label"])),
         known_hashtags=frozenset(tag for tags in posts["hashtags"].to_pylist() for tag in tags),
     )
-    _check_known_posts(store, predictor, posts, told)
+    _check_known_posts(store, predictor, posts, stored)
     return predictor
 
 
@@ -88,7 +88,7 @@ def _labels(run: Manifest, release: Manifest, num_classes: int) -> list[dict[str
         )
     if [label["label"] for label in labels] != list(range(num_classes)):
         raise StageError(
-            f"the model in {run.folder} tells {num_classes} classes apart and its labels.json lists {len(labels)}: "
+            f"the model in {run.folder} has {num_classes} classes and its labels.json lists {len(labels)}: "
             "they are of different versions; train again"
         )
     return labels
@@ -120,27 +120,27 @@ def picture_network(
     return settings, weights
 
 
-def _told_validation(run: Manifest, num_classes: int) -> dict[str, list[Any]]:
-    """What the model told of the validation posts when it was trained."""
+def _stored_validation(run: Manifest, num_classes: int) -> dict[str, list[Any]]:
+    """The predictions for the validation posts that training stored."""
     columns = ["post_key", "label", "probabilities"]
-    told = pq.read_table(run.folder / "predictions.parquet", columns=columns, filters=[("split", "=", "validation")])
-    rows: dict[str, list[Any]] = told.to_pydict()
+    table = pq.read_table(run.folder / "predictions.parquet", columns=columns, filters=[("split", "=", "validation")])
+    rows: dict[str, list[Any]] = table.to_pydict()
     if not rows["label"] or len(rows["probabilities"][0]) != num_classes:
         raise StageError(f"predictions.parquet in {run.folder} is not of this model: train again")
     return rows
 
 
-def _check_known_posts(store: Store, predictor: Predictor, posts: "pa.Table", told: dict[str, list[Any]]) -> None:
+def _check_known_posts(store: Store, predictor: Predictor, posts: "pa.Table", stored: dict[str, list[Any]]) -> None:
     """Ask about posts whose answer is known from training, the whole way from their bytes."""
     known = {post["post_key"]: post for post in posts.to_pylist()}
-    rows = [row for row, key in enumerate(told["post_key"]) if _has_picture(store, known.get(key))][:NUM_KNOWN_POSTS]
+    rows = [row for row, key in enumerate(stored["post_key"]) if _has_picture(store, known.get(key))][:NUM_KNOWN_POSTS]
     if not rows:
-        log.warning("No picture of a validation post is here: that the model answers as in training is not proved.")
+        log.warning("No picture of a validation post is here: that the model answers as in training was not checked.")
         return
-    asked = [known[told["post_key"][row]] for row in rows]
+    asked = [known[stored["post_key"][row]] for row in rows]
     questions = [predictor.read(store.blobs.get("clean", post["clean_digest"]), _as_written(post)) for post in asked]
     now = predictor.model.predict_proba(predictor.samples(questions))
-    difference = float(np.abs(now - np.stack([told["probabilities"][row] for row in rows])).max())
+    difference = float(np.abs(now - np.stack([stored["probabilities"][row] for row in rows])).max())
     if difference > MAX_DIFFERENCE:
         raise StageError(
             f"asked about {len(rows)} posts it was validated on, the model answers otherwise than when it was trained "

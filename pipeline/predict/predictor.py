@@ -58,7 +58,7 @@ class ModelFacts(Record):
 
 
 class Predictor:
-    """A trained model, the network that looks at pictures, and the places between which they tell.
+    """A trained model, the network that looks at pictures, and the places that it knows.
 
     temperature: divides the log-probabilities; fitted on validation posts. known_hashtags: of the data set.
     """
@@ -86,17 +86,17 @@ class Predictor:
             picture, caption, known_hashtags=self.known_hashtags, resized_side_px=self.backbone.input_side_px
         )
 
-    def answer(self, questions: Sequence[Question], wishes: Sequence[PredictOptions]) -> list[Answer | CoarseAnswer]:
+    def answer(self, questions: Sequence[Question], options: Sequence[PredictOptions]) -> list[Answer | CoarseAnswer]:
         """One answer per question: one pass of each network for all, and one more for those that ask why."""
         posts = self.samples(questions)
         proba_NC = self.probabilities(posts)
-        asking = [row for row, options in enumerate(wishes) if options.why and not options.coarse]
-        told = dict(zip(asking, self._why(posts.take(asking), proba_NC[asking].argmax(axis=1)), strict=True))
+        asking = [row for row, wanted in enumerate(options) if wanted.why and not wanted.coarse]
+        reasons = dict(zip(asking, self._why(posts.take(asking), proba_NC[asking].argmax(axis=1)), strict=True))
         return [
             self._coarse(question, proba_C)
-            if options.coarse
-            else self._fine(question, proba_C, options.top, told.get(row))
-            for row, (question, options, proba_C) in enumerate(zip(questions, wishes, proba_NC, strict=True))
+            if wanted.coarse
+            else self._fine(question, proba_C, wanted.top, reasons.get(row))
+            for row, (question, wanted, proba_C) in enumerate(zip(questions, options, proba_NC, strict=True))
         ]
 
     def samples(self, questions: Sequence[Question]) -> "Samples":
@@ -151,7 +151,7 @@ class Predictor:
         networks = [self.model] if isinstance(self.model, Fitted) else getattr(self.model, "networks", ())
         return mean_shares([attention_shares(network, posts) for network in networks], len(posts))
 
-    def _fine(self, question: Question, proba_C: "np.ndarray[Any, Any]", top: int, told: Why | None) -> Answer:
+    def _fine(self, question: Question, proba_C: "np.ndarray[Any, Any]", top: int, reason: Why | None) -> Answer:
         expected, radius_50, radius_90 = spread_km(self.places, proba_C)
         return Answer(
             city=self.facts.city_name,
@@ -159,7 +159,7 @@ class Predictor:
             expected_error_km=round(expected, 3),
             radius_50_km=round(radius_50, 3),
             radius_90_km=round(radius_90, 3),
-            why=told,
+            why=reason,
             unknown_hashtags=list(question.unknown_hashtags),
             notes=_notes(question),
         )

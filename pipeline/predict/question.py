@@ -1,8 +1,8 @@
 """A question: a picture and a caption that came from outside, brought into the form in which posts were learnt from.
 
-Law: the caption takes the road of a collected one (cleaned, hashtags apart, only those the data set knows), the
+Law: the caption takes the same steps as a collected one (cleaned, hashtags apart, only those the data set knows), the
 picture that of a clean one (same limits, upright, RGB), so that a post of the data set asked about is the post itself.
-What cannot be read is refused with a reason, before a pixel of it is decoded where the header tells.
+What cannot be read is refused with a reason, before a pixel of it is decoded if the header shows it.
 Covered: every caption that JSON can hold, every picture of `pipeline.picture_headers`. Not covered: people in the
 picture are not painted over, as they were in training (see docs/DECISIONS.md); the language is not looked at.
 """

@@ -29,7 +29,7 @@ from pipeline.serve.models import Health, Models, models_of
 from pipeline.serve.page import render_page
 from pipeline.serve.refusals import STATUS_OF_REASON, Refusal
 
-NO_ROOM = "as many requests as there is room for are in work: ask again in a second"
+NO_ROOM = "the server is at its limit of requests: try again in a second"
 
 
 class Service:
@@ -120,8 +120,8 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         summary="The places that a picture, its caption or both may show",
     )
     async def predict(request: Request) -> Response:
-        told = await service.predict(request)
-        return Response(told.model_dump_json(), media_type="application/json")
+        answer = await service.predict(request)
+        return Response(answer.model_dump_json(), media_type="application/json")
 
     @app.head("/models", include_in_schema=False)
     @app.get("/models", responses=MODEL_ANSWERS, summary="The model that answers, and the places it knows")
@@ -152,11 +152,11 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _http_error(_: Request, error: Exception) -> JSONResponse:
-    """No such page, or not this way: told without repeating what was asked for."""
+    """No such page or method: the answer does not repeat the request."""
     assert isinstance(error, HTTPException | StarletteHTTPException)
     word = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
-    told = "there are POST /predict, GET /models, GET /health, GET /openapi.json and the page at /"
-    return JSONResponse({"error": word, "message": told}, error.status_code, error.headers)
+    message = "there are POST /predict, GET /models, GET /health, GET /openapi.json and the page at /"
+    return JSONResponse({"error": word, "message": message}, error.status_code, error.headers)
 
 
 async def _internal(_: Request, error: Exception) -> JSONResponse:

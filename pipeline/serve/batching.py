@@ -53,8 +53,8 @@ class Batcher:
             batch = self._next_batch()
             if not batch:
                 continue
-            questions, wishes, tickets = zip(*batch, strict=True)
-            answers = asyncio.get_running_loop().run_in_executor(self._thread, self._compute, questions, wishes)
+            questions, options, tickets = zip(*batch, strict=True)
+            answers = asyncio.get_running_loop().run_in_executor(self._thread, self._compute, questions, options)
             for place, ticket in enumerate(tickets):
                 ticket.set_result((answers, place))
             await asyncio.wait([answers])
@@ -69,5 +69,5 @@ class Batcher:
             self._arrived.clear()
         return batch
 
-    def _compute(self, questions: Sequence[Question], wishes: Sequence[PredictOptions]) -> list[PredictResponse]:
-        return self._predictor.answer(questions, wishes)
+    def _compute(self, questions: Sequence[Question], options: Sequence[PredictOptions]) -> list[PredictResponse]:
+        return self._predictor.answer(questions, options)

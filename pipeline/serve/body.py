@@ -48,7 +48,7 @@ async def read_body(request: Request, limits: Limits) -> bytes:
 
 
 class AnswerBeforeTheEnd(JSONResponse):
-    """An answer to a request whose body is not wanted: told at once, then the connection ends.
+    """An answer to a request whose body is not wanted: sent at once, then the connection ends.
 
     What still comes is let pass by for a moment, unkept: hung up on in mid-sentence, many clients never read why.
     """

@@ -13,7 +13,7 @@ class Limits:
 
     max_body_bytes: int = 10 * 1024**2
     max_in_work: int = 32
-    """requests that are read, wait or are answered at one time; one more is told to come again"""
+    """requests that are read, wait or are answered at one time; one more is refused with 429"""
     max_batch: int = 16
     """questions that go through the networks together"""
     body_timeout_s: float = 30.0

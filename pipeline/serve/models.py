@@ -1,4 +1,4 @@
-"""What the server tells of itself: its model with the places it knows, and whether there is room."""
+"""What the server says about itself: its model with the places it knows, and whether it has room for a request."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from pipeline.predict.predictor import ModelFacts, Predictor
 
 
 class KnownPlace(Record):
-    """A place between which the model tells."""
+    """A place that the model knows."""
 
     name: str
     category: str
@@ -32,7 +32,7 @@ class Models(Record):
 
 
 class Health(Record):
-    """Whether a question would be taken now."""
+    """Whether a request would be accepted now."""
 
     status: Literal["ok", "busy"]
     in_work: int
@@ -40,7 +40,7 @@ class Health(Record):
 
 
 def models_of(predictor: Predictor, *, coarse: bool) -> Models:
-    """The predictor's model; a coarse server does not tell where its places are."""
+    """The predictor's model; a coarse server does not show where its places are."""
     known = [
         KnownPlace(**{name: label[name] for name in KnownPlace.model_fields}) for label in predictor.places.labels
     ]

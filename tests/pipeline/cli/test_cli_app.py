@@ -31,16 +31,18 @@ def mrlf(tmp_path, monkeypatch):
     ],
 )
 def test_a_users_mistake_is_one_line(mrlf, words, message):
-    told = mrlf(*words)
-    assert told.exit_code == 1
-    assert message in told.output
-    assert "Traceback" not in told.output
+    result = mrlf(*words)
+    assert result.exit_code == 1
+    assert message in result.output
+    assert "Traceback" not in result.output
 
 
 def test_the_settings_of_a_city_are_printed_whole(mrlf):
-    told = json.loads(mrlf("settings", "demo").stdout)
-    assert list(told)[: len(STAGES)] == list(STAGES)
-    assert told["curated_posts"]["min_hashtag_count"] == load_city("demo").stages["curated_posts"]["min_hashtag_count"]
+    printed = json.loads(mrlf("settings", "demo").stdout)
+    assert list(printed)[: len(STAGES)] == list(STAGES)
+    assert (
+        printed["curated_posts"]["min_hashtag_count"] == load_city("demo").stages["curated_posts"]["min_hashtag_count"]
+    )
     assert json.loads(mrlf("settings", "melbourne").stdout)["curated_posts"]["min_hashtag_count"] == 50
 
 
@@ -50,27 +52,27 @@ def test_settings_tell_the_paces_of_live_collection_and_where_the_files_lie(mrlf
     cities.write_text("cities: {a: {name: A, latitude: 0, longitude: 0, radius_km: 1, live: {reads_per_minute: 3}}}")
     monkeypatch.setenv("MRLF_CITIES", str(cities))
     monkeypatch.setenv("MRLF_INSTAGRAM_COOKIES", str(cookies))
-    told = json.loads(mrlf("settings", "a").stdout)
-    paces = {name: told["live"][name] for name in ("reads_per_minute", "reads_per_hour", "cool_downs_s")}
+    result = json.loads(mrlf("settings", "a").stdout)
+    paces = {name: result["live"][name] for name in ("reads_per_minute", "reads_per_hour", "cool_downs_s")}
     assert paces == {"reads_per_minute": 3, "reads_per_hour": 200, "cool_downs_s": [300, 900]}
-    files = (told["cities_file"], told["data_folder"], told["cookie_file"])
+    files = (result["cities_file"], result["data_folder"], result["cookie_file"])
     assert files == (str(cities), str(tmp_path / "data"), str(cookies))
     assert not (tmp_path / "data").exists(), "to ask makes nothing"
     monkeypatch.delenv("MRLF_CITIES")
     monkeypatch.delenv("MRLF_INSTAGRAM_COOKIES")
-    told = json.loads(mrlf("settings", "demo").stdout)
-    assert (told["live"], told["cookie_file"]) == (None, None)
-    assert told["cities_file"].endswith("/cities.yaml")
+    result = json.loads(mrlf("settings", "demo").stdout)
+    assert (result["live"], result["cookie_file"]) == (None, None)
+    assert result["cities_file"].endswith("/cities.yaml")
 
 
 @pytest.mark.fault("I36")
 def test_a_stage_that_another_process_builds_ends_with_status_75(mrlf, tmp_path):
     with Store(tmp_path / "data").lock("demo", "pois"):
         for command in (("pois", "demo"), ("run", "demo", "--to", "dataset"), ("collect", "demo")):
-            told = mrlf(*command)
-            assert told.exit_code == 75
-            assert "stage pois of demo is being built by another process (number " in told.output
-            assert "let it finish, or stop it, and run this again" in told.output
+            result = mrlf(*command)
+            assert result.exit_code == 75
+            assert "stage pois of demo is being built by another process (number " in result.output
+            assert "let it finish, or stop it, and run this again" in result.output
 
 
 def test_an_unknown_stage_in_cities_yaml_is_told(mrlf, tmp_path, monkeypatch):
@@ -86,16 +88,16 @@ def test_a_wrong_setting_of_a_late_stage_is_told_before_any_work(mrlf, tmp_path,
         "cities: {demo: {name: D, latitude: 0, longitude: 0, radius_km: 1, train_mrlf: {learning_rate: fast}}}"
     )
     monkeypatch.setenv("MRLF_CITIES", str(path))
-    told = mrlf("run", "demo")
-    assert told.exit_code == 1
-    assert "train_mrlf" in told.output and "learning_rate" in told.output
-    assert "pois" not in told.output
+    result = mrlf("run", "demo")
+    assert result.exit_code == 1
+    assert "train_mrlf" in result.output and "learning_rate" in result.output
+    assert "pois" not in result.output
 
 
 def test_status_tells_what_is_not_built(mrlf):
-    told = mrlf("status", "demo")
-    assert told.exit_code == 0
-    assert told.stdout.count("not built yet") == len(STAGES)
+    result = mrlf("status", "demo")
+    assert result.exit_code == 0
+    assert result.stdout.count("not built yet") == len(STAGES)
 
 
 def test_help_has_examples(mrlf):

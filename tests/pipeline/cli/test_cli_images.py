@@ -28,9 +28,9 @@ def run(*arguments: str):
     return CliRunner().invoke(app, ["images", "review", *arguments])
 
 
-def page_at(told) -> tuple[Path, str]:
+def page_at(result) -> tuple[Path, str]:
     """The file that the command told of."""
-    path = Path(told.stdout.splitlines()[0])
+    path = Path(result.stdout.splitlines()[0])
     return path, path.read_text()
 
 
@@ -51,11 +51,11 @@ def test_nothing_is_written_to_the_store(pictured):
 
 
 def test_the_page_is_private_and_outside_the_store_and_says_that_it_holds_people(pictured, tmp_path):
-    told = run("demo")
-    path, page = page_at(told)
+    result = run("demo")
+    path, page = page_at(result)
     assert path.parent == tmp_path / "temporary"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert "delete it" in told.output
+    assert "delete it" in result.output
     assert "pictures of people" in page
 
 
@@ -110,9 +110,9 @@ def test_a_path_in_the_store_is_refused(pictured, tmp_path, where):
     (tmp_path / "data" / "reports").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "data")
     before = listing(pictured.root)
-    told = run("demo", "--output", str(tmp_path / where / "review.html"))
-    assert told.exit_code == 1
-    assert "is in the store" in told.output
+    result = run("demo", "--output", str(tmp_path / where / "review.html"))
+    assert result.exit_code == 1
+    assert "is in the store" in result.output
     assert listing(pictured.root) == before
 
 
@@ -126,9 +126,9 @@ def test_no_file_is_written_over_and_no_link_followed(pictured, tmp_path, kind):
     target, path = tmp_path / "theirs", tmp_path / "review.html"
     target.write_text("theirs")
     path.symlink_to(target) if kind == "link" else path.write_text("theirs")
-    told = run("demo", "--output", str(path))
-    assert told.exit_code == 1
-    assert "exists already" in told.output
+    result = run("demo", "--output", str(path))
+    assert result.exit_code == 1
+    assert "exists already" in result.output
     assert target.read_text() == "theirs"
 
 
@@ -143,13 +143,13 @@ def test_a_new_file_can_be_named(pictured, tmp_path):
 
 
 def test_an_outcome_that_is_not_there_names_those_that_are(pictured):
-    told = run("demo", "--outcome", "blurred")
-    assert told.exit_code == 1
-    assert "filled_again" in told.output
+    result = run("demo", "--outcome", "blurred")
+    assert result.exit_code == 1
+    assert "filled_again" in result.output
 
 
 def test_a_city_without_clean_pictures_says_what_to_run(tmp_path, monkeypatch):
     monkeypatch.setenv("MRLF_DATA", str(tmp_path / "empty"))
-    told = run("demo")
-    assert told.exit_code == 1
-    assert "mrlf run demo --to clean_images" in told.output
+    result = run("demo")
+    assert result.exit_code == 1
+    assert "mrlf run demo --to clean_images" in result.output

@@ -53,8 +53,8 @@ def test_data_sets_that_hold_foursquares_names_are_told_and_those_of_another_sou
     release(store, "bbbb", pois_source="file")
     release(store, "cccc")  # of an older version, which did not say
     (store.root / "datasets" / "town" / "dddd").mkdir()
-    told = keeping_lines(store, CITY, clock.now())[-1]
-    assert told.startswith("  names also in    data sets aaaa, cccc, and the models and reports made of them")
+    result = keeping_lines(store, CITY, clock.now())[-1]
+    assert result.startswith("  names also in    data sets aaaa, cccc, and the models and reports made of them")
 
 
 def test_of_pois_from_elsewhere_nothing_is_told(store):

@@ -29,7 +29,7 @@ def test_help_has_examples_and_the_names_of_the_sections(mrlf):
     ],
 )
 def test_a_users_mistake_is_one_line(mrlf, words, message):
-    told = mrlf("study", *words)
-    assert told.exit_code == 1
-    assert message in told.output
-    assert "Traceback" not in told.output
+    result = mrlf("study", *words)
+    assert result.exit_code == 1
+    assert message in result.output
+    assert "Traceback" not in result.output

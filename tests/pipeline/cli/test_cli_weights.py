@@ -42,9 +42,9 @@ def registry(monkeypatch, pth):
 
 def test_the_table_tells_what_there_is_and_what_is_here(mrlf, registry, pth):
     assert mrlf("add", pth).exit_code == 0
-    told = mrlf("list")
-    assert told.exit_code == 0
-    lines = told.stdout.splitlines()
+    result = mrlf("list")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
     columns = ["name", "architecture", "licence", "size", "state", "used by", "what it is"]
     assert re.split(r"  +", lines[0]) == columns
     assert [line.split()[0] for line in lines[1:]] == list(REGISTRY)
@@ -71,15 +71,15 @@ def test_the_table_tells_what_there_is_and_what_is_here(mrlf, registry, pth):
 def test_verify_ends_with_1_where_a_file_differs(mrlf, registry, pth, tmp_path):
     assert "no weights are here yet" in mrlf("verify").stdout
     mrlf("add", pth)
-    told = mrlf("verify")
-    assert (told.exit_code, told.stdout) == (0, "here     u2netp_pth\n")
+    result = mrlf("verify")
+    assert (result.exit_code, result.stdout) == (0, "here     u2netp_pth\n")
     damaged = next((tmp_path / "data" / "weights" / "converted").iterdir())
     damaged.write_bytes(damaged.read_bytes()[:-1])
-    told = mrlf("verify")
-    assert told.exit_code == 1
-    assert re.search(r"damaged .*expected sha256 [0-9a-f]{64}, got [0-9a-f]{64}: run `mrlf weights", told.stdout)
-    told = mrlf("list")
-    assert "damaged" in told.stdout and "note:" in told.stderr
+    result = mrlf("verify")
+    assert result.exit_code == 1
+    assert re.search(r"damaged .*expected sha256 [0-9a-f]{64}, got [0-9a-f]{64}: run `mrlf weights", result.stdout)
+    result = mrlf("list")
+    assert "damaged" in result.stdout and "note:" in result.stderr
     assert mrlf("fetch", "u2netp_pth").exit_code == 0
     assert mrlf("verify").exit_code == 0
 
@@ -88,32 +88,32 @@ def test_fetch_takes_what_is_named_from_the_mirror(mrlf, registry, pth, monkeypa
     with WeightsServer(**{"u2netp.pth": pth.read_bytes()}) as server:
         monkeypatch.setenv("MRLF_WEIGHTS_MIRROR", server.url)
         for _ in range(2):
-            told = mrlf("fetch", "u2netp_pth")
-            assert told.exit_code == 0
-            assert told.stdout == f"u2netp_pth: here, sha256 {hashlib.sha256(pth.read_bytes()).hexdigest()}\n"
+            result = mrlf("fetch", "u2netp_pth")
+            assert result.exit_code == 0
+            assert result.stdout == f"u2netp_pth: here, sha256 {hashlib.sha256(pth.read_bytes()).hexdigest()}\n"
         assert server.count() == 1
 
 
 def test_fetch_without_a_name_takes_those_of_the_stages_and_tells_each_that_failed(mrlf, registry):
-    told = mrlf("fetch")
-    assert told.exit_code == 1
+    result = mrlf("fetch")
+    assert result.exit_code == 1
     for name in ("u2net_human_seg", "big_lama", "yunet", "vgg19"):
-        assert f"mrlf: {name} could not be fetched (https://127.0.0.1:1/x: no connection)" in told.stderr
-    assert "Traceback" not in told.output
+        assert f"mrlf: {name} could not be fetched (https://127.0.0.1:1/x: no connection)" in result.stderr
+    assert "Traceback" not in result.output
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         pytest.param(("fetch", "u3net"), "there are no weights 'u3net': take one of u2net_human_seg", id="fetch"),
         pytest.param(("add", "absent.pth"), "there is no file absent.pth", id="add what is not there"),
         pytest.param(("add", "README.md"), "README.md is not known: its sha256 is", id="add something else"),
     ],
 )
-def test_a_users_mistake_is_one_line(mrlf, words, told):
+def test_a_users_mistake_is_one_line(mrlf, words, message):
     found = mrlf(*words)
     assert found.exit_code == 1
-    assert told in found.stderr
+    assert message in found.stderr
     assert "Traceback" not in found.output
 
 
@@ -121,8 +121,8 @@ def test_weights_of_ones_own_are_listed_under_their_name(mrlf, registry, tmp_pat
     path = tmp_path / "trained.pth"
     torch.save(random_state("u2netp", seed=5), path)
     assert "add this one as your own" in mrlf("add", path).stderr
-    told = mrlf("add", path, "--name", "my_net", "--architecture", "u2netp")
-    assert (told.exit_code, told.stdout.split(", sha256")[0]) == (0, "my_net: here, weights of u2netp")
+    result = mrlf("add", path, "--name", "my_net", "--architecture", "u2netp")
+    assert (result.exit_code, result.stdout.split(", sha256")[0]) == (0, "my_net: here, weights of u2netp")
     assert re.search(
         r"^my_net +u2netp +yours to know +4\.8 MB +here +portrait_masks +your own$", mrlf("list").stdout, re.M
     )

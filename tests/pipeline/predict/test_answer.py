@@ -17,17 +17,17 @@ def answer(photo: bytes | None, words: object, **options):
     from pipeline.predict.predictor import PredictOptions
 
     predictor = town_predictor()
-    [told] = predictor.answer([predictor.read(photo, words)], [PredictOptions(**options)])
-    return told
+    [result] = predictor.answer([predictor.read(photo, words)], [PredictOptions(**options)])
+    return result
 
 
 def test_places_come_by_probability_with_their_distance_from_the_first():
-    told = ranked_places(PLACES, PROBA, 3)
-    assert [place.name for place in told] == [NAMES[1], NAMES[5], NAMES[2]]
-    assert [place.rank for place in told] == [1, 2, 3]
-    assert [place.probability for place in told] == [0.4, 0.3, 0.1]
+    result = ranked_places(PLACES, PROBA, 3)
+    assert [place.name for place in result] == [NAMES[1], NAMES[5], NAMES[2]]
+    assert [place.rank for place in result] == [1, 2, 3]
+    assert [place.probability for place in result] == [0.4, 0.3, 0.1]
     distance = haversine_km(10.01, 20.0, 10.05, 20.0)
-    assert [told[0].distance_km, told[1].distance_km] == [0.0, round(float(distance), 3)]
+    assert [result[0].distance_km, result[1].distance_km] == [0.0, round(float(distance), 3)]
     assert len(ranked_places(PLACES, PROBA, 50)) == len(NAMES)
 
 
@@ -62,13 +62,13 @@ def test_a_certain_answer_has_no_spread():
 def test_kinds_add_up_and_rare_ones_are_told_as_other():
     """Dining has two places, which `other` would nearly name: one more kind is told with it."""
     assert KINDS.count("Dining") == 2
-    told = {kind.category: kind.probability for kind in ranked_kinds(PLACES, PROBA)}
-    assert told == pytest.approx({"Landmarks": 0.55, OTHER: 0.45})
-    assert sum(told.values()) == pytest.approx(1)
+    result = {kind.category: kind.probability for kind in ranked_kinds(PLACES, PROBA)}
+    assert result == pytest.approx({"Landmarks": 0.55, OTHER: 0.45})
+    assert sum(result.values()) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
-    ("kinds", "told"),
+    ("kinds", "shown"),
     [
         pytest.param("aaabbb", "aaabbb", id="none is rare"),
         pytest.param("aaaabcbc", "aaaaoooo", id="rare ones that hide each other"),
@@ -77,15 +77,15 @@ def test_kinds_add_up_and_rare_ones_are_told_as_other():
         pytest.param("ab", "oo", id="a city of two places"),
     ],
 )
-def test_no_kind_and_not_other_either_is_fewer_than_three_places_where_there_are_more(kinds, told):
+def test_no_kind_and_not_other_either_is_fewer_than_three_places_where_there_are_more(kinds, shown):
     places = Places([{"category": kind} for kind in kinds])
-    assert places.kinds() == [OTHER if kind == "o" else kind for kind in told]
+    assert places.kinds() == [OTHER if kind == "o" else kind for kind in shown]
 
 
 def test_a_coarse_answer_holds_no_place_and_no_coordinates():
-    told = answer(picture(2), caption(2), coarse=True, why=True).model_dump_json()
-    assert not [name for name in (*NAMES, "latitude", "longitude", "probability_", "poi") if name in told]
-    assert "Landmarks" in told
+    result = answer(picture(2), caption(2), coarse=True, why=True).model_dump_json()
+    assert not [name for name in (*NAMES, "latitude", "longitude", "probability_", "poi") if name in result]
+    assert "Landmarks" in result
 
 
 @pytest.mark.parametrize("number", range(8))
@@ -119,9 +119,9 @@ def test_why_names_the_telling_word_and_shares_out_attention():
 
 @pytest.mark.parametrize("options", [{"why": True, "top": 3}, {"coarse": True}], ids=["places", "coarse"])
 def test_the_lines_hold_the_answer_and_the_notice(options):
-    told = answer(picture(1), "birch <b>x</b> #market #rare", **options)
-    lines = "\n".join(answer_lines(told))
-    assert told.notice in lines
+    result = answer(picture(1), "birch <b>x</b> #market #rare", **options)
+    lines = "\n".join(answer_lines(result))
+    assert result.notice in lines
     assert all(len(line) < 250 for line in lines.splitlines())
     expected = (
         ["Landmarks"] if options.get("coarse") else ["Birch Market", "#market", "#rare", "the picture", "km off"]

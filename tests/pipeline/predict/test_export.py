@@ -43,17 +43,17 @@ def answers_of_the_example(folder: Path, words: str, photo: str) -> list[tuple[s
     (folder.parent / "photo.jpg").write_bytes(picture(3, 60))
     text, *tags = words.split(" #")
     command = [sys.executable, "../reader.py", text, photo, *tags]
-    told = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, env=os.environ)
-    return eval(told.stdout, {})  # noqa: S307 (what our own reader printed: a list of names and numbers)
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, env=os.environ)
+    return eval(result.stdout, {})  # noqa: S307 (what our own reader printed: a list of names and numbers)
 
 
 def assert_example_answers_as(predictor: Predictor, folder: Path) -> None:
     """With words alone exactly; with a picture nearly, as Pillow resizes a little otherwise than torch."""
     for number, photo, tolerance in ((2, "", 1e-4), (3, "../photo.jpg", 0.05)):
-        told = answers_of_the_example(folder, caption(number, 60), photo)
+        result = answers_of_the_example(folder, caption(number, 60), photo)
         question = predictor.read(picture(3, 60) if photo else None, caption(number, 60))
         [proba] = predictor.probabilities(predictor.samples([question]))
-        assert told[0] == (NAMES[number], pytest.approx(proba[number], abs=tolerance))
+        assert result[0] == (NAMES[number], pytest.approx(proba[number], abs=tolerance))
 
 
 @pytest.mark.fault("T12")
@@ -92,8 +92,8 @@ def test_pictures_give_the_features_that_the_model_learnt_from(onnx_folder):
     decoded = [decode_picture(picture(number)) for number in range(3)]
     pixels = torch.stack([preprocess(one, about["image_size"], about["resized_side"]) for one in decoded]).numpy()
     for count in (1, 3):
-        [told] = session.run(None, {"pixels": pixels[:count]})
-        np.testing.assert_allclose(told, backbone(decoded[:count]), atol=1e-4)
+        [result] = session.run(None, {"pixels": pixels[:count]})
+        np.testing.assert_allclose(result, backbone(decoded[:count]), atol=1e-4)
 
 
 @pytest.mark.fault("T12")

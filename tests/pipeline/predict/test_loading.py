@@ -26,13 +26,13 @@ def test_what_belongs_together_loads_and_answers_as_in_training(copied):
     predictor = load_predictor(copied, "demo")
     assert isinstance(predictor, Predictor)
     run = latest_run(copied, "demo")
-    told = pq.read_table(run.folder / "predictions.parquet").to_pandas()
-    validation = told[told["split"] == "validation"]
+    result = pq.read_table(run.folder / "predictions.parquet").to_pandas()
+    validation = result[result["split"] == "validation"]
     temperature = fit_temperature(np.stack(validation["probabilities"]), validation["label"].to_numpy())
     assert predictor.temperature == pytest.approx(temperature)
     posts = {post["post_key"]: post for post in latest_release(copied, "demo").posts.to_pylist()}
     assert predictor.known_hashtags == {tag for post in posts.values() for tag in post["hashtags"]}
-    for row in told[told["split"] == "test"].itertuples():
+    for row in result[result["split"] == "test"].itertuples():
         post = posts[row.post_key]
         words = " ".join([post["caption"], *(f"#{tag}" for tag in post["hashtags"])])
         question = predictor.read(copied.blobs.get("clean", post["clean_digest"]), words)
@@ -124,8 +124,8 @@ def model_of_an_older_format(store: Store) -> None:
     [
         pytest.param(swapped_labels, "labels beside the model", id="labels in another order"),
         pytest.param(newer_coordinates, "labels beside the model", id="labels of a newer data set"),
-        pytest.param(one_class_more, "4 classes apart and its labels.json lists 5", id="another number of labels"),
-        pytest.param(other_numbers, "classes apart", id="labels with other numbers"),
+        pytest.param(one_class_more, "has 4 classes and its labels.json lists 5", id="another number of labels"),
+        pytest.param(other_numbers, "classes and its labels.json", id="labels with other numbers"),
         pytest.param(withdrawn_data_set, "withdrawn or moved", id="the data set is gone"),
         pytest.param(other_city, "withdrawn or moved", id="a model of another city"),
         pytest.param(other_weights, "ffffffffffff", id="a picture network of other weights"),
@@ -172,4 +172,4 @@ def test_a_city_that_cannot_be_asked_about_is_told(copied, city, error, match):
 def test_without_pictures_it_is_said_that_nothing_was_proved(copied, caplog):
     shutil.rmtree(copied.root / "blobs" / "clean")
     load_predictor(copied, "demo")
-    assert "not proved" in caplog.text
+    assert "not checked" in caplog.text

@@ -22,19 +22,19 @@ def mrlf(copied, monkeypatch):
 
 def test_a_picture_and_a_caption_are_placed(mrlf, tmp_path):
     (tmp_path / "photo.jpg").write_bytes(encoded(pixels()))
-    told = mrlf(
+    result = mrlf(
         "predict", "demo", "--image", str(tmp_path / "photo.jpg"), "--caption", "at place1 #tag1 #rare", "--top", "3"
     )
-    assert told.exit_code == 0, told.output
-    assert "Demo & City: this looks like" in told.output
-    assert told.output.count(" km from the first") == 2
+    assert result.exit_code == 0, result.output
+    assert "Demo & City: this looks like" in result.output
+    assert result.output.count(" km from the first") == 2
     for text in ("the picture", "#tag1", "too rare in the data set: #rare", "must not be used to find one"):
-        assert text in told.output
+        assert text in result.output
 
 
 def test_json_is_the_answer_and_nothing_else(mrlf):
-    told = mrlf("predict", "demo", "--caption", "place2", "--json", "--top", "2")
-    answer = json.loads(told.stdout)
+    result = mrlf("predict", "demo", "--caption", "place2", "--json", "--top", "2")
+    answer = json.loads(result.stdout)
     assert len(answer["places"]) == 2 and answer["why"]["words"][0]["text"] == "place2"
     coarse = json.loads(mrlf("predict", "demo", "--caption", "place2", "--json", "--coarse").stdout)
     assert set(coarse) == {"city", "kinds", "notes", "notice"}
@@ -54,27 +54,27 @@ def test_json_is_the_answer_and_nothing_else(mrlf):
     ],
 )
 def test_a_users_mistake_is_one_line(mrlf, words, message):
-    told = mrlf(*words)
-    assert told.exit_code == 1
-    assert message in told.output
-    assert len(told.output.strip().splitlines()) == 1 and "Traceback" not in told.output
+    result = mrlf(*words)
+    assert result.exit_code == 1
+    assert message in result.output
+    assert len(result.output.strip().splitlines()) == 1 and "Traceback" not in result.output
 
 
 def test_a_folder_that_holds_something_is_not_written_into(mrlf, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
-    told = mrlf("export", "demo", "-o", str(tmp_path / "out"))
-    assert told.exit_code == 1 and "name a new folder" in told.output
+    result = mrlf("export", "demo", "-o", str(tmp_path / "out"))
+    assert result.exit_code == 1 and "name a new folder" in result.output
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
 @pytest.mark.fault("T12")
 def test_safetensors_are_exported_with_all_that_belongs_to_them(mrlf, tmp_path):
-    told = mrlf("export", "demo", "--format", "safetensors", "-o", str(tmp_path / "out"))
-    assert told.exit_code == 0, told.output
+    result = mrlf("export", "demo", "--format", "safetensors", "-o", str(tmp_path / "out"))
+    assert result.exit_code == 0, result.output
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"model.safetensors", "pictures.safetensors", "labels.json", "preprocessing.json", "vocab.json"} <= names
-    assert all(name in told.output for name in names)
+    assert all(name in result.output for name in names)
 
 
 def test_the_server_warns_of_strangers_and_tells_its_address(mrlf, monkeypatch):
@@ -99,23 +99,23 @@ def test_a_local_server_is_asked_by_its_own_names_alone(mrlf, monkeypatch):
 
 def test_of_an_endless_file_no_more_is_read_than_a_picture_has(mrlf, tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.cli.predict.MAX_PICTURE_BYTES", 1024**2)
-    told = mrlf("predict", "demo", "--image", "/dev/zero")
-    assert told.exit_code == 1 and "more than 1 MiB" in told.output
+    result = mrlf("predict", "demo", "--image", "/dev/zero")
+    assert result.exit_code == 1 and "more than 1 MiB" in result.output
 
 
 def test_a_port_that_is_taken_is_told_before_a_model_is_looked_for(mrlf):
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        told = mrlf("serve", "bare", "--port", str(taken.getsockname()[1]))
-    assert told.exit_code == 1 and "name another --port" in told.output
+        result = mrlf("serve", "bare", "--port", str(taken.getsockname()[1]))
+    assert result.exit_code == 1 and "name another --port" in result.output
 
 
 def test_without_the_servers_packages_it_says_what_to_install():
     code = "import sys; sys.modules['fastapi'] = None; from pipeline.cli.app import app; app(['serve', 'demo'])"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert told.returncode == 1
-    assert "pip install 'mrlf-pipeline[serve]'" in told.stderr and "Traceback" not in told.stderr
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "pip install 'mrlf-pipeline[serve]'" in result.stderr and "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("command", ["predict", "serve", "export"])

@@ -21,10 +21,10 @@ def test_a_question_is_answered_alike_alone_and_among_others():
     predictor, asked = town_predictor(), questions()
     all_options = [PredictOptions(top=8, why=row % 2 == 0, coarse=row % 5 == 0) for row in range(len(asked))]
     together = predictor.answer(asked, all_options)
-    for question, options, told in zip(asked, all_options, together, strict=True):
+    for question, options, result in zip(asked, all_options, together, strict=True):
         [alone] = predictor.answer([question], [options])
-        assert type(alone) is type(told)
-        ours, theirs = flat(alone.model_dump()), flat(told.model_dump())
+        assert type(alone) is type(result)
+        ours, theirs = flat(alone.model_dump()), flat(result.model_dump())
         assert ours.keys() == theirs.keys()
         for name, value in ours.items():
             assert value == theirs[name] or abs(value - theirs[name]) < 2e-3, name
@@ -51,10 +51,10 @@ def test_features_pass_through_float16_and_a_missing_picture_is_marked():
 def test_probabilities_are_the_models_at_its_temperature():
     predictor, asked = town_predictor(), questions()
     posts = predictor.samples(asked)
-    told = predictor.answer(asked, [PredictOptions(top=NUM_PLACES)] * len(asked))
+    result = predictor.answer(asked, [PredictOptions(top=NUM_PLACES)] * len(asked))
     expected = with_temperature(predictor.model.predict_proba(posts), predictor.temperature)
     names = [label["name"] for label in predictor.places.labels]
-    for answer, proba in zip(told, expected, strict=True):
+    for answer, proba in zip(result, expected, strict=True):
         by_name = {place.name: place.probability for place in answer.places}
         np.testing.assert_allclose([by_name[name] for name in names], proba, atol=2e-6)
 
@@ -62,11 +62,11 @@ def test_probabilities_are_the_models_at_its_temperature():
 def test_influences_are_differences_of_the_probabilities_that_are_told():
     predictor, photo = town_predictor(), picture(2, 33)
     whole, wordless, alone = (predictor.read(*one) for one in ((photo, "coral"), (photo, None), (None, "coral")))
-    [told] = predictor.answer([whole], [PredictOptions(why=True)])
+    [result] = predictor.answer([whole], [PredictOptions(why=True)])
     proba = predictor.probabilities(predictor.samples([whole, wordless, alone]))[:, 2]
-    assert told.places[0].probability == pytest.approx(proba[0], abs=2e-6)
-    assert told.why.words[0].influence == pytest.approx(proba[0] - proba[1], abs=2e-6)
-    assert told.why.picture_influence == pytest.approx(proba[0] - proba[2], abs=2e-6)
+    assert result.places[0].probability == pytest.approx(proba[0], abs=2e-6)
+    assert result.why.words[0].influence == pytest.approx(proba[0] - proba[1], abs=2e-6)
+    assert result.why.picture_influence == pytest.approx(proba[0] - proba[2], abs=2e-6)
 
 
 def test_no_question_no_answer():

@@ -58,9 +58,9 @@ def test_a_body_at_the_limit_is_read_and_one_byte_more_is_not():
         fits = json.dumps({"caption": "amber"}).ljust(2000)
         headers = {"content-type": "application/json"}
         assert requests.post(f"{address}/predict", data=fits, headers=headers, timeout=20).status_code == 200
-        told = requests.post(f"{address}/predict", data=fits + " ", headers=headers, timeout=20)
-        assert (told.status_code, told.json()["error"]) == (413, "body_too_large")
-        assert told.headers["connection"] == "close"
+        result = requests.post(f"{address}/predict", data=fits + " ", headers=headers, timeout=20)
+        assert (result.status_code, result.json()["error"]) == (413, "body_too_large")
+        assert result.headers["connection"] == "close"
 
 
 @pytest.mark.fault("N2")
@@ -116,8 +116,8 @@ def answer_message(limit: int) -> str:
 )
 def test_another_type_of_body_is_a_415(kind):
     with shared() as address:
-        told = requests.post(f"{address}/predict", data=picture(0), headers={"content-type": kind}, timeout=20)
-    assert (told.status_code, told.json()["error"]) == (415, "wrong_type")
+        result = requests.post(f"{address}/predict", data=picture(0), headers={"content-type": kind}, timeout=20)
+    assert (result.status_code, result.json()["error"]) == (415, "wrong_type")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -157,8 +157,8 @@ def test_a_body_that_drips_is_a_timeout_too():
         thread = threading.Thread(target=drip, args=(connection, stop))
         started = time.monotonic()
         thread.start()
-        status, told = answer_of(connection)
-        assert (status, told["error"]) == (408, "too_slow")
+        status, result = answer_of(connection)
+        assert (status, result["error"]) == (408, "too_slow")
         assert time.monotonic() - started < 10
         assert is_closed_within(connection, 5)
         stop.set()
@@ -270,8 +270,8 @@ class Sleeper(Predictor):
 def test_who_waits_too_long_for_an_answer_is_told():
     sleeper = Sleeper()
     with served(sleeper, answer_timeout_s=0.3) as address:
-        told = requests.post(f"{address}/predict", json={"caption": "sleep"}, timeout=20)
-        assert (told.status_code, told.json()["error"]) == (503, "too_busy")
+        result = requests.post(f"{address}/predict", json={"caption": "sleep"}, timeout=20)
+        assert (result.status_code, result.json()["error"]) == (503, "too_busy")
         sleeper.wake.set()
         wait_until(lambda: requests.post(f"{address}/predict", json={"caption": "x"}, timeout=20).status_code == 200)
 
@@ -289,11 +289,11 @@ def test_who_gave_up_in_the_queue_does_not_hold_up_those_behind():
 @pytest.mark.fault("N5")
 def test_a_fault_of_the_server_is_a_500_without_words_and_the_next_question_is_answered(caplog):
     with served(Sleeper()) as address:
-        told = requests.post(f"{address}/predict", json={"caption": "a fault in canary-4712"}, timeout=20)
-        assert (told.status_code, told.json()["error"]) == (500, "internal")
+        result = requests.post(f"{address}/predict", json={"caption": "a fault in canary-4712"}, timeout=20)
+        assert (result.status_code, result.json()["error"]) == (500, "internal")
         assert requests.post(f"{address}/predict", json={"caption": "amber"}, timeout=20).status_code == 200
     assert "RuntimeError at " in caplog.text and "test_limits.py" in caplog.text
-    assert "canary" not in told.text + caplog.text
+    assert "canary" not in result.text + caplog.text
 
 
 def test_questions_that_wait_together_are_answered_together_and_each_its_own():
@@ -301,12 +301,12 @@ def test_questions_that_wait_together_are_answered_together_and_each_its_own():
     sleeper, sizes = Sleeper(), []
     plain = sleeper.answer
     sleeper.answer = lambda questions, options: [sizes.append(len(questions)), plain(questions, options)][1]
-    told: dict[int, str] = {}
+    result: dict[int, str] = {}
 
     def send(number: int) -> None:
         words = {"caption": "sleep"} if number < 0 else {"caption": caption(number)}
         answered = requests.post(f"{address}/predict", json=words, timeout=20).json()
-        told[number] = answered["places"][0]["name"]
+        result[number] = answered["places"][0]["name"]
 
     with served(sleeper, max_batch=4) as address:
         threads = [threading.Thread(target=send, args=(number,)) for number in range(-1, 7)]
@@ -321,7 +321,7 @@ def test_questions_that_wait_together_are_answered_together_and_each_its_own():
             thread.join()
     assert sizes == [1, 4, 3]
     names = [label["name"] for label in town_predictor().places.labels]
-    assert [told[number] for number in range(7)] == names[:7]
+    assert [result[number] for number in range(7)] == names[:7]
 
 
 def test_the_limits_bound_the_memory_that_bodies_take():

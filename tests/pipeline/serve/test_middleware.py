@@ -28,11 +28,11 @@ def test_its_own_names_are_heard(local, host):
 @pytest.mark.parametrize("path", ["/models", "/predict", "/"])
 def test_another_name_is_refused_whatever_it_asks_for(local, host, path):
     method = "POST" if path == "/predict" else "GET"
-    told = local.request(method, path, headers={"host": host}, json={} if method == "POST" else None)
-    assert told.status_code == 421
-    assert told.json()["error"] == "other_host" and "127.0.0.1" in told.json()["message"]
-    assert told.headers["cache-control"] == "no-store"
-    assert "evil" not in told.text
+    result = local.request(method, path, headers={"host": host}, json={} if method == "POST" else None)
+    assert result.status_code == 421
+    assert result.json()["error"] == "other_host" and "127.0.0.1" in result.json()["message"]
+    assert result.headers["cache-control"] == "no-store"
+    assert "evil" not in result.text
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,8 @@ def test_another_name_is_refused_whatever_it_asks_for(local, host, path):
 )
 def test_a_form_is_taken_from_the_own_page_and_from_programs(local, site, status, error):
     headers = {} if site is None else {"sec-fetch-site": site}
-    told = local.post("/predict", json={}, headers=headers)
-    assert (told.status_code, told.json()["error"]) == (status, error)
+    result = local.post("/predict", json={}, headers=headers)
+    assert (result.status_code, result.json()["error"]) == (status, error)
 
 
 def test_a_link_on_another_site_opens_the_page(local):

@@ -81,11 +81,11 @@ def test_a_photo_and_a_caption_give_a_map_and_the_top_five(page):
     page.wait_for_selector("#preview:not([hidden])")
     page.fill("#caption", caption(2, 50) + " #rare")
     page.click("#ask")
-    told = places_of(page)
-    assert told[0] == "Coral Pier" and len(told) == 5
-    assert page.locator("#map circle.told").count() == 5
+    result = places_of(page)
+    assert result[0] == "Coral Pier" and len(result) == 5
+    assert page.locator("#map circle.predicted").count() == 5
     assert page.locator("#map text.number").all_text_contents() == ["5", "4", "3", "2", "1"], "the first on top"
-    assert page.locator("#map circle.told.one title").text_content() == "Coral Pier"
+    assert page.locator("#map circle.predicted.one title").text_content() == "Coral Pier"
     assert "1 Coral Pier" in page.locator("#map-title").text_content()
     assert page.locator(".bar").count() == 5
     assert "km from the first" in page.locator("ol.places li").nth(1).inner_text()
@@ -147,7 +147,7 @@ def test_a_dropped_photo_is_taken_and_can_be_removed(page):
     page.click("#remove")
     assert page.locator("#preview").is_hidden() and page.locator("#remove").is_hidden()
     page.click("#clear")
-    assert page.locator("ol.places").count() == 0 and page.locator("#map circle.told").count() == 0
+    assert page.locator("ol.places").count() == 0 and page.locator("#map circle.predicted").count() == 0
 
 
 def test_what_is_wrong_is_said_where_one_looks(browser, server):
@@ -197,8 +197,8 @@ def test_without_colour_it_tells_as_much(page):
     places_of(page)
     lightness = """node => { const [r, g, b] = getComputedStyle(node)[PROPERTY].match(/\\d+/g).map(Number);
                    return 0.2126 * r + 0.7152 * g + 0.0722 * b; }"""
-    first = page.locator("#map circle.told.one").evaluate(lightness.replace("PROPERTY", "'fill'"))
-    others = page.locator("#map circle.told:not(.one)").first.evaluate(lightness.replace("PROPERTY", "'fill'"))
+    first = page.locator("#map circle.predicted.one").evaluate(lightness.replace("PROPERTY", "'fill'"))
+    others = page.locator("#map circle.predicted:not(.one)").first.evaluate(lightness.replace("PROPERTY", "'fill'"))
     assert others - first > 150
     full = page.locator(".bar > span").first.evaluate(lightness.replace("PROPERTY", "'backgroundColor'"))
     empty = page.locator(".bar").first.evaluate(lightness.replace("PROPERTY", "'backgroundColor'"))

@@ -19,9 +19,9 @@ pytestmark = pytest.mark.slow
 def error_of(answered: requests.Response) -> str:
     """The word of a refusal, which is JSON of just two fields."""
     assert 400 <= answered.status_code < 500, answered.text
-    told = answered.json()
-    assert set(told) == {"error", "message"} and len(told["message"]) > 10
-    return told["error"]
+    result = answered.json()
+    assert set(result) == {"error", "message"} and len(result["message"]) > 10
+    return result["error"]
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,9 @@ def test_the_answer_is_the_predictors_own(ask, photo, words):
     fields = {"why": True, "top": 3} | ({} if words is None else {"caption": words})
     answered = ask(photo, **fields)
     predictor = town_predictor()
-    [told] = predictor.answer([predictor.read(photo, words)], [PredictOptions(top=3, why=True)])
+    [result] = predictor.answer([predictor.read(photo, words)], [PredictOptions(top=3, why=True)])
     assert answered.status_code == 200
-    assert answered.json() == json.loads(told.model_dump_json())
+    assert answered.json() == json.loads(result.model_dump_json())
 
 
 def test_json_is_as_good_as_a_form_for_words(ask, server):
@@ -200,11 +200,11 @@ def test_coarse_answers_name_no_place(ask):
 
 def test_a_coarse_server_tells_no_place_whatever_is_asked():
     with served(coarse=True) as address:
-        told = requests.post(f"{address}/predict", json={"caption": caption(0), "coarse": False}, timeout=30)
+        result = requests.post(f"{address}/predict", json={"caption": caption(0), "coarse": False}, timeout=30)
         models, page = (requests.get(f"{address}{path}", timeout=30) for path in ("/models", "/"))
-    assert set(told.json()) == {"city", "kinds", "notes", "notice"}
+    assert set(result.json()) == {"city", "kinds", "notes", "notice"}
     assert models.json()["models"][0]["places"] is None
-    assert not [name for name in (*NAMES, "latitude") if name in told.text + models.text]
+    assert not [name for name in (*NAMES, "latitude") if name in result.text + models.text]
     assert not [name for name in NAMES if name in page.text]
 
 
@@ -233,7 +233,7 @@ def test_the_documented_examples_work_as_they_stand(server):
     answers = [
         requests.post(f"{server}/predict", json={"caption": "x", "coarse": c}, timeout=30) for c in (False, True)
     ]
-    assert [set(one["value"]) for one in (fine, coarse)] == [set(told.json()) for told in answers]
+    assert [set(one["value"]) for one in (fine, coarse)] == [set(result.json()) for result in answers]
 
 
 @pytest.mark.parametrize(

@@ -33,12 +33,12 @@ def server(tmp_path_factory) -> Iterator[ServerProcess]:
 
 def listing(folder: Path) -> dict[str, str]:
     """Every file under a folder with its digest, every folder with the time it was changed."""
-    told = {}
+    result = {}
     for path in sorted(folder.rglob("*")):
-        told[str(path)] = (
+        result[str(path)] = (
             hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else str(path.stat().st_mtime_ns)
         )
-    return told
+    return result
 
 
 def large_picture() -> bytes:
@@ -65,16 +65,21 @@ def test_a_hundred_calls_leave_no_trace_on_the_disk(server):
 @pytest.mark.fault("N5")
 def test_the_log_holds_no_word_no_picture_and_no_coordinates(server):
     """All that a client may put words into, answered and refused, and then the whole log of the process."""
-    told = f"{CANARIES[0]} #{CANARIES[1]}"
+    text = f"{CANARIES[0]} #{CANARIES[1]}"
     headers = {"x-canary": CANARIES[4], "user-agent": CANARIES[4], "referer": f"http://{CANARIES[4]}/"}
     query = f"?caption={CANARIES[3]}"
     photos = (picture(0), b"no picture canary-file-8842", large_picture()[:-50])
     for photo in photos:
-        files = {"image": (f"{CANARIES[2]}.jpg", photo), "caption": (None, told)}
+        files = {"image": (f"{CANARIES[2]}.jpg", photo), "caption": (None, text)}
         requests.post(f"{server.address}/predict{query}", files=files, headers=headers, timeout=60)
-    for words in ({"caption": told}, {"caption": [told]}, {CANARIES[0]: told}, {"image": f"http://{CANARIES[3]}/"}):
+    for words in (
+        {"caption": text},
+        {"caption": [text]},
+        {CANARIES[0]: text},
+        {"image": f"http://{CANARIES[3]}/"},
+    ):
         requests.post(f"{server.address}/predict", json=words, headers=headers, timeout=60)
-    requests.post(f"{server.address}/predict", data=told, headers={**headers, "content-type": CANARIES[4]}, timeout=60)
+    requests.post(f"{server.address}/predict", data=text, headers={**headers, "content-type": CANARIES[4]}, timeout=60)
     requests.get(f"{server.address}/{CANARIES[3]}{query}", headers=headers, timeout=60)
     requests.request(CANARIES[3].upper(), f"{server.address}/predict", headers=headers, timeout=60)
     log = server.log.read_text()
@@ -124,10 +129,10 @@ async def flood(address: str, photo: bytes, num_clients: int) -> Counter[int]:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
             length = re.search(r"content-length: (\d+)", head)
-            told = json.loads(await reader.readexactly(int(length[1])))
+            result = json.loads(await reader.readexactly(int(length[1])))
             sending.cancel()  # who has the answer sends no more
             status = int(head.split()[1])
-            assert ("places" in told) == (status == 200), told
+            assert ("places" in result) == (status == 200), result
             return status
         finally:
             writer.close()
