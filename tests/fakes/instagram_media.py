@@ -6,6 +6,7 @@ The keys are those that the recorded media of 2022 have; see `test_instagram_ser
 import hashlib
 import io
 import re
+from functools import lru_cache
 from typing import Any
 
 from tests.fakes.instagram_world import FakePlace, World, mixed
@@ -198,6 +199,7 @@ def picture(world: World, name: str) -> tuple[int, bytes]:
     return 200, _jpeg(shown_pk, part, (min(width, 2000), min(height, 2000)))
 
 
+@lru_cache(maxsize=2000)
 def _jpeg(pk: int, part: int, size: tuple[int, int]) -> bytes:
     """Smooth colours that no other picture has."""
     from PIL import Image

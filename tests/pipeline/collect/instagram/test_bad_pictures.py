@@ -34,12 +34,12 @@ ILL = [
 @pytest.mark.fault("I21")
 class TestPicturesThatDoNotCome:
     @pytest.mark.parametrize("answer", ILL)
-    def test_one_passing_fault_costs_no_post(self, town, instagram, answer):
+    def test_one_passing_fault_costs_no_post(self, small_town, instagram, answer):
         instagram.fail("^/media/", answer, times=2)
-        town.collect()
-        assert town.reasons() == {}
-        town.clock.pass_by(DAY_S + 1)
-        town.assert_complete(town.collect())
+        small_town.collect()
+        assert small_town.reasons() == {}
+        small_town.clock.pass_by(DAY_S + 1)
+        small_town.assert_complete(small_town.collect())
 
     @pytest.mark.parametrize("answer", ILL)
     def test_a_host_that_is_ill_for_two_days_costs_no_post_either(self, town, instagram, answer):

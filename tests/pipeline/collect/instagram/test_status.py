@@ -12,20 +12,13 @@ from pipeline.collect.instagram.status import live_status, pace_status
 from pipeline.errors import StageError
 from pipeline.store import Store
 from tests.fakes.http_server import Answer
-from tests.fakes.instagram_server import FakeInstagram
 from tests.fakes.live_town import LiveTown
 
 
 @pytest.fixture
-def instagram():
-    with FakeInstagram() as server:
-        yield server
-
-
-@pytest.fixture
 def town(store, tmp_path, instagram, monkeypatch) -> LiveTown:
-    """Two places of 60 posts each."""
-    return LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=60)
+    """Two places of 20 posts each; a page is of 8."""
+    return LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=20)
 
 
 def status(town: LiveTown):
@@ -92,19 +85,19 @@ def test_searches_that_were_not_answered_are_told(town, instagram):
     instagram.fail("search", Answer(status=400), times=3)
     town.find()
     assert status(town).unanswered == {"source_changed/place_search_changed": 1}
-    town.add_place(2, 60)
+    town.add_place(2, 20)
     town.find()
     assert status(town).unanswered == {}
 
 
 def test_pois_that_nobody_asked_for_yet_are_told(store, tmp_path, instagram, monkeypatch):
-    town = LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=60, num_places=3)
+    town = LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=20, num_places=3)
     town.find(max_requests=1)
     assert status(town).unanswered == {"not_asked_yet": 2}
 
 
 def test_a_rest_is_told_until_it_is_over(store, tmp_path, instagram, monkeypatch):
-    town = LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=60, cool_downs_s=())
+    town = LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=20, cool_downs_s=())
     instagram.fail("web_info", Answer(status=429, headers={"Retry-After": "1800"}))
     town.build()
     until = status(town).pace.rest_until
