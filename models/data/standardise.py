@@ -1,7 +1,7 @@
 """Standardises image features with what was measured on the training samples.
 
-Law: a column that is constant in training carries no information and becomes 0, and no value leaves [-4, 4]. Dividing by
-"sd + 1e-6" instead sent 5 % of real test posts to 100,000 standard deviations and spoilt the whole model.
+Law: a column that is constant in training carries no information and becomes 0, and no value leaves [-4, 4]. Dividing
+by "sd + 1e-6" instead sent 5 % of real test posts to 100,000 standard deviations and spoilt the whole model.
 Shape letters: N samples, D features.
 """
 

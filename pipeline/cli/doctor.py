@@ -87,7 +87,7 @@ def opt_out(
     with plain_errors():
         from pipeline.privacy.leftovers import sweep_leftovers
         from pipeline.privacy.opt_out import OptOut
-        from pipeline.privacy.opt_out_removal import leave
+        from pipeline.privacy.opt_out_removal import register_opt_out
         from pipeline.store import Store
 
         named = [entry for entry in entries if entry != FROM_STDIN]
@@ -96,7 +96,7 @@ def opt_out(
         if not named:
             raise StageError("no entry was given: name an account or a post")
         store = Store.open()
-        still_there = leave(store, named)
+        still_there = register_opt_out(store, named)
         typer.echo(f"{len(named)} entries are on the list, which has {len(OptOut.load(store)):,} keyed hashes now")
         typer.echo("nothing of theirs is collected any more, in any city but synthetic ones")
         for city, num_posts in still_there.items():

@@ -44,20 +44,20 @@ def sweep_forgotten(store: Store, city: str) -> dict[str, int]:
     """
     opt_out = OptOut.load(store)
     gone, left_out = gone_posts(store, city), released_and_opted_out(store, city, opt_out)
-    leaving = left_out if is_swept(store, city, "traces", gone) else gone | left_out
-    if not leaving and is_swept(store, city, "list", _listed(opt_out)):
+    to_remove = left_out if is_swept(store, city, "traces", gone) else gone | left_out
+    if not to_remove and is_swept(store, city, "list", _listed(opt_out)):
         return NOTHING
     try:
-        return _sweep(store, city, opt_out, gone, leaving)
+        return _sweep(store, city, opt_out, gone, to_remove)
     except StageBusyError:
-        if leaving:
+        if to_remove:
             raise
         return NOTHING  # the list has changed, and whom it names is in no table
 
 
-def _sweep(store: Store, city: str, opt_out: OptOut, gone: set[str], leaving: set[str]) -> dict[str, int]:
+def _sweep(store: Store, city: str, opt_out: OptOut, gone: set[str], to_remove: set[str]) -> dict[str, int]:
     with holding(store, city, [*dict.fromkeys(WRITTEN_BY.values()), "train_mrlf", "evaluate_mrlf", "study"]):
-        counts = _withdraw_what_holds(store, city, leaving) if leaving else NOTHING
+        counts = _withdraw_what_holds(store, city, to_remove) if to_remove else NOTHING
         for name, stage in WRITTEN_BY.items():  # also of posts that had left before their author came on the list
             with kept_record(store, city, stage, name):
                 store.tables.erase_history(city, name)
@@ -73,17 +73,17 @@ def _listed(opt_out: OptOut) -> set[str]:
     return {opt_out.fingerprint} if len(opt_out) else set()
 
 
-def _withdraw_what_holds(store: Store, city: str, leaving: set[str]) -> dict[str, int]:
-    releases = [folder for folder in _folders(store.root / "datasets" / city) if _holds(folder, "posts", leaving)]
+def _withdraw_what_holds(store: Store, city: str, to_remove: set[str]) -> dict[str, int]:
+    releases = [folder for folder in _folders(store.root / "datasets" / city) if _holds(folder, "posts", to_remove)]
     versions = {folder.name for folder in releases}
-    runs = [run for run in _runs(store, city) if _is_made_of(store, run, versions, leaving)]
+    runs = [run for run in _runs(store, city) if _is_made_of(store, run, versions, to_remove)]
     _forget_records(store, city, {folder.name for folder in (*runs, *releases)})
     for folder in (*runs, *releases):
         _withdraw(folder)
     shutil.rmtree(store.study_folder(city), ignore_errors=True)  # nothing says what its cells learnt from
     forget_features(store, city)
     with PrivateIds.open(store, city) as ids:
-        ids.remove(leaving)
+        ids.remove(to_remove)
     counts = {"releases": len(releases), "runs": len(runs)}
     log.info("%s: of posts that are gone, withdrew releases %d, trained models %d", city, *counts.values())
     return counts

@@ -22,7 +22,7 @@ NOT_FLUSHED = (
 """Posts whose words the journal still has, and their owners."""
 
 
-def leave(store: Store, entries: Iterable[str]) -> dict[str, int]:
+def register_opt_out(store: Store, entries: Iterable[str]) -> dict[str, int]:
     """Put accounts and posts on the list; how many posts of theirs each city still holds, until its next build.
 
     Raises:

@@ -1,6 +1,6 @@
 """A fake Foursquare and a fake Instagram to try the pipeline by hand: `make fakes`, or `python -m tests.fakes`.
 
-Prints what to paste into another terminal, then a line per 100 requests; Ctrl-C ends it and tells what was asked.
+Prints what to paste into another terminal, then a line per 100 requests; Ctrl-C ends it and prints what was asked.
 Lines typed here change the world meanwhile: see WORLD. Nothing leaves this machine, and nothing of it is real.
 """
 
@@ -19,7 +19,7 @@ from tests.fakes.foursquare_server import FakeFoursquare
 from tests.fakes.http_server import Answer, FakeServer
 from tests.fakes.instagram_server import FakeInstagram
 
-TELL_EVERY = 100
+LOG_EVERY = 100
 SORRY = Answer.html("<html><title>Sorry, something went wrong</title></html>")
 BUSY = Answer(status=429, headers={"Retry-After": "120"})
 WORLD: dict[str, tuple[str, Callable[[FakeInstagram], object]]] = {
@@ -36,7 +36,7 @@ WORLD: dict[str, tuple[str, Callable[[FakeInstagram], object]]] = {
 
 
 def options() -> argparse.Namespace:
-    """What the command line tells."""
+    """The options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.fakes", description=__doc__)
     parser.add_argument("--instagram-port", type=int, default=8931)
     parser.add_argument("--foursquare-port", type=int, default=8932)
@@ -90,8 +90,8 @@ def _watch(*servers: FakeServer) -> None:
     while True:
         time.sleep(0.5)
         num_requests = sum(len(server.requests) for server in servers)
-        if num_requests // TELL_EVERY > stated:
-            stated = num_requests // TELL_EVERY
+        if num_requests // LOG_EVERY > stated:
+            stated = num_requests // LOG_EVERY
             print(f"# {num_requests:,} requests", flush=True)
 
 

@@ -6,7 +6,7 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class FakeClock:
-    """Time passes by sleeping only; `slept` tells every sleep."""
+    """Time passes by sleeping only; `slept` lists every sleep."""
 
     def __init__(self, start: datetime = START) -> None:
         self._now, self._monotonic = start, 1000.0

@@ -19,7 +19,7 @@ PREMIUM = ("popularity", "rating")
 
 
 def fake_place(number: int, category: str = MUSEUM, **changes: Any) -> dict[str, Any]:
-    """A place as a full answer tells it; the lower its number, the more popular. None takes a field out."""
+    """A place as a full answer returns it; the lower its number, the more popular. None takes a field out."""
     place = {
         "fsq_place_id": f"{number:024x}",
         "latitude": round(CENTRE[0] + 0.0005 * (number % 40), 6),
@@ -52,7 +52,7 @@ def fake_place(number: int, category: str = MUSEUM, **changes: Any) -> dict[str,
 
 
 def fake_category(category: str, name: str | None = None) -> dict[str, Any]:
-    """A category as an answer tells it."""
+    """A category as an answer returns it."""
     name = name or NAMES.get(category, "Something")
     return {
         "fsq_category_id": category,

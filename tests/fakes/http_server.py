@@ -1,4 +1,4 @@
-"""A web server in a thread that answers what a world tells it, except where a fault is scripted.
+"""A web server in a thread that answers what a world says, except where a fault is scripted.
 
 Real HTTP over a real socket of 127.0.0.1: keep-alive, chunks, cut bodies, resets, delays, redirects.
 """

@@ -31,7 +31,7 @@ def web_info(world: World, place: FakePlace, *, tab: str = "", form: dict[str, s
 
 
 def location_info(world: World, place: FakePlace, id_key: str = "pk") -> dict[str, Any]:
-    """What an answer tells of a place; its id is a number here and text on its page."""
+    """What an answer says of a place; its id is a number here and text on its page."""
     number: int | str = int(place.location_id) if place.location_id.isdecimal() else place.location_id
     stated = {
         id_key: number if id_key == "pk" else place.location_id,
@@ -61,7 +61,7 @@ def recent(world: World, place: FakePlace, form: dict[str, str], *, checks_all: 
     checks_all: the cursor is `page`, `max_id` and `next_media_ids`, else `max_id` alone.
 
     Raises:
-        WrongCursorError: it is not one that was told.
+        WrongCursorError: it is not one that was given out.
     """
     page, num_left = (1, len(place.pks))
     if form.get("max_id"):

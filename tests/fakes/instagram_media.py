@@ -257,9 +257,9 @@ def _caption(pk: int, owner: int, taken_at: int, text: str | None) -> dict[str, 
 
 
 def _location(place: FakePlace) -> dict[str, Any]:
-    told_id: int | str = int(place.location_id) if place.location_id.isdecimal() else place.location_id
+    stated_id: int | str = int(place.location_id) if place.location_id.isdecimal() else place.location_id
     location = {
-        "pk": told_id,
+        "pk": stated_id,
         "short_name": place.name,
         "facebook_places_id": facebook_id(place),
         "external_source": "facebook_places",

@@ -28,7 +28,7 @@ class FakeInstagram(FakeServer):
         super().__init__(self._of_world, port)
         self.world = World() if world is None else world
         self.world.media_base = self.world.media_base or self.url
-        self._roads: list[tuple[str, str, Callable[[Request, str], Answer]]] = [
+        self._endpoints: list[tuple[str, str, Callable[[Request, str], Answer]]] = [
             ("GET", r"/media/([^/]+)", self._picture),
             ("GET", r"/explore/locations/([^/]+)/(?:[^/]+/)?", self._place_page),
             ("GET", r"/accounts/login/()", lambda *_: Answer.html("<html><title>Log in</title></html>")),
@@ -41,7 +41,7 @@ class FakeInstagram(FakeServer):
         ]
 
     def _of_world(self, request: Request) -> Answer:
-        for method, path, answer in self._roads:
+        for method, path, answer in self._endpoints:
             if method == request.method and (found := re.fullmatch(path, request.path)):
                 try:
                     return answer(request, found.group(1))
@@ -100,10 +100,10 @@ class FakeInstagram(FakeServer):
             self.world.wrong_cursors.append(request.form or request.query)
             return _failed(400, "Invalid cursor")
 
-    def _media_info(self, request: Request, told_pk: str) -> Answer:
+    def _media_info(self, request: Request, stated_pk: str) -> Answer:
         if not self._is_signed_in(request, wants_app_id=True):
             return _login(request)
-        pk = int(told_pk.split("_")[0]) if told_pk.split("_")[0].isdecimal() else 0
+        pk = int(stated_pk.split("_")[0]) if stated_pk.split("_")[0].isdecimal() else 0
         if self.world.place_of(pk) is None or pk in self.world.removed:
             return _failed(self.world.gone_status, "Media not found or unavailable")
         item = media(self.world, pk) | {"pk": str(pk)}
@@ -191,7 +191,7 @@ class FakeInstagram(FakeServer):
 
 
 def _found(place: FakePlace) -> dict[str, Any]:
-    """A place as the searches by name tell it."""
+    """A place as the searches by name return it."""
     number: int | str = int(place.location_id) if place.location_id.isdecimal() else place.location_id
     stated = {
         "pk": number,

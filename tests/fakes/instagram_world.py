@@ -1,6 +1,6 @@
 """What a fake Instagram holds: places, their posts, and what became of them. Everything follows from numbers.
 
-A post is a number, its `pk`: all that is not told otherwise is computed from it when asked, so a world of thousands of
+A post is a number, its `pk`: all that is not set otherwise is computed from it when asked, so a world of thousands of
 posts is made at once. Ids are synthetic. Posts stand newest first, as the tab `recent` shows them.
 """
 
@@ -36,7 +36,7 @@ class FakePlace:
     carousel, video: shares of the posts with several parts and with one video.
     coordinates_in_posts: else latitude and longitude stand in `location_info` only.
     has_coordinates: else they stand nowhere.
-    loop_at_page: 2 or more; that page tells the cursor it was asked with.
+    loop_at_page: 2 or more; that page names the cursor it was asked with.
     empty_pages_at: pages that hold nothing and say that more follows; no post is lost by them.
     empty_section_at: pages with a section that holds nothing.
     pages_overlap: so many posts of a page stand on the next one again.
@@ -149,7 +149,7 @@ class World:
         self.removed.add(pk)
 
     def make_private(self, pk: int) -> None:
-        """The post's account becomes private for us: no grid shows the post, `media/info` tells `is_private`."""
+        """The post's account becomes private for us: no grid shows the post, `media/info` says `is_private`."""
         self.private.add(pk)
 
     def remove_account(self, owner: int) -> None:
@@ -157,7 +157,7 @@ class World:
         self.removed |= {pk for place in self.places.values() for pk in place.pks if self.owner_of(pk) == owner}
 
     def expire_media(self, pk: int) -> None:
-        """Old addresses of the post's pictures answer 403; `media/info` and the grids tell new ones."""
+        """Old addresses of the post's pictures answer 403; `media/info` and the grids show new ones."""
         self.media_version[pk] = self.media_version.get(pk, 0) + 1
 
     def cookies(self) -> dict[str, str]:
@@ -165,7 +165,7 @@ class World:
         return {"sessionid": self.session_id, "csrftoken": self.csrf_token, "ds_user_id": self.user_id}
 
     def end_session(self) -> None:
-        """From now on the cookies told before are those of nobody."""
+        """From now on the cookies given before are those of nobody."""
         self.session_id += "x"
 
     def place_of(self, pk: int) -> FakePlace | None:
@@ -176,10 +176,10 @@ class World:
             return None
         return places[number]
 
-    def place(self, told_id: str) -> FakePlace | None:
+    def place(self, stated_id: str) -> FakePlace | None:
         """The place of an id of Instagram or Facebook."""
-        by_facebook = (place for place in self.places.values() if place.facebook_places_id == told_id)
-        return self.places.get(told_id) or next(by_facebook, None)
+        by_facebook = (place for place in self.places.values() if place.facebook_places_id == stated_id)
+        return self.places.get(stated_id) or next(by_facebook, None)
 
     def owner_of(self, pk: int) -> int:
         """The id of the account of a post; every third account or so has two posts at a place."""

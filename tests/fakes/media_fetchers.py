@@ -18,7 +18,7 @@ RETRIES = Retries(max_tries=3)
 
 
 def entry(ip, port):
-    """One IP as getaddrinfo tells it."""
+    """One IP as getaddrinfo returns it."""
     family = socket.AF_INET6 if ":" in ip else socket.AF_INET
     return family, socket.SOCK_STREAM, 6, "", (ip, port, 0, 0) if ":" in ip else (ip, port)
 

@@ -1,4 +1,4 @@
-"""A small MLflow tracking server: the REST calls by which a training is told, kept in memory.
+"""A small MLflow tracking server: the REST calls by which a training is logged, kept in memory.
 
 The protocol is that of MLflow's REST API 2.0: experiments/get-by-name, experiments/create, runs/create, runs/get,
 runs/update, runs/log-batch; JSON bodies; an unknown name is 404 with error_code RESOURCE_DOES_NOT_EXIST.
@@ -14,7 +14,7 @@ ROOT = "/api/2.0/mlflow/"
 
 
 class MlflowServer(FakeServer):
-    """`experiments` by name; `runs` by id, each with what was told of it."""
+    """`experiments` by name; `runs` by id, each with what was logged of it."""
 
     def __init__(self) -> None:
         super().__init__(self._answer_call)

@@ -1,6 +1,6 @@
 """A city after both picture stages, written straight into the store: one picture of every outcome, and what it shows.
 
-Originals are striped in magenta, clean pictures plain in a colour of their outcome: a sheet tells which it shows.
+Originals are striped in magenta, clean pictures plain in a colour of their outcome: a sheet shows which it holds.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The simplest door to a fake Instagram: one request at a time with `requests`, no pace, no second try."""
+"""The simplest client of a fake Instagram: one request at a time with `requests`, no pace, no second try."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""A small town's predictor, made in memory: a real MRLF trained on posts whose word, hashtag and colour tell it all.
+"""A small town's predictor, made in memory: a real MRLF trained on posts whose word, hashtag and colour give it away.
 
 Its picture network is a real `ImageFeatures` with a small module in VGG19's place: the mean colours of a 4 x 4 grid.
 """

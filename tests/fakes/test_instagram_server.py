@@ -111,7 +111,7 @@ def test_a_world_of_the_paper_is_made_at_once():
     assert len({pk for place in world.places.values() for pk in place.pks}) == 70 * 1500
 
 
-def test_two_worlds_told_the_same_are_equal():
+def test_two_worlds_stated_the_same_are_equal():
     worlds = [World(), World()]
     for world in worlds:
         world.add_location(PLACE, "Old Lighthouse", 12.0, -30.0, num_posts=30)
@@ -141,7 +141,7 @@ def test_every_picture_is_a_whole_jpeg_of_its_own(instagram):
         assert image.size == (96, 72)
 
 
-def test_an_old_address_is_refused_and_media_info_tells_a_new_one(instagram):
+def test_an_old_address_is_refused_and_media_info_reports_a_new_one(instagram):
     pk = instagram.world.add_post(PLACE, is_videos=(False,))
     [old] = pictures_of(media(instagram.world, pk))
     instagram.world.expire_media(pk)

@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Sizes:
-    """Tells the size of a picture times a factor; breaks off at a digest if told to."""
+    """Returns the size of a picture times a factor; breaks off at a digest on demand."""
 
     def __init__(self, factor: int, stop_at: str = "") -> None:
         self.factor = factor
@@ -26,14 +26,14 @@ class Sizes:
 class Slow(Sizes):
     """Writes its process's id to a file when it is at work, and takes its time."""
 
-    def __init__(self, told_at: Path) -> None:
+    def __init__(self, written_at: Path) -> None:
         super().__init__(1)
-        self.told_at = told_at
+        self.written_at = written_at
 
     def __call__(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The same, later."""
-        beside = self.told_at.with_suffix(".new")
+        beside = self.written_at.with_suffix(".new")
         beside.write_text(str(os.getpid()))
-        beside.replace(self.told_at)
+        beside.replace(self.written_at)
         time.sleep(0.7)
         return super().__call__(rows)

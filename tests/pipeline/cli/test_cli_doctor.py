@@ -32,7 +32,7 @@ def test_what_is_missing_ends_a_run_before_a_request_to_instagram(fakeville, mon
 
 
 @pytest.mark.parametrize("command", ["pois", "collect", "status", "doctor"])
-def test_an_unknown_city_is_told(fakeville, command):
+def test_an_unknown_city_is_reported(fakeville, command):
     result = fakeville.mrlf(command, "rome")
     assert result.exit_code == 1
     assert "there is no city 'rome'" in result.output
@@ -51,7 +51,7 @@ def test_a_dry_run_asks_nobody_before_and_after_a_run(fakeville):
     assert len(fakeville.instagram.requests) == num_asked
 
 
-def test_a_dry_run_tells_what_is_missing(fakeville, monkeypatch):
+def test_a_dry_run_reports_what_is_missing(fakeville, monkeypatch):
     monkeypatch.delenv(READ_VARIABLE)
     monkeypatch.delenv("FOURSQUARE_API_KEY")
     result = fakeville.mrlf("collect", CITY, "--dry-run")

@@ -57,7 +57,7 @@ def test_a_picture_that_waits_ends_with_75_and_every_command_says_until_when(fak
 
 
 @pytest.mark.fault("I21")
-def test_an_ill_host_of_pictures_is_told_and_no_post_is_dropped(fakeville):
+def test_an_ill_host_of_pictures_is_reported_and_no_post_is_dropped(fakeville):
     fakeville.instagram.fail("^/media/", Answer.html("<html>Sorry</html>"), times=None)
     result = fakeville.mrlf("collect", CITY)
     assert result.exit_code == 75
@@ -127,7 +127,7 @@ def test_a_second_collector_of_one_city_ends_with_status_75_and_says_who_is_at_w
     assert fakeville.mrlf("collect", CITY, "--max-requests", "1").exit_code == 75, "its lock is free again"
 
 
-def test_a_run_that_reuses_its_tables_still_tells_what_it_came_to_itself(fakeville):
+def test_a_run_that_reuses_its_tables_still_reports_what_it_came_to_itself(fakeville):
     assert fakeville.mrlf("collect", CITY).exit_code == 0
     fakeville.live(cool_downs_s=[])
     fault = fakeville.instagram.fail("/api/", Answer(status=429, headers={"Retry-After": "1800"}), times=None)
@@ -141,7 +141,7 @@ def test_a_run_that_reuses_its_tables_still_tells_what_it_came_to_itself(fakevil
     assert "rests          until 20" in fakeville.mrlf("status", CITY).stdout
 
 
-def test_pois_tells_how_many_there_are_and_where_from(fakeville):
+def test_pois_reports_how_many_there_are_and_where_from(fakeville):
     result = fakeville.mrlf("pois", CITY)
     assert result.exit_code == 0, result.output
     assert f"{CITY}: {NUM_PLACES + 3} POIs, from Foursquare's Places API" in result.stdout
@@ -185,7 +185,7 @@ def test_ctrl_c_is_one_sentence_and_the_next_run_goes_on(fakeville):
 
 
 @pytest.mark.fault("D1")
-def test_no_secret_is_told_or_written(fakeville, caplog):
+def test_no_secret_is_reported_or_written(fakeville, caplog):
     fakeville.instagram.world.user_id = "7700100000042017"  # long enough not to stand somewhere by chance
     write_fakeville(fakeville.folder, fakeville.instagram.world)
     commands = [
@@ -237,7 +237,7 @@ def _of_parquet(path: Path) -> bytes:
 
 
 @pytest.mark.fault("P12")
-def test_what_foursquare_told_goes_at_the_end_of_its_time_and_the_next_run_asks_for_that_alone(fakeville):
+def test_what_foursquare_stated_goes_at_the_end_of_its_time_and_the_next_run_asks_for_that_alone(fakeville):
     def kept_for(hours: float | None) -> None:
         path = fakeville.folder / "cities.yaml"
         content = yaml.safe_load(path.read_text())

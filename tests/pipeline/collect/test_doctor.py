@@ -1,4 +1,4 @@
-"""The doctor: every line says what is so, nothing is asked, and no secret is told."""
+"""The doctor: every line says what is so, nothing is asked, and no secret is shown."""
 
 import re
 import socket
@@ -186,7 +186,7 @@ def test_a_host_that_is_not_reached_stops_the_city(store, environment, error, wo
     assert words in found.finding
 
 
-def test_the_opt_out_list_is_counted_and_a_list_of_another_key_is_told(store, environment):
+def test_the_opt_out_list_is_counted_and_a_list_of_another_key_is_reported(store, environment):
     environment()
     add_opt_outs(store, ["@somebody"])
     assert check(examine(store, None, NOW, dial=None), "opt-out list").found.startswith("1 ")
@@ -215,7 +215,7 @@ def test_without_a_city_the_terms_of_all_live_cities_are_looked_at(store, enviro
 
 @pytest.mark.fault("D1")
 @pytest.mark.parametrize("variables", [{}, {"MRLF_PSEUDONYM_KEY": SECRET[:40]}, {"FOURSQUARE_API_KEY": f"{KEY} x"}])
-def test_no_secret_is_told(store, environment, variables):
+def test_no_secret_is_reported(store, environment, variables):
     environment(**variables)
     found = "".join(map(repr, examine(store, city(), NOW, dial=Dial(ConnectionRefusedError))))
     assert not re.search("|".join([*COOKIES.values(), KEY, SECRET[:40]]), found)

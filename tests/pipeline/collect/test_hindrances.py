@@ -1,4 +1,4 @@
-"""What cannot be read hinders a sweep: beside a hindrance nothing is removed, and it is told."""
+"""What cannot be read hinders a sweep: beside a hindrance nothing is removed, and it is reported."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ from pipeline.cities import City
 from pipeline.collect import posts
 from pipeline.privacy.gone import tidy
 from pipeline.privacy.leftovers import Swept, sweep_leftovers
-from pipeline.privacy.opt_out_removal import leave
+from pipeline.privacy.opt_out_removal import register_opt_out
 from pipeline.release import dataset
 from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.store import Store
@@ -129,7 +129,7 @@ def test_a_picture_that_another_city_is_just_taking_stays(town, tmp_path, monkey
     other.archive.post(7, pictures=0)
     shared = town.archive.folder / "2021-06-01_000001.jpg"
     shutil.copy(shared, other.archive.folder / "2021-06-01_000007.jpg")
-    leave(town.store, ["@user1"])
+    register_opt_out(town.store, ["@user1"])
     town.build()
     real = posts.put_archive
 
@@ -192,7 +192,7 @@ def test_who_leaves_after_the_posts_had_left_the_archive_leaves_no_trace(town, e
     for path in town.archive.folder.glob("*000001*"):
         path.unlink()
     town.build()
-    assert leave(town.store, [entry]) == {"town": 1}, "a release holds it"
+    assert register_opt_out(town.store, [entry]) == {"town": 1}, "a release holds it"
     town.build()
     curate_and_clean(town.store)
     build_dataset(town.store, CITY, DatasetSettings(min_posts_per_poi=1))
@@ -207,7 +207,7 @@ def test_older_versions_of_tables_go_once_per_list_also_where_no_release_holds_t
     shutil.rmtree(town.store.root / "datasets")
     for path in town.archive.folder.glob("*000001*"):
         path.unlink()
-    leave(town.store, ["@user1"])
+    register_opt_out(town.store, ["@user1"])
     town.build()
     curate_and_clean(town.store)
     build_dataset(town.store, CITY, DatasetSettings(min_posts_per_poi=1))

@@ -96,7 +96,7 @@ def test_a_persons_decision_counts_before_every_rule(overruled, expected):
     assert matched(pois, location("Bean Cafe"), overruled)[0] == expected
 
 
-def test_all_pairs_within_reach_are_told_with_distance_and_similarity():
+def test_all_pairs_within_reach_are_reported_with_distance_and_similarity():
     pois = [poi("a", "Bean Cafe", north_m=100), poi("b", "Museum", north_m=-50), poi("c", "Bean Cafe", north_m=400)]
     pairs = Matcher(pois, "Town", RULES).pairs(location("Bean Cafe"))
     assert [(pair.poi_id, round(pair.distance_m), round(pair.similarity), pair.is_match) for pair in pairs] == [

@@ -1,4 +1,4 @@
-"""Picture files: what is none is told from its size, its first bytes and its header."""
+"""Picture files: what is none is known by its size, its first bytes and its header."""
 
 import struct
 import zlib

@@ -125,7 +125,7 @@ class TestOverrules:
             build(store, fake, overrules=tmp_path / "x.csv")
 
 
-def test_a_folder_without_places_is_told(store, fake):
+def test_a_folder_without_places_is_reported(store, fake):
     for path in fake.folder.glob("*.json.xz"):
         path.unlink()
     fake.post(1, location=None)
@@ -133,7 +133,7 @@ def test_a_folder_without_places_is_told(store, fake):
         build(store, fake)
 
 
-def test_a_folder_without_posts_is_told(store, fake):
+def test_a_folder_without_posts_is_reported(store, fake):
     for path in fake.folder.glob("*.json.xz"):
         path.unlink()
     fake.json("a.json", instaloader_json({}, "Profile"))

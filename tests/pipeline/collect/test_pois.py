@@ -60,7 +60,7 @@ def test_a_city_across_the_date_line_has_pois_on_both_sides(store, tmp_path):
 
 
 @pytest.mark.fault("P6")
-def test_two_pois_of_one_name_are_two_and_told_apart(store, tmp_path):
+def test_two_pois_of_one_name_are_two_and_stated_apart(store, tmp_path):
     build(
         store, tmp_path, [poi(address="1 Main St"), poi(poi_id="p2", address="9 Side St"), poi(poi_id="p3", name="")]
     )
@@ -167,7 +167,7 @@ def test_a_city_at_a_pole_has_pois_on_all_meridians(store, tmp_path):
 
 
 @pytest.mark.fault("P10")
-def test_a_city_of_one_poi_is_a_city_and_one_of_none_is_told_to_be_empty(store, tmp_path):
+def test_a_city_of_one_poi_is_a_city_and_one_of_none_is_reported_to_be_empty(store, tmp_path):
     assert build(store, tmp_path, [poi()]).counts["pois"] == 1
     with pytest.raises(StageError, match=r"city town is empty: none of the 1 rows of the file .*outside_city 1"):
         build(store, tmp_path, [poi(latitude=50)])
@@ -191,7 +191,7 @@ def test_a_sensitive_place_of_a_file_is_left_out(store, tmp_path, row):
     assert (report.counts["pois"], report.counts["dropped/sensitive_category"]) == (1, 1)
 
 
-def test_letting_sensitive_places_in_is_told(store, tmp_path):
+def test_letting_sensitive_places_in_is_reported(store, tmp_path):
     row = poi(category_ids="12101", category_name="Church")
     report = build(store, tmp_path, [row], include_sensitive=["religious"], sensitive_reason="churches")
     assert report.counts["pois"] == 1

@@ -45,7 +45,7 @@ def test_home_is_expanded(store):
     assert archive_folder(store, PLAIN, PostsSettings(archive=Path("~/posts"))) == Path.home() / "posts"
 
 
-def test_a_city_without_a_source_is_told_what_to_write(store, calls):
+def test_a_city_without_a_source_is_reported_what_to_write(store, calls):
     assert demo_city(store, PLAIN) is None
     with pytest.raises(StageError, match=r"no source of posts.*`posts: \{archive: path/to/folder\}`"):
         archive_folder(store, PLAIN, PostsSettings())

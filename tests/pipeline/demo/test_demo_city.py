@@ -94,7 +94,7 @@ def test_every_structure_is_one_post_or_one_bystander(city, planned):
     ]
 
 
-def test_each_post_has_the_pictures_that_it_tells_of(city, planned):
+def test_each_post_has_the_pictures_that_it_reports_of(city, planned):
     for post in planned.posts:
         found = pictures(city, post)
         expected = 0 if Kind.MISSING in post.kinds else len(video_parts(post))

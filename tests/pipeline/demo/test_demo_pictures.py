@@ -1,4 +1,4 @@
-"""The drawn pictures: reproducible, told apart, with portraits where they are asked for."""
+"""The drawn pictures: reproducible, each like no other, with portraits where they are asked for."""
 
 import io
 

@@ -46,13 +46,13 @@ def test_the_face_is_where_skin_is(folder):
         assert np.median(skin[:, 0] - skin[:, 2]) > 10, "red over blue"
 
 
-def test_only_the_pictures_that_are_asked_for_are_told(folder):
+def test_only_the_pictures_that_are_asked_for_are_reported(folder):
     first = next(drawn_people(folder, Everything()))
     assert [person.digest for person in drawn_people(folder, {first.digest, "0" * 64})] == [first.digest]
 
 
 @pytest.mark.parametrize("content", ["", "[]", json.dumps({"generator_version": "0"})], ids=["none", "list", "old"])
-def test_of_what_this_generator_did_not_write_nothing_is_told(tmp_path, content):
+def test_of_what_this_generator_did_not_write_nothing_is_reported(tmp_path, content):
     assert list(drawn_people(tmp_path, Everything())) == []
     (tmp_path / "demo.json").write_text(content)
     assert list(drawn_people(tmp_path, Everything())) == []

@@ -9,7 +9,7 @@ from pipeline.collect.archive.api_media import api_post
 from pipeline.collect.archive.fields import post_fields
 from pipeline.errors import StageError
 from pipeline.privacy.opt_out import add_opt_outs
-from pipeline.privacy.opt_out_removal import leave
+from pipeline.privacy.opt_out_removal import register_opt_out
 from pipeline.privacy.private_ids import PrivateIds
 from tests.fakes.archive import FakeArchive, graphql_node, instaloader_json
 from tests.fakes.instagram_server import FakeInstagram
@@ -35,7 +35,7 @@ WAYS = {
 }
 
 
-def told_by_file(**changes):
+def fields_of_file(**changes):
     """The fields of a post of an archive."""
     return post_fields(instaloader_json(graphql_node(**changes)), NOW)
 
@@ -55,8 +55,8 @@ def api_media(**changes) -> dict:
 
 @pytest.mark.fault("S17")
 @pytest.mark.parametrize("way", WAYS)
-def test_a_co_author_is_known_in_every_shape_a_post_tells_it(way):
-    assert set(told_by_file(**WAYS[way]).coauthor_names) >= set(NAMES)
+def test_a_co_author_is_known_in_every_shape_a_post_reports_it(way):
+    assert set(fields_of_file(**WAYS[way]).coauthor_names) >= set(NAMES)
     stated = {name: value for name, value in WAYS[way].items() if name != "iphone_struct"} or {KEY: [BEN]}
     for media in (api_media(**stated), graphql_node(**stated), api_media(__typename="XDTMediaDict", **stated)):
         assert set(api_post(media, NOW).fields.coauthor_names) >= set(NAMES)
@@ -79,8 +79,8 @@ def test_a_co_author_is_known_in_every_shape_a_post_tells_it(way):
         (["https://www.instagram.com/ben/?hl=en"], ("@ben",)),
     ],
 )
-def test_a_co_author_is_known_by_what_is_told_of_it(stated, names):
-    assert told_by_file(coauthor_producers=stated).coauthor_names == names
+def test_a_co_author_is_known_by_what_is_reported_of_it(stated, names):
+    assert fields_of_file(coauthor_producers=stated).coauthor_names == names
     assert api_post(api_media(coauthor_producers=stated), NOW).fields.coauthor_names == names
 
 
@@ -98,12 +98,12 @@ NO_AUTHORS = [
 
 @pytest.mark.parametrize("stated", NO_AUTHORS, ids=lambda stated: next(iter(stated)))
 def test_who_is_invited_tagged_or_pays_is_no_author(stated):
-    assert told_by_file(**stated).coauthor_names == ()
+    assert fields_of_file(**stated).coauthor_names == ()
     assert api_post(api_media(**stated), NOW).fields.coauthor_names == ()
 
 
 def test_the_owner_stays_the_owner_and_is_no_co_author_of_its_own():
-    stated = told_by_file(coauthor_producers=[BEN, {"pk": "77001", "username": "Anna"}])
+    stated = fields_of_file(coauthor_producers=[BEN, {"pk": "77001", "username": "Anna"}])
     assert (stated.owner, stated.owner_names, stated.coauthor_names) == ("77001", ("77001", "@anna"), NAMES)
 
 
@@ -111,13 +111,13 @@ def test_a_file_that_nests_without_end_is_read():
     nested: object = [BEN]
     for _ in range(3000):
         nested = [nested, {"node": nested}]
-    assert set(told_by_file(coauthor_producers=nested).coauthor_names) <= set(NAMES)
+    assert set(fields_of_file(coauthor_producers=nested).coauthor_names) <= set(NAMES)
 
 
 def test_a_post_of_a_private_co_author_is_private():
-    assert told_by_file(coauthor_producers=[{**BEN, "is_private": True}]).is_private
+    assert fields_of_file(coauthor_producers=[{**BEN, "is_private": True}]).is_private
     assert api_post(api_media(coauthor_producers=[{**BEN, "is_private": True}]), NOW).is_private
-    assert not told_by_file(coauthor_producers=[{**BEN, "is_private": False}]).is_private
+    assert not fields_of_file(coauthor_producers=[{**BEN, "is_private": False}]).is_private
 
 
 @pytest.mark.fault("S17")
@@ -131,11 +131,11 @@ def test_a_post_of_a_co_author_on_the_list_is_dropped_also_if_the_entry_came_lat
     town.archive.post(2)
     town.build()
     assert set(town.posts()) == {town.key(1), town.key(2)}
-    assert leave(store, [entry]) == {"town": 1}
+    assert register_opt_out(store, [entry]) == {"town": 1}
     town.build()
     assert set(town.posts()) == {town.key(2)}
     assert town.reasons() == {town.key(1): "opted_out"}
-    assert leave(store, [entry]) == {}
+    assert register_opt_out(store, [entry]) == {}
 
 
 @pytest.mark.fault("S17")
@@ -150,7 +150,7 @@ def test_whom_any_file_of_a_post_names_is_its_author(store, tmp_path, monkeypatc
         add_opt_outs(store, ["@ben"])
     else:
         town.build()
-        assert leave(store, ["@ben"]) == {"town": 1}
+        assert register_opt_out(store, ["@ben"]) == {"town": 1}
     town.build()
     assert set(town.posts()) == {town.key(2)}
 
@@ -183,7 +183,7 @@ def newest(town: LiveTown) -> int:
 def test_a_live_post_is_found_by_a_co_author_who_opts_out_later(live, entry):
     live.collect()
     assert live.posts()[live.key(newest(live))]["state"] == "active"
-    assert leave(live.store, [entry]) == {"town": 1}
+    assert register_opt_out(live.store, [entry]) == {"town": 1}
     report = live.collect()
     assert live.posts()[live.key(newest(live))]["state"] == "deleted"
     assert report.counts["deleted"] == 1
@@ -195,7 +195,7 @@ def test_a_live_post_is_found_by_a_co_author_who_opts_out_later(live, entry):
 def test_a_live_post_is_found_by_any_name_of_its_owner(live):
     live.collect()
     owner = live.server.world.owner_of(newest(live))
-    assert leave(live.store, [f"@user.{owner}"])["town"] >= 1
+    assert register_opt_out(live.store, [f"@user.{owner}"])["town"] >= 1
     live.collect()
     assert live.posts()[live.key(newest(live))]["state"] == "deleted"
 
@@ -231,9 +231,9 @@ def collect_beside(live: LiveTown, archive: str, num_runs: int = 2) -> dict:
 
 @pytest.mark.fault("S17")
 @pytest.mark.parametrize("is_before", [True, False])
-@pytest.mark.parametrize("who_tells", ["the live page alone", "the archive alone"])
-def test_whom_either_source_names_is_an_author(live, tmp_path, who_tells, is_before):
-    of_archive = {"coauthor_producers": [BEN]} if who_tells == "the archive alone" else {}
+@pytest.mark.parametrize("who_names", ["the live page alone", "the archive alone"])
+def test_whom_either_source_names_is_an_author(live, tmp_path, who_names, is_before):
+    of_archive = {"coauthor_producers": [BEN]} if who_names == "the archive alone" else {}
     if of_archive:
         live.server.world.change(newest(live), coauthor_producers=[])
         live.collect()
@@ -242,7 +242,7 @@ def test_whom_either_source_names_is_an_author(live, tmp_path, who_tells, is_bef
         add_opt_outs(live.store, ["@ben"])
     else:
         assert collect_beside(live, archive)["state"] == "active"
-        assert leave(live.store, ["@ben"]) == {"town": 1}
+        assert register_opt_out(live.store, ["@ben"]) == {"town": 1}
     assert collect_beside(live, archive, num_runs=3)["state"] == "deleted"
 
 
@@ -265,7 +265,7 @@ def test_of_an_opted_out_post_that_was_never_taken_no_key_is_kept(live):
 @pytest.mark.fault("S17")
 def test_who_opts_out_leaves_also_while_instagram_refuses(live, monkeypatch):
     live.collect()
-    leave(live.store, ["@ben"])
+    register_opt_out(live.store, ["@ben"])
     monkeypatch.setenv("I_HAVE_READ_PRIVACY_MD", "never")
     with pytest.raises(StageError):
         live.collect()
@@ -278,6 +278,6 @@ def test_a_live_post_that_left_the_tables_before_its_author_is_gone_too(live):
     (live.store.root / "overrules" / "town.csv").write_text("p0,1000,no\n")
     live.find()
     live.collect()
-    leave(live.store, ["@ben"])
+    register_opt_out(live.store, ["@ben"])
     live.collect()
     assert live.reasons()[live.key(newest(live))] == "opted_out"

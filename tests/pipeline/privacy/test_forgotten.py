@@ -1,4 +1,4 @@
-"""What is gone leaves everywhere on the next build: tables and their history, pictures, releases, runs, reports."""
+"""Gone posts are removed everywhere by the next build: tables and their history, pictures, releases, runs, reports."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from pipeline.privacy import gone
 from pipeline.privacy.forgotten import sweep_forgotten
 from pipeline.privacy.gone import forget_pictures, gone_posts
 from pipeline.privacy.leftovers import sweep_leftovers
-from pipeline.privacy.opt_out_removal import leave
+from pipeline.privacy.opt_out_removal import register_opt_out
 from pipeline.privacy.pseudonyms import load_pseudonyms
 from pipeline.store import Store
 from pipeline.store.folders import MANIFEST, seal
@@ -217,7 +217,7 @@ def test_a_release_goes_with_an_author_whose_post_had_left_the_tables_before(sma
     rows = {"post_key": [keys.post_key("1"), "b"], "user_key": [keys.user_key("77"), "u"]}
     pq.write_table(pa.table(rows), folder / "posts.parquet")
     assert sweep_forgotten(small, "demo") == {"releases": 0, "runs": 0}
-    leave(small, ["77"])
+    register_opt_out(small, ["77"])
     assert sweep_forgotten(small, "demo") == {"releases": 1, "runs": 1}
     assert standing(small) == ["r2", "v2"]
     assert sweep_forgotten(small, "demo") == {"releases": 0, "runs": 0}

@@ -17,7 +17,7 @@ from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.privacy import leftovers
 from pipeline.privacy.gone import forget_pictures
 from pipeline.privacy.leftovers import Swept, sweep_leftovers
-from pipeline.privacy.opt_out_removal import leave
+from pipeline.privacy.opt_out_removal import register_opt_out
 from pipeline.stages import run_stage_of
 from pipeline.store import Store
 from pipeline.store.blobs import Blobs
@@ -125,7 +125,7 @@ def test_posts_that_curation_had_dropped_leave_with_their_pictures(store, tmp_pa
     assert build_curated_posts(store, CITY, settings).counts["kept"] == 0
     traces = slices(*originals(town)[:2])
     assert all(holders(store.root, trace) for trace in traces)
-    assert leave(store, ["@user1", "2"]) == {"town": 2}
+    assert register_opt_out(store, ["@user1", "2"]) == {"town": 2}
     town.build()
     build_curated_posts(store, CITY, settings)
     assert len(town.blobs()) == 1
@@ -150,14 +150,14 @@ def plant(store: Store, kind: str = "original", number: int = 99) -> Path:
 
 
 @pytest.mark.parametrize(("kind", "stage"), [("original", "posts"), ("clean", "clean_images")])
-def test_while_a_stage_writes_pictures_anywhere_they_are_left_alone_and_that_is_told(store, kind, stage):
+def test_while_a_stage_writes_pictures_anywhere_they_are_left_alone_and_that_is_reported(store, kind, stage):
     path = plant(store, kind)
     temporary = path.with_name(".writing-dead")
     temporary.touch()
     with store.lock("elsewhere", stage):
         swept = sweep_leftovers(store)
         assert path.is_file()
-        assert not temporary.exists(), "its own lock tells that its writer is dead"
+        assert not temporary.exists(), "its own lock shows that its writer is dead"
         assert [f"writing {kind} pictures" in why for why in swept.waiting] == [True]
     assert sweep_leftovers(store).pictures == 1
     assert not path.exists()
@@ -245,10 +245,10 @@ def copied_at(live: LiveTown, monkeypatch, owner: object, name: str, number: int
 
 
 @pytest.mark.fault("S15")
-def test_a_crawl_that_was_killed_among_pictures_is_told_by_opt_out_and_leaves_none(live, monkeypatch):
+def test_a_crawl_that_was_killed_among_pictures_is_reported_by_opt_out_and_leaves_none(live, monkeypatch):
     store = copied_at(live, monkeypatch, Blobs, "put", 3)
     owner = live.server.world.owner_of(live.server.world.shown("1000")[0])
-    assert leave(store, [str(owner)])["town"] >= 1, "its posts are in the journal alone"
+    assert register_opt_out(store, [str(owner)])["town"] >= 1, "its posts are in the journal alone"
     assert sweep_leftovers(store).pictures == 3
     assert Town(store, live.folder).blobs() == []
 
@@ -267,7 +267,7 @@ def test_of_a_live_post_that_is_gone_neither_digest_nor_media_id_is_left(live):
     pk = live.server.world.shown("1000")[0]
     (digest,) = live.posts()[live.key(pk)]["image_digests"]
     assert holders(journal_path(live.store, "town").parent, digest.encode())
-    leave(live.store, [str(pk)])
+    register_opt_out(live.store, [str(pk)])
     live.collect()
     forget_pictures(live.store, "town")
     sweep_leftovers(live.store)

@@ -67,7 +67,7 @@ def test_a_post_is_covered_by_its_id_shortcode_or_address(store, entry, media_id
 def test_any_name_of_the_account_is_enough(store):
     add_opt_outs(store, ["@anna"])
     assert OptOut.load(store).covers(ANNA, "1")
-    assert not OptOut.load(store).covers(("77001",), "1"), "a post that tells the id alone cannot be known by the name"
+    assert not OptOut.load(store).covers(("77001",), "1"), "a post that names the id alone cannot be known by the name"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_any_name_of_the_account_is_enough(store):
         "abc/",
     ],
 )
-def test_an_entry_that_is_none_is_told_by_its_place_and_nothing_is_added(store, entry):
+def test_an_entry_that_is_none_is_reported_by_its_place_and_nothing_is_added(store, entry):
     with pytest.raises(StageError, match=r"entry 2 cannot be put on the opt-out list") as caught:
         add_opt_outs(store, ["@someone", entry])
     assert "anna" not in str(caught.value)
@@ -185,11 +185,11 @@ def test_a_file_that_is_no_list_stops_the_work(store, text):
         OptOut.load(store)
 
 
-def test_the_repr_tells_no_key(store):
+def test_the_repr_reports_no_key(store):
     add_opt_outs(store, ["@anna"])
     assert (store.private / "pseudonym.key").read_text().strip() not in repr(OptOut.load(store))
 
 
-def test_an_address_for_sharing_is_refused_and_how_to_get_the_other_is_told(store):
+def test_an_address_for_sharing_is_refused_and_how_to_get_the_other_is_reported(store):
     with pytest.raises(StageError, match="open it in a browser"):
         add_opt_outs(store, ["https://www.instagram.com/share/p/BAAAAAAAA"])

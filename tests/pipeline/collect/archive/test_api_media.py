@@ -17,7 +17,7 @@ PLACE = LocationStub(location_id="212928653", name="Old Lighthouse", coordinates
 
 
 def versions(name: str, *sides: tuple[int, int]) -> dict:
-    """The sizes of a picture, as the API tells them."""
+    """The sizes of a picture, as the API states them."""
     return {"candidates": [{"width": w, "height": h, "url": f"https://x.invalid/{name}_{w}.jpg"} for w, h in sides]}
 
 
@@ -133,7 +133,7 @@ def test_a_post_is_the_same_from_a_page_and_from_instaloaders_file(node, is_vide
         pytest.param(iphone_media(media_type="1"), ["a_640"], (False,), id="kind as text"),
     ],
 )
-def test_the_photos_are_told_in_their_order_and_no_video(media, expected, is_videos):
+def test_the_photos_are_reported_in_their_order_and_no_video(media, expected, is_videos):
     read = api_post(media, NOW)
     assert read.pictures == tuple(f"https://x.invalid/{name}.jpg" for name in expected)
     assert read.fields.is_videos == is_videos
@@ -250,12 +250,12 @@ def test_an_account_is_known_by_all_its_names(user, owner, names):
     [
         pytest.param(iphone_media(), False, id="public"),
         pytest.param(iphone_media(user={"pk": 7, "username": "a", "is_private": True}), True, id="private"),
-        pytest.param(iphone_media(user={"pk": 7}), False, id="not told"),
+        pytest.param(iphone_media(user={"pk": 7}), False, id="not stated"),
         pytest.param(graphql_node(owner={"id": "7", "is_private": True}), True, id="owner of a GraphQL node"),
         pytest.param(iphone_media(user=None, owner={"pk": 7, "is_private": True}), True, id="owner"),
     ],
 )
-def test_a_private_account_is_told(media, expected):
+def test_a_private_account_is_reported(media, expected):
     read = api_post(media, NOW)
     assert (read.is_private, read.fields.is_private) == (expected, expected)
 

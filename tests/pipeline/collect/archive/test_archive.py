@@ -78,7 +78,7 @@ def test_of_a_carousel_saved_as_one_picture_that_one_is_taken(fake):
     assert pictures(fake) == ["a.jpg"]
 
 
-def test_where_the_file_does_not_tell_its_media_the_photos_beside_it_are_taken(fake):
+def test_where_the_file_does_not_say_its_media_the_photos_beside_it_are_taken(fake):
     fake.json("a.json", instaloader_json(graphql_node(__typename="GraphSidecar")))
     for name in ("a_1.jpg", "a_2.jpg", "a_2.mp4", "a_3.png"):
         fake.file(name, b"x")
@@ -134,7 +134,7 @@ def test_the_digest_changes_with_any_file_and_only_then(fake):
 
 
 @pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir(), lambda path: path.touch()])
-def test_an_empty_or_missing_folder_is_told_with_what_to_do(tmp_path, make):
+def test_an_empty_or_missing_folder_is_reported_with_what_to_do(tmp_path, make):
     make(tmp_path / "nothing")
     with pytest.raises(StageError, match=r"cities\.yaml"):
         Archive.scan(tmp_path / "nothing")

@@ -43,7 +43,7 @@ def test_a_graphql_post():
     )
 
 
-def test_an_iphone_post_tells_its_own_coordinates():
+def test_an_iphone_post_reports_its_own_coordinates():
     read = fields(instaloader_json(iphone_node()))
     assert read.coordinates == (12.001, -30.001)
     assert read.location == PLACE
@@ -51,7 +51,7 @@ def test_an_iphone_post_tells_its_own_coordinates():
 
 
 @pytest.mark.parametrize("node", [graphql_node, iphone_node])
-def test_a_carousel_tells_which_of_its_media_are_videos(node):
+def test_a_carousel_reports_which_of_its_media_are_videos(node):
     assert fields(instaloader_json(node(is_videos=(False, True, False)))).is_videos == (False, True, False)
 
 
@@ -135,7 +135,7 @@ def test_an_account_is_known_by_all_its_names_ids_first():
 
 
 @pytest.mark.parametrize(("read", "expected"), [(True, True), (False, False), (None, False), ("true", False)])
-def test_a_private_account_is_told(read, expected):
+def test_a_private_account_is_reported(read, expected):
     assert post(owner={"id": 7, "is_private": read}).is_private is expected
 
 

@@ -35,7 +35,7 @@ def test_a_byte_order_mark_is_no_fault(tmp_path):
     assert read_json(written(tmp_path, "a.json", b"\xef\xbb\xbf" + GOOD)) == json.loads(GOOD)
 
 
-def test_every_cut_of_a_file_is_told_as_one(tmp_path):
+def test_every_cut_of_a_file_is_reported_as_one(tmp_path):
     packed = lzma.compress(GOOD, check=lzma.CHECK_NONE)
     for end in range(len(GOOD)):
         with pytest.raises(UnreadableFile, match="truncated_file"):

@@ -95,7 +95,7 @@ def test_what_is_no_page_gives_nothing(structure):
     assert page_medias(structure) == []
 
 
-def test_a_media_of_a_section_that_is_none_is_told_too():
+def test_a_media_of_a_section_that_is_none_is_reported_too():
     page = {"sections": [{"layout_content": {"medias": [{"media": media(1)}, {"media": None}, {"media": {"x": 1}}]}}]}
     assert page_medias(page) == [media(1), None, {"x": 1}]
 
@@ -145,5 +145,5 @@ def test_any_json_gives_a_list(structure):
     ("held", "expected"),
     [(media(3), "code3"), ({"shortcode": "A", "code": "B"}, "A"), ({"code": 5}, ""), (None, ""), ({}, "")],
 )
-def test_the_shortcode_is_told_by_both_shapes(held, expected):
+def test_the_shortcode_is_reported_by_both_shapes(held, expected):
     assert shortcode(held) == expected

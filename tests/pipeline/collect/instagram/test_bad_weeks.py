@@ -71,7 +71,7 @@ class TestAFewPostsHoldNobodyUp:
         town.collect()
         assert town.kept_keys() == town.all_keys()
 
-    def test_a_visitor_takes_the_address_that_the_page_tells_now(self, store, tmp_path, instagram, monkeypatch):
+    def test_a_visitor_takes_the_address_that_the_page_reports_now(self, store, tmp_path, instagram, monkeypatch):
         town = LiveTown(store, tmp_path / "t", instagram, monkeypatch, num_posts=5, place={"video": 0.0})
         town.find()
         monkeypatch.delenv("MRLF_INSTAGRAM_COOKIES")
@@ -276,7 +276,7 @@ def test_a_small_town_whose_host_says_gone_of_everything_keeps_its_posts(store, 
 
 
 @pytest.mark.fault("I25")
-def test_what_only_who_is_signed_in_may_ask_for_is_told_to_a_visitor(collected, instagram, monkeypatch):
+def test_what_only_who_is_signed_in_may_ask_for_is_reported_to_a_visitor(collected, instagram, monkeypatch):
     instagram.world.remove(instagram.world.shown("1000")[3])
     days(collected, 31)
     collected.collect()

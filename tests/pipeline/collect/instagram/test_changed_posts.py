@@ -9,7 +9,7 @@ DAY_S = 86_400.0
 
 @pytest.mark.fault("I27")
 class TestAPostThatChanges:
-    def test_one_that_turned_private_is_gone_with_the_page_that_tells_it(self, collected, instagram):
+    def test_one_that_turned_private_is_gone_with_the_page_that_reports_it(self, collected, instagram):
         pk = instagram.world.shown("1000")[3]
         instagram.world.change(pk, user={"pk": 5, "username": "x", "is_private": True})
         report = collected.collect()

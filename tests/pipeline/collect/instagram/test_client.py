@@ -34,7 +34,7 @@ def server():
 
 @pytest.fixture
 def client(server, tmp_path):
-    """A signed-in door to it; `max_requests` and the clock may be changed."""
+    """A signed-in client of it; `max_requests` and the clock may be changed."""
     clock = FakeClock()
     with contextlib.closing(
         Pace(tmp_path / "pace.sqlite", clock, PaceLimits(per_minute=10**6, per_hour=10**6))

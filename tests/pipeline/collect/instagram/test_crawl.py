@@ -147,13 +147,13 @@ class TestLimits:
         assert instagram.count() == 3 * 5
         assert "unreachable" in report.record.notes[0]
 
-    def test_progress_is_told_place_by_place(self, town, caplog):
+    def test_progress_is_reported_place_by_place(self, town, caplog):
         with caplog.at_level(logging.INFO, logger="mrlf"):
             town.collect()
         assert "town: place 2 of 2, Harbour Museum 1: begins" in caplog.text
         assert "town: place 2 of 2: 20 new posts" in caplog.text
 
-    def test_a_place_that_takes_long_tells_how_far_it_is(self, store, tmp_path, instagram, monkeypatch, caplog):
+    def test_a_place_that_takes_long_reports_how_far_it_is(self, store, tmp_path, instagram, monkeypatch, caplog):
         town = LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=60, reads_per_minute=2)
         with caplog.at_level(logging.INFO, logger="mrlf"):
             town.build()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.privacy.opt_out_removal import leave
+from pipeline.privacy.opt_out_removal import register_opt_out
 from tests.fakes.http_server import Answer, changed
 from tests.fakes.live_town import LiveTown
 
@@ -124,7 +124,7 @@ class TestPosts:
 
     def test_who_opted_out_is_never_asked_for(self, town, instagram):
         pk = instagram.world.add_post("1000", is_videos=(False,))
-        leave(town.store, [str(pk)])
+        register_opt_out(town.store, [str(pk)])
         town.collect()
         assert town.reasons()[town.key(pk)] == "opted_out"
         assert not [request for request in instagram.seen("^/media/") if str(pk) in request.path]
@@ -133,7 +133,7 @@ class TestPosts:
         fault = instagram.fail("^/media/", Answer(status=403), times=None)
         town.collect()
         pk = next(pk for pk in instagram.world.shown("1000") if town.key(pk) in town.reasons("deferred"))
-        leave(town.store, [str(pk)])
+        register_opt_out(town.store, [str(pk)])
         fault.times = 0
         town.clock.pass_by(86_401)
         instagram.requests.clear()
@@ -144,7 +144,7 @@ class TestPosts:
 
     def test_who_opts_out_later_leaves_a_tombstone(self, collected, instagram):
         pk = next(pk for pk in instagram.world.shown("1000") if collected.key(pk) in collected.posts())
-        assert leave(collected.store, [str(pk)]) == {"town": 1}
+        assert register_opt_out(collected.store, [str(pk)]) == {"town": 1}
         report = collected.collect()
         assert collected.posts()[collected.key(pk)]["state"] == "deleted"
         assert report.counts["deleted"] == 1

@@ -54,7 +54,7 @@ class TestPressure:
         assert town.api_requests() == 4, "the first place goes on at its third page"
 
     @pytest.mark.fault("I1")
-    def test_the_end_of_a_rest_is_told_and_kept_over_a_restart(self, town, instagram):
+    def test_the_end_of_a_rest_is_reported_and_kept_over_a_restart(self, town, instagram):
         instagram.fail(PAGES, Answer.json(WAIT, 429), times=None)
         report = town.collect()
         assert report.record.about["go_on"] == f"{town.clock.now() + timedelta(seconds=900):%Y-%m-%d %H:%M} UTC"
@@ -117,7 +117,9 @@ class TestPressure:
         assert len(town.posts()) > 10, "what was collected is in the tables"
 
     @pytest.mark.fault("I2")
-    def test_a_visitor_who_is_sent_to_the_login_page_is_told_to_sign_in(self, store, tmp_path, instagram, monkeypatch):
+    def test_a_visitor_who_is_sent_to_the_login_page_is_asked_to_sign_in(
+        self, store, tmp_path, instagram, monkeypatch
+    ):
         town = LiveTown(store, tmp_path / "town", instagram, monkeypatch)
         town.find()
         monkeypatch.delenv("MRLF_INSTAGRAM_COOKIES")

@@ -45,7 +45,7 @@ def test_before_anything_was_built_the_number_of_pois_wanted_counts(town):
     assert list(town.store.root.iterdir()) == []
 
 
-def test_a_limit_of_posts_tells_the_requests_of_the_first_walks_exactly(town):
+def test_a_limit_of_posts_reports_the_requests_of_the_first_walks_exactly(town):
     town.find()
     planned, num_before = plan(town, max_posts=48), town.api_requests()
     assert (planned.num_to_search, planned.num_first, planned.num_requests, planned.at_least) == (0, 2, 4, ())

@@ -23,7 +23,7 @@ def town(small_town) -> LiveTown:
 
 
 def altered(town: LiveTown, path: str, **keys: Any) -> None:
-    """The tab of the first place tells these keys in place of its own."""
+    """The tab of the first place has these keys in place of its own."""
 
     def change(answer: Answer) -> Answer:
         stated = json.loads(answer.body)
@@ -57,7 +57,7 @@ class TestAnswersOfOtherTypes:
     @pytest.mark.parametrize(
         "stated", [{"next_max_id": 5}, {"next_page": "two"}, {"next_media_ids": "abc"}, {"next_max_id": "x" * 100_000}]
     )
-    def test_what_a_cursor_tells_goes_back_as_it_came(self, town, instagram, stated):
+    def test_what_a_cursor_reports_goes_back_as_it_came(self, town, instagram, stated):
         altered(town, "web_info.*1000", **stated)
         report = town.collect()
         assert "source_changed/status_400 1" in report.record.notes[0]
@@ -114,7 +114,7 @@ class TestAnswersOfOtherTypes:
         assert "not_an_image" in town.reasons("deferred").values()
 
     @pytest.mark.fault("I9")
-    def test_one_byte_more_than_the_limit_is_too_many_though_no_length_was_told(
+    def test_one_byte_more_than_the_limit_is_too_many_though_no_length_was_reported(
         self, instagram, monkeypatch, tmp_path
     ):
         monkeypatch.setenv("MRLF_INSTAGRAM_URL", instagram.url)

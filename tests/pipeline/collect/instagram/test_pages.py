@@ -138,7 +138,7 @@ class TestALoginPageWithStatus200:
         assert (raised.value.reason, instagram.count()) == ("session_ended", 1 + 2 + 2)
 
     @pytest.mark.parametrize("answer", [Answer.html(OLD_LOGIN), Answer.json(LOGIN_JSON["require_login"])])
-    def test_tells_a_visitor_to_sign_in(self, open_a_client, instagram, answer):
+    def test_reports_a_visitor_to_sign_in(self, open_a_client, instagram, answer):
         instagram.fail(answer=answer, times=None)
         with pytest.raises(HumanError, match="MRLF_INSTAGRAM_COOKIES") as raised:
             PageEndpoint().first(open_a_client(False), PLACE)

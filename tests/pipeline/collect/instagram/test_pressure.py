@@ -158,7 +158,7 @@ class TestThrottlingWithinAWindow:
             "until 12:35 UTC; this run ends, the next one goes on",
         ]
 
-    def test_who_waits_for_an_earlier_rest_or_does_not_is_told_until_when(self, process, clock, caplog):
+    def test_who_waits_for_an_earlier_rest_or_does_not_is_reported_until_when(self, process, clock, caplog):
         process().pace.rest(800)
         with caplog.at_level("INFO", logger="mrlf"):
             process().get_json("a/")
@@ -243,7 +243,7 @@ class TestTheLoginPageAtTheBeginning:
             process().get_json("a/")
         assert rests(clock) == []
 
-    def test_a_visitor_is_told_to_sign_in_whatever_a_session_did_before(self, process, server, clock):
+    def test_a_visitor_is_reported_to_sign_in_whatever_a_session_did_before(self, process, server, clock):
         process().get_json("a/")
         server.fail(answer=LOGIN, times=None)
         with pytest.raises(HumanError) as raised:

@@ -71,7 +71,7 @@ def test_a_place_found_by_its_id_of_facebook_is_the_one_found_before(instagram):
     assert [place.location_id for place in find(instagram)[0]] == ["212928653"]
 
 
-def test_a_place_found_first_by_its_id_of_facebook_gets_its_own_when_that_is_told(instagram):
+def test_a_place_found_first_by_its_id_of_facebook_gets_its_own_when_that_is_reported(instagram):
     instagram.world.add_location(
         "212928653", "Old Lighthouse", 12.0, -30.0, facebook_places_id="9", found_by={"location_search", "topsearch"}
     )

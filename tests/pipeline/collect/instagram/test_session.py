@@ -233,7 +233,7 @@ def test_a_session_sends_its_cookies_and_the_headers_of_a_web_client(server):
     assert headers["referer"] == "https://www.instagram.com/"
 
 
-def test_the_host_is_the_one_that_is_asked_and_no_length_is_told_without_a_body(server):
+def test_the_host_is_the_one_that_is_asked_and_no_length_is_reported_without_a_body(server):
     for cookies in (COOKIES, None):
         context_of(server.url, cookies)._session.get(f"{server.url}/api/")
     for request in server.requests:
@@ -262,7 +262,7 @@ def test_no_cookie_goes_to_another_host_or_port(server):
         session.get(server.url.replace("127.0.0.1", "localhost"))
         context_of("https://www.instagram.com")._session.get(server.url)
         server.fail(answer=Answer.redirect(f"{other.url}/elsewhere"))
-        assert session.get(server.url).is_redirect, "told and not followed"
+        assert session.get(server.url).is_redirect, "reported and not followed"
         assert [request.headers.get("Cookie") for request in other.requests] == [None]
         assert [request.headers.get("Cookie") is None for request in server.requests] == [True, True, False]
 
@@ -296,7 +296,7 @@ def test_a_login_page_cannot_take_the_session_away(server, answer):
 
 
 @pytest.mark.parametrize("to", ["/accounts/login/", "https://[::1/"])
-def test_a_redirect_is_told_without_reading_its_body_or_address(server, to):
+def test_a_redirect_is_reported_without_reading_its_body_or_address(server, to):
     server.fail(answer=Answer(status=302, headers={"Location": to}, ending="endless"))
     response = context_of(server.url)._session.get(server.url, allow_redirects=False, stream=True)
     assert (response.status_code, response.is_redirect, response.headers["Location"]) == (302, True, to)
@@ -311,7 +311,7 @@ def test_other_cookies_of_an_answer_are_kept(server):
     assert "mid=abc" in server.requests[-1].headers["Cookie"]
 
 
-def test_the_context_prints_nothing_and_tells_no_secret(server, capfd):
+def test_the_context_prints_nothing_and_reports_no_secret(server, capfd):
     context = context_of(server.url)
     context.log("canary")
     context.error("canary")

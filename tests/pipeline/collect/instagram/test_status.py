@@ -36,7 +36,7 @@ def test_where_nothing_was_collected_the_status_is_empty_and_makes_no_file(store
     assert not (store.root / "crawl").exists()
 
 
-def test_places_without_posts_yet_are_told_as_pois_that_were_searched(town):
+def test_places_without_posts_yet_are_reported_as_pois_that_were_searched(town):
     town.find()
     shown = status(town)
     assert (shown.has_journal, shown.num_pois, shown.unanswered, shown.num_places) == (True, 2, {}, 0)
@@ -59,7 +59,7 @@ def test_a_run_that_stopped_has_an_open_walk_with_its_pages(town):
     assert [(place.name, place.num_pages, place.reason) for place in shown.open_walks] == [("Lighthouse 0", 2, "")]
 
 
-def test_a_place_that_waits_is_told_with_its_reason_and_when(town, instagram):
+def test_a_place_that_waits_is_reported_with_its_reason_and_when(town, instagram):
     town.find()
     instagram.fail("1001", Answer(status=404), times=None)
     town.collect()
@@ -72,7 +72,7 @@ def test_a_place_that_waits_is_told_with_its_reason_and_when(town, instagram):
     assert status(town).deferred_places[0].not_before is None
 
 
-def test_posts_that_wait_are_told_by_reason(town, instagram):
+def test_posts_that_wait_are_reported_by_reason(town, instagram):
     town.find()
     instagram.fail("/media/", Answer(status=503), times=None)
     town.collect()
@@ -81,7 +81,7 @@ def test_posts_that_wait_are_told_by_reason(town, instagram):
     assert set(shown.deferred_posts) == {"media_unreachable", "media_host_rests"}
 
 
-def test_searches_that_were_not_answered_are_told(town, instagram):
+def test_searches_that_were_not_answered_are_reported(town, instagram):
     instagram.fail("search", Answer(status=400), times=3)
     town.find()
     assert status(town).unanswered == {"source_changed/place_search_changed": 1}
@@ -90,13 +90,13 @@ def test_searches_that_were_not_answered_are_told(town, instagram):
     assert status(town).unanswered == {}
 
 
-def test_pois_that_nobody_asked_for_yet_are_told(store, tmp_path, instagram, monkeypatch):
+def test_pois_that_nobody_asked_for_yet_are_reported(store, tmp_path, instagram, monkeypatch):
     town = LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=20, num_places=3)
     town.find(max_requests=1)
     assert status(town).unanswered == {"not_asked_yet": 2}
 
 
-def test_a_rest_is_told_until_it_is_over(store, tmp_path, instagram, monkeypatch):
+def test_a_rest_is_reported_until_it_is_over(store, tmp_path, instagram, monkeypatch):
     town = LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=20, cool_downs_s=())
     instagram.fail("web_info", Answer(status=429, headers={"Retry-After": "1800"}))
     town.build()
@@ -150,7 +150,7 @@ def test_a_journal_that_is_just_being_made_counts_as_none(store, town):
 
 
 @pytest.mark.parametrize("make_path", [lambda store: journal_path(store, "town"), pace_path], ids=["journal", "pace"])
-def test_a_file_that_is_no_journal_is_told_in_one_line(store, town, make_path):
+def test_a_file_that_is_no_journal_is_reported_in_one_line(store, town, make_path):
     path = make_path(store)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"no database" * 1000)

@@ -51,12 +51,12 @@ def test_what_is_not_filled_in_is_named_with_its_place(name, stated):
         check_terms(Terms(**{**GOOD, name: stated}))
 
 
-def test_all_that_is_missing_is_told_at_once(monkeypatch):
+def test_all_that_is_missing_is_reported_at_once(monkeypatch):
     monkeypatch.delenv("I_HAVE_READ_PRIVACY_MD")
     with pytest.raises(StageError, match=r"read docs/PRIVACY.md .* fill in purpose, legal_basis, contact in"):
         check_terms(Terms())
 
 
-def test_what_was_declared_is_told_on_single_lines_with_the_version():
+def test_what_was_declared_is_reported_on_single_lines_with_the_version():
     stated = stated_terms(Terms(**{**GOOD, "purpose": " research\n on  places "}))
     assert stated == {**GOOD, "privacy_version": PRIVACY_VERSION}

@@ -128,7 +128,7 @@ def test_the_recorded_taxonomies_are_read_whole(shared_data):
     assert old.top_level(["4bf58dd8d48988d14e941735"], ["American Restaurant"]) == "Dining and Drinking"
 
 
-def test_pois_get_the_top_level_of_a_taxonomy_and_what_is_unknown_is_told(build, server, store, tmp_path):
+def test_pois_get_the_top_level_of_a_taxonomy_and_what_is_unknown_is_reported(build, server, store, tmp_path):
     from tests.fakes.foursquare_server import MUSEUM
 
     report = build(max_pois=2)

@@ -81,7 +81,7 @@ def test_a_key_that_is_not_taken_is_for_a_person(client, server, status):
         pytest.param(Answer.json({"message": "x"}, 402), "quota", None, id="payment"),
     ],
 )
-def test_throttling_and_quota_are_told_apart_by_the_body(client, server, answer, reason, after_s):
+def test_throttling_and_quota_are_reported_apart_by_the_body(client, server, answer, reason, after_s):
     server.fail(answer=answer)
     with pytest.raises(WaitError) as caught:
         client.first(PARAMS)
@@ -184,7 +184,7 @@ def test_a_redirect_is_not_followed(client, server, status):
 
 
 @pytest.mark.parametrize(("status", "reason"), [(400, "bad_request"), (404, "gone"), (410, "gone")])
-def test_a_refused_question_tells_what_foursquare_said(client, server, status, reason):
+def test_a_refused_question_reports_what_foursquare_said(client, server, status, reason):
     server.fail(answer=Answer.json({"message": f"no field x, {KEY}"}, status))
     with pytest.raises(FinalError, match="no field x") as caught:
         client.first(PARAMS)

@@ -60,7 +60,7 @@ def test_premium_fields_are_asked_for_by_setting_only(build, server, store):
     assert table(store)[0]["popularity"] == 1.0
 
 
-def test_a_circle_above_100_km_is_asked_for_as_100_km_and_told(build, server, town):
+def test_a_circle_above_100_km_is_asked_for_as_100_km_and_reported(build, server, town):
     report = build(town.model_copy(update={"radius_km": 150.0}), max_pois=1)
     assert server.requests[0].query["radius"] == "100000"
     assert any("100 km" in note for note in report.record.notes)
@@ -109,7 +109,7 @@ def test_the_key_is_in_no_file_and_no_log(build, server, store, caplog):
     assert KEY not in caplog.text
 
 
-def test_progress_is_told_in_plain_lines(build, server, caplog):
+def test_progress_is_reported_in_plain_lines(build, server, caplog):
     server.places[3] = fake_place(3, CHURCH)
     server.fail(skip=1, answer=Answer.json({}, 429, headers={"Retry-After": "120"}))
     with caplog.at_level(logging.INFO, logger="mrlf"):
@@ -307,7 +307,7 @@ def test_a_stopped_fetch_that_cannot_be_mended_now_still_gives_what_it_has(build
     assert build(max_pois=500).counts["pois"] == 1
 
 
-def test_a_next_page_at_another_host_is_left_alone_and_told(build, server):
+def test_a_next_page_at_another_host_is_left_alone_and_reported(build, server):
     with FakeServer(lambda request: Answer.json({"results": []})) as other:
         server.fail(change=changed(headers={"Link": f'<{other.url}/places/search>; rel="next"'}))
         report = build(max_pois=500)
@@ -323,7 +323,7 @@ def test_a_cursor_that_is_forgotten_starts_the_fetch_anew(build, server):
     assert server.num_searches == 1 + 1 + 2
 
 
-def test_a_question_that_is_refused_from_the_start_is_told(build, server):
+def test_a_question_that_is_refused_from_the_start_is_reported(build, server):
     server.fail(answer=Answer.json({"message": "no such category"}, 400), times=None)
     with pytest.raises(StageError, match="no such category"):
         build()
@@ -332,7 +332,7 @@ def test_a_question_that_is_refused_from_the_start_is_told(build, server):
 
 @pytest.mark.parametrize("name", ["state.json", "page-0000.json"])
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"links": 1, "digests": 2}', None])
-def test_a_broken_kept_answer_is_told_and_not_used(build, server, store, name, content):
+def test_a_broken_kept_answer_is_reported_and_not_used(build, server, store, name, content):
     build(max_pois=40)
     (path,) = (store.root / "crawl" / "foursquare" / "town").rglob(name)
     if content is None and name == "page-0000.json":

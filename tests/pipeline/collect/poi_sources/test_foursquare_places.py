@@ -44,7 +44,7 @@ def test_a_bad_place_is_one_drop(place):
 
 
 @pytest.mark.parametrize("name", ["categories", "location", "name", "date_closed", "unresolved_flags"])
-def test_what_a_place_does_not_tell_is_no_fault(name):
+def test_what_a_place_does_not_say_is_no_fault(name):
     assert not poi_row(one({**fake_place(1), name: None}), 1).problem
     assert not poi_row(one(fake_place(1, **{name: None})), 1).problem
 
@@ -84,7 +84,7 @@ def test_bad_coordinates_are_dropped_with_their_reason(build, server, changes, r
 
 
 @pytest.mark.fault("P6")
-def test_two_pois_of_one_name_are_two_and_told_apart_by_their_address(build, server, store):
+def test_two_pois_of_one_name_are_two_and_stated_apart_by_their_address(build, server, store):
     server.places = [fake_place(1, name="Chain"), fake_place(2, name="Chain")]
     build()
     assert {row["name"] for row in store.tables.read("town", "pois").to_pylist()} == {
@@ -123,7 +123,7 @@ def test_a_name_is_data(build, server, store, name, stored):
 
 
 @pytest.mark.fault("P10")
-def test_a_city_without_pois_is_told_to_be_empty_and_asked_about_again_by_the_next_run(build, server, store):
+def test_a_city_without_pois_is_reported_to_be_empty_and_asked_about_again_by_the_next_run(build, server, store):
     server.places = []
     for num_runs in (1, 2):
         with pytest.raises(StageError, match=r"city town is empty.*no place"):

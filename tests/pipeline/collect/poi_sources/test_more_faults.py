@@ -111,7 +111,7 @@ def test_no_error_holds_the_request_and_so_the_key_in_its_chain(server, clock, m
 
 @pytest.mark.fault("I18")
 @pytest.mark.parametrize(("owner", "name"), [(AnswerFolder, "put"), (AnswerFolder, "write"), (Tables, "replace")])
-def test_a_full_disk_is_told_with_the_path_and_the_rerun_asks_for_no_page_twice(
+def test_a_full_disk_is_reported_with_the_path_and_the_rerun_asks_for_no_page_twice(
     build, server, store, monkeypatch, owner, name
 ):
     write = getattr(owner, name)

@@ -274,7 +274,7 @@ def test_sensitive_places_are_left_out_by_id_and_by_path(store, tmp_path):
 
 
 @pytest.mark.fault("P10")
-def test_an_extract_without_a_place_of_the_city_is_told(store, tmp_path):
+def test_an_extract_without_a_place_of_the_city_is_reported(store, tmp_path):
     path = write(tmp_path / "a.parquet", [place(1, latitude=50.0)])
     with pytest.raises(StageError, match=r"city town is empty.*OS Places extract"):
         build(store, path)

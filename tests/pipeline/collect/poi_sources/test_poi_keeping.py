@@ -39,7 +39,7 @@ def answers(store) -> list[Path]:
     return [path for path in found if path.is_file() and path.name != "state.json"]
 
 
-def is_told(store) -> bool:
+def has_content(store) -> bool:
     """Whether the name stands in a file of the store, or in a version of the table."""
     files = [path for path in store.root.rglob("*") if path.is_file()]
     versions = [parquet.read_table(path).to_pylist() for path in files if path.suffix == ".parquet"]
@@ -53,10 +53,10 @@ def test_within_its_time_nothing_is_asked_and_after_it_all_but_the_ids_is_delete
     build()
     before, digest = pois(store), store.output_digest("town", "pois", "pois")
     clock.pass_by(23.9 * HOUR)
-    assert (build().is_reused, server.num_searches, is_told(store)) == (True, 1, True)
+    assert (build().is_reused, server.num_searches, has_content(store)) == (True, 1, True)
     clock.pass_by(0.1 * HOUR)
     expire_pois(store, "town", 24, clock.now())
-    assert (answers(store), is_told(store)) == ([], False)
+    assert (answers(store), has_content(store)) == ([], False)
     assert [row["poi_id"] for row in pois(store)] == IDS
     assert all(row["name"] == row["poi_id"] and math.isnan(row["latitude"]) for row in pois(store))
     assert (build().is_reused, server.num_searches) == (False, 2)
@@ -70,7 +70,7 @@ def test_the_build_itself_lets_go_and_asks_for_what_has_changed(build, server, s
     server.places = server.places[10:]
     clock.pass_by(24 * HOUR)
     build()
-    assert (server.num_searches, is_told(store)) == (2, False)
+    assert (server.num_searches, has_content(store)) == (2, False)
     assert pois(store)[0]["poi_id"] == IDS[10]
 
 
@@ -118,7 +118,7 @@ def test_a_killed_sweep_is_finished_by_the_next(build, store, clock, monkeypatch
     for path in answers(store):
         os.utime(path, (clock.now().timestamp() - 24 * HOUR,) * 2)
     expire_pois(store, "town", 24, clock.now())
-    assert (answers(store), is_told(store)) == ([], False)
+    assert (answers(store), has_content(store)) == ([], False)
 
 
 @pytest.mark.fault("P12")
@@ -131,7 +131,7 @@ def test_a_city_that_takes_its_pois_from_a_file_now_keeps_nothing_of_foursquares
     expire_pois(store, "town", 24, clock.now())
     clock.pass_by(10 * 366 * 24 * HOUR)
     expire_pois(store, "town", 24, clock.now())
-    assert is_told(store) is False
+    assert has_content(store) is False
     assert [row["name"] for row in pois(store)] == ["My Mill"], "a file of one's own is never over"
     assert build(file=file).is_reused
 
@@ -158,7 +158,7 @@ def test_without_a_key_the_run_says_what_to_do_and_builds_nothing_of_what_is_ove
     for source in ("auto", "foursquare"):
         with pytest.raises(StageError, match=r"2026-03-01 12:00 UTC is deleted.*FOURSQUARE_API_KEY.*os_places"):
             build(source=source)
-    assert is_told(store) is False
+    assert has_content(store) is False
     assert [row["poi_id"] for row in pois(store)] == IDS
     with pytest.raises(StageError, match=r"only the ids are there.*mrlf pois town"):
         read_pois(store, "town")
@@ -174,7 +174,7 @@ def test_without_an_answer_the_run_waits_and_builds_nothing_of_what_is_over(buil
     fault = server.fail(answer=Answer.json({}, 503), times=None)
     with pytest.raises(IncompleteError):
         build()
-    assert is_told(store) is False
+    assert has_content(store) is False
     fault.times = 0
     assert build().counts["pois"] == 40
 
@@ -225,7 +225,7 @@ def test_a_clock_that_is_set_back_keeps_no_answer_for_ever(build, server, store,
     assert server.num_searches == num_asked
     clock.pass_by(24.1 * HOUR)
     expire_pois(store, "town", 24, clock.now())
-    assert is_told(store) is False
+    assert has_content(store) is False
 
 
 def test_a_city_whose_settings_cannot_be_read_has_the_default(town):
@@ -255,7 +255,7 @@ def test_pois_of_another_source_are_built_without_a_look_at_their_age(store, tmp
 
 @pytest.mark.fault("P12")
 @pytest.mark.parametrize("damage", ["log", "rows"])
-def test_a_damaged_table_of_one_city_is_told_and_hinders_no_other(build, store, clock, town, caplog, damage):
+def test_a_damaged_table_of_one_city_is_reported_and_hinders_no_other(build, store, clock, town, caplog, damage):
     build(town.model_copy(update={"key": "aaa"}))
     build()
     table = store.tables.path("aaa", "pois")

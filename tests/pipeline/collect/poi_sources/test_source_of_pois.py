@@ -42,7 +42,7 @@ def test_a_file_that_gives_no_poi_is_refused_with_a_reason(store, tmp_path, name
     assert table(store) == []
 
 
-def test_a_missing_file_and_no_file_at_all_tell_what_to_put_where(store, tmp_path):
+def test_a_missing_file_and_no_file_at_all_say_what_to_put_where(store, tmp_path):
     with pytest.raises(StageError, match=r"there is no file of POIs at .*cities\.yaml"):
         build_pois(store, CITY, PoisSettings(file=tmp_path / "x.csv"))
     with pytest.raises(StageError, match=r"no source of POIs.*cities\.yaml"):
@@ -54,7 +54,7 @@ def no_key(monkeypatch):
     monkeypatch.delenv("FOURSQUARE_API_KEY", raising=False)
 
 
-def test_without_a_source_the_three_ways_are_told(store, no_key):
+def test_without_a_source_the_three_ways_are_reported(store, no_key):
     with pytest.raises(StageError, match=r"no source of POIs.*file: .*os_places: .*FOURSQUARE_API_KEY"):
         build_pois(store, CITY, PoisSettings())
 

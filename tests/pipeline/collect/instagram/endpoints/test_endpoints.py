@@ -111,7 +111,7 @@ def test_requests_come_from_the_page_of_the_place(instagram):
 
 
 @pytest.mark.parametrize("endpoint", EVERY)
-def test_the_first_page_tells_the_place(instagram, endpoint):
+def test_the_first_page_reports_the_place(instagram, endpoint):
     page = endpoint.first(add_place(instagram), PLACE)
     assert page.location == STUB
     assert len(page.medias) == 24
@@ -127,7 +127,7 @@ def test_coordinates_that_stand_in_no_post_are_taken_from_the_place(instagram, e
 
 @pytest.mark.fault("I16")
 @pytest.mark.parametrize("endpoint", EVERY)
-def test_a_place_without_coordinates_is_told_without(instagram, endpoint):
+def test_a_place_without_coordinates_is_reported_without(instagram, endpoint):
     page = endpoint.first(add_place(instagram, has_coordinates=False), PLACE)
     assert page.location is not None and page.location.coordinates is None
 
@@ -299,7 +299,7 @@ def test_a_tab_of_another_shape_is_a_change_of_the_source(tab, reason):
         ({"next_max_id": "a", "next_page": 0, "next_media_ids": []}, {"max_id": "a", "page": 0, "next_media_ids": []}),
     ],
 )
-def test_a_cursor_holds_what_was_told(stated, cursor):
+def test_a_cursor_holds_what_was_reported(stated, cursor):
     assert read_tab({"sections": [], "more_available": True, **stated}) == ((), cursor)
     assert read_tab({"sections": [], "more_available": False, **stated}) == ((), None)
 
@@ -309,7 +309,7 @@ def test_a_cursor_holds_what_was_told(stated, cursor):
 
 @pytest.mark.fault("I4")
 @pytest.mark.parametrize("endpoint", PAGED)
-def test_a_page_that_repeats_its_cursor_tells_the_same_cursor_again(instagram, endpoint):
+def test_a_page_that_repeats_its_cursor_reports_the_same_cursor_again(instagram, endpoint):
     client = add_place(instagram, 100, loop_at_page=2)
     _, cursors = walk(endpoint, client, max_pages=4)
     assert cursors[0] == cursors[1] == cursors[2] == cursors[3]

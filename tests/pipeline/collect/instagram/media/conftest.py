@@ -22,7 +22,7 @@ def server():
 
 @pytest.fixture
 def tls_server(tmp_path):
-    """Speaks TLS with a certificate for the CDN's name that nobody vouches for; tells what came."""
+    """Speaks TLS with a certificate for the CDN's name that nobody vouches for; reports what came."""
     subprocess.run(
         [
             "openssl",

@@ -128,7 +128,7 @@ def test_a_gigabyte_is_refused_by_its_length_before_it_is_read(server):
 
 
 @pytest.mark.fault("I9")
-def test_an_endless_body_is_cut_off_at_the_limit_and_not_told(server):
+def test_an_endless_body_is_cut_off_at_the_limit_and_not_reported(server):
     server.fail(answer=Answer(body=b"\xff\xd8canary" * 10_000, ending="endless"))
     with pytest.raises(BadResponseError) as caught:
         fetcher_of(server, max_bytes=100_000).fetch(f"{server.url}/a.jpg")
@@ -188,7 +188,7 @@ def test_a_picture_cut_without_a_length_is_fetched_once_more(server):
 
 
 @pytest.mark.fault("I10")
-def test_a_picture_that_stays_cut_is_told_without_its_bytes(server):
+def test_a_picture_that_stays_cut_is_reported_without_its_bytes(server):
     server.fail(answer=Answer(body=PICTURE, ending="cut_without_length"), times=None)
     picture = fetcher_of(server).fetch_picture(f"{server.url}/a.jpg", LIMITS)
     assert (picture.outcome, picture.data, server.count()) == ("truncated", None, 2)
@@ -206,7 +206,7 @@ def test_a_picture_that_stays_cut_is_told_without_its_bytes(server):
     ],
     ids=["HTML", "JSON", "nothing", "GIF"],
 )
-def test_what_is_no_picture_is_told_when_it_was_asked_for_once_more(server, body, outcome):
+def test_what_is_no_picture_is_reported_when_it_was_asked_for_once_more(server, body, outcome):
     server.fail(answer=Answer(body=body, headers={"Content-Type": "image/jpeg"}), times=None)
     picture = fetcher_of(server).fetch_picture(f"{server.url}/a.jpg", LIMITS)
     assert (picture.outcome, picture.data, server.count()) == (outcome, None, 2)
