@@ -51,11 +51,11 @@ def show(title: str, cost: Cost) -> None:
 
 def main() -> None:
     """A full crawl, then refreshes after one per cent of new posts each."""
-    told = argparse.ArgumentParser(description=__doc__)
-    told.add_argument("--places", type=int, default=20)
-    told.add_argument("--posts", type=int, default=1500)
-    told.add_argument("--rounds", type=int, default=3)
-    sizes = told.parse_args()
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--places", type=int, default=20)
+    options.add_argument("--posts", type=int, default=1500)
+    options.add_argument("--rounds", type=int, default=3)
+    sizes = options.parse_args()
     with (
         LiveServer() as server,
         bench_town(server, num_places=sizes.places, num_posts=sizes.posts, place=PHOTOS_ONLY) as town,

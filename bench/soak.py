@@ -9,12 +9,12 @@ from bench.soak_kills import soak_in_kills
 
 def main() -> None:
     """Both soaks, or one."""
-    told = argparse.ArgumentParser(description=__doc__)
-    told.add_argument("--only", choices=("failures", "kills"))
-    told.add_argument("--places", type=int, help="50 for failures, 10 for kills")
-    told.add_argument("--posts", type=int, help="of a place: 400 for failures, 150 for kills")
-    told.add_argument("--kills", type=int, default=30)
-    sizes = told.parse_args()
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--only", choices=("failures", "kills"))
+    options.add_argument("--places", type=int, help="50 for failures, 10 for kills")
+    options.add_argument("--posts", type=int, help="of a place: 400 for failures, 150 for kills")
+    options.add_argument("--kills", type=int, default=30)
+    sizes = options.parse_args()
     laws: dict[str, bool] = {}
     if sizes.only != "kills":
         laws |= soak_in_failures(sizes.places or 50, sizes.posts or 400)

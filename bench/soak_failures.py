@@ -28,7 +28,7 @@ KINDS = ("/web_info/", "/sections/", "^/media/", "/api/v1/media/", "search")
 MOST_RUNS = 40
 MAY_GROW, MAY_GROW_AT_END = 1.1, 1.5
 """So much more than after the first tenth of the posts a process may hold: while posts come in, and at the end of its
-run, when whole tables are told piece by piece."""
+run, when whole tables are written piece by piece."""
 
 
 @dataclass
@@ -47,15 +47,15 @@ class Memory:
             self.peaks_mib[self.num_posts // self.step * self.step] = peak_mib()
 
     def growth(self) -> tuple[float, float]:
-        """How much larger than after the first tenth of the posts: while it collected, and when tables were told."""
+        """How much larger than after the first tenth of the posts: while collecting, and while writing tables."""
         peaks = list(self.peaks_mib.values())
         start = peaks[len(peaks) // 10]
         return peaks[-1] / start, self.end_mib / start
 
 
 @dataclass(frozen=True)
-class RunTold:
-    """What a run in a process of its own tells; `counts` is empty where it broke off, `notes` say why."""
+class RunResult:
+    """What a run in a process of its own reports; `counts` is empty where it broke off, `notes` say why."""
 
     counts: dict[str, int]
     notes: list[str]
@@ -109,13 +109,13 @@ def run_until_done(town: LiveTown, step: int) -> list[Memory]:
     """Run all stages, a day later each time, until nothing waits any more; the memory of each run."""
     job, memories = Job.of(town, town.store.root.name), list[Memory]()
     for number in range(1, MOST_RUNS + 1):
-        told = run_alone(job, number, Memory(step, memories[-1].num_posts if memories else 0))
-        memories.append(told.memory)
+        result = run_alone(job, number, Memory(step, memories[-1].num_posts if memories else 0))
+        memories.append(result.memory)
         waiting = what_waits(town)
-        print(f"  run {number:2}: seen {told.counts.get('seen', 0):6,}; waiting: {waiting or 'nothing'}")
-        for note in told.notes:
+        print(f"  run {number:2}: seen {result.counts.get('seen', 0):6,}; waiting: {waiting or 'nothing'}")
+        for note in result.notes:
             print(f"          {note}")
-        if told.counts and not waiting and not told.notes:
+        if result.counts and not waiting and not result.notes:
             break
     return memories
 
@@ -130,15 +130,15 @@ def what_waits(town: LiveTown) -> dict[str, int]:
     return {**places, **searches, **posts}
 
 
-def run_alone(job: Job, day: int, memory: Memory) -> RunTold:
+def run_alone(job: Job, day: int, memory: Memory) -> RunResult:
     """One run in a process of its own, as a person would start it."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=run_and_tell, args=(job, day, memory, theirs))
     process.start()
-    told: RunTold = ours.recv()
+    result: RunResult = ours.recv()
     process.join()
-    return told
+    return result
 
 
 def run_and_tell(job: Job, day: int, memory: Memory, pipe: Connection) -> None:
@@ -153,7 +153,7 @@ def run_and_tell(job: Job, day: int, memory: Memory, pipe: Connection) -> None:
         else:
             counts, notes = report.counts, report.record.notes
     memory.end_mib = peak_mib()
-    pipe.send(RunTold(counts, notes, memory))
+    pipe.send(RunResult(counts, notes, memory))
 
 
 def laws_of_failures(town: LiveTown, wanted: set[str]) -> dict[str, bool]:
@@ -178,8 +178,8 @@ def show_memory(memories: list[Memory]) -> None:
     """The curves of all runs, five numbers in a line, and what each run held at its end."""
     print("peak memory of the crawling processes, MiB, after so many posts")
     for number, memory in enumerate(memories, start=1):
-        told = [f"{count:8,} {mib:7.1f}" for count, mib in memory.peaks_mib.items()] + [
+        result = [f"{count:8,} {mib:7.1f}" for count, mib in memory.peaks_mib.items()] + [
             f"     end {memory.end_mib:7.1f}"
         ]
-        for start in range(0, len(told), 5):
-            print(f"  run {number:2}: " + "   ".join(told[start : start + 5]))
+        for start in range(0, len(result), 5):
+            print(f"  run {number:2}: " + "   ".join(result[start : start + 5]))

@@ -33,7 +33,7 @@ class Job:
         return cls(town.folder / name, town.city, pois)
 
     def run(self, runtime: Runtime) -> StageReport:
-        """The stages pois, places and posts; what the last one tells."""
+        """The stages pois, places and posts; what the last one reports."""
         store = Store(self.root)
         build_pois(store, self.city, PoisSettings(file=self.pois, max_pois=1000))
         build_places(store, self.city, PlacesSettings(max_requests=None), runtime)

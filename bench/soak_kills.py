@@ -24,7 +24,7 @@ LAST_KILLS = 6
 
 
 def collect_job(job: Job, begun: Connection) -> None:
-    """In a process of its own: tell that the imports are done, then collect."""
+    """In a process of its own: report that the imports are done, then collect."""
     begun.send(True)
     job.run(Runtime(retries=RETRIES))
 
