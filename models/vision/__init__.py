@@ -1,1 +1,1 @@
-"""Frozen networks that look at pictures: portrait masks, filling, backbones, and what runs them."""
+"""Frozen networks for pictures: portrait masks, filling, backbones, and what runs them."""

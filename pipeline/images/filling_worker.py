@@ -90,13 +90,13 @@ class FillWorker:
     def __call__(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The rows of the table, in the order of the pictures."""
         parts = [rows[start : start + self._num_at_once] for start in range(0, len(rows), self._num_at_once)]
-        looks: list[Future[Work]] = []
+        checks: list[Future[Work]] = []
         ahead = self._start_decoding(parts[0]) if parts else []
         for following in [*parts[1:], []] if parts else []:
             decoded = [work.result() for work in ahead]
             ahead = self._start_decoding(following)
-            looks += [self._threads.submit(self._look, work) for work in self._fill(decoded, FILLED)]
-        done = self._again([look.result() for look in looks])
+            checks += [self._threads.submit(self._checked, work) for work in self._fill(decoded, FILLED)]
+        done = self._again([check.result() for check in checks])
         digests = [row["digest"] for row in rows]
         return list(self._threads.map(self._row, digests, done))
 
@@ -130,7 +130,7 @@ class FillWorker:
             for work in works
         ]
 
-    def _look(self, work: Work) -> Work:
+    def _checked(self, work: Work) -> Work:
         """Encode a clean picture, decode it again as whoever gets it will, and look for faces in that."""
         if work.clean is None:
             return work
@@ -152,9 +152,9 @@ class FillWorker:
             numbers = found[start : start + self._num_at_once]
             masked = self._threads.map(self._with_people, [works[number] for number in numbers])
             again = self._fill(list(masked), FILLED_AGAIN)
-            looked = [self._threads.submit(self._look, work) for work in again]
-            for number, look in zip(numbers, looked, strict=True):
-                work = look.result()
+            checks = [self._threads.submit(self._checked, work) for work in again]
+            for number, check in zip(numbers, checks, strict=True):
+                work = check.result()
                 done[number] = Work(outcome=FACE_LEFT) if work.faces else work
         return done
 

@@ -101,7 +101,8 @@ class Run:
                 self._running[pool.submit(_compute, job.cell, job.digest)] = job
                 self.waiting.pop(0)
             for done in wait(self._running, return_when=FIRST_COMPLETED).done:
-                self._report(self._running.pop(done), done.result())
+                result = done.result()  # raises where a process ended: the cell is still among those at work
+                self._report(self._running.pop(done), result)
                 self._num_alone = max(0, self._num_alone - 1)
 
     def give_up_running(self) -> None:

@@ -170,9 +170,9 @@ def study_notes(settings: StudySettings, sections: Sequence[StudySection]) -> li
         notes.append(f"This is a trial: networks were trained for {plural(settings.max_epochs, 'epoch')} at most.")
     if any(row.is_stand_in for section in sections for row in section.rows):
         notes.append(
-            "Rows marked stand-in look at pictures with a network drawn from a fixed seed, in place of the trained "
-            "one of that name, and fine-tuned ones begin from it: they show that the row can be computed and say "
-            "nothing about the trained network."
+            "Rows marked stand-in have picture features of a network drawn from a fixed seed, in place of the "
+            "trained one of that name, and fine-tuned ones begin from it: they show that the row can be computed and "
+            "say nothing about the trained network."
         )
     return notes
 

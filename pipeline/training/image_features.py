@@ -32,10 +32,10 @@ MAX_THREADS = 16
 
 
 class ImageFeaturesSettings(NetworkSettings):
-    """Which network looks at the pictures, and how large they are shown to it."""
+    """Which backbone makes the features, and at which size it sees the pictures."""
 
     backbone: Literal["vgg19", "vgg16", "resnet50", "resnet101", "densenet121"] = Field(
-        "vgg19", description="The network that looks at the pictures; vgg19 is the paper's."
+        "vgg19", description="The network whose features are kept; vgg19 is the paper's."
     )
     image_size: int = Field(224, ge=32, le=1024, description="Side in pixels at which the network sees a picture.")
     batch_size: int = Field(32, ge=1, description="Pictures handed to the network at once; a GPU's batch.")

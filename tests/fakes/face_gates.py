@@ -1,15 +1,31 @@
-"""A face gate that takes pure green for a face: OpenCV's own YuNet reader on a network made by hand."""
+"""Face gates that are quick: one that takes pure green for a face, and a recall that is counted on two composites.
 
+The first is OpenCV's own YuNet reader on a network made by hand.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from pipeline.images.face_gate import YUNET, GateChoice
+from pipeline.images.face_gate import YUNET, GateChoice, load_gate
+from pipeline.images.face_recall import KINDS, measure_recall
 from pipeline.store.digests import bytes_digest
 from pipeline.weights.weights_store import WeightsFile
 from tests.fakes.yunet import yunet_bytes
 
 GREEN = (0, 255, 0)
+
+
+@contextmanager
+def short_recall() -> Iterator[None]:
+    """Stages that clean pictures count the recall of their gate on two composites, not on all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.images.face_recall.KINDS", {"upright": KINDS["upright"][:2]})
+        patch.setattr("pipeline.images.face_recall._counted", lambda choice: measure_recall(load_gate(choice)))
+        yield
 
 
 def green_gate(folder: Path) -> GateChoice:

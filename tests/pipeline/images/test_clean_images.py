@@ -17,8 +17,7 @@ from pipeline.errors import StageError
 from pipeline.images.builtin_fill import BuiltinFill
 from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
 from pipeline.images.decode import encode_mask
-from pipeline.images.face_gate import HAAR, GateChoice, load_gate
-from pipeline.images.face_recall import KINDS, measure_recall
+from pipeline.images.face_gate import HAAR, GateChoice
 from pipeline.images.fillers import FillerChoice, choose_filler, fill_recipe
 from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
 from pipeline.release.dataset import DatasetSettings, build_dataset
@@ -30,6 +29,7 @@ from pipeline.store.store import StageRecord
 from pipeline.weights.registry import REGISTRY
 from pipeline.weights.weights_store import WeightsFile, WeightsStore
 from tests.fakes.city import CITY, curated_post, fill_city, poi, put_city
+from tests.fakes.face_gates import short_recall
 from tests.fakes.pictures import PORTRAIT, encoded, pixels, portrait
 
 pytestmark = pytest.mark.slow
@@ -243,10 +243,8 @@ def test_a_gate_that_is_off_stands_in_notes_and_in_the_releases_record(store):
 
 
 @pytest.mark.fault("M6")
-def test_the_face_that_the_masks_missed_is_found_by_the_gate(store, monkeypatch):
+def test_the_face_that_the_masks_missed_is_found_by_the_gate(store):
     """The whole stage with OpenCV's cascades: a portrait that nobody masked is filled, and the recall is recorded."""
-    monkeypatch.setattr("pipeline.images.face_recall.KINDS", {"upright": KINDS["upright"][:2]})
-    monkeypatch.setattr("pipeline.images.face_recall._counted", lambda choice: measure_recall(load_gate(choice)))
     scene = pixels(3, (320, 256)).copy() // 4 + 90
     scene[96:, 160:] = portrait(160)
     digests = [store.blobs.put("original", encoded(picture, "PNG")) for picture in (scene, pixels(5, (96, 96)))]
@@ -255,7 +253,8 @@ def test_the_face_that_the_masks_missed_is_found_by_the_gate(store, monkeypatch)
     rows = [{"digest": digest, "recipe": "r", **nobody} for digest in digests]
     store.tables.replace("demo", "portrait_masks", rows)
     on = CleanImagesSettings(weights="builtin", face_gate="haar", num_workers=1)
-    report = build_clean_images(store, CITY, on)
+    with short_recall():
+        report = build_clean_images(store, CITY, on)
     assert report.counts["pictures/filled_again"] == report.counts["pictures/unchanged"] == 1
     about = report.record.about
     assert about["face_gate"] == HAAR

@@ -13,6 +13,7 @@ from pipeline.images.decode import decode_picture
 from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
 from pipeline.store import Store
 from tests.fakes.city import CITY, curated_post, fill_city, key, poi, put_city
+from tests.fakes.face_gates import short_recall
 from tests.fakes.pictures import encoded, pixels
 
 pytestmark = pytest.mark.slow
@@ -24,6 +25,12 @@ CLEAN = CleanImagesSettings(weights="builtin", num_workers=1)
 def outcomes(store: Store, table: str) -> dict[str, str]:
     rows = store.tables.read("demo", table)
     return dict(zip(rows["digest"].to_pylist(), rows["outcome"].to_pylist(), strict=True))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_gate():
+    with short_recall():
+        yield
 
 
 @pytest.fixture(scope="module")

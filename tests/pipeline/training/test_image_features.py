@@ -39,7 +39,7 @@ from tests.fakes.pictures import encoded, pixels
 
 MASKS = PortraitMasksSettings(weights="builtin", find_profiles=False, find_bodies=False, num_workers=1)
 CLEAN = CleanImagesSettings(weights="builtin", face_gate="off", face_gate_off_reason="drawn", num_workers=1)
-BUILTIN = ImageFeaturesSettings(weights="builtin", image_size=32)
+BUILTIN = ImageFeaturesSettings(weights="builtin", image_size=32, runtime="torch", precision="fp32")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -101,16 +101,16 @@ def test_new_weights_and_another_precision_compute_anew_and_nothing_else_does(ci
     assert first.counts["new"] == num_pictures > 0
     again = settings(files["vgg19"], runtime="torch", batch_size=5)
     assert build_image_features(city, CITY, again).is_reused
-    exact = build_image_features(city, CITY, settings(files["vgg19"], precision="fp32"))
+    exact = build_image_features(city, CITY, settings(files["vgg19"], precision="fp32", runtime="torch"))
     assert exact.counts["new"] == num_pictures
-    other = build_image_features(city, CITY, settings(files["other vgg19"], precision="fp32"))
+    other = build_image_features(city, CITY, settings(files["other vgg19"], precision="fp32", runtime="torch"))
     assert other.counts["new"] == num_pictures
     assert city.tables.read("demo", "image_features").num_rows == num_pictures
 
 
 def test_features_by_two_backbones_stand_side_by_side(city, files):
     build_image_features(city, CITY, BUILTIN)
-    build_image_features(city, CITY, settings(files["resnet50"], backbone="resnet50"))
+    build_image_features(city, CITY, settings(files["resnet50"], backbone="resnet50", runtime="torch"))
     assert build_image_features(city, CITY, BUILTIN.model_copy(update={"commit_every": 1})).counts["new"] == 0
     backbones = set(city.tables.read("demo", "image_features").to_pandas()["backbone"])
     assert backbones == {"vgg19_fixed_seed", "resnet50_from_file"}
@@ -192,7 +192,7 @@ def test_required_weights_that_are_not_vgg19_are_refused_in_words(city, tmp_path
     [("vgg19", 512), ("vgg16", 512), ("resnet50", 2048), ("resnet101", 2048), ("densenet121", 1024)],
 )
 def test_every_backbone_without_weights_has_a_built_in_way_that_is_never_called_trained(store, backbone, width):
-    asked = ImageFeaturesSettings(weights="builtin", backbone=backbone, image_size=32)
+    asked = BUILTIN.model_copy(update={"backbone": backbone})
     weights = features_weights(store, asked)
     assert feature_name(weights, backbone) == (f"{backbone}_fixed_seed", fixed_seed_sha256(backbone))
     data = encoded(pixels(1, (96, 96)), quality=92)
