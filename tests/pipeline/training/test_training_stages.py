@@ -5,6 +5,7 @@ import json
 import math
 import multiprocessing
 import os
+import pickle
 import shutil
 import signal
 from collections.abc import Iterator
@@ -66,6 +67,9 @@ def trained(with_features, tmp_path_factory) -> Store:
 def test_every_choice_of_the_network_and_of_training_is_a_setting():
     fields = {field.name for kind in (MrlfConfig, TrainConfig) for field in dataclasses.fields(kind)}
     assert set(TrainMrlfSettings.model_fields) == fields | {"preset"}
+    assert list(TrainMrlfSettings.model_fields)[:4] == ["preset", "modalities", "characters", "words"]
+    assert all(field.description for field in TrainMrlfSettings.model_fields.values())
+    assert pickle.loads(pickle.dumps(TRAINING)) == TRAINING  # noqa: S301
 
 
 def test_settings_override_the_preset_and_auto_goes_by_the_number_of_posts():
