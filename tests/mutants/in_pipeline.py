@@ -84,11 +84,11 @@ IN_PIPELINE = (
         "test_pace.py",
     ),
     Defect(
-        "rest-shortened",
+        "pace-window",
         "pipeline/collect/instagram/pace.py",
-        "self.rest_left_s() >= wait_s",
-        "self.rest_left_s() > 2 * wait_s",
-        "test_pace.py test_pressure.py",
+        "if len(self._times) >= limit else",
+        "if len(self._times) > limit else",
+        "test_pace.py",
     ),
     Defect(
         "waiting-never",
@@ -238,10 +238,10 @@ IN_PIPELINE = (
         "test_store.py test_leftovers.py",
     ),
     Defect(
-        "weights-total-time",
+        "weights-range",
         "pipeline/weights/transfer.py",
-        "self.patience_s + self.cap(num_bytes) / self.slowest",
-        "self.patience_s + self.cap(num_bytes) * self.slowest",
+        "if answer.status_code == 416:",
+        "if answer.status_code == 404:",
         "test_transfer.py test_fetching.py",
     ),
     Defect(

@@ -109,6 +109,7 @@ class TestOverrules:
             (["p1,212928653,yes", "p1,999,no"], r"line 4 .*location '999'"),
             (["p1,212928653,maybe"], r"line 3 .*'maybe'"),
             (["p1,212928653"], r"line 3 .*2 values"),
+            (["p1,212928653,yes,no"], r"line 3 .*4 values"),
             (["p1,212928653,yes", "p1,212928653,no"], r"line 4 .*contrary"),
             (["p1,212928653,yes", "p2,212928653,yes"], r"line 4 .*second POI"),
         ],
