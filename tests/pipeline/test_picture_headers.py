@@ -120,6 +120,7 @@ def test_the_limits_and_what_stands_at_them(size, outcome):
         pytest.param(b"RIFF\x10\0\0\0WAVEfmt ", "not_an_image", id="sound"),
         pytest.param(b"RIFF\x10\0\0\0WE", "truncated", id="the first bytes of a WebP"),
         pytest.param(b"\xff\xd8\xff", "truncated", id="the first bytes of a JPEG"),
+        pytest.param(encoded(pixels(), "WEBP")[:-1], "truncated", id="a WebP without its last byte"),
     ],
 )
 def test_the_first_bytes_decide_what_was_meant(data, outcome):

@@ -61,6 +61,11 @@ def test_holes_far_apart_are_cropped_apart():
     assert not any(crop.is_reduced for crop in crops)
 
 
+def test_a_hole_with_room_around_it_is_in_the_middle_of_its_crop():
+    (crop,) = crops_around_holes(mask_of((1080, 1080), (500, 300, 20, 10)))
+    assert (crop.top + crop.height / 2, crop.left + crop.width / 2) == (510, 305)
+
+
 @pytest.mark.parametrize(("apart", "num_crops"), [(200, 1), (255, 1), (256, 1), (257, 2)])
 def test_crops_that_overlap_or_touch_become_one(apart, num_crops):
     crops = crops_around_holes(mask_of((1080, 1080), (400, 300, 1, 1), (400, 300 + apart, 1, 1)))
