@@ -17,7 +17,7 @@ from assets.sweep import sweep_dead_runs
 from assets.training import image_features, train_mrlf
 from assets.waiting import wait_patiently
 
-ROAD = [
+PIPELINE = [
     pois,
     places,
     posts,
@@ -29,8 +29,8 @@ ROAD = [
     train_mrlf,
     evaluate_mrlf,
 ]
-BESIDE = [study_data, study]
-"""What is built when somebody asks for it: no part of a city's road."""
+ON_REQUEST = [study_data, study]
+"""What is built when somebody asks for it: no part of `+evaluate_mrlf`."""
 
 
 @dg.definitions
@@ -38,7 +38,7 @@ def defs() -> dg.Definitions:
     """All assets of all cities."""
     wait_patiently()
     return dg.Definitions(
-        assets=[getattr(module, module.STAGE) for module in (*ROAD, *BESIDE)],
+        assets=[getattr(module, module.STAGE) for module in (*PIPELINE, *ON_REQUEST)],
         jobs=[refresh],
         schedules=schedules,
         sensors=[sweep_dead_runs],

@@ -20,7 +20,7 @@ class UserError(DagsterUserCodeProcessError, dg.Failure):
     """A failure that Dagster shows by its message alone, and does not try again.
 
     Below any other failure Dagster prints the frames of its own machinery. It leaves them out where an error brings
-    its description along from another process: that is the door used here, and a test stands on it.
+    its description along from another process: this is used here, and a test checks it.
     """
 
     def __init__(self, message: str, where: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Metadata: what a stage tells, as Dagster shows it: numbers, a table of losses, facts, remarks and a picture.
+"""Metadata: what a stage reports, as Dagster shows it: counts, a table of dropped posts, facts, notes and a picture.
 
 Law: no text of a user comes in here, only counts and our own words; names of POIs are shown as plain text, never as
 Markdown. A picture is of POIs, classes, curves, or of pictures without people.
@@ -19,7 +19,7 @@ EPOCH_FIGURES = ("train_loss", "validation_loss", "validation_accuracy", "learni
 FIGURE = re.compile(r"[+-]?\d+\.\d+")
 
 
-def told(report: StageReport) -> dict[str, Any]:
+def report_metadata(report: StageReport) -> dict[str, Any]:
     """Counts and figures as numbers, losses as a table, facts and remarks as plain text."""
     shown: dict[str, Any] = {"reused": report.is_reused}
     shown |= {name: count for name, count in report.counts.items() if not name.startswith(LOST)}
@@ -48,7 +48,7 @@ def _lost_table(lost: Mapping[str, int]) -> dg.TableMetadataValue:
 
 
 def epochs_shown(context: dg.AssetExecutionContext) -> Callable[[str, Any], None]:
-    """Tells Dagster of every finished epoch at once, as an observation of the asset: its plots grow with the run."""
+    """Reports every finished epoch to Dagster at once, as an observation of the asset: its plots grow with the run."""
 
     def show(city: str, epoch: Any) -> None:
         figures = {f"{city}: {name}": float(getattr(epoch, name)) for name in EPOCH_FIGURES}

@@ -15,7 +15,7 @@ from pipeline.store import Store
 
 
 class StoreResource(dg.ConfigurableResource):
-    """The one door to all data. It holds no secret: keys are read from the environment where they are used."""
+    """The one way to all data. It holds no secret: keys are read from the environment where they are used."""
 
     root: str | None = Field(None, description="The folder of all data; by default MRLF_DATA, else ./data.")
 

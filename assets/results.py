@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets.failures import UserError
-from assets.metadata import picture, told
+from assets.metadata import picture, report_metadata
 from pipeline.stage import INCOMPLETE, StageReport
 from pipeline.store.digests import json_digest
 
@@ -55,7 +55,7 @@ def materialized(
     """
     pictures = {"preview": picture(preview)} if preview is not None else {}
     yield dg.MaterializeResult(
-        metadata={"dagster/row_count": num_rows, **told(report), **pictures},
+        metadata={"dagster/row_count": num_rows, **report_metadata(report), **pictures},
         data_version=dg.DataVersion(report.digest),
         check_results=[
             *(_checked(name, passed) for name, passed in checks.items()),
@@ -80,7 +80,7 @@ def materialized_each(
 
     hindered: why a city could not be done, by city.
     """
-    facts = {f"{report.city}: {name}": value for report in reports for name, value in told(report).items()}
+    facts = {f"{report.city}: {name}": value for report in reports for name, value in report_metadata(report).items()}
     pictures = {f"{city}: preview": picture(png) for city, png in (previews or {}).items()}
     paths = {f"{city}: report": dg.MetadataValue.path(path) for city, path in (files or {}).items()}
     return dg.MaterializeResult(

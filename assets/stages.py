@@ -20,7 +20,7 @@ PARTITION_TAG = "dagster/partition"
 def code_version(name: str) -> str:
     """The digest of a stage's code, and of its settings in all cities: edit one and the asset turns stale.
 
-    Taken from the file as it stands, so that a wrong value in it is told by the run of that city, not by the loading.
+    Taken from the file as it stands, so that a wrong value in it fails the run of that city, not the loading.
     """
     stage = STAGES[name]
     defaults = {field: repr(info.default) for field, info in stage.settings.model_fields.items()}
@@ -34,7 +34,7 @@ def code_version(name: str) -> str:
 def build(name: str, city: str, store: Store, config: StageConfig, **watch: Any) -> StageReport:
     """Build a stage of a city with its settings of cities.yaml and what the run configuration gives.
 
-    watch: what the stage tells while it is at work, as `pipeline.stages.run_stage_of` takes it.
+    watch: callbacks of the stage while it runs, as `pipeline.stages.run_stage_of` takes it.
 
     Raises:
         UserError: the settings, the input or the state of the store do not allow it; the message says what to do.

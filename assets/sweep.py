@@ -54,7 +54,7 @@ def sweep(instance: dg.DagsterInstance) -> list[str]:
 
 
 def _bury(instance: dg.DagsterInstance, path: Path) -> bool:
-    """Whether the run of this lock file was dead and nobody had told Dagster.
+    """Whether the run of this lock file was dead and Dagster did not know.
 
     `lockf` and not `flock`: a child that outlives the killed run does not inherit the lock.
     """

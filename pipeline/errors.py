@@ -1,4 +1,4 @@
-"""Errors that a person is told: what happened, why, and what to do."""
+"""Errors whose message is for the user: what happened, why, and what to do."""
 
 from datetime import UTC, datetime
 

@@ -15,7 +15,7 @@ log = logging.getLogger("mrlf")
 
 
 def progress(items: Iterable[ItemT], title: str, total: int | None = None) -> Iterator[ItemT]:
-    """The items as they are, while reporting how many have passed."""
+    """The items as they are, and log how many have passed."""
     if total is None and isinstance(items, Sized):
         total = len(items)
     if sys.stderr.isatty():
@@ -54,11 +54,11 @@ class ByteProgress:
         if time.monotonic() < self._next_line:
             return
         self._next_line = time.monotonic() + LOG_EVERY_S
-        of = f" of {bytes_text(self._num_bytes)}" if self._num_bytes else ""
-        log.info("%s: %s%s", self._name, bytes_text(self._bar.n), of)
+        of = f" of {format_bytes(self._num_bytes)}" if self._num_bytes else ""
+        log.info("%s: %s%s", self._name, format_bytes(self._bar.n), of)
 
 
-def bytes_text(num_bytes: float) -> str:
+def format_bytes(num_bytes: float) -> str:
     """A size as people read it: 176.0 MB, 232.6 kB."""
     for unit in ("bytes", "kB", "MB"):
         if num_bytes < 1000:

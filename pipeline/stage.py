@@ -1,4 +1,4 @@
-"""A stage: one step of a city's road that runs when something it depends on changed, and else says `reused`.
+"""A stage: one step of the pipeline, which runs when something it depends on changed and else is `reused`.
 
 Law: a stage's outputs are committed before its record, so a killed run leaves no record and is run again; a record
 counts only while its outputs are the ones it was written for.
@@ -17,14 +17,14 @@ from pipeline.store.digests import stage_digest
 from pipeline.store.store import StageRecord
 
 INCOMPLETE = "incomplete: "
-"""How a remark begins that says what waits for another run."""
+"""How a note begins that says what waits for another run."""
 
 log = logging.getLogger("mrlf")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What the work of a stage tells: counts, remarks a person should read, and small facts (versions, networks)."""
+    """What the work of a stage reports: counts, notes for a person, and small facts (versions, networks)."""
 
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

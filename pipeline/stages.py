@@ -1,4 +1,4 @@
-"""All stages of a city's road, in the order the data takes: what the command line and Dagster both go by."""
+"""All stages in the order the data takes, for the command line and for Dagster."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from pipeline.training import image_features, train_mrlf
 from pipeline.training.settings import TrainMrlfSettings
 
 READ_POIS = frozenset({places.STAGE, posts.STAGE, curated_posts.STAGE, dataset.STAGE})
-"""Stages that read names and places of POIs, which are kept for a time only where Foursquare told them."""
+"""Stages that read names and places of POIs, which are kept for a time only where Foursquare gave them."""
 
 Build: TypeAlias = Callable[..., StageReport]
 """(store, city, settings, and what the stage can be watched with)"""
@@ -72,7 +72,7 @@ def run_stage_of(
 
     A stage that reads POIs whose time is over begins with building these again.
 
-    watch: what this very stage tells while it is at work (`on_epoch` of train_mrlf).
+    watch: callbacks of this stage while it runs (`on_epoch` of train_mrlf).
     """
     tidy(store, city.key)
     stage = STAGES[name]

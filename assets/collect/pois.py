@@ -1,4 +1,4 @@
-"""Points of interest of a city: the classes that a model will tell apart.
+"""Points of interest of a city: the classes that a model will distinguish.
 
 Reads  the POI source that cities.yaml names: a file, an OS Places extract, or Foursquare's Places API
 Writes pois

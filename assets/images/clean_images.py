@@ -31,7 +31,7 @@ CleanImagesConfig = run_config(CleanImagesSettings)
 def clean_images(context: dg.AssetExecutionContext, config: CleanImagesConfig, store: StoreResource) -> Results:
     """Pictures that people mostly fill are dropped; in the others they are filled, and faces are looked for again.
 
-    Of a synthetic city it tells in what share of the pictures with a drawn person a face or a body is left.
+    Of a synthetic city it reports in what share of the pictures with a drawn person a face or a body is left.
     """
     city, data = context.partition_key, store.open()
     report = build(STAGE, city, data, config)

@@ -1,4 +1,4 @@
-"""How well the models tell where a post was made, beside simpler ones.
+"""How well the models find where a post was made, beside simpler ones.
 
 Reads  the trained models, the data sets, image_features, and of every stage before what it lost and on what it ran
 Writes reports/<city>: report.html, report.md, report.json
@@ -20,9 +20,9 @@ from pipeline.report.evaluate_mrlf import STAGE, EvaluateMrlfSettings
 from pipeline.stage import StageReport
 
 EvaluateMrlfConfig = run_config(EvaluateMrlfSettings, AllCitiesConfig)
-# The report tells of every stage, so it depends on each. In `--select "+evaluate_mrlf"` the + is one step up, and so
+# The report shows every stage, so it depends on each. In `--select "+evaluate_mrlf"` the + is one step up, and so
 # all of them.
-TOLD = (
+REPORTED = (
     pois.pois,
     places.places,
     posts.posts,
@@ -42,7 +42,7 @@ NO_MODEL = (
 
 
 @dg.asset(
-    deps=[train_mrlf.train_mrlf, *(dg.AssetDep(asset, partition_mapping=ALL_CITIES) for asset in TOLD)],
+    deps=[train_mrlf.train_mrlf, *(dg.AssetDep(asset, partition_mapping=ALL_CITIES) for asset in REPORTED)],
     group_name="report",
     kinds={"html", "scikitlearn"},
     owners=OWNERS,

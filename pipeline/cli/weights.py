@@ -148,13 +148,13 @@ def _state(weights_store: "WeightsStore", name: str, entry: "WeightsEntry | None
 
 
 def _table(states: list[WeightsState]) -> list[str]:
-    from pipeline.progress import bytes_text
+    from pipeline.progress import format_bytes
 
     rows = [("name", "architecture", "licence", "size", "state", "used by", "what it is")]
     for state in states:
         entry = state.entry
         assert entry is not None, "what is listed has an entry"
-        size = bytes_text(entry.num_bytes) if entry.num_bytes else "?"
+        size = format_bytes(entry.num_bytes) if entry.num_bytes else "?"
         stage = f"{entry.used_by} (by default)" if entry.is_default else entry.used_by
         rows.append((state.name, entry.architecture, entry.licence, size, state.state, stage, entry.about))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

@@ -1,4 +1,4 @@
-"""Everything on disk: `Store` is the one door through which the stages read and write."""
+"""Everything on disk: the stages read and write through `Store` alone."""
 
 from pipeline.store.store import Store
 

@@ -39,7 +39,7 @@ class Manifest:
             if not path.is_file():
                 raise IncompleteFolderError(f"{path} is missing: build this version again")
             if file_digest(path) != self.files[name]["sha256"]:
-                raise IncompleteFolderError(f"{path} is not what its manifest tells: build this version again")
+                raise IncompleteFolderError(f"{path} is not what its manifest states: build this version again")
 
 
 def seal(folder: Path, about: dict[str, Any], names: list[str]) -> Manifest:

@@ -1,7 +1,7 @@
 """Files of SQLite whose errors a person can act on.
 
-Law: a full disk, a folder that cannot be written and a damaged file are told with the path and what to do; a mistake
-of ours stays the error it is.
+Law: a full disk, a folder that cannot be written and a damaged file name the path and what to do; a mistake of ours
+stays the error it is.
 """
 
 import errno
@@ -37,7 +37,7 @@ def open_file(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connecti
     try:
         file = sqlite3.connect(path, isolation_level=None, check_same_thread=check_same_thread, factory=_File)
     except sqlite3.DatabaseError as error:
-        raise _in_words(path, error) from None
+        raise _clear_error(path, error) from None
     file.path = path
     return file
 
@@ -55,7 +55,7 @@ def transaction(file: sqlite3.Connection) -> Iterator[None]:
     file.execute("COMMIT")
 
 
-def _in_words(path: Path, error: sqlite3.DatabaseError) -> Exception:
+def _clear_error(path: Path, error: sqlite3.DatabaseError) -> Exception:
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(DAMAGED):
         return DamagedFileError(
@@ -72,51 +72,51 @@ def _in_words(path: Path, error: sqlite3.DatabaseError) -> Exception:
 
 
 class _Cursor(sqlite3.Cursor):
-    def execute(self, *told: Any) -> Any:
-        return _said(self, super().execute, *told)
+    def execute(self, *arguments: Any) -> Any:
+        return _with_clear_errors(self, super().execute, *arguments)
 
-    def executemany(self, *told: Any) -> Any:
-        return _said(self, super().executemany, *told)
+    def executemany(self, *arguments: Any) -> Any:
+        return _with_clear_errors(self, super().executemany, *arguments)
 
-    def executescript(self, *told: Any) -> Any:
-        return _said(self, super().executescript, *told)
+    def executescript(self, *arguments: Any) -> Any:
+        return _with_clear_errors(self, super().executescript, *arguments)
 
     def fetchone(self) -> Any:
-        return _said(self, super().fetchone)
+        return _with_clear_errors(self, super().fetchone)
 
     def fetchall(self) -> list[Any]:
-        return _said(self, super().fetchall)
+        return _with_clear_errors(self, super().fetchall)
 
     def __next__(self) -> Any:
-        return _said(self, super().__next__)
+        return _with_clear_errors(self, super().__next__)
 
 
 class _File(sqlite3.Connection):
     path: Path
 
     def cursor(self, factory: Any = _Cursor) -> Any:
-        """A cursor whose errors are told."""
+        """A cursor whose errors name the path."""
         return super().cursor(factory)
 
-    def execute(self, *told: Any) -> Any:
+    def execute(self, *arguments: Any) -> Any:
         """As of a connection, whose own way leads past `cursor`."""
-        return self.cursor().execute(*told)
+        return self.cursor().execute(*arguments)
 
-    def executemany(self, *told: Any) -> Any:
+    def executemany(self, *arguments: Any) -> Any:
         """As of a connection."""
-        return self.cursor().executemany(*told)
+        return self.cursor().executemany(*arguments)
 
-    def executescript(self, *told: Any) -> Any:
+    def executescript(self, *arguments: Any) -> Any:
         """As of a connection."""
-        return self.cursor().executescript(*told)
+        return self.cursor().executescript(*arguments)
 
 
-def _said(cursor: sqlite3.Cursor, ask: Callable[..., FoundT], *told: Any) -> FoundT:
+def _with_clear_errors(cursor: sqlite3.Cursor, ask: Callable[..., FoundT], *arguments: Any) -> FoundT:
     try:
-        return ask(*told)
+        return ask(*arguments)
     except sqlite3.DatabaseError as error:
         path = cast(_File, cursor.connection).path
-        said = _in_words(path, error)
-        if said is error:
+        clear = _clear_error(path, error)
+        if clear is error:
             raise
-        raise said from None
+        raise clear from None

@@ -101,7 +101,7 @@ class Store:
 
     def write_stage_record(self, city: str, record: StageRecord) -> None:
         """Put the record of a complete run in place of the last one."""
-        text = json.dumps(asdict(record), indent=1, ensure_ascii=False)  # counts keep the order they are told in
+        text = json.dumps(asdict(record), indent=1, ensure_ascii=False)  # counts keep the order of the stage
         write_atomically(self._record_path(city, record.stage), text.encode())
 
     def forget_stage_record(self, city: str, stage: str) -> None:

@@ -2,8 +2,8 @@
 
 Reads  the Parquet files that make up a table now
 Writes a JSON file beside the tables: Parquet file -> part -> number of rows and the sum of their sha256
-Law: equal rows give an equal digest, whatever their order and the commits that brought them. Nothing kept here tells
-anything of a row.
+Law: equal rows give an equal digest, whatever their order and the commits that brought them. Nothing kept here
+shows anything of a row.
 """
 
 import hashlib
@@ -63,8 +63,8 @@ def _hash(spec: TableSpec, path: Path) -> FileSums:
 
 def _row(row: Mapping[str, object], columns: list[str]) -> int:
     """The digest of a row, as text and not as Arrow's buffers: those keep arbitrary bytes under null values."""
-    told = repr(tuple(row[name] for name in columns)).encode("utf-8", "backslashreplace")
-    return int.from_bytes(hashlib.sha256(told).digest(), "big")
+    row_bytes = repr(tuple(row[name] for name in columns)).encode("utf-8", "backslashreplace")
+    return int.from_bytes(hashlib.sha256(row_bytes).digest(), "big")
 
 
 def _columns(spec: TableSpec) -> list[str]:

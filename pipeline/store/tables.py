@@ -109,8 +109,8 @@ class Tables:
         existing = self._open(city, name)
         if not table.num_rows or (existing is not None and (existing.transaction_version(writer) or 0) >= number):
             return False
-        said = CommitProperties(app_transactions=[Transaction(writer, number)])
-        self._write(TABLES[name], city, table, "append", said)
+        properties = CommitProperties(app_transactions=[Transaction(writer, number)])
+        self._write(TABLES[name], city, table, "append", properties)
         return True
 
     def merge(self, city: str, name: str, rows: Rows) -> None:
@@ -166,7 +166,7 @@ class Tables:
         """Files that no version of the table names: what a writer is about to commit, or was when it was killed.
 
         No version that somebody may read is touched by removing them, once the caller holds the lock of the writer.
-        Where there is no log there are none: it may be lost, and its next commit tells.
+        Where there is no log there are none: it may be lost, and its next commit raises.
         """
         folder, table = self.path(city, name), self._open(city, name)
         if table is None:
@@ -185,7 +185,7 @@ class Tables:
         return table_digest(TABLES[name], files, self._folder.parent / "digests" / city / f"{name}.json", stage)
 
     def _write(
-        self, spec: TableSpec, city: str, table: pa.Table, mode: str, said: CommitProperties | None = None
+        self, spec: TableSpec, city: str, table: pa.Table, mode: str, properties: CommitProperties | None = None
     ) -> None:
         path = self.path(city, spec.name)
         path.mkdir(parents=True, exist_ok=True)
@@ -197,14 +197,14 @@ class Tables:
                 mode=mode,
                 name=spec.name,
                 description=description,
-                commit_properties=said,
+                commit_properties=properties,
                 writer_properties=SMALL_GROUPS,
                 configuration={"delta.checkpointInterval": str(COMMITS_PER_CHECKPOINT)},
             )
 
     @contextmanager
     def _named(self, city: str, name: str) -> Iterator[None]:
-        """Tell a full or read-only disk as what it is, with the path: Delta's own error is of no such class."""
+        """Report a full or read-only disk as what it is, with the path: Delta's own error is of no such class."""
         try:
             yield
         except DeltaError as error:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import StageError
-from pipeline.progress import bytes_text
+from pipeline.progress import format_bytes
 from pipeline.store.temporaries import temporary_file
 from pipeline.weights.converting import known_architectures
 from pipeline.weights.digests import FileDigests, copy_with_digests
@@ -28,7 +28,7 @@ def copied_in(path: Path, folder: Path) -> Iterator[tuple[Path, FileDigests]]:
     if not path.is_file():
         raise StageError(f"there is no file {path}")
     if path.stat().st_size > MAX_BYTES:
-        raise StageError(f"{path} has {bytes_text(path.stat().st_size)}: none of these networks has so many weights")
+        raise StageError(f"{path} has {format_bytes(path.stat().st_size)}: none of these networks has so many weights")
     folder.mkdir(parents=True, exist_ok=True)
     with temporary_file(folder) as (handle, copy):
         try:
@@ -50,7 +50,7 @@ def entry_of(
     """The known entry of a file, or a new one of the person's own.
 
     Raises:
-        StageError: neither; the message tells expected and actual digest and what to do.
+        StageError: neither; the message names expected and actual digest and what to do.
     """
     known = recognised(digests, entries)
     if known is not None:
@@ -88,15 +88,15 @@ def from_file(entry: WeightsEntry, digests: FileDigests) -> WeightsEntry:
 
 
 def _expected(path: Path, digests: FileDigests, entries: Mapping[str, WeightsEntry]) -> str:
-    told = f"{kind}, " if (kind := wrong_kind(path)) else ""
-    told += f"its sha256 is {digests.sha256}, {digests.num_bytes:,} bytes"
+    facts = f"{kind}, " if (kind := wrong_kind(path)) else ""
+    facts += f"its sha256 is {digests.sha256}, {digests.num_bytes:,} bytes"
     namesakes = [entry for entry in entries.values() if entry.file_name == path.name]
     for entry in namesakes:
         size = f" and {entry.num_bytes:,} bytes" if entry.num_bytes else ""
-        told += f"; {entry.name} has {entry.digest}{size}"
-        told += f" (this file: {entry.actual(digests)})" if entry.sha256 is None else ""
+        facts += f"; {entry.name} has {entry.digest}{size}"
+        facts += f" (this file: {entry.actual(digests)})" if entry.sha256 is None else ""
     what = "Take the published file again" if namesakes else "Take a published file (`mrlf weights list`)"
     return (
-        f"{told}. {what}, or add this one as your own: "
+        f"{facts}. {what}, or add this one as your own: "
         f"`mrlf weights add {path} --name my_net --architecture u2net` (one of {', '.join(known_architectures())})"
     )

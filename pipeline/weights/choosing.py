@@ -1,4 +1,4 @@
-"""Whose weights a stage takes: those of a file, of the store, downloaded ones, or the built-in way, said aloud.
+"""Whose weights a stage takes: those of a file, of the store, downloaded ones, or the built-in way, with a warning.
 
 Law: what a person named is taken or is an error. Only `auto` without a file falls back, it says so once in a process
 and does not ask the same addresses again for a while; what is damaged is always an error.
@@ -31,7 +31,7 @@ def choose_weights(
 ) -> WeightsFile | Builtin:
     """The weights `name` as the settings wish: the file that is named, else the store's, else downloaded ones.
 
-    auto: else the built-in way, aloud. require: else an error. builtin: the built-in way at once.
+    auto: else the built-in way, with a warning. require: else an error. builtin: the built-in way at once.
     Choose once and hand the answer to the workers: each process that chooses may try its own download.
 
     Raises:

@@ -4,6 +4,9 @@ No code of the file is run: torch's files are read with `weights_only`, TorchScr
 as a graph. The state is checked strictly before anything is written. YuNet is kept as it is, for OpenCV.
 """
 
+import pickle
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,16 +14,17 @@ from pipeline.errors import StageError
 from pipeline.store.temporaries import replacing
 from pipeline.weights.kinds import file_kind
 from pipeline.weights.registry import YUNET
-from pipeline.weights.torch_file import read_torch_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor, nn
 
 CONVERTER_VERSION = "1"
 """to be raised when the same file is converted into something else"""
 ONNX_ARCHITECTURES = frozenset({"u2net", "u2netp"})
+MAX_MESSAGE = 200
+"""characters of torch's own message"""
+FORBIDDEN = re.compile(r"GLOBAL (\S+)")
+"""how torch names what a file would have called"""
 
 
 def known_architectures() -> list[str]:
@@ -68,6 +72,28 @@ def read_state(path: Path, architecture: str) -> "Mapping[str, object]":
             return _read_onnx(path, architecture)
 
 
+def read_torch_file(path: Path) -> Mapping[str, object]:
+    """The state dict that `torch.save` wrote, read with `weights_only`: no class or function of the file is run.
+
+    Raises:
+        ValueError: it is damaged, holds something else than tensors, or names code to run; it is not read otherwise.
+    """
+    import torch
+
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # a damaged file can fail in any way, and all mean the same
+        raise ValueError(
+            f"{path.name} is not read as weights: {_what_is_wrong(error)}; nothing of it is run. Take the published "
+            "file, or save its state dict as safetensors"
+        ) from error
+    if not isinstance(stored, Mapping):
+        raise ValueError(f"{path.name} holds a {type(stored).__name__}, not a state dict (names with tensors)")
+    return stored
+
+
 def build_network(path: Path, architecture: str) -> "nn.Module":
     """The network of a converted file, evaluating; the state is checked once more while it is loaded."""
     from safetensors.torch import load_file
@@ -105,6 +131,16 @@ def _check_yunet(source: Path) -> None:
         cv2.FaceDetectorYN.create(str(source), "", (320, 320))
     except cv2.error as error:
         raise ValueError(f"{source.name} is not a network that OpenCV can read as YuNet: {error.err}") from error
+
+
+def _what_is_wrong(error: Exception) -> str:
+    """In our words: torch's own advise reading the file with all rights."""
+    message = " ".join(str(error).split())
+    if named := FORBIDDEN.search(message):
+        return f"it names {named[1]}, which reading it would call"
+    if isinstance(error, pickle.UnpicklingError):
+        return "it holds more than tensors, or is damaged"
+    return f"it is damaged ({type(error).__name__}: {message[:MAX_MESSAGE]})"
 
 
 def _check_finite(state: "Mapping[str, Tensor]", origin: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.errors import StageError
-from pipeline.progress import ByteProgress, bytes_text, log
+from pipeline.progress import ByteProgress, format_bytes, log
 from pipeline.weights.addresses import TransferError
 from pipeline.weights.digests import FileDigests, read_digests
 from pipeline.weights.kinds import wrong_kind
@@ -33,7 +33,7 @@ def fetch_part(entry: WeightsEntry, part: Path, limits: TransferLimits) -> FileD
     """Bring `part` to the published file, from the first address that has it.
 
     Raises:
-        WeightsUnavailableError: no address gave it; the message tells of each why.
+        WeightsUnavailableError: no address gave it; the message names the reason of each.
         CannotKeepError: the disk is full or read-only.
     """
     asked = addresses(entry)
@@ -51,16 +51,16 @@ def fetch_part(entry: WeightsEntry, part: Path, limits: TransferLimits) -> FileD
         except TransferError as error:
             log.info("%s is not to be had from %s: %s", entry.name, urlsplit(address).hostname, error)
             problems.setdefault(str(error), []).append(address)
-    told = "; ".join(f"{' and '.join(where)}: {why}" for why, where in problems.items())
+    reasons = "; ".join(f"{' and '.join(where)}: {why}" for why, where in problems.items())
     raise WeightsUnavailableError(
-        f"{entry.name} could not be fetched ({told}). Connect to the network and run "
+        f"{entry.name} could not be fetched ({reasons}). Connect to the network and run "
         f"`mrlf weights fetch {entry.name}`, or bring {entry.file_name} ({entry.digest}) here and run "
         f"`mrlf weights add {entry.file_name}`"
     )
 
 
 def _fetch_from(address: str, entry: WeightsEntry, part: Path, limits: TransferLimits) -> FileDigests:
-    size = f" ({bytes_text(entry.num_bytes)})" if entry.num_bytes else ""
+    size = f" ({format_bytes(entry.num_bytes)})" if entry.num_bytes else ""
     log.info("fetching %s%s from %s", entry.name, size, urlsplit(address).hostname)
     with ByteProgress(entry.name, entry.num_bytes) as progress:
         transfer(address, part, entry.num_bytes, limits, progress.at)

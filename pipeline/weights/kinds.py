@@ -18,8 +18,8 @@ def file_kind(path: Path) -> Kind:
     Raises:
         ValueError: it is none that can be read; the message says what it looks like.
     """
-    if told := wrong_kind(path):
-        raise ValueError(f"{path.name} holds no weights: {told}")
+    if problem := wrong_kind(path):
+        raise ValueError(f"{path.name} holds no weights: {problem}")
     head = _head(path)
     if head.startswith(ZIP):
         return "torchscript" if _has_code(path) else "torch"

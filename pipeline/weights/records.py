@@ -14,7 +14,7 @@ OWN_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 class DamagedWeightsError(StageError):
-    """A file in the store of weights is not what its record tells; the message says what to do."""
+    """A file in the store of weights is not what its record states; the message says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +78,8 @@ def read_own(path: Path) -> dict[str, WeightsEntry]:
         StageError: the file cannot be read.
     """
     try:
-        told = json.loads(path.read_text())
-        return {name: _own_entry(name, fields) for name, fields in told.items()}
+        content = json.loads(path.read_text())
+        return {name: _own_entry(name, fields) for name, fields in content.items()}
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -88,7 +88,7 @@ def read_own(path: Path) -> dict[str, WeightsEntry]:
 
 def write_own(path: Path, entries: Mapping[str, WeightsEntry]) -> None:
     """Write all own entries."""
-    told = {
+    content = {
         name: {
             "architecture": entry.architecture,
             "file_name": entry.file_name,
@@ -97,7 +97,7 @@ def write_own(path: Path, entries: Mapping[str, WeightsEntry]) -> None:
         }
         for name, entry in entries.items()
     }
-    write_atomically(path, json.dumps(told, indent=1, ensure_ascii=False).encode())
+    write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False).encode())
 
 
 def own_entry(name: str, architecture: str, file_name: str, sha256: str, num_bytes: int) -> WeightsEntry:

@@ -27,7 +27,7 @@ class WeightsEntry:
     """A file of weights.
 
     addresses: tried in order; none where the file can only be added by hand. sha256 or md5: as published.
-    num_bytes: None where it is not told. page: where a person finds it. same_as: the name of the entry that holds the
+    num_bytes: None where it is not known. page: where a person finds it. same_as: the name of the entry that holds the
     same weights in another format. is_default: a stage takes it where the settings name no other.
     """
 

@@ -188,9 +188,9 @@ class _Machine(pickle._Unpickler):
 
     stack: list[Any]
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
-        ord(told.code): pickle._Unpickler.dispatch[ord(told.code)]
-        for told in pickletools.opcodes
-        if told.name in INSTRUCTIONS
+        ord(opcode.code): pickle._Unpickler.dispatch[ord(opcode.code)]
+        for opcode in pickletools.opcodes
+        if opcode.name in INSTRUCTIONS
     }
 
     def __init__(self, stream: IO[bytes], storage: "Callable[[object, object, object], Tensor]", path: Path) -> None:

@@ -1,7 +1,7 @@
 """One file from one address into a part beside its place, going on where an earlier try broke off.
 
-Covered: a body cut short, resets, silence, a drip, a file larger than told, an endless body, a server without ranges,
-a file that changed between two tries (`If-Range`), a web page in place of the file, a full disk.
+Covered: a body cut short, resets, silence, a drip, a file larger than stated, an endless body, a server without
+ranges, a file that changed between two tries (`If-Range`), a web page in place of the file, a full disk.
 What came is judged by its digest, elsewhere.
 """
 
@@ -19,7 +19,7 @@ import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from pipeline.errors import StageError
-from pipeline.progress import bytes_text
+from pipeline.progress import format_bytes
 from pipeline.weights.addresses import BrokenTransferError, TransferError, ask
 
 PIECE_BYTES = 2**18
@@ -47,7 +47,7 @@ class TransferLimits:
     pause_s: float = 1.0
 
     def cap(self, num_bytes: int | None) -> int:
-        """The most bytes a file may have: those told, else `max_bytes`."""
+        """The most bytes a file may have: those stated, else `max_bytes`."""
         return self.max_bytes if num_bytes is None else num_bytes
 
     def total_s(self, num_bytes: int | None) -> float:
@@ -58,7 +58,7 @@ class TransferLimits:
 def transfer(
     address: str, part: Path, num_bytes: int | None, limits: TransferLimits, seen: Callable[[int], None]
 ) -> None:
-    """Bring `part` to the whole file of this address; `seen` is told how many bytes are here.
+    """Bring `part` to the whole file of this address; `seen` is called with how many bytes are here.
 
     Raises:
         TransferError: the file could not be had here; what came of it stays in `part`.
@@ -74,7 +74,7 @@ def transfer(
         except BrokenTransferError as error:
             tries_left = limits.max_tries - 1 if _size(part) > had else tries_left - 1
             if tries_left <= 0 or time.monotonic() >= end:
-                raise TransferError(f"{error}, {bytes_text(_size(part))} of it are kept") from None
+                raise TransferError(f"{error}, {format_bytes(_size(part))} of it are kept") from None
         time.sleep(limits.pause_s)
 
 
@@ -132,8 +132,8 @@ class _Try:
             case 200:
                 return 0
             case 206 if offset:
-                told = CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
-                if told is None or int(told[1]) != offset:
+                stated = CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
+                if stated is None or int(stated[1]) != offset:
                     forget(self.part)
                     raise BrokenTransferError("it went on at another place than where the last try broke off")
                 return offset
@@ -144,10 +144,10 @@ class _Try:
 
     def _whole_bytes(self, answer: requests.Response, offset: int) -> int:
         """The size of the whole file, by the answer or as we know it."""
-        told = answer.headers.get("Content-Length", "")
-        if not told.isdecimal():
+        length = answer.headers.get("Content-Length", "")
+        if not length.isdecimal():
             return self.num_bytes or offset
-        whole = offset + int(told)
+        whole = offset + int(length)
         if whole > self.limits.cap(self.num_bytes):
             raise TransferError(f"the file there has {whole:,} bytes, at most {self._cap:,} were expected")
         if self.num_bytes is not None and whole < self.num_bytes:
@@ -161,7 +161,7 @@ class _Try:
     def _check_room(self, num_bytes: int) -> None:
         free = shutil.disk_usage(self.part.parent).free
         if free < num_bytes:
-            raise _no_room(self.part, f"{bytes_text(num_bytes)} more are needed, {bytes_text(free)} are free")
+            raise _no_room(self.part, f"{format_bytes(num_bytes)} more are needed, {format_bytes(free)} are free")
 
     def _receive(self, answer: requests.Response, offset: int) -> None:
         try:
@@ -191,7 +191,7 @@ class _Try:
             file.write(piece)
             self.seen(here)
             if time.monotonic() > self.end:
-                raise TransferError(f"too slow: {bytes_text(here)} came before the time was up")
+                raise TransferError(f"too slow: {format_bytes(here)} came before the time was up")
 
 
 def _piece(answer: requests.Response, silence_s: float) -> bytes:
@@ -207,12 +207,12 @@ def _piece(answer: requests.Response, silence_s: float) -> bytes:
 
 def _cannot_keep(part: Path, error: OSError) -> NoReturn:
     if error.errno in NO_SPACE:
-        raise _no_room(part, f"{bytes_text(_size(part))} of the file were written") from error
+        raise _no_room(part, f"{format_bytes(_size(part))} of the file were written") from error
     raise CannotKeepError(f"{part} cannot be written: {error.strerror or error}") from error
 
 
-def _no_room(part: Path, told: str) -> CannotKeepError:
-    return CannotKeepError(f"the disk of {part.parent} is full: {told}. Make room and fetch again, it goes on")
+def _no_room(part: Path, detail: str) -> CannotKeepError:
+    return CannotKeepError(f"the disk of {part.parent} is full: {detail}. Make room and fetch again, it goes on")
 
 
 def _origin_path(part: Path) -> Path:

@@ -82,7 +82,7 @@ class WeightsStore:
         """The weights of this name, their digests compared; None where they are not here.
 
         Raises:
-            DamagedWeightsError: a file is not what its record tells.
+            DamagedWeightsError: a file is not what its record states.
         """
         entry = self.entry(name)
         record = self._records.read(name)
@@ -91,7 +91,7 @@ class WeightsStore:
         self._check(record)
         if record.converter != CONVERTER_VERSION:
             log.info("%s is converted again, by this version of the program", name)
-            record = self._convert(name, entry, self._at(record.source), record.sha256, record.num_bytes)
+            record = self._convert(name, entry, self._absolute(record.source), record.sha256, record.num_bytes)
         return self._file(record)
 
     def fetch(self, name: str) -> WeightsFile:
@@ -117,7 +117,7 @@ class WeightsStore:
     def use_file(self, path: Path, name: str) -> WeightsFile:
         """A file that the settings name, in place of the weights `name`; it stays where it is.
 
-        Its name is that of the entry it is, or tells that it is the person's own.
+        Its name is that of the entry it is, or says that it is the person's own.
 
         Raises:
             StageError: it is missing, damaged or of another architecture.
@@ -162,7 +162,7 @@ class WeightsStore:
         """The record of these weights, every byte of both files compared; None where they are not here.
 
         Raises:
-            DamagedWeightsError: tells expected and actual digest, and what to do.
+            DamagedWeightsError: names expected and actual digest, and what to do.
         """
         record = self._records.read(name)
         if record is not None:
@@ -197,8 +197,8 @@ class WeightsStore:
             published=entry.digest,
             sha256=sha256,
             num_bytes=num_bytes,
-            source=self._told(source),
-            converted=self._told(converted),
+            source=self._relative(source),
+            converted=self._relative(converted),
             converted_sha256=digest_once(converted),
             converter=CONVERTER_VERSION,
             licence=entry.licence,
@@ -211,15 +211,15 @@ class WeightsStore:
         return WeightsFile(
             name=record.name,
             architecture=record.architecture,
-            path=self._at(record.converted),
+            path=self._absolute(record.converted),
             weights_sha256=record.sha256,
-            source=self._at(record.source),
+            source=self._absolute(record.source),
         )
 
     def _check(self, record: Record, *, is_once: bool = True) -> None:
         """Both files against the record; each is read whole unless it was read before in this process."""
-        for told, expected in ((record.source, record.sha256), (record.converted, record.converted_sha256)):
-            path = self._at(told)
+        for relative, expected in ((record.source, record.sha256), (record.converted, record.converted_sha256)):
+            path = self._absolute(relative)
             if not path.is_file():
                 raise DamagedWeightsError(f"{path} of the weights {record.name} is missing: {_mend(record)}")
             actual = digest_once(path) if is_once else read_digests(path).sha256
@@ -255,10 +255,10 @@ class WeightsStore:
             waiting=f"another process is at {name}, waiting for it",
         )
 
-    def _at(self, told: str) -> Path:
-        return self.folder / told
+    def _absolute(self, relative: str) -> Path:
+        return self.folder / relative
 
-    def _told(self, path: Path) -> str:
+    def _relative(self, path: Path) -> str:
         return str(path.relative_to(self.folder)) if path.is_relative_to(self.folder) else str(path)
 
 

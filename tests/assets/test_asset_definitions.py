@@ -16,8 +16,8 @@ from tests.assets.helpers import write_cities
 DEFINITIONS = defs()
 GRAPH = DEFINITIONS.resolve_asset_graph()
 UNPARTITIONED = {"train_mrlf", "evaluate_mrlf"}
-BESIDE = {"study_data", "study"}
-"""Not of a city's road: built when somebody asks for it."""
+ON_REQUEST = {"study_data", "study"}
+"""No part of `+evaluate_mrlf`: built when somebody asks for it."""
 
 
 def node(name: str):
@@ -62,7 +62,7 @@ def test_checks_of_a_city_block_what_follows(name):
 
 
 def test_all_of_a_city_is_one_selection():
-    assert selected("+evaluate_mrlf") == set(STAGES) - BESIDE
+    assert selected("+evaluate_mrlf") == set(STAGES) - ON_REQUEST
     assert selected("train_mrlf") == {"train_mrlf"}
 
 
@@ -93,7 +93,7 @@ def test_posts_grow_old():
 def test_scarce_things_have_pools():
     pools = {name: node(name).assets_def.op.pool for name in STAGES}
     gpu = {name for name, pool in pools.items() if pool == "gpu"}
-    assert gpu == {"portrait_masks", "clean_images", "image_features", "train_mrlf", *BESIDE}
+    assert gpu == {"portrait_masks", "clean_images", "image_features", "train_mrlf", *ON_REQUEST}
     assert (pools["posts"], pools["pois"]) == ("instagram", "foursquare")
 
 

@@ -64,7 +64,7 @@ def test_what_waits_is_a_warning_and_what_there_is_goes_on(run, town, instagram)
     assert shown["dagster/row_count"] > 0
 
 
-def test_what_only_a_person_can_mend_is_told_without_a_second_try(run, town, instagram):
+def test_what_only_a_person_can_mend_is_reported_without_a_second_try(run, town, instagram):
     instagram.fail("api/v1", Answer.json({"message": "checkpoint_required", "status": "fail"}, 400), times=None)
     result = run()
     assert not result.success
@@ -74,7 +74,7 @@ def test_what_only_a_person_can_mend_is_told_without_a_second_try(run, town, ins
 
 
 @pytest.mark.fault("P12")
-def test_every_run_lets_go_of_what_foursquare_told_of_any_city_when_its_time_is_over(store, town):
+def test_every_run_lets_go_of_what_foursquare_gave_of_any_city_when_its_time_is_over(store, town):
     poi = {
         **town.pois[0],
         "category_ids": [],

@@ -1,4 +1,4 @@
-"""Files of SQLite: what a person can mend is told with the path, what is our mistake stays what it is."""
+"""Files of SQLite: what a person can mend is reported with the path, what is our mistake stays what it is."""
 
 import sqlite3
 from contextlib import closing
@@ -33,9 +33,9 @@ def test_a_full_disk_is_no_space_left(tmp_path):
     with closing(open_file(tmp_path / "a.sqlite")) as file:
         file.execute("PRAGMA max_page_count = 2")
         file.execute("CREATE TABLE a (b)")
-        with pytest.raises(OSError, match="full") as told:
+        with pytest.raises(OSError, match="full") as raised:
             file.execute("INSERT INTO a VALUES (zeroblob(99999))")
-    assert told.value.errno == 28
+    assert raised.value.errno == 28
 
 
 def test_a_mistake_of_ours_stays_what_it_is(tmp_path):

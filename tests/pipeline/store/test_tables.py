@@ -117,11 +117,11 @@ def test_a_killed_writer_leaves_one_whole_version(store, delay_s):
     assert writer.stdout.readline() == "0\n"
     time.sleep(delay_s)
     writer.kill()
-    told = [int(line) for line in writer.communicate()[0].split()]
+    printed = [int(line) for line in writer.communicate()[0].split()]
     reasons = store.tables.read("demo", "drops")["reason"].to_pylist()
     assert len(reasons) == 5000
     (generation,) = {int(reason) for reason in reasons}
-    assert generation - max(told, default=0) in (0, 1)
+    assert generation - max(printed, default=0) in (0, 1)
     store.tables.replace("demo", "drops", [drop("b")])
     assert keys(store) == ["b"]
 

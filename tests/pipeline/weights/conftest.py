@@ -66,7 +66,7 @@ def entry_for(body: bytes, *addresses: str, **changes: object) -> WeightsEntry:
 
 
 @pytest.fixture
-def shelf_of(tmp_path) -> Callable[..., WeightsStore]:
+def weights_store_of(tmp_path) -> Callable[..., WeightsStore]:
     """Makes a store of weights that knows these entries."""
 
     def make(*entries: WeightsEntry, limits: TransferLimits = QUICK) -> WeightsStore:

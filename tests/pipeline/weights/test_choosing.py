@@ -1,4 +1,4 @@
-"""Choosing: what a person named is taken or an error; `auto` falls back aloud and once; `require` never does."""
+"""Choosing: what a person named is taken or an error; `auto` falls back with a warning, once; `require` never does."""
 
 import time
 
@@ -24,21 +24,21 @@ def file(tmp_path):
 
 
 @pytest.fixture
-def offline(shelf_of, u2netp_pth):
-    """A shelf whose weights cannot be had."""
-    return shelf_of(entry_for(u2netp_pth, NOBODY))
+def offline(weights_store_of, u2netp_pth):
+    """A store of weights whose weights cannot be had."""
+    return weights_store_of(entry_for(u2netp_pth, NOBODY))
 
 
 @pytest.mark.parametrize("wish", ["auto", "require"])
-def test_weights_are_downloaded_once_and_then_taken_from_the_shelf(shelf_of, server, u2netp_pth, wish):
-    weights_store = shelf_of(entry_for(u2netp_pth, server.put("/small.pth", u2netp_pth)))
+def test_weights_are_downloaded_once_and_then_taken_from_the_store(weights_store_of, server, u2netp_pth, wish):
+    weights_store = weights_store_of(entry_for(u2netp_pth, server.put("/small.pth", u2netp_pth)))
     first = choose_weights(weights_store, "small_net", wish)
     assert first == choose_weights(weights_store, "small_net", wish) == weights_store.find("small_net")
     assert server.count() == 1
 
 
-def test_builtin_asks_nobody_and_says_that_a_file_is_not_used(shelf_of, server, u2netp_pth, file, caplog):
-    weights_store = shelf_of(entry_for(u2netp_pth, server.put("/small.pth", u2netp_pth)))
+def test_builtin_asks_nobody_and_says_that_a_file_is_not_used(weights_store_of, server, u2netp_pth, file, caplog):
+    weights_store = weights_store_of(entry_for(u2netp_pth, server.put("/small.pth", u2netp_pth)))
     assert isinstance(choose_weights(weights_store, "small_net", "builtin"), Builtin)
     assert not caplog.messages
     assert isinstance(choose_weights(weights_store, "small_net", "builtin", file), Builtin)
@@ -54,21 +54,21 @@ def test_auto_falls_back_aloud_once_and_soon(offline, caplog):
     assert chosen[0] == chosen[1] == chosen[2]
     assert isinstance(chosen[0], Builtin)
     assert f"{NOBODY}: no connection" in chosen[0].why
-    aloud = [record for record in caplog.records if record.levelname == "WARNING"]
-    assert len(aloud) == 1
-    assert "The built-in way takes the place of the network" in aloud[0].getMessage()
+    warnings = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert "The built-in way takes the place of the network" in warnings[0].getMessage()
 
 
 @pytest.mark.fault("M11")
-def test_auto_does_not_take_a_file_of_a_wrong_digest(shelf_of, server, u2netp_pth):
-    weights_store = shelf_of(entry_for(u2netp_pth, server.put("/small.pth", u2netp_pth[::-1])))
+def test_auto_does_not_take_a_file_of_a_wrong_digest(weights_store_of, server, u2netp_pth):
+    weights_store = weights_store_of(entry_for(u2netp_pth, server.put("/small.pth", u2netp_pth[::-1])))
     chosen = choose_weights(weights_store, "small_net", "auto")
     assert isinstance(chosen, Builtin)
     assert "got sha256" in chosen.why
 
 
-def test_auto_asks_again_after_a_while(shelf_of, server, u2netp_pth, monkeypatch):
-    weights_store = shelf_of(entry_for(u2netp_pth, server.put("/small.pth", u2netp_pth)))
+def test_auto_asks_again_after_a_while(weights_store_of, server, u2netp_pth, monkeypatch):
+    weights_store = weights_store_of(entry_for(u2netp_pth, server.put("/small.pth", u2netp_pth)))
     server.fail("small", Answer(status=404))
     assert isinstance(choose_weights(weights_store, "small_net", "auto"), Builtin)
     assert isinstance(choose_weights(weights_store, "small_net", "auto"), Builtin)
@@ -86,16 +86,16 @@ def test_weights_that_came_by_hand_after_a_failure_are_taken(offline, tmp_path, 
 
 @pytest.mark.fault("M11")
 def test_require_fails_and_says_what_to_do(offline):
-    with pytest.raises(StageError, match="weights: require was chosen, and small_net could not be fetched") as told:
+    with pytest.raises(StageError, match="weights: require was chosen, and small_net could not be fetched") as raised:
         choose_weights(offline, "small_net", "require")
     for words in (NOBODY, "`mrlf weights fetch small_net`", "`mrlf weights add", "weights: auto or builtin"):
-        assert words in str(told.value)
+        assert words in str(raised.value)
 
 
 @pytest.mark.parametrize("wish", ["auto", "require"])
-def test_the_same_weights_in_another_format_are_taken(shelf_of, tmp_path, u2netp_pth, wish):
+def test_the_same_weights_in_another_format_are_taken(weights_store_of, tmp_path, u2netp_pth, wish):
     other = entry_for(u2netp_pth, name="small_net_pth", same_as="small_net")
-    weights_store = shelf_of(entry_for(b"the onnx file", NOBODY), other)
+    weights_store = weights_store_of(entry_for(b"the onnx file", NOBODY), other)
     (tmp_path / "small.pth").write_bytes(u2netp_pth)
     weights_store.add(tmp_path / "small.pth")
     assert choose_weights(weights_store, "small_net", wish).name == "small_net_pth"
@@ -129,7 +129,7 @@ def test_a_named_file_is_converted_once_and_again_when_that_is_damaged(offline, 
 @pytest.mark.fault("M11")
 @pytest.mark.parametrize("wish", ["auto", "require"])
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "raised"),
     [
         pytest.param(None, "there is no file", id="missing"),
         pytest.param(b"<html>", "a web page", id="HTML"),
@@ -137,17 +137,17 @@ def test_a_named_file_is_converted_once_and_again_when_that_is_damaged(offline, 
         pytest.param(b"\x80\x04cposix\nsystem\n(Vtrue\ntR.", "no file of weights", id="a pickle"),
     ],
 )
-def test_a_named_file_that_is_missing_or_damaged_never_falls_back(offline, tmp_path, wish, body, told):
+def test_a_named_file_that_is_missing_or_damaged_never_falls_back(offline, tmp_path, wish, body, raised):
     path = tmp_path / "named.pth"
     if body is not None:
         path.write_bytes(body)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=raised):
         choose_weights(offline, "small_net", wish, path)
 
 
 @pytest.mark.fault("M11")
-def test_a_named_file_of_another_architecture_is_refused(shelf_of, tmp_path, u2netp_pth, file):
-    weights_store = shelf_of(entry_for(u2netp_pth), entry_for(b"x", name="large_net", architecture="u2net"))
+def test_a_named_file_of_another_architecture_is_refused(weights_store_of, tmp_path, u2netp_pth, file):
+    weights_store = weights_store_of(entry_for(u2netp_pth), entry_for(b"x", name="large_net", architecture="u2net"))
     (tmp_path / "small.pth").write_bytes(u2netp_pth)
     with pytest.raises(StageError, match="is small_net, weights of u2netp and not of u2net"):
         choose_weights(weights_store, "large_net", "auto", tmp_path / "small.pth")
@@ -157,7 +157,7 @@ def test_a_named_file_of_another_architecture_is_refused(shelf_of, tmp_path, u2n
 
 @pytest.mark.fault("M11")
 @pytest.mark.parametrize("wish", ["auto", "require"])
-def test_damaged_weights_on_the_shelf_are_an_error_and_no_fallback(offline, tmp_path, u2netp_pth, wish):
+def test_damaged_weights_in_the_store_are_an_error_and_no_fallback(offline, tmp_path, u2netp_pth, wish):
     (tmp_path / "small.pth").write_bytes(u2netp_pth)
     offline.add(tmp_path / "small.pth").path.write_bytes(b"")
     with pytest.raises(DamagedWeightsError, match="damaged and not used"):

@@ -11,8 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from models.vision.architectures import ARCHITECTURES
 from models.vision.u2net_weights import random_state
-from pipeline.weights.converting import build_network, convert, known_architectures
-from pipeline.weights.torch_file import read_torch_file
+from pipeline.weights.converting import build_network, convert, known_architectures, read_torch_file
 from tests.pipeline.weights.conftest import saved
 
 
@@ -86,7 +85,7 @@ def test_a_pickle_inside_torchscript_is_not_run(tmp_path, member):
 
 @pytest.mark.fault("M11")
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "raised"),
     [
         pytest.param({"outconv.weight": None}, "lacks outconv.weight", id="a tensor is missing"),
         pytest.param({"stage7.weight": torch.zeros(1)}, "holds stage7.weight, unknown", id="a newer version"),
@@ -94,10 +93,10 @@ def test_a_pickle_inside_torchscript_is_not_run(tmp_path, member):
         pytest.param({"outconv.bias": torch.tensor([torch.nan])}, "not finite", id="not a number"),
     ],
 )
-def test_loading_is_strict(tmp_path, state, change, told):
+def test_loading_is_strict(tmp_path, state, change, raised):
     source = tmp_path / "net.pth"
     torch.save({name: tensor for name, tensor in {**state, **change}.items() if tensor is not None}, source)
-    with pytest.raises(ValueError, match=rf"(net\.pth).*{told}"):
+    with pytest.raises(ValueError, match=rf"(net\.pth).*{raised}"):
         convert(source, "u2netp", tmp_path / "target")
     assert not (tmp_path / "target").exists()
 
@@ -131,7 +130,7 @@ def test_half_of_a_safetensors_file_is_refused(tmp_path, state):
         convert(source, "u2netp", tmp_path / "target")
 
 
-def test_what_is_no_state_dict_is_told(tmp_path):
+def test_what_is_no_state_dict_is_reported(tmp_path):
     source = tmp_path / "net.pth"
     source.write_bytes(saved([torch.zeros(1)]))
     with pytest.raises(ValueError, match="holds a list, not a state dict"):
@@ -146,20 +145,20 @@ def test_onnx_is_read_for_the_networks_that_are_published_so(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "body", "told"),
+    ("name", "body", "raised"),
     [
         pytest.param("net.onnx", b"\x08\x06\x12\x07pytorch", "not a network that OpenCV can read", id="no network"),
         pytest.param("net.pth", saved({}), "is not ONNX", id="another format"),
     ],
 )
-def test_yunet_is_tried_by_opencv_before_it_is_kept(tmp_path, name, body, told):
+def test_yunet_is_tried_by_opencv_before_it_is_kept(tmp_path, name, body, raised):
     source = tmp_path / name
     source.write_bytes(body)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=raised):
         convert(source, "yunet", tmp_path / "target")
 
 
-def test_every_architecture_is_known_and_another_is_told(tmp_path, u2netp_pth):
+def test_every_architecture_is_known_and_another_is_reported(tmp_path, u2netp_pth):
     assert known_architectures() == [*ARCHITECTURES, "yunet"]
     source = tmp_path / "net.pth"
     source.write_bytes(u2netp_pth)

@@ -41,17 +41,17 @@ def test_the_second_address_is_asked_where_the_first_fails(server, part, first):
 @pytest.mark.fault("M11")
 def test_a_wrong_digest_is_told_with_both_and_nothing_stays(server, part):
     entry = entry_for(BODY, server.put("/one", NEWER), server.put("/two", NEWER[::-1]))
-    with pytest.raises(WeightsUnavailableError) as told:
+    with pytest.raises(WeightsUnavailableError) as raised:
         fetch_part(entry, part, QUICK)
     for body, place in ((NEWER, "/one"), (NEWER[::-1], "/two")):
-        assert f"{server.url}{place}: another file came, or a newer version of it" in str(told.value)
-        assert f"expected sha256 {entry.sha256}, got sha256 {hashlib.sha256(body).hexdigest()}" in str(told.value)
+        assert f"{server.url}{place}: another file came, or a newer version of it" in str(raised.value)
+        assert f"expected sha256 {entry.sha256}, got sha256 {hashlib.sha256(body).hexdigest()}" in str(raised.value)
     assert list(part.parent.iterdir()) == []
 
 
 @pytest.mark.fault("M11")
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "raised"),
     [
         pytest.param(b"\n<!DOCTYPE html><html>limit reached</html>", "a web page came", id="HTML said to be a file"),
         pytest.param(b'{"message": "no"}', "a message in JSON came", id="JSON"),
@@ -59,9 +59,9 @@ def test_a_wrong_digest_is_told_with_both_and_nothing_stays(server, part):
         pytest.param(b"", "an empty file came", id="nothing"),
     ],
 )
-def test_what_came_in_place_of_the_file_is_said(server, part, body, told):
+def test_what_came_in_place_of_the_file_is_said(server, part, body, raised):
     entry = entry_for(BODY, server.put("/one", body), num_bytes=None)
-    with pytest.raises(WeightsUnavailableError, match=told):
+    with pytest.raises(WeightsUnavailableError, match=raised):
         fetch_part(entry, part, QUICK)
 
 
@@ -73,12 +73,12 @@ def test_every_address_and_why_stand_in_the_message_and_what_to_do(server, part)
         f"{server.url}/4",
     )
     entry = entry_for(BODY, one, two, nobody, four)
-    with pytest.raises(WeightsUnavailableError) as told:
+    with pytest.raises(WeightsUnavailableError) as raised:
         fetch_part(entry, part, QUICK)
-    assert f"({one} and {four}: status 404 (not there); {two}: status 500, " in str(told.value)
-    assert f"; {nobody}: no connection). " in str(told.value)
+    assert f"({one} and {four}: status 404 (not there); {two}: status 500, " in str(raised.value)
+    assert f"; {nobody}: no connection). " in str(raised.value)
     for words in ("`mrlf weights fetch small_net`", "`mrlf weights add small.pth`", entry.digest):
-        assert words in str(told.value)
+        assert words in str(raised.value)
 
 
 def test_a_file_without_an_address_says_where_a_person_finds_it(part):

@@ -34,7 +34,7 @@ def test_the_kind_is_in_the_bytes(tmp_path, name, body, kind):
     assert file_kind(path) == kind
 
 
-def test_torchscript_is_told_from_tensors_whatever_its_name(tmp_path):
+def test_torchscript_is_distinguished_from_tensors_whatever_its_name(tmp_path):
     path = tmp_path / "a.pth"
     with zipfile.ZipFile(path, "w") as content:
         content.writestr("a/data.pkl", b"")
@@ -44,7 +44,7 @@ def test_torchscript_is_told_from_tensors_whatever_its_name(tmp_path):
 
 @pytest.mark.fault("M11")
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "raised"),
     [
         pytest.param(b"", "an empty file", id="zero bytes"),
         pytest.param(b"<html>", "a web page", id="HTML"),
@@ -54,8 +54,8 @@ def test_torchscript_is_told_from_tensors_whatever_its_name(tmp_path):
         pytest.param(b"MZ\x90", "begins with", id="a program"),
     ],
 )
-def test_what_is_no_weights_is_refused_before_it_is_loaded(tmp_path, body, told):
+def test_what_is_no_weights_is_refused_before_it_is_loaded(tmp_path, body, raised):
     path = tmp_path / "a.pth"
     path.write_bytes(body)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=raised):
         file_kind(path)

@@ -1,4 +1,4 @@
-"""The ONNX road: a network exported with batch norm folded and names lost comes back equal, or is refused by name."""
+"""Reading ONNX: a network exported with batch norm folded and names lost comes back equal, or is refused by name."""
 
 import warnings
 

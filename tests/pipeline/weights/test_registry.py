@@ -25,7 +25,7 @@ def test_every_entry_has_a_digest_and_a_licence_and_asks_over_https(entry):
         assert parts.path.endswith(entry.file_name)
 
 
-def test_names_and_digests_are_told_once():
+def test_names_and_digests_are_given_once():
     digests = [entry.digest for entry in REGISTRY.values()]
     assert len(digests) == len(set(digests))
     assert all(name == entry.name for name, entry in REGISTRY.items())

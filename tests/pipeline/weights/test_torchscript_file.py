@@ -151,7 +151,7 @@ def test_a_memo_place_far_out_costs_nothing(file):
 
 @pytest.mark.fault("M11")
 @pytest.mark.parametrize(
-    ("entries", "told"),
+    ("entries", "raised"),
     [
         pytest.param({"data_pkl": bytes(65_000_000)}, "not read", id="a description of 65 MB in 60 KB"),
         pytest.param({"data_0": bytes(50_000_000)}, "not read", id="50 MB where 48 bytes are described"),
@@ -161,14 +161,14 @@ def test_a_memo_place_far_out_costs_nothing(file):
         pytest.param({"byteorder": b"big"}, "big-endian", id="big-endian"),
     ],
 )
-def test_an_archive_that_is_not_what_it_describes_is_refused(file, entries, told):
-    with pytest.raises(ValueError, match=told):
+def test_an_archive_that_is_not_what_it_describes_is_refused(file, entries, raised):
+    with pytest.raises(ValueError, match=raised):
         read_torchscript(changed(file, **entries))
 
 
 @pytest.mark.fault("M11")
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "raised"),
     [
         pytest.param(lambda good: good[: len(good) // 2], "cannot be read as TorchScript", id="half a file"),
         pytest.param(lambda good: b"<!doctype html>", "cannot be read as TorchScript", id="a page"),
@@ -176,9 +176,9 @@ def test_an_archive_that_is_not_what_it_describes_is_refused(file, entries, told
         pytest.param(lambda good: good.replace(b"small/data/0", b"small/data/x", 1), ".", id="a changed name"),
     ],
 )
-def test_a_damaged_file_is_refused(file, data, told):
+def test_a_damaged_file_is_refused(file, data, raised):
     file.write_bytes(data(file.read_bytes()))
-    with pytest.raises(TorchScriptFileError, match=told):
+    with pytest.raises(TorchScriptFileError, match=raised):
         read_torchscript(file)
 
 
@@ -221,8 +221,8 @@ def described(size: tuple[int, ...], stride: tuple[int, ...], offset: int = 0, k
     ],
 )
 def test_a_tensor_beyond_its_numbers_is_refused(file, size, stride, offset):
-    told = "zip" if len(size) != len(stride) else "reaches beyond its 6 numbers"
-    with pytest.raises(TorchScriptFileError, match=told):
+    raised = "zip" if len(size) != len(stride) else "reaches beyond its 6 numbers"
+    with pytest.raises(TorchScriptFileError, match=raised):
         read_torchscript(changed(file, data_pkl=described(size, stride, offset)))
 
 

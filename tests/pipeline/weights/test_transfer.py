@@ -113,7 +113,7 @@ def test_an_answer_that_goes_on_at_another_place_is_not_pasted(server, part, pla
 
 @pytest.mark.fault("M11")
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "raised"),
     [
         pytest.param(Answer(status=404), "status 404", id="gone"),
         pytest.param(Answer(status=403), "status 403", id="forbidden"),
@@ -129,11 +129,11 @@ def test_an_answer_that_goes_on_at_another_place_is_not_pasted(server, part, pla
         pytest.param(Answer(ending="reset"), "broke", id="resets"),
     ],
 )
-def test_what_is_no_file_is_told_and_ends_in_time(server, part, answer, told):
+def test_what_is_no_file_is_told_and_ends_in_time(server, part, answer, raised):
     address = server.put("/net", BODY)
     server.fail("/net", answer, times=None)
     began = time.monotonic()
-    with pytest.raises(TransferError, match=told):
+    with pytest.raises(TransferError, match=raised):
         fetch(address, part, patience_s=0.4, max_tries=2)
     assert time.monotonic() - began < 4
 
@@ -160,7 +160,7 @@ def test_a_redirect_is_followed(server, part):
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "raised"),
     [
         pytest.param("http://example.invalid/net", "only https is asked, this is http", id="plain http"),
         pytest.param("file:///etc/passwd", "only https is asked, this is file", id="a file of this machine"),
@@ -169,27 +169,27 @@ def test_a_redirect_is_followed(server, part):
         pytest.param("https://127.0.0.1:1/net", "no connection", id="nobody is there"),
     ],
 )
-def test_where_nothing_is_asked(part, address, told):
-    with pytest.raises(TransferError, match=told):
+def test_where_nothing_is_asked(part, address, raised):
+    with pytest.raises(TransferError, match=raised):
         fetch(address, part, max_tries=1)
     assert not part.exists()
 
 
 @pytest.mark.parametrize(
-    ("to", "told"),
+    ("to", "raised"),
     [
         pytest.param("http://example.invalid/net", "a redirect to http://example.invalid", id="to plain http"),
         pytest.param("file:///etc/passwd", "a redirect to file", id="to a file"),
         pytest.param("/loop", "more than 5 redirects", id="in a circle"),
     ],
 )
-def test_a_redirect_leads_nowhere_else(server, part, to, told):
+def test_a_redirect_leads_nowhere_else(server, part, to, raised):
     server.fail("/loop", Answer.redirect(to), times=None)
-    with pytest.raises(TransferError, match=told):
+    with pytest.raises(TransferError, match=raised):
         fetch(f"{server.url}/loop", part)
 
 
-def test_a_full_disk_is_told(server, part):
+def test_a_full_disk_is_reported(server, part):
     part.symlink_to("/dev/full")
     with pytest.raises(CannotKeepError, match=r"the disk of .* is full: .* Make room and fetch again"):
         fetch(server.put("/net", BODY), part)
@@ -201,7 +201,7 @@ def test_a_disk_that_is_too_small_is_told_before_a_byte(server, part):
     assert not part.exists()
 
 
-def test_a_place_that_cannot_be_written_is_told(server, part):
+def test_a_place_that_cannot_be_written_is_reported(server, part):
     part.mkdir()
     with pytest.raises(CannotKeepError, match="cannot be written: Is a directory"):
         fetch(server.put("/net", BODY), part, max_tries=1)

@@ -1,4 +1,4 @@
-"""Each format the whole way: published file, server, shelf, converted file, network, equal output."""
+"""Each format the whole way: published file, server, store of weights, converted file, network, equal output."""
 
 import io
 import warnings
@@ -43,13 +43,13 @@ def torchscript_of(state: dict[str, Tensor]) -> bytes:
 
 
 @pytest.fixture
-def fetched(server, shelf_of):
+def fetched(server, weights_store_of):
     """The weights that come of a file behind an address."""
 
     def fetch(body: bytes, architecture: str, file_name: str):
         address = server.put(f"/{file_name}", body)
         entry = entry_for(body, address, architecture=architecture, file_name=file_name)
-        weights_store = shelf_of(entry, limits=TransferLimits())
+        weights_store = weights_store_of(entry, limits=TransferLimits())
         return weights_store.fetch(entry.name)
 
     return fetch

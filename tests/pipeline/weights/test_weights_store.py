@@ -1,4 +1,4 @@
-"""The store of weights: what it hands out was compared with its digests; damage is told, and mended by fetching."""
+"""The store of weights: what it gives out was compared with its digests; damage is reported, and mended by a fetch."""
 
 import hashlib
 import json
@@ -26,9 +26,9 @@ def entry(server, u2netp_pth):
 
 
 @pytest.fixture
-def weights_store(shelf_of, entry):
-    """An empty shelf that knows one file."""
-    return shelf_of(entry)
+def weights_store(weights_store_of, entry):
+    """An empty store of weights that knows one file."""
+    return weights_store_of(entry)
 
 
 @pytest.fixture
@@ -78,9 +78,9 @@ def test_a_damaged_file_is_not_used_and_fetching_mends_it(filled, which, entry, 
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     actual, expected = hashlib.sha256(path.read_bytes()).hexdigest(), hashlib.sha256(whole).hexdigest()
     for ask in (filled.find, filled.verify):
-        with pytest.raises(DamagedWeightsError, match="run `mrlf weights fetch small_net`") as told:
+        with pytest.raises(DamagedWeightsError, match="run `mrlf weights fetch small_net`") as raised:
             ask("small_net")
-        assert f"expected sha256 {expected}, got {actual}" in str(told.value)
+        assert f"expected sha256 {expected}, got {actual}" in str(raised.value)
     assert filled.fetch("small_net") == found
     assert path.read_bytes() == whole
     assert server.count() == (1 if which == "path" else 2)
@@ -123,18 +123,18 @@ def test_a_newer_converter_converts_again_without_a_download(filled, server, mon
 
 
 @pytest.mark.fault("M11")
-def test_weights_of_another_architecture_get_no_record(shelf_of, server, u2netp_pth):
+def test_weights_of_another_architecture_get_no_record(weights_store_of, server, u2netp_pth):
     entry = entry_for(u2netp_pth, server.put("/small.pth", u2netp_pth), architecture="u2net")
-    weights_store = shelf_of(entry)
+    weights_store = weights_store_of(entry)
     with pytest.raises(ValueError, match="is not u2net"):
         weights_store.fetch("small_net")
     assert weights_store.find("small_net") is None
     assert not list((weights_store.folder / "converted").iterdir())
 
 
-def test_a_broken_download_goes_on_the_next_time(shelf_of, entry, server, u2netp_pth):
+def test_a_broken_download_goes_on_the_next_time(weights_store_of, entry, server, u2netp_pth):
     server.fail("small", change=changed(ending="cut"))
-    weights_store = shelf_of(entry, limits=replace(QUICK, max_tries=1))
+    weights_store = weights_store_of(entry, limits=replace(QUICK, max_tries=1))
     with pytest.raises(WeightsUnavailableError, match="of it are kept"):
         weights_store.fetch("small_net")
     assert (weights_store.folder / "small.pth.part").stat().st_size == len(u2netp_pth) // 2
@@ -154,15 +154,15 @@ def test_two_processes_fetch_a_file_once(weights_store, entry, server, u2netp_pt
     both = [context.Process(target=_fetch, args=(weights_store.folder, entry, patient, queue)) for _ in range(2)]
     for process in both:
         process.start()
-    told = [queue.get(timeout=60) for _ in both]
+    raised = [queue.get(timeout=60) for _ in both]
     for process in both:
         process.join()
-    assert told == [entry.sha256] * 2
+    assert raised == [entry.sha256] * 2
     assert server.count() == 1
 
 
-def test_a_process_that_hangs_on_a_file_is_not_waited_for_without_end(shelf_of, entry):
-    weights_store = shelf_of(entry, limits=replace(QUICK, patience_s=0.2))
+def test_a_process_that_hangs_on_a_file_is_not_waited_for_without_end(weights_store_of, entry):
+    weights_store = weights_store_of(entry, limits=replace(QUICK, patience_s=0.2))
     with shared_lock(weights_store.folder / "locks" / "small.pth.lock"):
         with pytest.raises(StageError, match=r"another process has been at small\.pth for more than"):
             weights_store.fetch("small_net")
@@ -180,9 +180,9 @@ def test_a_published_file_is_known_by_its_digest(weights_store, tmp_path, u2netp
     assert server.count() == 0
 
 
-def test_a_file_that_is_published_by_md5_is_kept_by_sha256(shelf_of, tmp_path, u2netp_pth):
+def test_a_file_that_is_published_by_md5_is_kept_by_sha256(weights_store_of, tmp_path, u2netp_pth):
     entry = entry_for(u2netp_pth, sha256=None, md5=hashlib.md5(u2netp_pth, usedforsecurity=False).hexdigest())
-    weights_store = shelf_of(entry)
+    weights_store = weights_store_of(entry)
     path = tmp_path / "small.pth"
     path.write_bytes(u2netp_pth)
     assert weights_store.add(path).weights_sha256 == hashlib.sha256(u2netp_pth).hexdigest()
@@ -192,17 +192,17 @@ def test_a_file_that_is_published_by_md5_is_kept_by_sha256(shelf_of, tmp_path, u
 
 @pytest.mark.fault("M11")
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "raised"),
     [
         pytest.param(b"<html>", "a web page came", id="HTML"),
         pytest.param(b"\x80\x02half", "its sha256 is .*, 6 bytes; small_net has sha256 ", id="another file"),
         pytest.param(b"", "an empty file came", id="nothing"),
     ],
 )
-def test_an_unknown_file_is_refused_with_what_was_expected(weights_store, tmp_path, entry, body, told):
+def test_an_unknown_file_is_refused_with_what_was_expected(weights_store, tmp_path, entry, body, raised):
     path = tmp_path / "small.pth"
     path.write_bytes(body)
-    with pytest.raises(StageError, match=told) as error:
+    with pytest.raises(StageError, match=raised) as error:
         weights_store.add(path)
     for words in (entry.sha256, hashlib.sha256(body).hexdigest(), "--name my_net --architecture"):
         assert words in str(error.value)
@@ -238,7 +238,7 @@ def test_damaged_own_weights_say_what_to_do(weights_store, own):
 
 
 @pytest.mark.parametrize(
-    ("name", "architecture", "told"),
+    ("name", "architecture", "raised"),
     [
         pytest.param("small_net", "u2netp", "is not small_net: expected sha256 .*, got sha256", id="a shipped name"),
         pytest.param("my_net", None, "is not known", id="no architecture"),
@@ -248,8 +248,8 @@ def test_damaged_own_weights_say_what_to_do(weights_store, own):
         pytest.param("My Net", "u2netp", "cannot be a name", id="capitals"),
     ],
 )
-def test_own_weights_that_are_refused_leave_nothing(weights_store, own, name, architecture, told):
-    with pytest.raises(StageError, match=told) as error:
+def test_own_weights_that_are_refused_leave_nothing(weights_store, own, name, architecture, raised):
+    with pytest.raises(StageError, match=raised) as error:
         weights_store.add(own, name, architecture)
     assert str(own) in str(error.value)
     assert list(weights_store.entries()) == ["small_net"]
@@ -275,7 +275,7 @@ def test_a_name_that_a_later_version_ships_shadows_nothing(weights_store, own):
         later.find("my_net")
 
 
-def test_a_list_of_own_weights_that_cannot_be_read_is_told(weights_store, own):
+def test_a_list_of_own_weights_that_cannot_be_read_is_reported(weights_store, own):
     weights_store.add(own, "my_net", "u2netp")
     weights_store.own_path.write_text('{"my_net": {}}')
     with pytest.raises(StageError, match=r"own\.json cannot be read"):
@@ -283,7 +283,7 @@ def test_a_list_of_own_weights_that_cannot_be_read_is_told(weights_store, own):
 
 
 @pytest.mark.parametrize("is_there", [pytest.param(True, id="a folder"), pytest.param(False, id="nothing")])
-def test_what_is_no_file_is_told(weights_store, tmp_path, is_there):
+def test_what_is_no_file_is_reported(weights_store, tmp_path, is_there):
     with pytest.raises(StageError, match="there is no file"):
         weights_store.add(tmp_path if is_there else tmp_path / "absent.pth")
 
@@ -296,7 +296,7 @@ def test_a_file_that_is_too_large_is_not_copied(weights_store, tmp_path):
         weights_store.add(path)
 
 
-def test_the_store_has_the_shelf_of_the_shipped_weights(store):
+def test_the_store_has_the_weights_store_of_the_shipped_weights(store):
     assert WeightsStore.of(store).folder == store.root / "weights"
     assert WeightsStore.of(store).entries() == dict(REGISTRY)
     assert WeightsStore.of(store).find("u2netp") is None
