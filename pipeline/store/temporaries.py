@@ -1,5 +1,4 @@
-"""Files and folders while they are being written: beside their place, under names of their own, locked by their
-writer.
+"""Temporary files and folders: what is being written lies beside its place, locked by its writer, until it is whole.
 
 Law: the lock of a temporary is held from before its first byte until it has its place or is removed, and the system
 frees it when the writer dies; what nobody holds is of a writer that was killed and is removed, however young it is. A

@@ -1,4 +1,4 @@
-"""Which weights a file is that a person brings: a known one by its digest, else one of the person's own."""
+"""Adding a file of weights by hand: a published one is known by its digest, any other is the user's own."""
 
 import os
 from collections.abc import Iterator, Mapping

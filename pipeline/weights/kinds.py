@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, whatever its name says: nothing of it is loaded for that."""
+"""The format of a file of weights, by its first bytes and not by its name; nothing of it is loaded."""
 
 import zipfile
 from pathlib import Path

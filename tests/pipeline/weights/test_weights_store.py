@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -14,7 +14,7 @@ from pipeline.store.locks import shared_lock
 from pipeline.weights.fetching import WeightsUnavailableError
 from pipeline.weights.records import DamagedWeightsError
 from pipeline.weights.registry import REGISTRY
-from pipeline.weights.weights_store import WeightsStore
+from pipeline.weights.weights_store import WeightsFile, WeightsStore
 from tests.fakes.http_server import Answer, changed
 from tests.pipeline.weights.conftest import QUICK, entry_for, saved
 
@@ -142,22 +142,17 @@ def test_a_broken_download_goes_on_the_next_time(weights_store_of, entry, server
     assert server.ranges() == [None, f"bytes={len(u2netp_pth) // 2}-"]
 
 
-def _fetch(folder, entry, limits, queue):
-    queue.put(WeightsStore(folder, registry={entry.name: entry}, limits=limits).fetch(entry.name).weights_sha256)
-
-
-def test_two_processes_fetch_a_file_once(weights_store, entry, server, u2netp_pth):
+def test_two_that_fetch_a_file_fetch_it_once(weights_store, entry, server, u2netp_pth):
+    """Two stores in two threads: the lock is one of open files, so they are to it as two processes."""
     server.fail("small", Answer(body=u2netp_pth, delay_s=0.8))
     patient = replace(QUICK, silence_s=10, answer_s=10, patience_s=30)
-    context = multiprocessing.get_context("spawn")  # a fork inherits the locks of torch's threads
-    queue = context.Queue()
-    both = [context.Process(target=_fetch, args=(weights_store.folder, entry, patient, queue)) for _ in range(2)]
-    for process in both:
-        process.start()
-    raised = [queue.get(timeout=60) for _ in both]
-    for process in both:
-        process.join()
-    assert raised == [entry.sha256] * 2
+
+    def fetch(_number: int) -> WeightsFile:
+        return WeightsStore(weights_store.folder, registry={entry.name: entry}, limits=patient).fetch(entry.name)
+
+    with ThreadPoolExecutor(2) as both:
+        fetched = [file.weights_sha256 for file in both.map(fetch, range(2))]
+    assert fetched == [entry.sha256] * 2
     assert server.count() == 1
 
 
