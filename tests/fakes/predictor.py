@@ -130,9 +130,9 @@ def town_posts(seeds: range) -> Samples:
 
 def _trained() -> Fitted:
     config = dataclasses.replace(MrlfConfig.small(), dropout=0.1, head_dropout=0.2, hashtag_dropout=0.2)
-    training = TrainConfig(max_epochs=12, learning_rate=4e-3, batch_size=16, num_threads=1, device="cpu")
+    training = TrainConfig(max_epochs=16, learning_rate=3e-3, batch_size=16, num_threads=1, device="cpu")
     return fit(
-        town_posts(range(48)),
+        town_posts(range(72)),
         town_posts(range(72, 78)),
         num_classes=NUM_PLACES,
         model_config=config,
