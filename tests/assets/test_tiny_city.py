@@ -9,15 +9,15 @@ import dagster as dg
 import pytest
 from deltalake import DeltaTable
 
-from assets.definitions import ROAD
+from assets.definitions import PIPELINE
 from assets.resources import StoreResource
 from pipeline.store import Store
 from tests.assets.helpers import ROOT, checks, metadata, write_cities
 
 pytestmark = pytest.mark.slow
 
-ASSETS = [getattr(module, module.STAGE) for module in ROAD]
-NAMES = [module.STAGE for module in ROAD]
+ASSETS = [getattr(module, module.STAGE) for module in PIPELINE]
+NAMES = [module.STAGE for module in PIPELINE]
 TINY = {
     "name": "Tiny",
     "latitude": 12.0,

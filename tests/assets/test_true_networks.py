@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from assets.definitions import ROAD
+from assets.definitions import PIPELINE
 from assets.resources import StoreResource
 from models.vision.backbone_weights import random_state as random_backbone
 from models.vision.u2net_weights import random_state as random_u2net
@@ -19,7 +19,7 @@ from tests.fakes.reference_lama import drawn_generator, save_as_official
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # true networks, on a machine that may be busy
 
-ASSETS = [getattr(module, module.STAGE) for module in ROAD]
+ASSETS = [getattr(module, module.STAGE) for module in PIPELINE]
 POSTS = {**TINY["demo"], "num_posts": 48, "num_users": 20}
 CITY = {
     **TINY,
