@@ -52,6 +52,8 @@ def test_ids_that_differ_in_case_only_have_different_keys():
 def test_city_and_id_cannot_be_shifted_against_each_other():
     assert Pseudonyms(SECRET, "ab").user_key("c") != Pseudonyms(SECRET, "a").user_key("bc")
     assert Pseudonyms(SECRET, "a").user_key("\0b") != Pseudonyms(SECRET, "a\0").user_key("b")
+    one, other = Pseudonyms(SECRET, "demo").post_key("post1"), Pseudonyms(SECRET, "demopost").post_key("1")
+    assert one != other, "neither does the purpose between them close the gap"
 
 
 def test_without_a_secret_one_is_made_once_for_the_owner_only(store, monkeypatch, caplog):
