@@ -58,7 +58,7 @@ def test_without_weights_it_skips_aloud_and_its_status_says_so(photos, capsys):
     assert main(["--photos", str(photos)]) == SKIPPED
     printed = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in printed] == ["u2net", "u2netp", "big_lama"]
-    assert all("SKIPPED, its weights are missing" in line and "mrlf weights fetch" in line for line in printed)
+    assert all("SKIPPED, no weights in" in line and "mrlf weights fetch" in line for line in printed)
 
 
 def test_without_the_official_pictures_it_skips_aloud(tmp_path, file, capsys):

@@ -162,10 +162,10 @@ def today(source) -> dict[str, str]:
     [
         pytest.param(
             "pipeline/curate/rules.py",
-            r"limits\.(\w+)",
-            r"(7 + limits.\1)",
-            {"curated_posts"},
-            id="a rule",
+            r"<= settings\.max_poi",
+            r"< settings.max_poi",
+            {"curated_posts", "evaluate_mrlf"},
+            id="a rule, whose meaning the report states",
         ),
         pytest.param(
             "models/vision/u2net.py",

@@ -189,7 +189,7 @@ def test_a_host_that_is_not_reached_stops_the_city(store, environment, error, wo
 def test_the_opt_out_list_is_counted_and_a_list_of_another_key_is_reported(store, environment):
     environment()
     add_opt_outs(store, ["@somebody"])
-    assert check(examine(store, None, NOW, dial=None), "opt-out list").found.startswith("1 ")
+    assert check(examine(store, None, NOW, dial=None), "opt-out list").finding.startswith("1 ")
     environment(MRLF_PSEUDONYM_KEY="d1" * 32)
     assert check(examine(store, None, NOW, dial=None), "opt-out list").state == "wrong"
 
@@ -206,8 +206,8 @@ def test_without_a_city_the_terms_of_all_live_cities_are_looked_at(store, enviro
     path.write_text(f"cities: {{a: {{name: A, {place}, live: {{}}}}, b: {{name: B, {place}}}}}")
     environment(MRLF_CITIES=str(path))
     checks = examine(store, None, NOW, dial=None)
-    assert check(checks, "cities").found.endswith("collected live: a")
-    assert "fill in purpose, legal_basis, contact" in check(checks, "terms of a").found
+    assert check(checks, "cities").finding.endswith("collected live: a")
+    assert "fill in purpose, legal_basis, contact" in check(checks, "terms of a").finding
     assert not [found for found in checks if found.topic.endswith("of b")]
     path.write_text("cities: 1")
     assert check(examine(store, None, NOW, dial=None), "cities").state == "wrong"

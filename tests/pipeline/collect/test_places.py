@@ -130,7 +130,7 @@ def test_a_folder_without_places_is_reported(store, fake):
     for path in fake.folder.glob("*.json.xz"):
         path.unlink()
     fake.post(1, location=None)
-    with pytest.raises(StageError, match=r"none of the 1 posts .* tells its place"):
+    with pytest.raises(StageError, match=r"none of the 1 posts .* names its place"):
         build(store, fake)
 
 

@@ -145,7 +145,7 @@ def test_parts_of_different_versions_are_refused(copied, spoil, match):
 def test_labels_that_changed_on_the_disk_are_refused(copied):
     path = latest_run(copied, "demo").folder / "labels.json"
     path.write_text(path.read_text().replace("Harbour Market", "Market"))
-    with pytest.raises(IncompleteFolderError, match="not what its manifest tells"):
+    with pytest.raises(IncompleteFolderError, match="not what its manifest states"):
         load_predictor(copied, "demo")
 
 
