@@ -1,11 +1,28 @@
 """What every test may use: an empty store, and the recorded data where it is at hand."""
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.store import Store
+
+
+def pytest_configure() -> None:
+    """Listen to Ctrl-C also where the tests run in the background of a script, whose children ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def sigterm() -> Iterator[None]:
+    """Put the handler of SIGTERM back: Dagster leaves that of Ctrl-C in its place after a run in the same process."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if signal.getsignal(signal.SIGTERM) is not before:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture

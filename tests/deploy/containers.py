@@ -141,7 +141,6 @@ class Containers:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )
 
     def _environment(self, service: Service) -> dict[str, str]:

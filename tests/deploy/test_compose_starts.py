@@ -156,9 +156,6 @@ def test_the_documented_copy_of_the_cookies_is_one_that_the_reader_takes(up):
 def test_everything_stops_when_it_is_told_to_and_nothing_was_written_into_the_image(up):
     statuses = up.containers.stop()
     assert set(statuses) == {"code", "webserver", "daemon"}
-    assert statuses["webserver"] == statuses["daemon"] == 0
-    # the code server waits for calls that are under way; on a loaded machine that was longer than its minute once in
-    # seven times, and then the engine ends it, as `stop` does here: runs that it cuts off are swept and run again
-    assert statuses["code"] in (0, None)
+    assert None not in statuses.values(), "each stopped by itself within its minute"
     assert not any(is_answered(up.containers.ports[port]) for port in ("3000", "4000"))
     assert up.containers.written_into_the_image() == []

@@ -65,7 +65,6 @@ def ui(environment) -> Iterator[tuple[subprocess.Popen[str], str]]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         line = next(line for line in process.stdout if "open http" in line or "did not start" in line)

@@ -39,7 +39,6 @@ def test_what_is_printed_leads_to_the_fakes_and_ctrl_c_ends_them(tmp_path):
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     lines = list(iter(fakes.stdout.readline, "# Ctrl-C here ends the servers\n"))
     exports = dict(found.groups() for line in lines if (found := re.fullmatch(r"export (\w+)=(.+)\n", line)))

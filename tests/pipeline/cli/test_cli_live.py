@@ -168,7 +168,6 @@ def test_ctrl_c_is_one_sentence_and_the_next_run_goes_on(fakeville):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     while fakeville.instagram.count("/media/") < 5 and process.poll() is None:
         time.sleep(0.02)
