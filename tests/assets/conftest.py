@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from assets.training import train_mrlf as training
 from pipeline.cities import CITIES_VARIABLE, City
 from pipeline.errors import StageError
 from pipeline.stage import Outcome, StageReport, run_stage
@@ -64,3 +65,28 @@ def dagster_home(tmp_path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DAGSTER", "MRLF"))}
     module = {"DAGSTER_CLI_ASSET_MATERIALIZE_MODULE_NAME": "assets.definitions"}
     return {**kept, **module, "DAGSTER_HOME": str(home), "MRLF_DATA": str(tmp_path / "data"), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def stage(cities, monkeypatch):
+    """Put `work(on_epoch)` in the place of the training."""
+
+    def install(work):
+        def build(store, city, settings, *, on_epoch):
+            return run_stage(
+                store,
+                city,
+                "train_mrlf",
+                code_version="1",
+                settings=settings,
+                inputs={},
+                work=lambda: work(on_epoch) or Outcome(),
+            )
+
+        real = STAGES["train_mrlf"]
+        fake = Stage(name=real.name, room=real.room, settings=real.settings, build=build)
+        monkeypatch.setitem(STAGES, "train_mrlf", fake)
+        monkeypatch.setattr(training, "released_cities", lambda store: ["demo"])
+        monkeypatch.setattr(training, "training_curve_png", lambda store, city: b"png")
+
+    return install
