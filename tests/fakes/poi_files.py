@@ -8,6 +8,16 @@ from pipeline.cities import City
 from pipeline.collect.pois import PoisSettings, build_pois
 
 CITY = City(key="town", name="Town", latitude=12, longitude=-30, radius_km=10)
+ODD_NAMES = [
+    ("a\0b", "ab"),
+    ("\u202ex", "x"),
+    ("../../x", "../../x"),
+    ("CON", "CON"),
+    ("🗼", "🗼"),
+    ("x" * 300, "x" * 300),
+    ("\u0301", "\u0301"),
+]
+"""A POI's name as a source has it, and as it is stored: a name is data, whatever it looks like."""
 
 
 def poi(**changes) -> dict:

@@ -7,6 +7,7 @@ import pytest
 from pipeline.collect.poi_sources.foursquare_places import BadPlace, poi_row, read_places
 from pipeline.errors import StageError
 from tests.fakes.foursquare_server import CHURCH, KEY, MUSEUM, FakeFoursquare, fake_category, fake_place
+from tests.fakes.poi_files import ODD_NAMES
 
 
 def one(place):
@@ -101,18 +102,7 @@ def test_one_name_in_two_cities_is_two_pois_in_two_tables(build, server, store, 
 
 
 @pytest.mark.fault("P9")
-@pytest.mark.parametrize(
-    ("name", "stored"),
-    [
-        ("a\0b", "ab"),
-        ("\u202ex", "x"),
-        ("../../x", "../../x"),
-        ("CON", "CON"),
-        ("🗼", "🗼"),
-        ("x" * 300, "x" * 300),
-        ("\u0301", "\u0301"),
-    ],
-)
+@pytest.mark.parametrize(("name", "stored"), ODD_NAMES)
 def test_a_name_is_data(build, server, store, name, stored):
     server.places = [fake_place(1, name=name, fsq_place_id="../../p")]
     build()
