@@ -50,6 +50,8 @@ study: setup  ## the paper's tables and figures on a city's data set: make study
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
 test test-fast coverage: export OMP_NUM_THREADS := 1
 test test-fast coverage: export OPENBLAS_NUM_THREADS := 1
+# where bytecode is not written, every worker and every process that a test starts compiles all of our modules anew
+test test-fast coverage: export PYTHONDONTWRITEBYTECODE :=
 test: setup  ## run the tests: no network, no GPU, no weights needed
 	@$(PYTEST)
 
