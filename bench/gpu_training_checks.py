@@ -13,18 +13,15 @@ import torch
 
 from bench.gpu_checks import Check
 from models.data.encoded_split import EncodedSplit, HostSplit
-from models.data.samples import Samples
-from models.data.standardise import ImageScaler
+from models.data.samples import ImageScaler, Samples
 from models.data.text import Vocabulary
 from models.mrlf.config import MrlfConfig
 from models.settings.train_config import TrainConfig
-from models.training.finite import FiniteGuard
-from models.training.fitted import Fitted
-from models.training.networks import build_network
+from models.training.fitted import Fitted, build_network
 from models.training.run import Run
 from models.training.steps import Steps, TooLargeError
 from models.training.training import NonFiniteError, TrainingStoppedError, fit
-from models.training.training_loss import TrainingLoss
+from models.training.training_loss import FiniteGuard, TrainingLoss
 
 NUM_CLASSES = 8
 NETWORK = MrlfConfig.small()

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from bench.result import interleaved, tell
-from pipeline.images.decode import encode_mask
 from pipeline.images.portrait_masks import STAGE, PortraitMasksSettings, build_portrait_masks
+from pipeline.picture_bytes import encode_mask
 from pipeline.store import Store
 from pipeline.store.store import StageRecord
 from tests.fakes.city import CITY, curated_post, poi, put_city

@@ -24,10 +24,10 @@ from bench.result import tell
 from models.vision.filling import LamaFill
 from models.vision.lama_weights import build, check_state
 from models.vision.running import Runner, Running, choose_running
-from pipeline.images.decode import Mask, decode_picture, encode_clean
 from pipeline.images.lama_fill import LamaInpainter
 from pipeline.images.simple_lama_fill import LAMA_MODEL
 from pipeline.images.stages import Inpainter
+from pipeline.picture_bytes import Mask, decode_picture, encode_clean
 from pipeline.weights.torchscript_file import read_torchscript
 from tests.fakes.reference_lama import drawn_generator, save_as_official
 

@@ -16,9 +16,8 @@ from torch.utils.data import Dataset
 from models.data.samples import Samples
 from models.data.text import PAD_ID, UNKNOWN_ID, TextConfig, Vocabulary, normalise, normalise_hashtags, words_of
 from models.mrlf.attention import AttentionBlock, MultiHeadAttention
-from models.mrlf.characters import CharacterBranch, CharacterMaps
+from models.mrlf.branches import CharacterBranch, CharacterMaps, WordBranch
 from models.mrlf.mrlf import Mrlf
-from models.mrlf.words import WordBranch
 
 Map = tuple[Tensor, Tensor]
 """slots (B, S, E) and which of them are real (B, S)"""

@@ -68,9 +68,9 @@ def test_posts(store: Store, city: str, count: int) -> list[Post]:
 
 def bare_loop(city: str, posts: list[Post], pipe: Connection) -> None:
     """In a process of its own: at each word, all posts one by one; answers the seconds."""
-    from pipeline.images.decode import decode_picture
+    from pipeline.picture_bytes import decode_picture
     from pipeline.predict.loading import load_predictor
-    from pipeline.predict.question import Question
+    from pipeline.predict.predictor import Question
 
     predictor = load_predictor(Store.open(), city)
     texts = [predictor.read(None, post.caption) for post in posts]

@@ -17,16 +17,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.gpu import seconds_each
 from models.data.encoded_split import EncodedSplit, HostSplit
-from models.data.samples import Samples
-from models.data.standardise import ImageScaler
+from models.data.samples import ImageScaler, Samples
 from models.data.text import Vocabulary
 from models.mrlf.config import MrlfConfig
 from models.settings.train_config import TrainConfig
-from models.training.finite import FiniteGuard
-from models.training.networks import build_network
+from models.training.fitted import build_network
 from models.training.run import Run
 from models.training.steps import Steps
-from models.training.training_loss import TrainingLoss
+from models.training.training_loss import FiniteGuard, TrainingLoss
 
 VIEWS = ("view", "expand", "permute", "transpose", "slice", "select", "detach", "alias", "as_strided", "unsqueeze")
 

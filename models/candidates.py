@@ -24,8 +24,7 @@ from models.baselines.picture_head import PictureHeadConfig
 from models.data.samples import Samples, check_split
 from models.data.text import TextConfig
 from models.mrlf.config import MrlfConfig
-from models.settings.presets import check_best, is_small, sized
-from models.settings.train_config import Epoch, TrainConfig
+from models.settings.train_config import Epoch, TrainConfig, check_best, is_small, sized
 from models.training.training import fit
 
 TEXT, HASHTAGS, IMAGE = "text", "hashtags", "image"

@@ -18,8 +18,8 @@ from typing import Any
 
 from pipeline.code_source import MODULE, PACKAGES, Definition, Module, Place, is_ours
 from pipeline.errors import StageError
-from pipeline.store.blobs import write_atomically
 from pipeline.store.digests import bytes_digest, json_digest
+from pipeline.store.files import write_atomically
 
 OUTSIDE: Mapping[str, str] = {
     "pipeline.cities": "what it reads from cities.yaml is digested as settings",
@@ -38,9 +38,8 @@ OUTSIDE: Mapping[str, str] = {
     "pipeline.records": "columns of tables: SCHEMA_VERSION stands for them",
     "pipeline.stage": "when a stage runs",
     "pipeline.store": "how tables and files are kept; their contents are digested",
-    "pipeline.training.progress": "what a person sees meanwhile",
     "pipeline.training.termination": "how a signal stops a run, which another goes on with",
-    "pipeline.training.training_log": "curves of a training, for a person",
+    "pipeline.training.training_log": "what a person sees of a training",
     "pipeline.weights": "how weights come here; the digest of the file counts",
 }
 """Rooms and modules whose code decides no row of a stage, and why."""

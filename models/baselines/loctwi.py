@@ -23,7 +23,7 @@ from models.data.batches import Batch, Padded
 from models.data.network import Network
 from models.data.text import PAD_ID, TextConfig, Vocabulary
 from models.mrlf.attention import pool_positions
-from models.mrlf.characters import num_slots
+from models.mrlf.branches import num_slots
 from models.mrlf.config import Pooling
 from models.settings.config_values import require
 from models.settings.train_config import TrainConfig

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from models.data.batches import Batch
 from models.data.network import Network
 from models.data.text import TextConfig, Vocabulary
-from models.mrlf.image import ImageBranch
+from models.mrlf.branches import ImageBranch
 from models.settings.config_values import require
 from models.settings.train_config import TrainConfig
 

@@ -26,8 +26,7 @@ from models.linear.experts import EXPERTS, joined, rounded
 from models.linear.pool import LogLinearPool, fit_pool
 from models.linear.wide import CROSS_FIT_BELOW_POSTS, MIDDLE_CHOICES, NUM_FOLDS, Wide, cross_fit, fit_wide, folds_of
 from models.mrlf.config import MrlfConfig
-from models.settings.presets import sized
-from models.settings.train_config import Epoch, TrainConfig
+from models.settings.train_config import Epoch, TrainConfig, sized
 from models.training.fitted import Fitted
 from models.training.training import fit
 

@@ -22,8 +22,7 @@ from torch import Tensor
 
 from models.data.digest import tensors_sha256
 from models.data.network import Network
-from models.data.samples import Samples
-from models.data.standardise import ImageScaler
+from models.data.samples import ImageScaler, Samples
 from models.data.text import TextConfig, Vocabulary
 from models.linear.experts import LinearLayer
 from models.linear.pool import log_softmax

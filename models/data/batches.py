@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.data.encoding import EncodedField, EncodedText
+from models.data.text import EncodedField, EncodedText
 
 LENGTH_NOISE = 0.02
 """Lengths are taken this much too long or too short, drawn anew each epoch, so that other posts meet in it."""

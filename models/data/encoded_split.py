@@ -13,10 +13,8 @@ import torch
 from torch import Tensor
 
 from models.data.batches import Batch, Padded, make_batch
-from models.data.encoding import EncodedField, EncodedText, encode_text
-from models.data.samples import Samples
-from models.data.standardise import ImageScaler
-from models.data.text import TextConfig, Vocabulary
+from models.data.samples import ImageScaler, Samples
+from models.data.text import EncodedField, EncodedText, TextConfig, Vocabulary, encode_text
 
 LEVELS = (0.3, 0.55, 0.8, 1.0)
 """Shares of the posts that fit into each width, of captions and of hashtags alike: 16 shapes at most."""

@@ -12,7 +12,7 @@ class Network(nn.Module):
     """The base of MRLF and of the networks it is compared with.
 
     Every subclass is made by `(config, vocabulary, *, image_dim, num_classes)` and is listed in
-    `models.training.networks`.
+    `models.training.fitted`.
     """
 
     def __init__(self, config: TextConfig, num_classes: int) -> None:

@@ -15,12 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from models.data.batches import Batch, make_batch
-from models.data.encoding import encode_text
 from models.data.samples import Samples
-from models.data.text import normalise
+from models.data.text import encode_text, normalise
 from models.explain.explain import MAX_WORDS, shown_hashtags, shown_words
 from models.mrlf.attention import MultiHeadAttention
-from models.mrlf.characters import PooledMap, num_slots, pool_stride
+from models.mrlf.branches import PooledMap, num_slots, pool_stride
 from models.mrlf.mrlf import Mrlf
 from models.training.fitted import Fitted
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from models.best.wide_and_deep import LEAST_PROBABILITY, Ensemble
 from models.data.batches import Batch, Padded
-from models.data.standardise import CLIP
+from models.data.samples import CLIP
 from models.data.text import NUM_RESERVED_IDS, PAD_ID, UNKNOWN_ID, TextConfig
 from models.training.fitted import Fitted
 
@@ -182,7 +182,7 @@ def _padded(ids_BL: Tensor, limit: int) -> Padded:
 
 
 def _scaled(image_BD: Tensor, mean_D: Tensor, inverse_sd_D: Tensor) -> Tensor:
-    """As `models.data.standardise` does."""
+    """As `models.data.samples` does."""
     return ((image_BD - mean_D) * inverse_sd_D).clamp(-CLIP, CLIP)
 
 

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from models.data.samples import Samples
-from models.data.standardise import ImageScaler
+from models.data.samples import ImageScaler, Samples
 from models.data.text import normalise, normalise_hashtags, words_of
 
 if TYPE_CHECKING:

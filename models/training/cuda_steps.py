@@ -16,10 +16,9 @@ import torch
 from torch import Tensor
 
 from models.data.encoded_split import DeviceSplit, Widths
-from models.training.finite import FiniteGuard
 from models.training.run import Run
 from models.training.steps import Steps
-from models.training.training_loss import TrainingLoss
+from models.training.training_loss import FiniteGuard, TrainingLoss
 
 NUM_WARM_UPS = 3
 _log = logging.getLogger(__name__)

@@ -1,13 +1,15 @@
 """A trained network (MRLF or one it is compared with) with all it needs to predict, and its folder on disk.
 
 A folder holds `model.safetensors` (network and image scaler), `config.json` and `vocab.json`; equal models give equal
-bytes. Loading is strict: every tensor, every field, and the digests that tie the three files together.
+bytes. Loading is strict: every tensor, every field, and the digests that tie the three files together. A stored model
+names the network it is of; `NETWORKS` has of every name the settings and the module they make.
 Shape letters: N samples, C classes.
 """
 
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,16 +20,52 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from models.baselines.deepgeo import Deepgeo, DeepgeoConfig
+from models.baselines.finetuned import Finetuned, FinetunedConfig
+from models.baselines.loctwi import LocTwi, LocTwiConfig
+from models.baselines.picture_head import PictureHead, PictureHeadConfig
 from models.data.batches import scoring_batches
 from models.data.digest import tensors_sha256
 from models.data.encoded_split import EncodedSplit
 from models.data.network import Network
-from models.data.samples import Samples
-from models.data.standardise import ImageScaler
+from models.data.samples import ImageScaler, Samples
 from models.data.text import TextConfig, Vocabulary
+from models.mrlf.config import MrlfConfig
+from models.mrlf.mrlf import Mrlf
 from models.settings.config_values import config_from_json
 from models.settings.train_config import Epoch, TrainConfig
-from models.training.networks import NETWORKS, NetworkKind, build_network, network_name
+
+
+@dataclass(frozen=True)
+class NetworkKind:
+    """The class of a network's settings, and its constructor `(config, vocabulary, *, image_dim, num_classes)`."""
+
+    config: type[TextConfig]
+    make: Callable[..., Network]
+
+
+NETWORKS: Mapping[str, NetworkKind] = {
+    "mrlf": NetworkKind(MrlfConfig, Mrlf),
+    "deepgeo": NetworkKind(DeepgeoConfig, Deepgeo),
+    "loctwi": NetworkKind(LocTwiConfig, LocTwi),
+    "picture_head": NetworkKind(PictureHeadConfig, PictureHead),
+    "finetuned": NetworkKind(FinetunedConfig, Finetuned),
+}
+
+
+def network_name(config: TextConfig) -> str:
+    """The name in `NETWORKS` of the network that `config` belongs to."""
+    names = [name for name, kind in NETWORKS.items() if kind.config is type(config)]
+    if not names:
+        raise ValueError(f"{type(config).__name__} belongs to no network; there are {', '.join(NETWORKS)}")
+    return names[0]
+
+
+def build_network(config: TextConfig, vocabulary: Vocabulary, *, image_dim: int, num_classes: int) -> Network:
+    """The network of `config` with fresh weights from torch's generator."""
+    make = NETWORKS[network_name(config)].make
+    return make(config, vocabulary, image_dim=image_dim, num_classes=num_classes)
+
 
 MODEL_FORMAT = 3
 SCORING_BATCH_SIZE = 128

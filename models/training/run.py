@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from models.data.network import Network
-from models.data.standardise import ImageScaler
+from models.data.samples import ImageScaler
 from models.data.text import Vocabulary
 from models.settings.train_config import Epoch, TrainConfig
 from models.training.checkpoint import Checkpoint

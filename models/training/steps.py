@@ -15,9 +15,8 @@ from torch import Tensor
 from models.data.batches import Batch
 from models.data.encoded_split import BatchSource
 from models.data.network import Network
-from models.training.finite import FiniteGuard
 from models.training.run import Run
-from models.training.training_loss import TrainingLoss
+from models.training.training_loss import FiniteGuard, TrainingLoss
 
 _log = logging.getLogger(__name__)
 

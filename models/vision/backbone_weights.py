@@ -1,22 +1,58 @@
-"""The backbones that make picture features, as torchvision has them, and the check of their weights.
+"""The backbones that make picture features, as torchvision has them, their weights checked and batch norm folded.
 
 Architectures and ImageNet weights: torchvision (BSD-3-Clause). VGG: Simonyan and Zisserman 2014 (arXiv 1409.1556);
 ResNet: He et al. 2015 (arXiv 1512.03385); DenseNet: Huang et al. 2016 (arXiv 1608.06993). Names and shapes of the
 weights are those of torchvision's own modules, without the classifier.
+In evaluation a convolution and the batch norm after it are both linear, so one layer does for two. Which pairs there
+are is read from the traced graph (torch.fx), not from the order in which layers were registered.
 Shape letters: N pictures, C channels, H height, W width, F features.
 """
 
+import copy
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torchvision.models as vision
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from models.vision.folding import fold_batch_norm
 from models.vision.state_dict import COUNTER, require_mapping, require_tensors
+
+
+def fold_batch_norm(module: nn.Module) -> nn.Module:
+    """A copy, evaluating, with equal output: folded convolutions have a bias, their batch norms are gone (Identity).
+
+    A batch norm that follows something else stays as it is.
+    """
+    folded = copy.deepcopy(module).eval()
+    for convolution, norm in foldable_pairs(folded):
+        layers = cast(nn.Conv2d, folded.get_submodule(convolution)), cast(nn.BatchNorm2d, folded.get_submodule(norm))
+        fused = fuse_conv_bn_eval(*layers)
+        folded.set_submodule(convolution, fused)
+        folded.set_submodule(norm, nn.Identity())
+    return folded
+
+
+def foldable_pairs(module: nn.Module) -> list[tuple[str, str]]:
+    """Names of (Conv2d, BatchNorm2d): the norm sees the convolution's output, nobody else does, each runs once."""
+    layers = [node for node in fx.symbolic_trace(module).graph.nodes if node.op == "call_module"]
+    num_runs = Counter(str(node.target) for node in layers)
+    pairs = []
+    for node in layers:
+        before = node.args[0] if node.args else None
+        if not isinstance(before, fx.Node) or before.op != "call_module" or len(before.users) != 1:
+            continue
+        convolution, norm = str(before.target), str(node.target)
+        kinds = [type(module.get_submodule(name)) for name in (convolution, norm)]
+        if kinds == [nn.Conv2d, nn.BatchNorm2d] and num_runs[convolution] == num_runs[norm] == 1:
+            pairs.append((convolution, norm))
+    return pairs
+
 
 OLD_DENSENET_NAME = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 """the published DenseNet file has `norm.1.weight` where the module has `norm1.weight`"""

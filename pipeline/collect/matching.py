@@ -1,19 +1,25 @@
-"""Which Instagram location is which POI: by the distance of the two and the similarity of their names.
+"""Which Instagram location is which POI: by distance and name, and by the file in which a person overrules that.
 
 A location matches one POI at most, the one of the most similar name; of about equal names the nearer one; where the
 distances are about equal too, none (`ambiguous`). Many locations may match one POI.
+The person's file: a CSV `poi_id,location_id,is_match` with yes or no, made with its header where it is absent; `#`
+begins a remark.
 """
 
+import csv
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import regex
 from rapidfuzz import fuzz
 
-from pipeline.collect.archive.fields import LocationStub
+from pipeline.collect.archive.fields import LOCATION_ID, LocationStub
+from pipeline.errors import StageError
 from pipeline.geo import distance_km
+from pipeline.store.files import write_atomically
 
 BY_BOTH, BY_NAME, AMBIGUOUS, OVERRULE = "distance_and_name", "name_only", "ambiguous", "overrule"
 
@@ -158,3 +164,68 @@ class Matcher:
         ]
         nearest_m = min((distance_m for distance_m, _ in alike), default=0.0)
         return {poi_id for distance_m, poi_id in alike if distance_m <= nearest_m + rules.tie_distance_m}
+
+
+HEADER = ("poi_id", "location_id", "is_match")
+TEMPLATE = (
+    "# Overrule the matching of places: one line per pair, is_match is yes or no, for example 4b72f0c2,212928653,no.\n"
+    "# A yes makes the location that POI's and no other's; a no forbids the pair. Then build the stage places again.\n"
+    "poi_id,location_id,is_match\n"
+)
+_WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+
+
+def make_overrules(path: Path) -> None:
+    """Write the file with its header where there is none."""
+    if not path.exists():
+        write_atomically(path, TEMPLATE.encode())
+
+
+def read_overrules(path: Path, poi_ids: set[str], location_ids: set[str] | None) -> dict[str, dict[str, bool]]:
+    """location_id -> poi_id -> what the person decided; any location may be named where `location_ids` is None.
+
+    Raises:
+        StageError: a line names an unknown POI or location, another word than yes or no, or contradicts an earlier
+            one; the message names the line.
+    """
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (UnicodeDecodeError, OSError) as error:
+        raise StageError(f"the overrule file {path} cannot be read: {error}") from None
+    decided: dict[str, dict[str, bool]] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        cells = tuple(cell.strip() for cell in next(csv.reader([line])))
+        if cells == HEADER:
+            continue
+        reason = _wrong(cells, poi_ids, location_ids, decided)
+        if reason:
+            raise StageError(f"line {number} of the overrule file {path} {reason}: correct the line or take it out")
+        poi_id, location_id, word = cells
+        decided.setdefault(location_id, {})[poi_id] = _WORDS[word.lower()]
+    return decided
+
+
+def _wrong(
+    cells: tuple[str, ...], poi_ids: set[str], location_ids: set[str] | None, decided: dict[str, dict[str, bool]]
+) -> str:
+    """What is wrong with a line, "" where nothing is."""
+    if len(cells) != len(HEADER):
+        return f"has {len(cells)} values instead of poi_id,location_id,is_match"
+    poi_id, location_id, word = cells
+    if poi_id not in poi_ids:
+        return f"names the POI {poi_id!r}, which this city does not have"
+    if not LOCATION_ID.fullmatch(location_id):
+        return f"names the location {location_id!r}, which is no id of Instagram's"
+    if location_ids is not None and location_id not in location_ids:
+        return f"names the location {location_id!r}, which no post of the archive has"
+    if word.lower() not in _WORDS:
+        return f"says {word!r} where yes or no is expected"
+    earlier = decided.get(location_id, {})
+    is_match = _WORDS[word.lower()]
+    if earlier.get(poi_id, is_match) != is_match:
+        return "says the contrary of an earlier line"
+    if is_match and any(yes for other, yes in earlier.items() if other != poi_id):
+        return f"gives the location {location_id!r} to a second POI"
+    return ""

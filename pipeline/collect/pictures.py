@@ -7,7 +7,7 @@ Not covered: bytes changed in the middle of a JPEG, which no decoder notices.
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.picture_headers import FAULTS_OF_BYTES, OK, HeaderLimits, has_more_behind_its_end, open_picture
+from pipeline.picture_bytes import FAULTS_OF_BYTES, OK, HeaderLimits, has_more_behind_its_end, open_picture
 from pipeline.store.digests import bytes_digest, file_digest
 
 __all__ = ["OK", "CheckedPicture", "PictureLimits", "check_bytes", "check_picture"]

@@ -17,8 +17,7 @@ from pipeline.collect.archive.fields import LocationStub
 from pipeline.collect.archive.folder import HOW_TO_FILL, Archive, Entry
 from pipeline.collect.instagram.live import Runtime, journal_path, open_journal, search
 from pipeline.collect.instagram.searching import SearchReport
-from pipeline.collect.matching import AMBIGUOUS, Matcher, MatchRules, NamedPoint, Pair
-from pipeline.collect.overrules import make_overrules, read_overrules
+from pipeline.collect.matching import AMBIGUOUS, Matcher, MatchRules, NamedPoint, Pair, make_overrules, read_overrules
 from pipeline.collect.poi_sources.keeping import read_pois
 from pipeline.collect.sources import ArchiveSettings, archive_or_live
 from pipeline.errors import IncompleteError, StageError

@@ -13,7 +13,7 @@ from pipeline.collect.archive.fields import PostFields
 from pipeline.collect.pictures import CheckedPicture
 from pipeline.privacy.opt_out import OptOut
 from pipeline.privacy.pseudonyms import Pseudonyms
-from pipeline.text.hashtags import hashtags
+from pipeline.text.captions import hashtags
 
 OPTED_OUT = "opted_out"
 """The reason of a post one of whose authors wants to be left out; it has no row in `posts`."""

@@ -14,10 +14,18 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipeline.errors import StageError
-from pipeline.images.decode import Picture
-from pipeline.images.face_detectors import FaceDetector, HaarDetector, NoDetector, YuNetDetector
-from pipeline.images.haar_faces import FRONTAL_ALT, Box, cascades_sha256, shrunk
+from pipeline.images.face_detectors import (
+    FRONTAL_ALT,
+    Box,
+    FaceDetector,
+    HaarDetector,
+    NoDetector,
+    YuNetDetector,
+    cascades_sha256,
+    shrunk,
+)
 from pipeline.networks import WeightsPolicy
+from pipeline.picture_bytes import Picture
 from pipeline.store import Store
 from pipeline.weights import WeightsStore
 from pipeline.weights.choosing import Builtin, choose_weights

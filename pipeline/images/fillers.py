@@ -2,26 +2,52 @@
 
 Both are chosen once by the stage and loaded where they run. The choice is small and can be pickled; before anything is
 loaded the stage knows from it what will run, and so whether there is anything to do.
+Built in is OpenCV's inpainting after Telea 2004 (doi 10.1080/10867651.2004.10487596): it smears the surroundings into
+the hole and invents nothing. The fallback where LaMa's weights are not at hand, and never called LaMa.
 """
 
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
 from pipeline.errors import StageError
-from pipeline.images.builtin_fill import BuiltinFill
 from pipeline.images.face_gate import GateChoice, GatePolicy, choose_gate
 from pipeline.images.lama_fill import MAX_CROP_SIDE_PX, Frame, LamaInpainter
 from pipeline.images.simple_lama_fill import SimpleLamaInpainter
 from pipeline.images.stages import Inpainter
 from pipeline.networks import ImageStageSettings
+from pipeline.picture_bytes import Mask, Picture
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
 from pipeline.weights import WeightsStore
 from pipeline.weights.choosing import Builtin, choose_weights
 from pipeline.weights.weights_store import WeightsFile
+
+
+class BuiltinFill:
+    """An `Inpainter` on `cv2.inpaint`."""
+
+    network = "opencv_inpaint_telea"
+    weights_sha256 = ""  # it has none
+
+    def __init__(self, *, radius_px: float = 3.0) -> None:
+        self._radius_px = radius_px
+
+    def __call__(self, pictures: list[Picture], masks: list[Mask]) -> list[Picture | None]:
+        """Filled pictures; outside the masks every pixel is the input's."""
+        return [self._fill(picture, mask) for picture, mask in zip(pictures, masks, strict=True)]
+
+    def _fill(self, picture: Picture, mask: Mask) -> Picture:
+        import cv2
+
+        if picture.shape[:2] != mask.shape:
+            raise ValueError(f"picture of {picture.shape[:2]} pixels and mask of {mask.shape} do not fit together")
+        filled = cv2.inpaint(picture, mask.astype(np.uint8), self._radius_px, cv2.INPAINT_TELEA)
+        return np.where(mask[..., None], filled, picture)
+
 
 ARCHITECTURE = "big_lama"
 

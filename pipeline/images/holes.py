@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.images.decode import Mask
+from pipeline.picture_bytes import Mask
 
 MIN_SIDE_PX = 256
 """of a crop: the size at which LaMa was trained"""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from pipeline.images.decode import Mask, Picture
 from pipeline.images.holes import Crop, crops_around_holes, whole_frame
+from pipeline.picture_bytes import Mask, Picture
 
 if TYPE_CHECKING:
     from models.vision.filling import LamaFill

@@ -17,8 +17,8 @@ import numpy as np
 from pipeline.cities import City
 from pipeline.collect.sources import demo_folder
 from pipeline.demo.truth import DrawnPerson, drawn_people
-from pipeline.images.decode import Mask, Picture, decode_picture
 from pipeline.images.stages import clean_digests
+from pipeline.picture_bytes import Mask, Picture, decode_picture
 from pipeline.store import Store
 
 MAX_PICTURES = 500  # so many are measured: about 15 ms each

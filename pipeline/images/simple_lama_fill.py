@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.images.decode import Mask, Picture
 from pipeline.images.lama_fill import check_sizes
+from pipeline.picture_bytes import Mask, Picture
 
 LAMA_MODEL = "LAMA_MODEL"
 """the variable in which the package looks for a file to take instead of a download"""

@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 
 from models.vision.masks import PortraitMask
 from pipeline.engine import PictureJob, PictureWorker, blob_addresses, run_pictures
-from pipeline.images.decode import Mask, Picture
 from pipeline.ledger import reason_counts, write_ledger
 from pipeline.networks import ImageStageSettings
+from pipeline.picture_bytes import Mask, Picture
 from pipeline.records import TABLES
 from pipeline.stage import count_values
 from pipeline.store import Store

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.images.decode import Mask, Picture
-from pipeline.images.haar_faces import Box, shrunk
+from pipeline.images.face_detectors import Box, shrunk
+from pipeline.picture_bytes import Mask, Picture
 
 REFINE_SIDE_PX = 160  # shapes are refined at this size: larger only costs time
 HEIGHT = 8  # of a person, in faces

@@ -20,7 +20,7 @@ from pipeline.predict.answer import Places
 from pipeline.predict.predictor import ModelFacts, Predictor
 from pipeline.release.read import READ_ALWAYS
 from pipeline.store import Store
-from pipeline.store.folders import Manifest
+from pipeline.store.files import Manifest
 from pipeline.training.image_features import ImageFeaturesSettings, feature_name, features_weights, make_backbone
 from pipeline.training.run_files import read_model
 from pipeline.training.train_mrlf import latest_run

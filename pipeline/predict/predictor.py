@@ -2,15 +2,23 @@
 
 Law: a question is answered alike alone and among others, and nothing of it is kept or logged.
 Threads: `read` may be called from many at once, `answer` from one at a time.
+
+A question is a picture and a caption from outside, brought into the form in which posts were learnt from: the caption
+takes the same steps as a collected one (cleaned, hashtags apart, only those the data set knows), the picture that of a
+clean one (same limits, upright, RGB), so that a post of the data set asked about is the post itself.
+What cannot be read is refused with a reason, before a pixel of it is decoded if the header shows it.
+Covered: every caption that JSON can hold, every picture of `pipeline.picture_bytes`. Not covered: people in the
+picture are not painted over, as they were in training (see docs/DECISIONS.md); the language is not looked at.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.images.decode import Picture
+from pipeline.collect.archive.fields import MAX_CAPTION_CHARACTERS
+from pipeline.picture_bytes import LIMITS, Picture, UnreadablePicture, decode_picture
 from pipeline.predict.answer import (
     NO_PICTURE,
     NO_TEXT,
@@ -24,13 +32,90 @@ from pipeline.predict.answer import (
     spread_km,
     why,
 )
-from pipeline.predict.question import Question, read_question
+from pipeline.text.captions import clean_caption, hashtags, without_hashtags
 
 if TYPE_CHECKING:
     from models.data.samples import Samples
     from models.explain.attention_shares import AttentionShares
     from models.trained import TrainedModel
     from models.vision.backbones import ImageFeatures
+
+
+WHY_UNREADABLE = {
+    "not_an_image": "these bytes are no picture: send a JPEG, PNG or WebP file",
+    "unsupported_format": "pictures of this format are not taken: send a JPEG, PNG or WebP file",
+    "truncated": "the picture is cut off or damaged: send the whole file",
+    "bad_header": "the picture's header is damaged or holds megabytes of metadata: save the picture anew",
+    "too_many_pixels": f"the picture has more than {LIMITS.max_pixels:,} pixels: send a smaller copy",
+    "too_small": f"a side of the picture is shorter than {LIMITS.min_side_px} pixels: send a larger one",
+    "too_narrow": f"the picture is more than {LIMITS.max_aspect_ratio:g} times as long as wide: send the part that "
+    "matters",
+}
+
+
+class RefusedQuestion(ValueError):  # noqa: N818 (an answer to a person, not an error of the program)
+    """What was asked cannot be answered; `reason` is a word that programs can go by."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A post to place: either of `picture` and text may be missing, not both.
+
+    picture: R x R pixels, R being the side that the picture network wants before its middle is cut out.
+    caption: without hashtags. hashtags: those the data set knows; unknown_hashtags: the others, which are not read.
+    """
+
+    picture: Picture | None
+    caption: str
+    hashtags: tuple[str, ...]
+    unknown_hashtags: tuple[str, ...]
+
+
+def read_question(
+    picture: bytes | None, caption: object, *, known_hashtags: Set[str], resized_side_px: int
+) -> Question:
+    """The question that these bytes and this caption (None or any text) make.
+
+    Raises:
+        RefusedQuestion: `nothing_given`, `caption_too_long`, `caption_no_text`, or a key of `WHY_UNREADABLE`.
+    """
+    text, tags = _read_text(caption)
+    if picture is None and not text and not tags:
+        raise RefusedQuestion("nothing_given", "there is neither a picture nor a word to go by: give one of them")
+    return Question(
+        picture=None if picture is None else _read_picture(picture, resized_side_px),
+        caption=text,
+        hashtags=tuple(tag for tag in tags if tag in known_hashtags),
+        unknown_hashtags=tuple(tag for tag in tags if tag not in known_hashtags),
+    )
+
+
+def _read_text(caption: object) -> tuple[str, list[str]]:
+    if caption is not None and not isinstance(caption, str):
+        raise RefusedQuestion("caption_no_text", f"the caption must be text, not {type(caption).__name__}")
+    if len(caption or "") > MAX_CAPTION_CHARACTERS:
+        raise RefusedQuestion(
+            "caption_too_long",
+            f"the caption has {len(caption or ''):,} characters: send at most {MAX_CAPTION_CHARACTERS:,}",
+        )
+    cleaned = clean_caption(caption)
+    return without_hashtags(cleaned), hashtags(cleaned)
+
+
+def _read_picture(data: bytes, resized_side_px: int) -> Picture:
+    """The middle square, no larger than the network reads it: what waits for its turn is small."""
+    from models.vision.backbones import preprocess
+
+    try:
+        picture = decode_picture(data, resized_side_px)
+    except UnreadablePicture as unreadable:
+        raise RefusedQuestion(unreadable.reason, WHY_UNREADABLE[unreadable.reason]) from None
+    small: Picture = preprocess(picture, resized_side_px, resized_side_px).permute(1, 2, 0).numpy()
+    return small
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ from pipeline.privacy.opt_out import OptOut
 from pipeline.privacy.opt_out_removal import opted_out_posts, released_and_opted_out
 from pipeline.privacy.private_ids import PrivateIds
 from pipeline.store import Store
-from pipeline.store.folders import MANIFEST
+from pipeline.store.files import MANIFEST
 
 NOTHING = {"releases": 0, "runs": 0}
 

@@ -30,10 +30,9 @@ from pyarrow import ArrowException
 from pipeline.errors import StageBusyError
 from pipeline.privacy.named_pictures import NAMED_IN, NAMES, known_cities, release_folders, require_tables
 from pipeline.store import Store
-from pipeline.store.blobs import Kind, write_atomically
+from pipeline.store.blobs import Kind
 from pipeline.store.digests import json_digest
-from pipeline.store.folders import MANIFEST
-from pipeline.store.temporaries import PREFIX, remove_dead
+from pipeline.store.files import MANIFEST, PREFIX, remove_dead, write_atomically
 
 WRITTEN_BY = {
     "posts": "posts",

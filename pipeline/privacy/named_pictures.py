@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pipeline.collect.instagram.status import look_at_journal
 from pipeline.store import Store
 from pipeline.store.blobs import Kind
-from pipeline.store.folders import MANIFEST
+from pipeline.store.files import MANIFEST
 
 NAMED_IN: dict[Kind, tuple[str, ...]] = {"original": ("posts", "images"), "clean": ("clean_images",)}
 """Tables that name the pictures of a kind."""

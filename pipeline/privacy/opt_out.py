@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from pipeline.errors import StageError
 from pipeline.privacy.pseudonyms import Pseudonyms, load_opt_out_pseudonyms
 from pipeline.store import Store
-from pipeline.store.blobs import write_atomically
+from pipeline.store.files import write_atomically
 
 OPT_OUT_FILE = "opt_out.txt"
 HEADER = "# opt-out list 1, made with key "

@@ -18,7 +18,7 @@ from pathlib import Path
 from pipeline.cities import City
 from pipeline.errors import StageError
 from pipeline.store import Store
-from pipeline.store.blobs import write_atomically
+from pipeline.store.files import write_atomically
 
 KEY_VARIABLE = "MRLF_PSEUDONYM_KEY"
 KEY_FILE = "pseudonym.key"

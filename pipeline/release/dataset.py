@@ -35,13 +35,12 @@ from pipeline.privacy.gone import gone_posts
 from pipeline.privacy.leftovers import sweep_leftovers
 from pipeline.records import SCHEMA_VERSION
 from pipeline.release import read
-from pipeline.release.near_duplicates import shared_names
 from pipeline.release.shards import Sample, write_shards
-from pipeline.release.split import SPLITS, linked_groups, split_posts
+from pipeline.release.split import SPLITS, linked_groups, shared_names, split_posts
 from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
-from pipeline.store.folders import seal
+from pipeline.store.files import seal
 
 STAGE = read.STAGE
 INPUTS = (

@@ -16,8 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import StageError
 from pipeline.store import Store
-from pipeline.store.blobs import write_atomically
-from pipeline.store.folders import Manifest
+from pipeline.store.files import Manifest, write_atomically
 
 STAGE = "dataset"
 """The stage that writes releases; named here, so that readers load nothing of how one is made."""

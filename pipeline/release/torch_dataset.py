@@ -30,11 +30,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pipeline.errors import StageError
-from pipeline.images.decode import UnreadablePicture, decode_picture
+from pipeline.picture_bytes import UnreadablePicture, decode_picture
 from pipeline.release.read import latest_release
 from pipeline.release.split import SPLITS
 from pipeline.store import Store
-from pipeline.store.folders import Manifest, unseal
+from pipeline.store.files import Manifest, unseal
 
 IMAGE_SIZE = 224
 """side in pixels of a picture where no transform is given: what the networks of torchvision were trained on"""

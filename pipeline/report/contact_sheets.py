@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.images.decode import decode_mask
 from pipeline.images.portrait_masks import READABLE
 from pipeline.images.stages import picture_outcomes
+from pipeline.picture_bytes import decode_mask
 from pipeline.report.examples import thumbnail
 from pipeline.report.figures import INK, MID, PALE, message
 from pipeline.store import Store

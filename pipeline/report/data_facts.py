@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 
 from pipeline.curate.rules import meaning_of_drop
 from pipeline.images import clean_images, portrait_masks
-from pipeline.images.builtin_fill import BuiltinFill
-from pipeline.images.builtin_portraits import BuiltinPortraits
 from pipeline.images.face_gate import OFF
 from pipeline.images.face_recall import read_recall_text
+from pipeline.images.fillers import BuiltinFill
+from pipeline.images.maskers import BuiltinPortraits
 from pipeline.images.people_left import PeopleLeft
 from pipeline.release.read import Release
 from pipeline.release.split import SPLITS

@@ -21,7 +21,7 @@ from pipeline.report.write import JSON_NAME, is_untouched, study_input, write_re
 from pipeline.stage import Outcome, StageReport, run_stage
 from pipeline.store import Store
 from pipeline.store.digests import bytes_digest
-from pipeline.store.folders import Manifest
+from pipeline.store.files import Manifest
 from pipeline.training.train_mrlf import latest_run
 
 STAGE = "evaluate_mrlf"

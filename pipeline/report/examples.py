@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pipeline.images.decode import UnreadablePicture, decode_picture
+from pipeline.picture_bytes import UnreadablePicture, decode_picture
 from pipeline.release.read import Release
 from pipeline.report.content import Example
 from pipeline.report.wording import plain

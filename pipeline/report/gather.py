@@ -25,7 +25,7 @@ from pipeline.report.wording import headline, plain, title_of, verdict, warnings
 from pipeline.report.write import find_study
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
-from pipeline.store.folders import MANIFEST
+from pipeline.store.files import MANIFEST
 from pipeline.training.samples import CitySamples, city_samples
 
 

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import StageError
-from pipeline.images.decode import Mask, Picture, UnreadablePicture, decode_mask, decode_picture
 from pipeline.images.stages import picture_outcomes
+from pipeline.picture_bytes import Mask, Picture, UnreadablePicture, decode_mask, decode_picture
 from pipeline.store import Store
 from pipeline.store.blobs import Kind
 from pipeline.templates import environment

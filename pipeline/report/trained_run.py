@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from models.settings.presets import meant
+from models.settings.train_config import meant
 from pipeline.errors import StageError
 from pipeline.report.content import Epoch, Fact
 from pipeline.report.wording import plain
-from pipeline.store.folders import Manifest
+from pipeline.store.files import Manifest
 from pipeline.training.run_files import read_model
 
 if TYPE_CHECKING:

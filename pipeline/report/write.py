@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.report.content import Study
 from pipeline.store import Store
 from pipeline.store.digests import bytes_digest, file_digest
-from pipeline.store.temporaries import PREFIX, remove_dead, replacing, temporary_folder
+from pipeline.store.files import PREFIX, remove_dead, replacing, temporary_folder
 
 JSON_NAME = "report.json"
 

@@ -17,8 +17,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 
 from pipeline.predict.answer import Answer, CoarseAnswer
-from pipeline.predict.predictor import PredictOptions, Predictor
-from pipeline.predict.question import Question, RefusedQuestion
+from pipeline.predict.predictor import PredictOptions, Predictor, Question, RefusedQuestion
 from pipeline.serve.batching import Batcher, PredictResponse
 from pipeline.serve.body import AnswerBeforeTheEnd, read_body
 from pipeline.serve.documentation import DESCRIPTION, HEALTH_ANSWERS, MODEL_ANSWERS, PREDICT_ANSWERS, PREDICT_BODY

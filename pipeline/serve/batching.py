@@ -10,8 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from pipeline.predict.answer import Answer, CoarseAnswer
-from pipeline.predict.predictor import PredictOptions, Predictor
-from pipeline.predict.question import Question
+from pipeline.predict.predictor import PredictOptions, Predictor, Question
 
 PredictResponse = Answer | CoarseAnswer
 Ticket = asyncio.Future[tuple[asyncio.Future[list[PredictResponse]], int]]

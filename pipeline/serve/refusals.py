@@ -3,7 +3,7 @@
 from pydantic import BaseModel
 
 STATUS_OF_REASON = {"unsupported_format": 415, "too_many_pixels": 413, "caption_too_long": 413}
-"""Of the reasons of `pipeline.predict.question`; the others are 422."""
+"""Of the reasons of `pipeline.predict.predictor`; the others are 422."""
 
 STATUS = {
     "bad_request": 400,

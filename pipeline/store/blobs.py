@@ -6,24 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.store.digests import bytes_digest
-from pipeline.store.temporaries import PREFIX, replacing
+from pipeline.store.files import PREFIX, write_atomically
 
 Kind = Literal["original", "clean"]
 DIGEST = re.compile(r"[0-9a-f]{64}")
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` beside `path`, flush it to the disk and rename: a reader sees the old file or the whole new one.
-
-    Raises:
-        OSError: the disk is full or read-only; the message names the path and the bytes needed.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(data)
-    except OSError as error:
-        raise OSError(error.errno, f"cannot write {len(data)} bytes to {path}: {error.strerror}") from error
 
 
 class Blobs:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from pipeline.errors import StageBusyError
 from pipeline.records import LEDGER_TABLES
-from pipeline.store.blobs import Blobs, Kind, write_atomically
-from pipeline.store.folders import Manifest, unseal
-from pipeline.store.locks import exclusive_lock, shared_lock
+from pipeline.store.blobs import Blobs, Kind
+from pipeline.store.files import Manifest, exclusive_lock, shared_lock, unseal, write_atomically
 from pipeline.store.tables import Tables
 
 DATA_VARIABLE = "MRLF_DATA"

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from pipeline.code_digest import code_digest
 from pipeline.store import Store
 from pipeline.store.digests import bytes_digest, json_digest
-from pipeline.store.folders import IncompleteFolderError, seal, unseal
+from pipeline.store.files import IncompleteFolderError, seal, unseal
 from pipeline.study.splits import SplitKind
 
 if TYPE_CHECKING:

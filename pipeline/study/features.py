@@ -12,12 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.engine import PictureWorker
-from pipeline.images.clean_images import KEPT
+from pipeline.images.clean_images import KEPT, FillWorker
 from pipeline.images.fillers import CleanImagesSettings, FillerChoice, load_filler
-from pipeline.images.filling_worker import FillWorker
-from pipeline.images.mask_worker import make_mask_worker
 from pipeline.images.maskers import MaskerChoice, PortraitMasksSettings
-from pipeline.images.portrait_masks import READABLE
+from pipeline.images.portrait_masks import READABLE, make_mask_worker
 from pipeline.images.stages import PictureStage
 from pipeline.store import Store
 from pipeline.store.blobs import Blobs, Kind

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.errors import StageError
-from pipeline.images.decode import UnreadablePicture, decode_picture
+from pipeline.picture_bytes import UnreadablePicture, decode_picture
 from pipeline.store import Store
 from pipeline.study.features import FeatureSource
 from pipeline.weights import WeightsFile

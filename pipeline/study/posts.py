@@ -14,7 +14,7 @@ import pandas as pd
 from pipeline.collect.pictures import OK
 from pipeline.release.read import Release
 from pipeline.store import Store
-from pipeline.text.hashtags import without_hashtags
+from pipeline.text.captions import without_hashtags
 
 NEVER = frozenset({"deleted", "far_from_poi", "poi_below_floor"})
 """Reasons of curation that keep a post out of every study."""

@@ -22,8 +22,8 @@ from pipeline.errors import StageError
 from pipeline.release.read import latest_release
 from pipeline.stage import Outcome, StageReport, run_stage
 from pipeline.store import Store
-from pipeline.store.blobs import write_atomically
 from pipeline.store.digests import bytes_digest, file_digest, json_digest
+from pipeline.store.files import write_atomically
 from pipeline.study.cells import Cell, CellResult, read_cell
 from pipeline.study.content import Study
 from pipeline.study.plan import SECTIONS, PlannedSection, cells_of, plan_study

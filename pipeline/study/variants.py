@@ -27,11 +27,10 @@ from pipeline.cities import City
 from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.errors import StageError
 from pipeline.images.fillers import CleanImagesSettings
-from pipeline.release.near_duplicates import shared_names
 from pipeline.release.read import Release
-from pipeline.release.split import SPLITS
+from pipeline.release.split import SPLITS, shared_names
 from pipeline.store import Store
-from pipeline.store.blobs import write_atomically
+from pipeline.store.files import write_atomically
 from pipeline.study.posts import StudyPost, StudyPosts, study_posts
 from pipeline.study.splits import SplitKind, split_of
 from pipeline.study.study_pictures import check_clean

@@ -15,9 +15,9 @@ from pydantic import Field
 from pipeline.cities import City
 from pipeline.code_digest import code_digest
 from pipeline.errors import StageError
-from pipeline.images.decode import Picture, UnreadablePicture, decode_picture
 from pipeline.images.stages import PictureStage
 from pipeline.networks import NetworkSettings
+from pipeline.picture_bytes import Picture, UnreadablePicture, decode_picture
 from pipeline.stage import Outcome, StageReport, run_stage
 from pipeline.store import Store
 from pipeline.store.digests import json_digest

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import StageError
 from pipeline.release.read import Release
-from pipeline.store.folders import MANIFEST, IncompleteFolderError, Manifest, seal, unseal
+from pipeline.store.files import MANIFEST, IncompleteFolderError, Manifest, seal, unseal
 from pipeline.training.samples import CitySamples
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, get_args, get_origin, ge
 from pydantic import ConfigDict, Field, create_model, model_validator
 
 from models.mrlf.config import MrlfConfig
-from models.settings.presets import SMALL_BELOW_POSTS, Preset, check_best, sized
-from models.settings.train_config import TrainConfig
+from models.settings.train_config import SMALL_BELOW_POSTS, Preset, TrainConfig, check_best, sized
 from pipeline.cities import Settings
 
 DEVICE = r"^(auto|cpu|cuda(:\d+)?)$"

@@ -22,14 +22,13 @@ from pipeline.release.read import Release, latest_release
 from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
-from pipeline.store.folders import Manifest
+from pipeline.store.files import Manifest
 from pipeline.store.store import StageRecord
-from pipeline.training.progress import Progress
 from pipeline.training.run_files import SCORED_SPLITS, is_whole, write_run
 from pipeline.training.samples import CitySamples, city_samples
 from pipeline.training.settings import TrainMrlfSettings
 from pipeline.training.termination import asked_to_end
-from pipeline.training.training_log import training_log
+from pipeline.training.training_log import Progress, training_log
 
 if TYPE_CHECKING:
     from models.evaluation.metrics import Scores

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import StageError
 from pipeline.progress import format_bytes
-from pipeline.store.temporaries import temporary_file
+from pipeline.store.files import temporary_file
 from pipeline.weights.converting import known_architectures
 from pipeline.weights.digests import FileDigests, copy_with_digests
 from pipeline.weights.kinds import wrong_kind

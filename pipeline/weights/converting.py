@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import StageError
-from pipeline.store.temporaries import replacing
+from pipeline.store.files import replacing
 from pipeline.weights.kinds import file_kind
 from pipeline.weights.registry import YUNET
 

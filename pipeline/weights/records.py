@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.errors import StageError
-from pipeline.store.blobs import write_atomically
+from pipeline.store.files import write_atomically
 from pipeline.weights.registry import USED_BY, WeightsEntry
 
 OWN_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")

@@ -16,7 +16,7 @@ from pathlib import Path
 from pipeline.errors import StageError
 from pipeline.progress import log
 from pipeline.store import Store
-from pipeline.store.locks import exclusive_lock
+from pipeline.store.files import exclusive_lock
 from pipeline.weights.adding import copied_in, entry_of, from_file, recognised
 from pipeline.weights.converting import CONVERTER_VERSION, convert
 from pipeline.weights.digests import FileDigests, digest_once, read_digests

@@ -54,7 +54,7 @@ def test_every_check_passes_on_a_processor():
 
 
 def test_a_loop_that_overlooks_nan_does_not_pass(monkeypatch):
-    monkeypatch.setattr("models.training.epochs.Epochs._require_finite", lambda *_: None)
+    monkeypatch.setattr("models.training.training.Epochs._require_finite", lambda *_: None)
     assert not stopped_at_nan(SMALL, SMALL, CPU).is_passed
 
 

@@ -5,7 +5,7 @@ import hashlib
 from typing import Any
 
 from pipeline.cities import City
-from pipeline.images.decode import encode_clean
+from pipeline.picture_bytes import encode_clean
 from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.store import Store
 from pipeline.store.store import StageRecord

@@ -5,7 +5,7 @@ Originals are striped in magenta, clean pictures plain in a colour of their outc
 
 import numpy as np
 
-from pipeline.images.decode import encode_clean, encode_mask
+from pipeline.picture_bytes import encode_clean, encode_mask
 from pipeline.store import Store
 from tests.fakes.pictures import encoded
 

@@ -11,8 +11,7 @@ from models.baselines.loctwi import LocTwiConfig
 from models.best.ensemble import Ensemble
 from models.candidates import CANDIDATES, Setup, fit_candidate
 from models.mrlf.config import MrlfConfig
-from models.settings.presets import is_small
-from models.settings.train_config import TrainConfig
+from models.settings.train_config import TrainConfig, is_small
 from tests.models.synthetic import NUM_CLASSES, city, clear_city, of_other_posts
 
 MODALITIES = {"text", "hashtags", "image"}

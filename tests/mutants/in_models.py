@@ -22,14 +22,14 @@ IN_MODELS = (
     ),
     Defect(
         "hashtag-limit",
-        "models/data/encoding.py",
+        "models/data/text.py",
         "[: config.max_hashtags] for tags",
         "[: config.max_hashtags + 1] for tags",
         "test_encoding.py",
     ),
     Defect(
         "hashtag-owner",
-        "models/data/encoding.py",
+        "models/data/text.py",
         "+ (number > 0))",
         "+ (number >= 0))",
         "test_encoding.py",
@@ -50,7 +50,7 @@ IN_MODELS = (
     ),
     Defect(
         "scaler-sign",
-        "models/data/standardise.py",
+        "models/data/samples.py",
         "(image_ND - self.mean_D) *",
         "(image_ND + self.mean_D) *",
         "test_standardise.py",
@@ -120,7 +120,7 @@ IN_MODELS = (
     ),
     Defect(
         "filter-middle",
-        "models/mrlf/filters.py",
+        "models/mrlf/branches.py",
         "return (size - 1) // 2",
         "return size // 2",
         "test_characters.py test_words.py test_plain_mrlf.py",
@@ -134,7 +134,7 @@ IN_MODELS = (
     ),
     Defect(
         "first-bad-step",
-        "models/training/finite.py",
+        "models/training/training_loss.py",
         "self.bad_step.add_(is_first_bad * self.step)",
         "self.bad_step.add_(self.step)",
         "test_finite.py",

@@ -175,7 +175,7 @@ def today(source) -> dict[str, str]:
             id="a network that masks",
         ),
         pytest.param(
-            "models/mrlf/fusion.py",
+            "models/mrlf/mrlf.py",
             r"(def forward.*\n)",
             r"\1        x = x + 1\n",
             {"train_mrlf", "evaluate_mrlf", "study"},

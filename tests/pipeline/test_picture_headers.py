@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from pipeline.picture_headers import MAX_METADATA_BYTES, HeaderLimits, open_picture
+from pipeline.picture_bytes import MAX_METADATA_BYTES, HeaderLimits, open_picture
 from tests.fakes.pictures import encoded, pixels
 
 LIMITS = HeaderLimits(max_pixels=1_000_000, min_side_px=32)

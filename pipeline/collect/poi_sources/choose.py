@@ -1,6 +1,11 @@
-"""Where a city's POIs come from: a file, an extract of OS Places, the demo generator, or Foursquare's Places API."""
+"""Where a city's POIs come from, and which rows are POIs: a file, OS Places, the demo generator, or Foursquare's API.
+
+Law: every row is a POI, or counted with the first reason against it, or beyond the number wanted. What is taken
+depends on the rows, the city and what it does about sensitive places, and not on where the rows came from.
+"""
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -9,21 +14,94 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from pipeline.cities import City, Settings
-from pipeline.collect.poi_sources.files import PoiRow, read_poi_file
+from pipeline.collect.poi_sources.categories import Sensitivity, Taxonomy
+from pipeline.collect.poi_sources.files import PoiRow, number, read_poi_file
 from pipeline.collect.poi_sources.foursquare_answers import AnswerFolder, State
 from pipeline.collect.poi_sources.foursquare_client import KEY_VARIABLE, PlacesClient, base_url, key_from_environment
 from pipeline.collect.poi_sources.foursquare_fetch import Fetch, Places, RetryBudget
 from pipeline.collect.poi_sources.foursquare_places import poi_row
 from pipeline.collect.poi_sources.foursquare_query import MAX_RADIUS_M, PlacesQuery, Sort
 from pipeline.collect.poi_sources.os_places import extract_files, listing_digest, read_os_places
-from pipeline.collect.poi_sources.selection import select_pois
-from pipeline.collect.poi_sources.sensitive import Sensitivity
 from pipeline.collect.sources import demo_city
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.retries import Retries
 from pipeline.errors import StageError
+from pipeline.geo import distance_km, valid_coordinates
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
+
+
+def select_pois(rows: list[PoiRow], city: City, sensitivity: Sensitivity) -> tuple[list[PoiRow], dict[str, str]]:
+    """The good rows, the most popular first, and `row <n>` -> reason of the others."""
+    good: dict[str, PoiRow] = {}
+    drops: dict[str, str] = {}
+    for index, row in enumerate(rows):
+        reason = _reason(row, city, sensitivity) or ("duplicate" if row.poi_id in good else "")
+        if reason:
+            drops[f"row {index}"] = reason
+        else:
+            good[row.poi_id] = row
+    return sorted(good.values(), key=_preference), drops
+
+
+def table_rows(pois: list[PoiRow], source: str, taxonomy: Taxonomy, now: datetime) -> list[dict[str, object]]:
+    """The POIs, in the order of their rank, as rows of the table `pois`."""
+    num_of_name = Counter(poi.name for poi in pois)
+    return [
+        {
+            "poi_id": poi.poi_id,
+            "name": _display_name(poi, is_shared=num_of_name[poi.name] > 1),
+            "latitude": number(poi.latitude),
+            "longitude": number(poi.longitude),
+            "category_ids": list(poi.category_ids),
+            "category_name": poi.category_name,
+            "semantic_label": top_level(poi, taxonomy) or poi.category_name,
+            "rank": rank,
+            "popularity": poi.popularity,
+            "source": source,
+            "retrieved_utc": now,
+        }
+        for rank, poi in enumerate(pois, start=1)
+    ]
+
+
+def top_level(poi: PoiRow, taxonomy: Taxonomy) -> str:
+    """The top-level category: the one that the source names, else by the taxonomy; "" where neither knows."""
+    return poi.semantic_label or taxonomy.top_level(poi.category_ids, poi.category_labels)
+
+
+def _reason(row: PoiRow, city: City, sensitivity: Sensitivity) -> str:
+    """The first reason against a row, "" where there is none."""
+    if row.problem:
+        return row.problem
+    if not row.poi_id:
+        return "no_id"
+    if row.is_closed:
+        return "closed"
+    if row.is_flagged:
+        return "flagged"
+    if row.latitude is None or row.longitude is None:
+        return "no_coordinates"
+    coordinates = valid_coordinates(number(row.latitude), number(row.longitude))
+    if coordinates is None:
+        return "bad_coordinates"
+    if distance_km(*coordinates, city.latitude, city.longitude) > city.radius_km:
+        return "outside_city"
+    return "sensitive_category" if sensitivity.is_left_out(row) else ""
+
+
+def _preference(row: PoiRow) -> tuple[float, float]:
+    """By rank, then popularity; rows without either keep the order of the source."""
+    rank = row.rank if row.rank is not None else float("inf")
+    return rank, -(row.popularity if row.popularity is not None else -1.0)
+
+
+def _display_name(poi: PoiRow, *, is_shared: bool) -> str:
+    """The name; two of one name in a city (a chain) get their address behind it, the nameless their id."""
+    if not poi.name:
+        return poi.poi_id
+    return f"{poi.name} ({poi.address})" if is_shared and poi.address else poi.name
+
 
 Source = Literal["file", "demo", "os_places", "foursquare"]
 

@@ -15,8 +15,8 @@ from pipeline.collect.poi_sources.foursquare_places import BadPlace, Place, read
 from pipeline.collect.web.answers import json_object
 from pipeline.collect.web.errors import RetryError, SourceChangedError
 from pipeline.errors import StageError
-from pipeline.store.blobs import write_atomically
 from pipeline.store.digests import bytes_digest, json_digest
+from pipeline.store.files import write_atomically
 
 FORMAT = 1
 STATE = "state.json"

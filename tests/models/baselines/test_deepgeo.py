@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from models.baselines.deepgeo import Deepgeo, DeepgeoConfig, reverse_texts
 from models.baselines.joined_text import joined_characters
 from models.data.batches import Padded, make_batch
-from models.data.encoding import encode_text
-from models.data.text import Vocabulary
+from models.data.text import Vocabulary, encode_text
 from tests.models.synthetic import city
 
 CONFIG = DeepgeoConfig(min_char_count=1, char_dim=6, lstm_dim=5, num_filters=7, pool_window=4, hidden_dim=8)

@@ -8,8 +8,7 @@ import torch
 
 from models.baselines.joined_text import joined_characters, joined_words, space_id
 from models.data.batches import Padded, make_batch
-from models.data.encoding import encode_text
-from models.data.text import TextConfig, Vocabulary, normalise, normalise_hashtags
+from models.data.text import TextConfig, Vocabulary, encode_text, normalise, normalise_hashtags
 
 CAPTIONS = ["a quiet hour", "", "wide view", "x", "", "a " * 20 + "end"]
 HASHTAGS = [["sea", "sun"], ["sea"], [], ["sun"], [], ["sun"] * 3]

@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from models.baselines.joined_text import joined_characters, joined_words
 from models.baselines.loctwi import LocTwi, LocTwiConfig
 from models.data.batches import make_batch
-from models.data.encoding import encode_text
-from models.data.text import Vocabulary
+from models.data.text import Vocabulary, encode_text
 from tests.models.synthetic import city
 
 CONFIG = LocTwiConfig(

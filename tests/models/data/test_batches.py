@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from models.data.batches import make_batch, scoring_batches, training_batches
-from models.data.encoding import encode_text
-from models.data.text import Vocabulary
+from models.data.text import Vocabulary, encode_text
 from models.mrlf.mrlf import MrlfConfig
 from tests.models.synthetic import city
 

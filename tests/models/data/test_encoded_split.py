@@ -8,7 +8,7 @@ import torch
 
 from models.data.batches import training_batches
 from models.data.encoded_split import DeviceSplit, EncodedSplit, HostSplit
-from models.data.standardise import ImageScaler
+from models.data.samples import ImageScaler
 from models.data.text import Vocabulary
 from models.mrlf.mrlf import Mrlf, MrlfConfig
 from tests.models.synthetic import NUM_CLASSES, city

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from models.data.encoding import encode_text
-from models.data.text import PAD_ID, UNKNOWN_ID, TextConfig, Vocabulary
+from models.data.text import PAD_ID, UNKNOWN_ID, TextConfig, Vocabulary, encode_text
 
 CONFIG = TextConfig(
     max_caption_chars=6,

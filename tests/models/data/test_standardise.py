@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.data.standardise import ImageScaler
+from models.data.samples import ImageScaler
 
 TRAIN = np.random.default_rng(0).normal([3, -100, 0.01], [1, 20, 0.001], (500, 3)).astype(np.float32)
 

@@ -7,16 +7,14 @@ import pytest
 import torch
 
 from models.data.batches import Padded
-from models.data.samples import Samples
-from models.data.standardise import ImageScaler
+from models.data.samples import ImageScaler, Samples
 from models.data.text import Vocabulary
 from models.explain.attention_shares import attention_shares, characters_of_slots, word_of_char
 from models.explain.explain import shown_hashtags, shown_words
-from models.mrlf.characters import CharacterMaps, pool_stride
+from models.mrlf.branches import CharacterMaps, pool_stride
 from models.mrlf.mrlf import MrlfConfig
 from models.settings.train_config import TrainConfig
-from models.training.fitted import Fitted
-from models.training.networks import build_network
+from models.training.fitted import Fitted, build_network
 
 CAPTIONS = ["a quiet hour by the harbour", "", "Harbour", "x y z", "so many words " * 60, "naïve ＦＵＬＬ ﬁsh…"]
 HASHTAGS = [["port", "sea"], ["port"], [], ["A B", "#C"], ["town"] * 40, ["naïve"]]

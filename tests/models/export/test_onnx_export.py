@@ -11,9 +11,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from models.best.wide_and_deep import Ensemble
 from models.data.batches import make_batch
-from models.data.encoding import encode_text
 from models.data.samples import Samples
-from models.data.text import TextConfig, Vocabulary, normalise, words_of
+from models.data.text import TextConfig, Vocabulary, encode_text, normalise, words_of
 from models.export.onnx_export import INPUTS, METADATA, export_onnx
 from models.training.fitted import Fitted
 from tests.models.best.test_best import NETWORK as OF_TWO_SIZES

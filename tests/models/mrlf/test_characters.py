@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.data.batches import Padded
-from models.mrlf.characters import CharacterBranch, CharacterMaps, num_slots, pool_maps, pool_stride
+from models.mrlf.branches import CharacterBranch, CharacterMaps, num_slots, pool_maps, pool_stride
 from models.mrlf.config import MrlfConfig
 
 SIZES = (2, 3, 4, 5, 6, 7)

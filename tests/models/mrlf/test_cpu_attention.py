@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import models.mrlf.cpu_attention
-from models.mrlf.cpu_attention import cpu_attention, is_eager_cpu
+import models.mrlf.attention
+from models.mrlf.attention import cpu_attention, is_eager_cpu
 
 HEADS, WIDTH = 4, 12
 
@@ -33,7 +33,7 @@ def torch_attention(query, key, value, valid):
 @pytest.mark.parametrize("turn", [1, 100, 10**6], ids="scores at a turn {}".format)
 @pytest.mark.parametrize("lengths", list(itertools.product((1, 7, 30), (1, 15, 16, 33))), ids=str)
 def test_values_and_gradients_are_those_of_torch(lengths, turn, monkeypatch):
-    monkeypatch.setattr(models.mrlf.cpu_attention, "SCORES_AT_A_TURN", turn)
+    monkeypatch.setattr(models.mrlf.attention, "SCORES_AT_A_TURN", turn)
     *sides, valid = inputs(*lengths)
     ours, expected = ours_of(*sides, valid), torch_attention(*sides, valid)
     torch.testing.assert_close(ours, expected, atol=1e-6, rtol=1e-5)

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import torch
 
-from models.mrlf.characters import PooledMap
+from models.mrlf.branches import PooledMap
 from models.mrlf.config import MrlfConfig
-from models.mrlf.fusion import TextFusion, TextImageFusion
+from models.mrlf.mrlf import TextFusion, TextImageFusion
 
 CONFIG = dataclasses.replace(MrlfConfig.small(), char_filter_sizes=(3, 5), num_filters=8, num_heads=2)
 

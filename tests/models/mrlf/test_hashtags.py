@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from models.data.batches import Padded, make_batch
-from models.data.encoding import encode_text
-from models.data.text import TextConfig, Vocabulary
-from models.mrlf.hashtags import drop_hashtags, keep_hashtags
+from models.data.text import TextConfig, Vocabulary, encode_text
+from models.mrlf.branches import drop_hashtags, keep_hashtags
 
 CONFIG = TextConfig(min_char_count=1, min_word_count=1, min_hashtag_count=1)
 TAGS = ["lisboa", "a", "fado", "tejo"]

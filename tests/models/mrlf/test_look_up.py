@@ -7,9 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from models.data.batches import Padded
-from models.mrlf.characters import PADDED, CharacterMaps
+from models.mrlf.branches import PADDED, CharacterMaps, look_up_convolution
 from models.mrlf.config import MrlfConfig
-from models.mrlf.look_up import look_up_convolution
 
 LENGTHS = torch.tensor([0, 1, 4, 40, 25])
 

@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from models.data.batches import Batch, Padded, make_batch
-from models.data.encoding import encode_text
-from models.data.text import Vocabulary
+from models.data.text import Vocabulary, encode_text
 from models.mrlf.mrlf import Mrlf, MrlfConfig
 from tests.models.synthetic import NUM_CLASSES, city
 

@@ -9,8 +9,7 @@ import torch.nn.functional as F
 
 from bench.plain_mrlf import PlainMrlf, PlainPosts
 from models.data.batches import make_batch
-from models.data.encoding import encode_text
-from models.data.text import Vocabulary
+from models.data.text import Vocabulary, encode_text
 from models.mrlf.config import MrlfConfig
 from models.mrlf.mrlf import Mrlf
 from tests.models.synthetic import NUM_CLASSES, city

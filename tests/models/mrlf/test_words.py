@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from models.data.batches import Padded
+from models.mrlf.branches import WordBranch
 from models.mrlf.config import MrlfConfig
-from models.mrlf.words import WordBranch
 
 CONFIG = dataclasses.replace(MrlfConfig.small(), word_filter_sizes=(2, 3, 4), word_dim=5, num_filters=4)
 LENGTHS = [0, 1, 2, 6]

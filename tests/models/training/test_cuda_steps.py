@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from models.mrlf.mrlf import MrlfConfig
-from models.training.finite import NonFiniteError
 from models.training.training import TrainConfig, TrainingStoppedError, fit
+from models.training.training_loss import NonFiniteError
 from tests.models.synthetic import NUM_CLASSES, city
 
 pytestmark = [

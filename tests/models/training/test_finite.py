@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.training.finite import FiniteGuard
+from models.training.training_loss import FiniteGuard
 
 CPU = torch.device("cpu")
 GOOD, NAN, INF = 1.0, float("nan"), float("inf")

@@ -9,13 +9,13 @@ from torch import nn
 
 from models.data.network import Network
 from models.data.text import TextConfig
-from models.training import networks
+from models.training import fitted as networks
 from models.training.cuda_steps import initialise, state_tensors, unchanged
-from models.training.finite import FiniteGuard
-from models.training.networks import NetworkKind
+from models.training.fitted import NetworkKind
 from models.training.run import Run
 from models.training.steps import TooLargeError, autocast, compiled_network
 from models.training.training import TrainConfig, fit
+from models.training.training_loss import FiniteGuard
 from tests.models.synthetic import NUM_CLASSES, city
 
 TRAIN, VALIDATION = city(96, seed=1), city(48, seed=2)

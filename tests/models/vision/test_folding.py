@@ -7,7 +7,7 @@ import torch
 import torchvision.models as vision
 from torch import Tensor, nn
 
-from models.vision.folding import fold_batch_norm, foldable_pairs
+from models.vision.backbone_weights import fold_batch_norm, foldable_pairs
 
 
 def with_statistics(module: nn.Module) -> nn.Module:

@@ -5,7 +5,7 @@ import pytest
 from pipeline.cities import City
 from pipeline.cli.keeping import keeping_lines
 from pipeline.collect.poi_sources.keeping import expire_pois
-from pipeline.store.folders import seal
+from pipeline.store.files import seal
 from tests.fakes.clock import FakeClock
 
 CITY = City(key="town", name="Town", latitude=12, longitude=-30, radius_km=10)

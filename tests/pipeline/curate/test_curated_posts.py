@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipeline.curate import language, rules
+from pipeline.curate import rules
+from pipeline.curate import rules as language
 from pipeline.curate.curated_posts import build_curated_posts
 from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.errors import StageError

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.curate import language
-from pipeline.curate.language import are_in_language
+from pipeline.curate import rules as language
+from pipeline.curate.rules import are_in_language
 from pipeline.errors import StageError
 
 

@@ -10,7 +10,7 @@ from pipeline.demo import DemoSettings
 from pipeline.demo.places import CATEGORIES, PLACES
 from pipeline.demo.posts import DemoPlan, Kind, username
 from pipeline.geo import distance_km
-from pipeline.text.hashtags import hashtags
+from pipeline.text.captions import hashtags
 from tests.pipeline.demo.demo_trees import CENTRE, RADIUS_KM, plan, small
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.demo.posts import Kind
 from pipeline.demo.truth import drawn_people
-from pipeline.images.decode import decode_picture
+from pipeline.picture_bytes import decode_picture
 from tests.pipeline.demo.demo_trees import plan, small, tree, write
 
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.images.builtin_fill import BuiltinFill
-from pipeline.images.builtin_portraits import BuiltinPortraits
-from pipeline.images.mask_worker import widen
+from pipeline.images.fillers import BuiltinFill
+from pipeline.images.maskers import BuiltinPortraits
+from pipeline.images.portrait_masks import widen
 from tests.fakes.pictures import pixels, portrait
 
 

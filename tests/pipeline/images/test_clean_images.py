@@ -14,12 +14,11 @@ from PIL import Image
 from pydantic import ValidationError
 
 from pipeline.errors import StageError
-from pipeline.images.builtin_fill import BuiltinFill
 from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
-from pipeline.images.decode import encode_mask
 from pipeline.images.face_gate import HAAR, GateChoice
-from pipeline.images.fillers import FillerChoice, choose_filler, fill_recipe
+from pipeline.images.fillers import BuiltinFill, FillerChoice, choose_filler, fill_recipe
 from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
+from pipeline.picture_bytes import encode_mask
 from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release
 from pipeline.report.contact_sheets import clean_sheet_png, masks_sheet_png

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
-from pipeline.images.decode import (
+from pipeline.picture_bytes import (
     UnreadablePicture,
     decode_mask,
     decode_picture,

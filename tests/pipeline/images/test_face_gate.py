@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from pipeline.errors import StageError
-from pipeline.images.decode import decode_picture, encode_clean
-from pipeline.images.face_composites import FACE, Placing, compose, scene
+from pipeline.images.face_detectors import Box
 from pipeline.images.face_gate import HAAR, OFF, YUNET, choose_gate, load_gate
-from pipeline.images.haar_faces import Box
+from pipeline.images.face_recall import FACE, Placing, compose, scene
 from pipeline.images.whole_people import head
+from pipeline.picture_bytes import decode_picture, encode_clean
 from pipeline.store.digests import bytes_digest
 from pipeline.weights.registry import REGISTRY, WeightsEntry
 from pipeline.weights.weights_store import WeightsStore

@@ -5,19 +5,23 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.images.face_composites import FACE, Composite, Placing, compose, scene
+from pipeline.images.face_detectors import Box
 from pipeline.images.face_gate import HAAR, GateChoice, choose_gate, load_gate
 from pipeline.images.face_recall import (
+    FACE,
     KINDS,
     NOT_SHOWN,
+    Composite,
     Found,
+    Placing,
+    compose,
     measure_recall,
     num_found,
     read_recall_text,
     recall_of,
     recall_text,
+    scene,
 )
-from pipeline.images.haar_faces import Box
 from pipeline.store import Store
 from tests.fakes.face_gates import green_gate
 

@@ -6,12 +6,12 @@ The gate here takes pure green for a face, the inpainter paints holes in one col
 import numpy as np
 import pytest
 
-from pipeline.images.builtin_fill import BuiltinFill
-from pipeline.images.decode import decode_picture, encode_clean, encode_mask
+from pipeline.images.clean_images import FillWorker
+from pipeline.images.face_detectors import Box
 from pipeline.images.face_gate import load_gate
-from pipeline.images.filling_worker import FillWorker
-from pipeline.images.haar_faces import Box
+from pipeline.images.fillers import BuiltinFill
 from pipeline.images.whole_people import with_people
+from pipeline.picture_bytes import decode_picture, encode_clean, encode_mask
 from pipeline.store.digests import bytes_digest
 from tests.fakes.face_gates import GREEN, green_gate, with_green
 from tests.fakes.painting import PaintingFill

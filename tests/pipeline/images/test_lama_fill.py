@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from models.vision.filling import LamaFill
 from models.vision.running import Running
 from pipeline.images.lama_fill import LamaInpainter
-from pipeline.images.mask_worker import widen
+from pipeline.images.portrait_masks import widen
 from tests.fakes.pictures import pixels
 
 STRANGE = 251

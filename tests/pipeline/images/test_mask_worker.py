@@ -13,8 +13,8 @@ from torch import nn
 from models.vision.masks import PortraitMask
 from models.vision.portraits import U2NetPortraits
 from models.vision.running import choose_running
-from pipeline.images.decode import decode_mask, decode_picture
-from pipeline.images.mask_worker import MaskWorker, widen
+from pipeline.images.portrait_masks import MaskWorker, widen
+from pipeline.picture_bytes import decode_mask, decode_picture
 from tests.fakes.pictures import encoded, pixels
 
 MADE_BY = {"network": "fake", "weights_sha256": "0" * 64, "recipe": "r"}

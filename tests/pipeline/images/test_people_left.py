@@ -9,13 +9,13 @@ from pipeline.cities import City
 from pipeline.demo.archive import picture_path
 from pipeline.demo.pictures import draw, encode
 from pipeline.demo.posts import DemoPlan, Kind
-from pipeline.images.builtin_fill import BuiltinFill
-from pipeline.images.builtin_portraits import BuiltinPortraits
-from pipeline.images.decode import decode_picture, encode_clean
+from pipeline.images.clean_images import FillWorker
 from pipeline.images.face_gate import choose_gate
-from pipeline.images.filling_worker import FillWorker
-from pipeline.images.mask_worker import MaskWorker
+from pipeline.images.fillers import BuiltinFill
+from pipeline.images.maskers import BuiltinPortraits
 from pipeline.images.people_left import MAX_SHARE_LEFT, PeopleLeft, people_left, share_left
+from pipeline.images.portrait_masks import MaskWorker
+from pipeline.picture_bytes import decode_picture, encode_clean
 from pipeline.store import Store
 from pipeline.store.digests import bytes_digest
 from tests.pipeline.demo.demo_trees import CENTRE, RADIUS_KM, plan, small, write

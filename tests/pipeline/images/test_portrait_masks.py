@@ -13,10 +13,9 @@ from models.vision.portraits import U2NetPortraits
 from models.vision.running import choose_running
 from models.vision.u2net_weights import build, random_state
 from pipeline.errors import StageError
-from pipeline.images.decode import decode_mask, decode_sized
-from pipeline.images.mask_worker import make_mask_worker, widen
 from pipeline.images.maskers import choose_masker, masks_recipe
-from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
+from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks, make_mask_worker, widen
+from pipeline.picture_bytes import decode_mask, decode_sized
 from pipeline.store import Store
 from pipeline.weights import WeightsStore
 from tests.fakes.city import CITY, curated_post, fill_city, key, poi, put_city

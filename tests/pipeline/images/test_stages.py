@@ -9,8 +9,8 @@ import textwrap
 import pytest
 
 from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
-from pipeline.images.decode import decode_picture
 from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
+from pipeline.picture_bytes import decode_picture
 from pipeline.store import Store
 from tests.fakes.city import CITY, curated_post, fill_city, key, poi, put_city
 from tests.fakes.face_gates import short_recall

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.demo.pictures import PictureSpec, draw
-from pipeline.images.haar_faces import Box
+from pipeline.images.face_detectors import Box
 from pipeline.images.whole_people import body, head, is_masked, people_shapes, with_people
 from tests.fakes.pictures import pixels
 

@@ -19,7 +19,7 @@ from models.best.ensemble import fit_best
 from models.settings.train_config import TrainConfig
 from models.trained import load_model
 from models.vision.backbones import preprocess
-from pipeline.images.decode import decode_picture
+from pipeline.picture_bytes import decode_picture
 from pipeline.predict.export import write_onnx, write_safetensors
 from pipeline.predict.predictor import PredictOptions, Predictor
 from tests.fakes.predictor import NAMES, GridColours, caption, picture, town_posts, town_predictor

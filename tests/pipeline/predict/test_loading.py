@@ -17,7 +17,7 @@ from pipeline.predict.loading import load_predictor
 from pipeline.predict.predictor import PredictOptions, Predictor
 from pipeline.release.read import latest_release
 from pipeline.store import Store
-from pipeline.store.folders import IncompleteFolderError, seal, unseal
+from pipeline.store.files import IncompleteFolderError, seal, unseal
 from pipeline.training.train_mrlf import build_train_mrlf, latest_run
 from tests.pipeline.predict.conftest import CITY, TRAINING, write_cities
 

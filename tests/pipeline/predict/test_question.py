@@ -7,10 +7,9 @@ from models.vision.backbones import preprocess
 from pipeline.collect.archive.fields import MAX_CAPTION_CHARACTERS
 from pipeline.curate.rules import Candidate, apply_rules
 from pipeline.curate.settings import CuratedPostsSettings
-from pipeline.images.decode import decode_picture
-from pipeline.predict.question import WHY_UNREADABLE, RefusedQuestion, read_question
-from pipeline.text.captions import clean_caption
-from pipeline.text.hashtags import hashtags
+from pipeline.picture_bytes import decode_picture
+from pipeline.predict.predictor import WHY_UNREADABLE, RefusedQuestion, read_question
+from pipeline.text.captions import clean_caption, hashtags
 from tests.fakes.hostile_captions import HOSTILE, WRONG_TYPES
 from tests.fakes.hostile_pictures import JPEG, PNG, REFUSED, TAKEN, WEBP, flipped
 from tests.fakes.pictures import encoded, pixels

@@ -15,7 +15,7 @@ from pipeline.privacy.leftovers import sweep_leftovers
 from pipeline.privacy.opt_out_removal import register_opt_out
 from pipeline.privacy.pseudonyms import load_pseudonyms
 from pipeline.store import Store
-from pipeline.store.folders import MANIFEST, seal
+from pipeline.store.files import MANIFEST, seal
 from pipeline.store.store import StageRecord
 from pipeline.store.tables import Tables
 from tests.fakes.city import curated_post, post_of

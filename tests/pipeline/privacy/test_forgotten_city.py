@@ -20,7 +20,7 @@ from pipeline.release.read import latest_release, released_cities
 from pipeline.report.evaluate_mrlf import EvaluateMrlfSettings, build_evaluate_mrlf
 from pipeline.store import Store
 from pipeline.store.blobs import Blobs
-from pipeline.store.folders import MANIFEST
+from pipeline.store.files import MANIFEST
 from pipeline.store.tables import Tables
 from pipeline.training.image_features import ImageFeaturesSettings, build_image_features
 from pipeline.training.settings import TrainMrlfSettings

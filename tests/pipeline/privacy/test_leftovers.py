@@ -21,7 +21,7 @@ from pipeline.privacy.opt_out_removal import register_opt_out
 from pipeline.stages import run_stage_of
 from pipeline.store import Store
 from pipeline.store.blobs import Blobs
-from pipeline.store.folders import MANIFEST
+from pipeline.store.files import MANIFEST
 from pipeline.store.tables import Tables
 from tests.fakes.deleted import holders, killed
 from tests.fakes.instagram_server import FakeInstagram

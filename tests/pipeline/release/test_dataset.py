@@ -16,7 +16,7 @@ from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release, released_cities
 from pipeline.store import Store
 from pipeline.store.blobs import Blobs
-from pipeline.store.folders import IncompleteFolderError
+from pipeline.store.files import IncompleteFolderError
 from tests.fakes.city import CITY, fill_city, post_of
 from tests.fakes.engine import in_this_process
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.release.near_duplicates import MAX_BITS, close_pairs, mark_of, near_duplicates, shared_names
+from pipeline.release.split import MAX_BITS, close_pairs, mark_of, near_duplicates, shared_names
 
 
 @cache
@@ -62,7 +62,7 @@ def test_close_pairs_are_those_of_a_plain_count_in_blocks_of_any_size(monkeypatc
     expected = [(i, j) for i in range(60) for j in range(i + 1, 60) if (marks[i] != marks[j]).sum() <= MAX_BITS]
     assert len(expected) > 5
     for block in (1024, 7, 1):
-        monkeypatch.setattr("pipeline.release.near_duplicates.BLOCK", block)
+        monkeypatch.setattr("pipeline.release.split.BLOCK", block)
         assert sorted(close_pairs(marks)) == expected
 
 

@@ -9,9 +9,10 @@ import pytest
 
 from pipeline.release import read
 from pipeline.release.read import latest_release
-from pipeline.store import Store, folders
+from pipeline.store import Store
+from pipeline.store import files as folders
 from pipeline.store.digests import file_digest
-from pipeline.store.folders import IncompleteFolderError, seal
+from pipeline.store.files import IncompleteFolderError, seal
 from pipeline.store.store import StageRecord
 
 NAMES = ["labels.json", "posts.parquet", "test-000000.tar", "train-000000.tar"]

@@ -17,12 +17,12 @@ from torch.utils.data._utils import signal_handling
 
 from models.vision.backbones import preprocess, resized_side
 from pipeline.errors import StageError
-from pipeline.images.decode import UnreadablePicture, decode_picture
+from pipeline.picture_bytes import UnreadablePicture, decode_picture
 from pipeline.release.dataset import DatasetSettings
 from pipeline.release.read import latest_release
 from pipeline.release.torch_dataset import ReleaseDataset
 from pipeline.store import Store
-from pipeline.store.folders import IncompleteFolderError, seal
+from pipeline.store.files import IncompleteFolderError, seal
 from tests.fakes.city import fill_released_city
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes")

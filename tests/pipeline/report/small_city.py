@@ -13,13 +13,13 @@ from models.settings.train_config import TrainConfig
 from models.trained import TrainedModel
 from models.training.training import fit
 from pipeline.cities import City
-from pipeline.images.decode import encode_clean
 from pipeline.ledger import write_ledger
+from pipeline.picture_bytes import encode_clean
 from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release
 from pipeline.report.evaluate_mrlf import EvaluateMrlfSettings
 from pipeline.store import Store
-from pipeline.store.folders import seal
+from pipeline.store.files import seal
 from pipeline.store.store import StageRecord
 from pipeline.training.samples import CitySamples, city_samples
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.images.decode import encode_clean
+from pipeline.picture_bytes import encode_clean
 from pipeline.report import contact_sheets
 from pipeline.report.contact_sheets import (
     MAX_BYTES,

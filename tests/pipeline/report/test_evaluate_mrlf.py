@@ -20,7 +20,7 @@ from pipeline.report.evaluate_mrlf import build_evaluate_mrlf
 from pipeline.report.evaluation import BASELINES
 from pipeline.report.sentences import training_note
 from pipeline.report.write import STUDY_JSON, STUDY_PAGE
-from pipeline.store.folders import seal, unseal
+from pipeline.store.files import seal, unseal
 from tests.pipeline.report.small_city import (
     BACKBONE,
     CANARY,

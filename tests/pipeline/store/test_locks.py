@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from pipeline.store.locks import exclusive_lock, shared_lock
+from pipeline.store.files import exclusive_lock, shared_lock
 
 
 def busy(waited_s: float) -> Exception:

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import StageBusyError
 from pipeline.store import Store
-from pipeline.store.folders import IncompleteFolderError, seal, unseal
+from pipeline.store.files import IncompleteFolderError, seal, unseal
 from pipeline.store.store import StageRecord
 
 

@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipeline.store.blobs import write_atomically
-from pipeline.store.temporaries import PREFIX, remove_dead, temporary_file, temporary_folder
+from pipeline.store.files import PREFIX, remove_dead, temporary_file, temporary_folder, write_atomically
 
 
 def left_in(folder) -> list[str]:

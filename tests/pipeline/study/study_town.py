@@ -13,8 +13,8 @@ import numpy as np
 
 from models.vision.fixed_seed import fixed_seed_sha256
 from pipeline.cities import City
-from pipeline.images.decode import encode_clean
 from pipeline.ledger import write_ledger
+from pipeline.picture_bytes import encode_clean
 from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release
 from pipeline.store import Store

@@ -6,7 +6,7 @@ import pytest
 from models.vision.backbones import fixed_seed_features
 from models.vision.running import choose_running
 from pipeline.errors import StageError
-from pipeline.images.decode import decode_picture
+from pipeline.picture_bytes import decode_picture
 from pipeline.release.read import latest_release
 from pipeline.store import Store
 from pipeline.study.posts import study_posts

@@ -11,7 +11,7 @@ from models.vision.backbone_weights import random_state
 from models.vision.backbones import preprocess, resized_side
 from models.vision.fixed_seed import fixed_seed_weights
 from pipeline.errors import StageError
-from pipeline.images.decode import decode_picture
+from pipeline.picture_bytes import decode_picture
 from pipeline.release.read import latest_release
 from pipeline.release.split import SPLITS
 from pipeline.store import Store

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.text.captions import clean_caption
-from pipeline.text.hashtags import hashtags, without_hashtags
+from pipeline.text.captions import clean_caption, hashtags, without_hashtags
 
 TABLE = [
     pytest.param("#दिल्ली", ["दिल्ली"], id="Devanagari marks"),

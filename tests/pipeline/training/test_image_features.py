@@ -18,8 +18,8 @@ from models.vision.fixed_seed import fixed_seed_sha256
 from models.vision.running import Running, choose_running
 from pipeline.errors import StageError
 from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
-from pipeline.images.decode import decode_picture
 from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
+from pipeline.picture_bytes import decode_picture
 from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release
 from pipeline.store import Store

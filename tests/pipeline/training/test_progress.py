@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from models.settings.train_config import Epoch
-from pipeline.training.progress import Progress, in_words
+from pipeline.training.training_log import Progress, in_words
 
 
 class Clock:

@@ -23,10 +23,10 @@ from pipeline.errors import StageError
 from pipeline.release.read import latest_release
 from pipeline.store import Store
 from pipeline.training.image_features import ImageFeaturesSettings, build_image_features, read_features
-from pipeline.training.progress import Progress
 from pipeline.training.samples import city_samples
 from pipeline.training.settings import TrainMrlfSettings
 from pipeline.training.train_mrlf import build_train_mrlf, latest_run
+from pipeline.training.training_log import Progress
 from tests.fakes.city import CITY, fill_released_city
 from tests.fakes.engine import in_this_process
 

@@ -10,7 +10,7 @@ import torch
 
 from models.vision.u2net_weights import random_state
 from pipeline.errors import StageError
-from pipeline.store.locks import shared_lock
+from pipeline.store.files import shared_lock
 from pipeline.weights.fetching import WeightsUnavailableError
 from pipeline.weights.records import DamagedWeightsError
 from pipeline.weights.registry import REGISTRY

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.collect.archive import saved_pages
+from pipeline.collect.archive import folder as saved_pages
+from pipeline.collect.archive.folder import page_medias, shortcode
 from pipeline.collect.archive.json_files import UnreadableFile
-from pipeline.collect.archive.saved_pages import page_medias, shortcode
 from tests.fakes.archive import graphql_node, instaloader_json
 
 

@@ -6,9 +6,17 @@ import re
 
 import pytest
 
-from pipeline.collect.poi_sources.categories import Category, Taxonomy, read_taxonomy
+from pipeline.collect.poi_sources.categories import (
+    LIST,
+    Category,
+    SensitiveList,
+    Sensitivity,
+    Taxonomy,
+    read_taxonomy,
+    sensitive_list,
+    sensitivity,
+)
 from pipeline.collect.poi_sources.files import PoiRow
-from pipeline.collect.poi_sources.sensitive import LIST, SensitiveList, Sensitivity, sensitive_list, sensitivity
 from pipeline.errors import StageError
 
 LINES = LIST.read_text(encoding="utf-8").splitlines()
