@@ -15,11 +15,11 @@ from pipeline.cities import City
 from pipeline.code_digest import code_digest
 from pipeline.collect.archive.fields import LocationStub
 from pipeline.collect.archive.folder import HOW_TO_FILL, Archive, Entry
-from pipeline.collect.instagram.live import Runtime, journal_path, open_journal, search
+from pipeline.collect.instagram.live import Runtime, open_journal, search
 from pipeline.collect.instagram.searching import SearchReport
 from pipeline.collect.matching import AMBIGUOUS, Matcher, MatchRules, NamedPoint, Pair, make_overrules, read_overrules
 from pipeline.collect.poi_sources.keeping import read_pois
-from pipeline.collect.sources import ArchiveSettings, archive_or_live
+from pipeline.collect.sources import ArchiveSettings, archive_or_live, journal_path
 from pipeline.errors import IncompleteError, StageError
 from pipeline.progress import progress
 from pipeline.stage import INCOMPLETE, Outcome, StageReport, run_stage, table_inputs
@@ -65,7 +65,11 @@ def build_places(store: Store, city: City, settings: PlacesSettings, runtime: Ru
         overrules = _overrule_file(store, city, settings)
         pois = _pois(store, city.key)
         matcher = Matcher(pois, city.name, MatchRules(**settings.model_dump(include=set(_RULES))))
-        report = search(store, city, pois, matcher, runtime or Runtime(), settings.max_requests)
+        report = (
+            None
+            if city.live is None
+            else search(store, city, pois, matcher, runtime or Runtime(), settings.max_requests)
+        )
         found = _found(store, city.key)
         inputs = {
             "archive": archive.digest if archive else "",

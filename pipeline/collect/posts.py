@@ -19,7 +19,7 @@ from pipeline.code_digest import code_digest
 from pipeline.collect.archive.folder import Archive
 from pipeline.collect.archive.posts import ArchivePosts, read_archive
 from pipeline.collect.instagram.flush import flush_journal
-from pipeline.collect.instagram.live import LIVE, Runtime, crawl, journal_path, open_journal, rematch
+from pipeline.collect.instagram.live import LIVE, Runtime, crawl, open_journal, rematch
 from pipeline.collect.instagram.walk import WalkLimits
 from pipeline.collect.pictures import PictureLimits
 from pipeline.collect.poi_sources.keeping import read_pois
@@ -32,7 +32,7 @@ from pipeline.collect.posts_tables import (
     put_archive,
     with_run,
 )
-from pipeline.collect.sources import ArchiveSettings, archive_or_live
+from pipeline.collect.sources import ArchiveSettings, archive_or_live, journal_path
 from pipeline.collect.waiting import what_waits
 from pipeline.errors import StageError
 from pipeline.privacy.opt_out import OptOut

@@ -24,6 +24,11 @@ class ArchiveSettings(Settings):
     )
 
 
+def journal_path(store: Store, city: str) -> Path:
+    """Where the journal of a city's live collection lies; nobody has made it where nothing was collected live."""
+    return store.root / "crawl" / f"{city}.sqlite"
+
+
 def demo_city(store: Store, city: City) -> "DemoCity | None":
     """The files of a synthetic city, written where they are missing; None for every other city.
 

@@ -18,6 +18,7 @@ from pipeline.collect.instagram.flush import STAGE
 from pipeline.collect.instagram.journal.records import FIRST_LOOK, FOR_PERSON, PLACE_GONE, is_due
 from pipeline.collect.instagram.status import look_at_journal, pace_status, poi_names, unanswered
 from pipeline.collect.instagram.verdicts import LOGIN, WHAT_TO_DO
+from pipeline.collect.sources import journal_path
 from pipeline.ledger import counted
 from pipeline.store import Store
 
@@ -78,14 +79,18 @@ class Waiting:
 
 def what_waits(store: Store, city: City, now: datetime) -> Waiting:
     """What waits of a city's collection; of one that has no journal what its archive lacks, as it was last read."""
+    if not journal_path(store, city.key).exists():
+        return _as_last_read(store, city.key)
     pois = poi_names(store, city.key)
     if cookies_path() is None:  # who cannot search needs no more than the places named by hand
         matched = {place["poi_id"] for place in store.tables.read(city.key, "places").to_pylist() if place["is_match"]}
         pois = {poi_id: name for poi_id, name in pois.items() if poi_id not in matched}
     live = look_at_journal(store, city.key, lambda disk: _of_journal(disk, pois, _rest(store, now), now.timestamp()))
-    if live is not None:
-        return live
-    record = store.stage_record(city.key, STAGE)
+    return _as_last_read(store, city.key) if live is None else live
+
+
+def _as_last_read(store: Store, city: str) -> Waiting:
+    record = store.stage_record(city, STAGE)
     counts = record.counts if record else {}
     return waiting_files(
         {name.removeprefix(DEFERRED): count for name, count in counts.items() if name.startswith(DEFERRED)}

@@ -14,8 +14,9 @@ from dataclasses import replace
 
 import pyarrow.compute as pc
 
-from pipeline.collect.instagram.live import journal_path, open_journal
+from pipeline.collect.instagram.live import open_journal
 from pipeline.collect.post_rules import OPTED_OUT
+from pipeline.collect.sources import journal_path
 from pipeline.errors import StageBusyError
 from pipeline.privacy.leftovers import HINDRANCES, sweep_leftovers
 from pipeline.privacy.named_pictures import clean_pictures, pictures_of_posts, released_posts, require_tables, values

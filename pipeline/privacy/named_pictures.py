@@ -6,18 +6,23 @@ than that, and a release that cannot be opened raise: who asks what is named rem
 """
 
 import json
+import sqlite3
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.collect.instagram.status import look_at_journal
+from pipeline.collect.sources import journal_path
 from pipeline.store import Store
 from pipeline.store.blobs import Kind
 from pipeline.store.files import MANIFEST
+
+FoundT = TypeVar("FoundT")
 
 NAMED_IN: dict[Kind, tuple[str, ...]] = {"original": ("posts", "images"), "clean": ("clean_images",)}
 """Tables that name the pictures of a kind."""
@@ -50,7 +55,7 @@ def require_tables(store: Store, city: str, names: Collection[str]) -> None:
         UnreadableError: one is not: its disk is not mounted, its log is lost, an older copy was put back.
     """
     recorded = _recorded_versions(store, city)
-    if "posts" in names and look_at_journal(store, city, lambda disk: disk.execute(CARRIED).fetchone()):
+    if "posts" in names and _in_journal(store, city, lambda disk: disk.execute(CARRIED).fetchone()):
         recorded.setdefault("posts", 0)
     for name in (name for name in names if name in recorded):
         version = store.tables.version(city, name)
@@ -121,8 +126,11 @@ def _recorded_versions(store: Store, city: str) -> dict[str, int]:
 
 
 def _unemptied(store: Store, city: str) -> set[str]:
-    found = look_at_journal(store, city, lambda disk: {digest for (digest,) in disk.execute(IN_JOURNAL)})
-    return found or set()
+    return _in_journal(store, city, lambda disk: {digest for (digest,) in disk.execute(IN_JOURNAL)}) or set()
+
+
+def _in_journal(store: Store, city: str, read: Callable[[sqlite3.Connection], FoundT]) -> FoundT | None:
+    return look_at_journal(store, city, read) if journal_path(store, city).exists() else None
 
 
 def _of_release(folder: Path) -> set[str]:

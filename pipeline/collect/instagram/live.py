@@ -35,6 +35,7 @@ from pipeline.collect.instagram.walk import AHEAD, Walker, WalkLimits
 from pipeline.collect.matching import Matcher, NamedPoint
 from pipeline.collect.pictures import PictureLimits
 from pipeline.collect.post_rules import OPTED_OUT, PostRules
+from pipeline.collect.sources import journal_path
 from pipeline.collect.web.clock import Clock, SystemClock
 from pipeline.collect.web.retries import Retries
 from pipeline.privacy.private_ids import PrivateIds
@@ -59,11 +60,6 @@ class Runtime:
 
     clock: Clock = field(default_factory=SystemClock)
     retries: Retries = field(default_factory=Retries)
-
-
-def journal_path(store: Store, city: str) -> Path:
-    """Where a city's journal lies."""
-    return store.root / "crawl" / f"{city}.sqlite"
 
 
 def pace_path(store: Store) -> Path:

@@ -15,8 +15,9 @@ from typing import TypeVar
 
 from pipeline.collect.instagram.journal.records import PLACE_GONE
 from pipeline.collect.instagram.journal.searches import answered_pois
-from pipeline.collect.instagram.live import journal_path, pace_path
+from pipeline.collect.instagram.live import pace_path
 from pipeline.collect.instagram.pace import HOUR_S
+from pipeline.collect.sources import journal_path
 from pipeline.errors import StageError
 from pipeline.store import Store
 

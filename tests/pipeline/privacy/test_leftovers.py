@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli.app import app
 from pipeline.collect.instagram import live as instagram_live
-from pipeline.collect.instagram.live import journal_path
+from pipeline.collect.sources import journal_path
 from pipeline.curate.curated_posts import build_curated_posts
 from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.privacy import leftovers

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.collect.instagram.guarded import GuardedAdapter
 from pipeline.collect.instagram.journal.disk import _ADDED, _RENAMED
-from pipeline.collect.instagram.live import journal_path
+from pipeline.collect.sources import journal_path
 from pipeline.collect.web.errors import HumanError, RetryError
 from pipeline.errors import StageError
 from tests.fakes.http_server import Answer

@@ -22,9 +22,10 @@ from pipeline.collect.instagram.journal.batches import Batches
 from pipeline.collect.instagram.journal.images import Images
 from pipeline.collect.instagram.journal.posts import Posts
 from pipeline.collect.instagram.journal.walks import Walks
-from pipeline.collect.instagram.live import journal_path, pace_path
+from pipeline.collect.instagram.live import pace_path
 from pipeline.collect.instagram.media.photos import Photos
 from pipeline.collect.instagram.pace import Pace
+from pipeline.collect.sources import journal_path
 from pipeline.errors import StageError
 from pipeline.privacy.private_ids import PrivateIds
 from pipeline.store import Store

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.collect.instagram.live import journal_path, open_journal, pace_path
+from pipeline.collect.instagram.live import open_journal, pace_path
 from pipeline.collect.instagram.status import live_status, pace_status
+from pipeline.collect.sources import journal_path
 from pipeline.errors import StageError
 from pipeline.store import Store
 from tests.fakes.http_server import Answer
