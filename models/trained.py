@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from models.best.wide_and_deep import Ensemble, is_best
+from models.best.wide_and_deep import DESCRIPTION, Ensemble
 from models.data.samples import Samples
 from models.data.text import TextConfig
 from models.settings.train_config import Epoch, TrainConfig
@@ -46,4 +46,4 @@ def load_model(folder: Path) -> TrainedModel:
         ValueError: a file is damaged, is of another version, or does not belong to the others.
         OSError: a file is missing.
     """
-    return Ensemble.load(folder) if is_best(folder) else Fitted.load(folder)
+    return Ensemble.load(folder) if (folder / DESCRIPTION).is_file() else Fitted.load(folder)

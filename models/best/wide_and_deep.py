@@ -187,11 +187,6 @@ def log_proba(networks: Sequence[Fitted], samples: Samples) -> np.ndarray:
     return np.asarray(np.mean(logs, axis=0))
 
 
-def is_best(folder: Path) -> bool:
-    """Whether a model of this kind was written here."""
-    return (folder / DESCRIPTION).is_file()
-
-
 def _features(terms: dict[str, tuple[str, ...]], arrays: dict[str, np.ndarray]) -> WideFeatures:
     scaler = _under("scaler.", arrays)
     return WideFeatures(terms, _under("idf.", arrays), ImageScaler.from_arrays(scaler) if scaler else None)

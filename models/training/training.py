@@ -33,10 +33,9 @@ from models.data.samples import ImageScaler, Samples, check_split
 from models.data.text import TextConfig, Vocabulary
 from models.settings.machine import device_for, gpu_problem
 from models.settings.train_config import Epoch, TrainConfig
-from models.training.checkpoint import read_checkpoint, saving, write_checkpoint
 from models.training.cuda_steps import CudaSteps
 from models.training.fitted import SCORING_BATCH_SIZE, Fitted, build_network, network_name
-from models.training.run import Run
+from models.training.run import Run, read_checkpoint, saving, write_checkpoint
 from models.training.steps import Steps, autocast
 from models.training.training_loss import FiniteGuard, NonFiniteError, TrainingLoss
 

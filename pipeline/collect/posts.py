@@ -21,9 +21,8 @@ from pipeline.collect.archive.posts import ArchivePosts, read_archive
 from pipeline.collect.instagram.flush import flush_journal
 from pipeline.collect.instagram.live import LIVE, Runtime, crawl, open_journal, rematch
 from pipeline.collect.instagram.walk import WalkLimits
-from pipeline.collect.pictures import PictureLimits
 from pipeline.collect.poi_sources.keeping import read_pois
-from pipeline.collect.post_rules import OPTED_OUT, PostRules
+from pipeline.collect.post_rules import OPTED_OUT, PictureLimits, PostRules
 from pipeline.collect.posts_tables import (
     ArchiveCounts,
     counts_of,
@@ -37,8 +36,7 @@ from pipeline.collect.waiting import what_waits
 from pipeline.errors import StageError
 from pipeline.privacy.opt_out import OptOut
 from pipeline.privacy.opt_out_removal import opted_out_posts, opted_out_since
-from pipeline.privacy.private_ids import read_authors
-from pipeline.privacy.pseudonyms import load_pseudonyms
+from pipeline.privacy.pseudonyms import load_pseudonyms, read_authors
 from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import json_digest

@@ -17,11 +17,11 @@ from pipeline.collect.archive.posts import ArchivePosts
 from pipeline.collect.instagram.crawl import CrawlReport
 from pipeline.collect.instagram.flush import STAGE, deferred_row, ledger_row
 from pipeline.collect.instagram.journal import Journal
-from pipeline.collect.pictures import OK
+from pipeline.collect.post_rules import OK
 from pipeline.collect.waiting import Waiting
 from pipeline.ledger import by_reason, counted, write_ledger
 from pipeline.privacy.named_pictures import released_posts, values
-from pipeline.privacy.private_ids import PrivateIds
+from pipeline.privacy.pseudonyms import PrivateIds
 from pipeline.stage import INCOMPLETE, Outcome, StageReport
 from pipeline.store import Store
 

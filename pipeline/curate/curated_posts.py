@@ -11,8 +11,8 @@ import pandas as pd
 
 from pipeline.cities import City
 from pipeline.code_digest import code_digest
-from pipeline.collect.pictures import OK
 from pipeline.collect.poi_sources.keeping import read_pois
+from pipeline.collect.post_rules import OK
 from pipeline.curate.rules import Candidate, apply_rules, frequent_hashtags, rule_of
 from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.errors import StageError

@@ -28,8 +28,7 @@ from pipeline.networks import WeightsPolicy
 from pipeline.picture_bytes import Picture
 from pipeline.store import Store
 from pipeline.weights import WeightsStore
-from pipeline.weights.choosing import Builtin, choose_weights
-from pipeline.weights.weights_store import WeightsFile
+from pipeline.weights.weights_store import Builtin, WeightsFile, choose_weights
 
 GatePolicy = Literal["auto", "yunet", "haar", "off"]
 

@@ -24,8 +24,7 @@ from pipeline.picture_bytes import Mask, Picture
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
 from pipeline.weights import WeightsStore
-from pipeline.weights.choosing import Builtin, choose_weights
-from pipeline.weights.weights_store import WeightsFile
+from pipeline.weights.weights_store import Builtin, WeightsFile, choose_weights
 
 SEARCH_SIDE_PX = 256  # faces are looked for at this size: larger only costs time
 

@@ -108,7 +108,7 @@ def picture_module(settings: ImageFeaturesSettings, weights: WeightsFile | Built
     from safetensors.torch import load_file
 
     from models.vision.backbone_weights import build
-    from models.vision.fixed_seed import fixed_seed_weights
+    from models.vision.backbones import fixed_seed_weights
 
     if isinstance(weights, Builtin):
         return build(settings.backbone, fixed_seed_weights(settings.backbone))

@@ -43,7 +43,7 @@ def load_predictor(store: Store, city_key: str, *, device: str = "auto") -> Pred
     Raises:
         ValueError: there is no such city or model, or its parts are of different versions.
     """
-    from models.evaluation.calibration import fit_temperature
+    from models.evaluation.metrics import fit_temperature
 
     city = load_city(city_key)
     run = latest_run(store, city.key)
@@ -102,7 +102,7 @@ def picture_network(
     Raises:
         StageError: it is another network now, or its weights are not here.
     """
-    from models.vision.fixed_seed import fixed_seed_name
+    from models.vision.backbones import fixed_seed_name
 
     settings = city.settings("image_features", ImageFeaturesSettings, {"device": device})
     learnt = run.about["backbone"], run.about["backbone_weights_sha256"]

@@ -25,7 +25,7 @@ from pipeline.privacy.leftovers import WRITTEN_BY
 from pipeline.privacy.named_pictures import values
 from pipeline.privacy.opt_out import OptOut
 from pipeline.privacy.opt_out_removal import opted_out_posts, released_and_opted_out
-from pipeline.privacy.private_ids import PrivateIds
+from pipeline.privacy.pseudonyms import PrivateIds
 from pipeline.store import Store
 from pipeline.store.files import MANIFEST
 

@@ -20,7 +20,7 @@ from pipeline.collect.sources import journal_path
 from pipeline.errors import StageBusyError
 from pipeline.privacy.leftovers import HINDRANCES, sweep_leftovers
 from pipeline.privacy.named_pictures import clean_pictures, pictures_of_posts, released_posts, require_tables, values
-from pipeline.privacy.private_ids import PrivateIds
+from pipeline.privacy.pseudonyms import PrivateIds
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
 from pipeline.store.files import write_atomically

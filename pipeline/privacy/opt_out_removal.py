@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pipeline.collect.instagram.status import look_at_journal
 from pipeline.privacy.named_pictures import released_posts
 from pipeline.privacy.opt_out import OptOut, add_opt_outs
-from pipeline.privacy.private_ids import read_authors
+from pipeline.privacy.pseudonyms import read_authors
 from pipeline.store import Store
 
 NOT_FLUSHED = (

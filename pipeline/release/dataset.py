@@ -35,7 +35,7 @@ from pipeline.privacy.gone import gone_posts
 from pipeline.privacy.leftovers import sweep_leftovers
 from pipeline.records import SCHEMA_VERSION
 from pipeline.release import read
-from pipeline.release.shards import Sample, write_shards
+from pipeline.release.read import Sample, write_shards
 from pipeline.release.split import SPLITS, linked_groups, shared_names, split_posts
 from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store

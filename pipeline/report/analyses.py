@@ -45,7 +45,7 @@ from pipeline.training.label_words import mask_label_words, posts_that_name_thei
 
 if TYPE_CHECKING:
     from models.data.samples import Samples
-    from models.evaluation.calibration import Reliability
+    from models.evaluation.metrics import Reliability
     from pipeline.training.samples import CitySamples
 
 NUM_LIMITS = 48
@@ -181,8 +181,14 @@ def measure_calibration(
     validation: Floats, validation_labels: Labels, test: Floats, test_labels: Labels
 ) -> Calibration:
     """Probabilities of the validation posts and of the test posts as the model gives them."""
-    from models.evaluation.calibration import fit_temperature, honest_calibration_error, reliability, with_temperature
-    from models.evaluation.metrics import accuracy, calibration_error
+    from models.evaluation.metrics import (
+        accuracy,
+        calibration_error,
+        fit_temperature,
+        honest_calibration_error,
+        reliability,
+        with_temperature,
+    )
 
     temperature = fit_temperature(validation, validation_labels)
     num_groups = min(MAX_GROUPS, max(MIN_GROUPS, len(test_labels) // POSTS_PER_GROUP))

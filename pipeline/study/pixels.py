@@ -62,6 +62,6 @@ def starting_weights(source: FeatureSource) -> "dict[str, Tensor]":
         from safetensors.torch import load_file
 
         return load_file(source.weights.path)
-    from models.vision.fixed_seed import fixed_seed_weights
+    from models.vision.backbones import fixed_seed_weights
 
     return fixed_seed_weights(source.settings.backbone)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pipeline.collect.pictures import OK
+from pipeline.collect.post_rules import OK
 from pipeline.release.read import Release
 from pipeline.store import Store
 from pipeline.text.captions import without_hashtags

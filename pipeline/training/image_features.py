@@ -81,7 +81,7 @@ def feature_name(weights: WeightsFile | Builtin, backbone: str) -> tuple[str, st
     """The name of the features and the digest of their weights; nothing drawn has the name of a trained network."""
     if isinstance(weights, WeightsFile):
         return weights.name, weights.weights_sha256
-    from models.vision.fixed_seed import fixed_seed_name, fixed_seed_sha256
+    from models.vision.backbones import fixed_seed_name, fixed_seed_sha256
 
     return fixed_seed_name(backbone), fixed_seed_sha256(backbone)
 

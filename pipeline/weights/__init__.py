@@ -3,7 +3,6 @@
 Law: no code of a file is run, nothing is used whose digest was not compared, and nothing falls back in silence.
 """
 
-from pipeline.weights.choosing import Builtin, choose_weights
-from pipeline.weights.weights_store import WeightsFile, WeightsStore
+from pipeline.weights.weights_store import Builtin, WeightsFile, WeightsStore, choose_weights
 
 __all__ = ["Builtin", "WeightsFile", "WeightsStore", "choose_weights"]

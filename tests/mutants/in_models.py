@@ -78,7 +78,7 @@ IN_MODELS = (
     ),
     Defect(
         "temperature-inverse",
-        "models/evaluation/calibration.py",
+        "models/evaluation/metrics.py",
         "_logits(proba_NC) / temperature",
         "_logits(proba_NC) * temperature",
         "test_calibration.py",
@@ -141,7 +141,7 @@ IN_MODELS = (
     ),
     Defect(
         "checkpoint-digest",
-        "models/training/checkpoint.py",
+        "models/training/run.py",
         'if header["content_sha256"] != ',
         'if header["content_sha256"] == ',
         "test_checkpoint.py",

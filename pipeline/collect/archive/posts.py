@@ -14,8 +14,7 @@ from typing import Any
 
 from pipeline.collect.archive.fields import PostFields
 from pipeline.collect.archive.folder import HOW_TO_FILL, Archive, Entry
-from pipeline.collect.pictures import OK, CheckedPicture, PictureLimits, check_picture
-from pipeline.collect.post_rules import PostRules, image_row
+from pipeline.collect.post_rules import OK, CheckedPicture, PictureLimits, PostRules, check_picture, image_row
 from pipeline.errors import StageError
 from pipeline.ledger import reason_counts
 from pipeline.progress import progress

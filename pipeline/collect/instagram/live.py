@@ -33,12 +33,11 @@ from pipeline.collect.instagram.settings import LiveSettings, live_settings
 from pipeline.collect.instagram.terms import check_terms
 from pipeline.collect.instagram.walk import AHEAD, Walker, WalkLimits
 from pipeline.collect.matching import Matcher, NamedPoint
-from pipeline.collect.pictures import PictureLimits
-from pipeline.collect.post_rules import OPTED_OUT, PostRules
+from pipeline.collect.post_rules import OPTED_OUT, PictureLimits, PostRules
 from pipeline.collect.sources import journal_path
 from pipeline.collect.web.clock import Clock, SystemClock
 from pipeline.collect.web.retries import Retries
-from pipeline.privacy.private_ids import PrivateIds
+from pipeline.privacy.pseudonyms import PrivateIds
 from pipeline.store import Store
 
 LIVE = "live"

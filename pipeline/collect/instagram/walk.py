@@ -22,7 +22,7 @@ from pipeline.collect.instagram.journal.records import DAY_S, FIRST_LOOK, PLACE_
 from pipeline.collect.post_rules import OPTED_OUT, PostRules
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.errors import MissingError, SourceChangedError
-from pipeline.privacy.private_ids import PrivateIds
+from pipeline.privacy.pseudonyms import PrivateIds
 
 GIVE_UP_ENDPOINT_AFTER = 3
 """An endpoint that no location of a run could be walked on, after so many tries, is not tried again in that run."""

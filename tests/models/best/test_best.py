@@ -13,7 +13,7 @@ from models.best.wide_and_deep import Ensemble, log_proba
 from models.mrlf.config import MrlfConfig
 from models.settings.train_config import TrainConfig
 from models.trained import load_model
-from models.training.checkpoint import LATEST
+from models.training.run import LATEST
 from models.training.training import TrainingStoppedError
 from tests.models.synthetic import NUM_CLASSES, city
 

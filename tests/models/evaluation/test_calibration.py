@@ -6,16 +6,17 @@ import torch
 from scipy.optimize import minimize
 from scipy.special import softmax
 
-from models.evaluation.calibration import (
+from models.evaluation.metrics import (
     MAX_TEMPERATURE,
     MIN_TEMPERATURE,
+    calibration_error,
     fit_temperature,
     honest_calibration_error,
     negative_log_likelihood,
     reliability,
+    top_k_accuracy,
     with_temperature,
 )
-from models.evaluation.metrics import calibration_error, top_k_accuracy
 
 
 def honest(num_samples: int, num_classes: int = 6, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.training.checkpoint import (
+from models.training.run import (
     LATEST,
     PREVIOUS,
     REFUSED,
@@ -73,7 +73,7 @@ def test_a_crash_after_a_damaged_one_was_refused_still_leaves_the_good_one(tmp_p
 LIMITED = """
 import pathlib, resource, sys
 import torch
-from models.training.checkpoint import Checkpoint, CheckpointWriteError, write_checkpoint
+from models.training.run import Checkpoint, CheckpointWriteError, write_checkpoint
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 large = Checkpoint({"weight": torch.zeros(10_000)}, {"number": 2})
 try:

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from models.mrlf.mrlf import Mrlf, MrlfConfig
 from models.trained import load_model
-from models.training.checkpoint import LATEST, PREVIOUS
-from models.training.run import OPTIMISERS
+from models.training.run import LATEST, OPTIMISERS, PREVIOUS
 from models.training.training import BEST, NonFiniteError, TrainConfig, TrainingStoppedError, fit
 from tests.models.synthetic import NUM_CLASSES, city
 

@@ -10,8 +10,14 @@ from torch import nn
 
 from models.vision import backbone_weights
 from models.vision.backbone_weights import BACKBONES, FeatureNetwork, build, check_state, headless
-from models.vision.backbones import ImageFeatures, fixed_seed_features, preprocess, resized_side
-from models.vision.fixed_seed import fixed_seed_sha256, fixed_seed_weights
+from models.vision.backbones import (
+    ImageFeatures,
+    fixed_seed_features,
+    fixed_seed_sha256,
+    fixed_seed_weights,
+    preprocess,
+    resized_side,
+)
 from models.vision.running import Running, choose_running
 
 SEED_0_SHA256 = {

@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from pipeline.collect.pictures import PictureLimits, check_bytes, check_picture
+from pipeline.collect.post_rules import PictureLimits, check_bytes, check_picture
 from tests.fakes.pictures import encoded, pixels
 
 LIMITS = PictureLimits(max_image_bytes=1_000_000, max_image_pixels=1_000_000, min_image_side_px=32)

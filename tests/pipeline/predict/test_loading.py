@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.evaluation.calibration import fit_temperature
+from models.evaluation.metrics import fit_temperature
 from pipeline.cities import CityError
 from pipeline.errors import StageError
 from pipeline.predict.loading import load_predictor

@@ -10,7 +10,7 @@ from pipeline.collect.archive.fields import post_fields
 from pipeline.errors import StageError
 from pipeline.privacy.opt_out import add_opt_outs
 from pipeline.privacy.opt_out_removal import register_opt_out
-from pipeline.privacy.private_ids import PrivateIds
+from pipeline.privacy.pseudonyms import PrivateIds
 from tests.fakes.archive import FakeArchive, graphql_node, instaloader_json
 from tests.fakes.instagram_server import FakeInstagram
 from tests.fakes.live_town import LiveTown

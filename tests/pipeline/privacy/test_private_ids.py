@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from pipeline.privacy.private_ids import PrivateIds
+from pipeline.privacy.pseudonyms import PrivateIds
 from tests.fakes.private_ids import read_private_ids
 
 

@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.evaluation.calibration import fit_temperature
-from models.evaluation.metrics import grouped_bootstrap
+from models.evaluation.metrics import fit_temperature, grouped_bootstrap
 from pipeline.errors import StageError
 from pipeline.ledger import write_ledger
 from pipeline.report.evaluate_mrlf import build_evaluate_mrlf

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from models.vision.fixed_seed import fixed_seed_sha256
+from models.vision.backbones import fixed_seed_sha256
 from pipeline.cities import City
 from pipeline.ledger import write_ledger
 from pipeline.picture_bytes import encode_clean

@@ -8,8 +8,7 @@ import torch
 
 from models.candidates import CANDIDATES
 from models.vision.backbone_weights import random_state
-from models.vision.backbones import preprocess, resized_side
-from models.vision.fixed_seed import fixed_seed_weights
+from models.vision.backbones import fixed_seed_weights, preprocess, resized_side
 from pipeline.errors import StageError
 from pipeline.picture_bytes import decode_picture
 from pipeline.release.read import latest_release

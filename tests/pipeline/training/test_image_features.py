@@ -13,8 +13,7 @@ import pytest
 import torch
 
 from models.vision.backbone_weights import random_state
-from models.vision.backbones import fixed_seed_features
-from models.vision.fixed_seed import fixed_seed_sha256
+from models.vision.backbones import fixed_seed_features, fixed_seed_sha256
 from models.vision.running import Running, choose_running
 from pipeline.errors import StageError
 from pipeline.images.clean_images import CleanImagesSettings, build_clean_images

@@ -41,10 +41,10 @@ def server() -> Iterator[WeightsServer]:
 @pytest.fixture(autouse=True)
 def no_mirror(monkeypatch) -> None:
     """No mirror of the machine's own, and nothing remembered of the test before."""
-    from pipeline.weights import choosing
+    from pipeline.weights import weights_store
 
     monkeypatch.delenv("MRLF_WEIGHTS_MIRROR", raising=False)
-    choosing._unavailable.clear()
+    weights_store._unavailable.clear()
 
 
 def entry_for(body: bytes, *addresses: str, **changes: object) -> WeightsEntry:

@@ -73,7 +73,7 @@ def test_auto_asks_again_after_a_while(weights_store_of, server, u2netp_pth, mon
     assert isinstance(choose_weights(weights_store, "small_net", "auto"), Builtin)
     assert isinstance(choose_weights(weights_store, "small_net", "auto"), Builtin)
     assert server.count() == 1
-    monkeypatch.setattr("pipeline.weights.choosing.ASK_AGAIN_S", 0)
+    monkeypatch.setattr("pipeline.weights.weights_store.ASK_AGAIN_S", 0)
     assert choose_weights(weights_store, "small_net", "auto") == weights_store.find("small_net")
 
 

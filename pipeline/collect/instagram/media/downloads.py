@@ -21,7 +21,7 @@ from pipeline.collect.instagram.addresses import AllowedHosts
 from pipeline.collect.instagram.guarded import Dial, GuardedAdapter, Resolve, follow_nothing
 from pipeline.collect.instagram.media.hosts import MediaHosts
 from pipeline.collect.instagram.media.verdicts import is_failure
-from pipeline.collect.pictures import OK, CheckedPicture, PictureLimits, check_bytes
+from pipeline.collect.post_rules import OK, CheckedPicture, PictureLimits, check_bytes
 from pipeline.collect.web.answers import read_body, retry_after_s
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.errors import (

@@ -32,8 +32,7 @@ from pipeline.collect.instagram.media.verdicts import (
     is_passing,
     settlement,
 )
-from pipeline.collect.pictures import OK, CheckedPicture, PictureLimits
-from pipeline.collect.post_rules import image_row
+from pipeline.collect.post_rules import OK, CheckedPicture, PictureLimits, image_row
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.errors import (
     ExpiredError,

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from pipeline.collect.instagram.journal import State, StoredPost, is_said_again
 from pipeline.collect.instagram.journal.records import DAY_S, LONGEST_WAIT_S
 from pipeline.collect.instagram.journal.revising import OPTED_OUT
-from pipeline.collect.pictures import OK, CheckedPicture, PictureLimits
+from pipeline.collect.post_rules import OK, CheckedPicture, PictureLimits
 
 Picture: TypeAlias = CheckedPicture | str
 """A picture that came, or the reason why it did not."""

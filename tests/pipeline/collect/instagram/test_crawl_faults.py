@@ -27,7 +27,7 @@ from pipeline.collect.instagram.media.photos import Photos
 from pipeline.collect.instagram.pace import Pace
 from pipeline.collect.sources import journal_path
 from pipeline.errors import StageError
-from pipeline.privacy.private_ids import PrivateIds
+from pipeline.privacy.pseudonyms import PrivateIds
 from pipeline.store import Store
 from pipeline.store.blobs import Blobs
 from pipeline.store.tables import Tables

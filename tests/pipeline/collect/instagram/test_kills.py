@@ -30,7 +30,7 @@ from pipeline.collect.places import PlacesSettings, build_places
 from pipeline.collect.pois import PoisSettings, build_pois
 from pipeline.collect.posts import PostsSettings, build_posts
 from pipeline.collect.web.retries import Retries
-from pipeline.privacy.private_ids import PrivateIds
+from pipeline.privacy.pseudonyms import PrivateIds
 from pipeline.store import Store
 from pipeline.store.blobs import Blobs
 from pipeline.store.tables import Tables

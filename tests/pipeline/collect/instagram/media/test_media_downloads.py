@@ -6,7 +6,7 @@ import traceback
 
 import pytest
 
-from pipeline.collect.pictures import PictureLimits
+from pipeline.collect.post_rules import PictureLimits
 from pipeline.collect.web.clock import SystemClock
 from pipeline.collect.web.errors import (
     BadResponseError,
