@@ -23,6 +23,8 @@ from pipeline.store.files import write_atomically
 
 OUTSIDE: Mapping[str, str] = {
     "pipeline.cities": "what it reads from cities.yaml is digested as settings",
+    "pipeline.code_digest": "how code is digested decides no row",
+    "pipeline.code_source": "how code is digested decides no row",
     "pipeline.collect.instagram": "what was collected live is kept, and counts as it stands",
     "pipeline.collect.poi_sources.foursquare_answers": "how answers are kept",
     "pipeline.collect.poi_sources.foursquare_client": "how answers are fetched",
@@ -90,7 +92,7 @@ class Code:
         Raises:
             MissingSourceError: its module is not among the files.
         """
-        return json_digest(sorted(self._lines(module, name)))
+        return json_digest(sorted({json.dumps(line) for line in self._lines(module, name)}))
 
     def places(self, module: str, name: str) -> dict[Place, Definition]:
         """The definition itself and all that it uses, directly and over others."""

@@ -110,6 +110,12 @@ def test_a_module_that_was_moved_or_renamed_makes_nothing_stale():
     assert tiny({files.get(path, path): text for path, text in moved.items()}, "pipeline.room.job") == tiny()
 
 
+def test_modules_that_become_one_make_nothing_stale():
+    whole = edited(TINY, WORK, ("from pipeline.rules import is_kept\n", ""))
+    whole[WORK] += whole.pop(RULES)
+    assert tiny(whole) == tiny()
+
+
 def test_what_a_package_passes_on_is_followed():
     passed = edited(TINY, WORK, ("pipeline.rules", "pipeline.room"))
     passed |= {"pipeline/room/__init__.py": "from pipeline.rules import is_kept\n"}
