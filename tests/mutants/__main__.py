@@ -5,7 +5,8 @@
     python -m tests.mutants --root ../before      the same ones in another checkout, whose files may lie elsewhere
 
 Prints for each defect the test that caught it, or MISSED; STALE where its text stands in no file any more, or in
-several. Ends with status 1 where one was missed or is stale. `make test` does not run this: it takes minutes.
+several. The tests that caught one must pass without it. Ends with status 1 where one was missed or is stale.
+`make test` does not run this: it takes minutes.
 """
 
 import argparse
@@ -26,7 +27,8 @@ ROOT = Path(__file__).parent.parent.parent
 COPIED = ("assets", "bench", "deploy", "docs", "models", "pipeline", "tests", "archives")
 DEFECTS = (*IN_MODELS, *IN_PIPELINE)
 TIMEOUT_S = 600
-FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
+CAUGHT = "caught by "
 
 
 def copy_checkout(root: Path, copy: Path) -> None:
@@ -55,12 +57,12 @@ def tests_of(defect: Defect, root: Path) -> list[str]:
     return [str(found[name].relative_to(root)) for name in defect.tests.split() if name in found]
 
 
-def run_tests(copy: Path, files: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run these tests in the copy until the first that fails."""
+def run_tests(copy: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run these tests in the copy; what it compiles stays for the next run."""
     return subprocess.run(
-        [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *files],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
         cwd=copy,
-        env={**os.environ, "PYTHONPATH": str(copy)},
+        env={**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": ""},
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,
@@ -78,7 +80,7 @@ def verdict(defect: Defect, copy: Path) -> str:
     whole = path.read_text()
     path.write_text(whole.replace(defect.before, defect.after))
     try:
-        completed = run_tests(copy, files)
+        completed = run_tests(copy, ["-x", *files])
     except subprocess.TimeoutExpired:
         return f"caught: its tests did not end within {TIMEOUT_S} s"
     finally:
@@ -88,7 +90,13 @@ def verdict(defect: Defect, copy: Path) -> str:
     caught = FAILED.search(completed.stdout)
     if completed.returncode != 1 and caught is None:
         return f"STALE: pytest ended with {completed.returncode}: {completed.stdout[-300:]}{completed.stderr[-300:]}"
-    return f"caught by {caught[1] if caught else 'a test'}"
+    return f"{CAUGHT}{caught[1]}" if caught else "caught"
+
+
+def fail_anyway(verdicts: Sequence[str], copy: Path) -> list[str]:
+    """Of the tests that caught a defect those that fail without it too, and so show nothing."""
+    tests = sorted({found.removeprefix(CAUGHT) for found in verdicts if found.startswith(CAUGHT)})
+    return FAILED.findall(run_tests(copy, tests).stdout) if tests else []
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -98,15 +106,18 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--root", type=Path, default=ROOT, help="the checkout to plant them in")
     options = parser.parse_args(arguments)
     chosen = [each for each in DEFECTS if not options.words or any(word in each.id for word in options.words)]
-    not_caught = 0
+    verdicts = []
     with tempfile.TemporaryDirectory(prefix="mrlf-mutants-") as folder:
         copy_checkout(options.root.resolve(), Path(folder))
         for defect in chosen:
             found = verdict(defect, Path(folder))
-            not_caught += not found.startswith("caught")
+            verdicts.append(found)
             print(f"{defect.id:<28} {found}", flush=True)
-    print(f"{len(chosen) - not_caught} of {len(chosen)} caught")
-    return 1 if not_caught or not chosen else 0
+        broken = fail_anyway(verdicts, Path(folder))
+    num_caught = sum(found.startswith("caught") and found.removeprefix(CAUGHT) not in broken for found in verdicts)
+    print("".join(f"fails without a defect too: {test}\n" for test in broken), end="")
+    print(f"{num_caught} of {len(chosen)} caught")
+    return 0 if num_caught == len(chosen) > 0 else 1
 
 
 if __name__ == "__main__":
