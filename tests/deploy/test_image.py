@@ -41,7 +41,7 @@ def test_what_is_sent_is_the_code_and_nothing_of_anybody(context):
 
 def test_every_file_of_the_packages_is_sent(context):
     files = [path for name in ("assets", "models", "pipeline") for path in (ROOT / name).rglob("*") if path.is_file()]
-    ours = {path.relative_to(ROOT) for path in files if path.suffix != ".pyc"}
+    ours = {path.relative_to(ROOT) for path in files if path.parent.name != "__pycache__"}
     assert {path for path in ours if not (context / path).is_file()} == set()
 
 
