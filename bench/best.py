@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.model_selection import GroupKFold
 
 from bench.demo_calibration import kept_posts, samples_of
-from bench.result import tell
+from bench.result import print_result
 from models.baselines import BASELINES
 from models.best.ensemble import fit_best
 from models.data.samples import Samples
@@ -56,7 +56,7 @@ def splits(samples: Samples) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarra
         yield rest[train], rest[validation], test
 
 
-def told(train: Samples, validation: Samples, test: Samples, num_classes: int) -> dict[str, np.ndarray]:
+def probabilities(train: Samples, validation: Samples, test: Samples, num_classes: int) -> dict[str, np.ndarray]:
     """The most probable class of every test post, by each model."""
     best = fit_best(train, validation, num_classes=num_classes)
     small = fit(
@@ -102,14 +102,14 @@ def _scores(train: Samples, asked: Samples, num_classes: int, choice: float) -> 
 
 
 def fold_of_city(samples: Samples, number: int, kept: Path | None) -> dict[str, np.ndarray]:
-    """`told` of one fold with its labels and groups; taken from the file `kept` where it is there."""
+    """`probabilities` of one fold with its labels and groups; taken from the file `kept` where it is there."""
     if kept is not None and kept.exists():
         with np.load(kept) as stored:
             return dict(stored)
     train, validation, test = list(splits(samples))[number]
     num_classes = int(samples.labels_N.max()) + 1
     started = time.monotonic()
-    result = told(samples.take(train), samples.take(validation), samples.take(test), num_classes)
+    result = probabilities(samples.take(train), samples.take(validation), samples.take(test), num_classes)
     result |= {"labels": samples.labels_N[test], "groups": np.array(samples.groups)[test]}
     result["seconds"] = np.array(time.monotonic() - started)
     if kept is not None:
@@ -159,7 +159,7 @@ def main() -> None:
             show(str(seed), folds)
             everything += [fold | {"groups": np.char.add(f"{seed}-", fold["groups"])} for fold in folds]
     figures = show("all", everything)
-    tell("best", ours=figures["best"], peer=figures["logistic_all"], unit="accuracy", is_more_better=True)
+    print_result("best", ours=figures["best"], peer=figures["logistic_all"], unit="accuracy", is_more_better=True)
 
 
 if __name__ == "__main__":

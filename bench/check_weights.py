@@ -42,16 +42,16 @@ Difference = tuple[str, float, str]
 
 def main(arguments: list[str] | None = None) -> int:
     """Check all three; the exit status."""
-    told = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     shared = Path(os.environ.get("MRLF_SHARED_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
-    told.add_argument("--photos", type=Path, default=shared / "photos")
-    told.add_argument(
+    parser.add_argument("--photos", type=Path, default=shared / "photos")
+    parser.add_argument(
         "--file", action="append", default=[], metavar="NAME=FILE", help="weights instead of the store's"
     )
-    options = told.parse_args(arguments)
+    options = parser.parse_args(arguments)
     files = {name: Path(path) for name, _, path in (pair.partition("=") for pair in options.file)}
     if unknown := set(files) - set(CHECKS):
-        told.error(f"no check is called {', '.join(sorted(unknown))}: take {', '.join(CHECKS)}")
+        parser.error(f"no check is called {', '.join(sorted(unknown))}: take {', '.join(CHECKS)}")
     weights_store = WeightsStore.of(Store.open())
     outcomes = [check(name, options.photos, weights_store, files.get(name)) for name in CHECKS]
     return FAILED if False in outcomes else SKIPPED if None in outcomes else 0

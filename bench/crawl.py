@@ -14,7 +14,7 @@ from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 
 from bench.live_server import PHOTOS_ONLY, LiveServer, bench_town, empty_town
-from bench.result import interleaved, tell
+from bench.result import interleaved, print_result
 from tests.fakes.live_town import LiveTown
 
 NUM_PLACES = 5
@@ -93,8 +93,8 @@ def main() -> None:
         ours, peer = interleaved(lambda: run_stage(town), lambda: run_instaloader(server, location_ids), num_runs=5)
     print(f"stage posts   {ours:8.1f} posts/s, {ours_asked:.3f} requests a post")
     print(f"Instaloader   {peer:8.1f} posts/s, {peer_asked:.3f} requests a post")
-    tell("crawl_requests", ours=ours_asked, peer=peer_asked, unit="requests/post", is_more_better=False)
-    tell("crawl", ours=ours, peer=peer, unit="posts/s", is_more_better=True)
+    print_result("crawl_requests", ours=ours_asked, peer=peer_asked, unit="requests/post", is_more_better=False)
+    print_result("crawl", ours=ours, peer=peer, unit="posts/s", is_more_better=True)
 
 
 if __name__ == "__main__":

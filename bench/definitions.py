@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from bench.result import interleaved, tell
+from bench.result import interleaved, print_result
 
 OURS = "import assets.definitions"
 PEER = "import dagster, torch"
@@ -25,7 +25,7 @@ def main() -> None:
     """Five starts of each, in turn."""
     ours, peer = interleaved(lambda: seconds(OURS), lambda: seconds(PEER), num_runs=5)
     print(f"{OURS:<30} {ours:.2f} s\n{PEER:<30} {peer:.2f} s")
-    tell("definitions", ours=ours, peer=peer, unit="s", is_more_better=False)
+    print_result("definitions", ours=ours, peer=peer, unit="s", is_more_better=False)
 
 
 if __name__ == "__main__":

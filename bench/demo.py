@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.result import tell
+from bench.result import print_result
 
 COMMAND = ["dagster", "asset", "materialize", "--select", "+evaluate_mrlf", "--partition", "demo"]
 
@@ -34,7 +34,7 @@ def main() -> None:
         first, memory = run(folder)
         unchanged = min(run(folder)[0] for _ in range(3))
     print(f"first run      {first:7.1f} s, largest process {memory:.2f} GiB\nunchanged run  {unchanged:7.1f} s")
-    tell("demo", ours=unchanged, peer=first, unit="s", is_more_better=False)
+    print_result("demo", ours=unchanged, peer=first, unit="s", is_more_better=False)
 
 
 if __name__ == "__main__":

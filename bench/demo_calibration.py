@@ -1,4 +1,4 @@
-"""How far each modality alone tells the place in the demo city, and all three together: a linear model, many seeds.
+"""How far each modality alone predicts the place in the demo city, and all three together: a linear model, many seeds.
 
 The generator is tuned so that each single one lands between 45 and 80 % and all three clearly higher. Accuracy is the
 mean of five folds grouped by user and by equal picture, over the posts that curation keeps; the portraits at the side

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from bench.result import interleaved, tell
+from bench.result import interleaved, print_result
 from models.data.samples import Samples
 from models.mrlf.config import MrlfConfig
 from models.settings.train_config import TrainConfig
@@ -61,7 +61,7 @@ def main() -> None:
     epoch()  # warm-up
     ours, peer = (NUM_POSTS / seconds for seconds in interleaved(epoch, epoch_with_vgg19, num_runs=3))
     print(f"cached features     {ours:9.1f} posts/s\nVGG19 in the loop   {peer:9.1f} posts/s")
-    tell("epoch", ours=ours, peer=peer, unit="posts/s", is_more_better=True)
+    print_result("epoch", ours=ours, peer=peer, unit="posts/s", is_more_better=True)
 
 
 if __name__ == "__main__":

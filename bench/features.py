@@ -18,7 +18,7 @@ import torch
 
 from bench.peers import Peer
 from bench.photographs import SIDE_PX, photograph
-from bench.result import interleaved, tell
+from bench.result import interleaved, print_result
 from models.vision.backbone_weights import check_state, random_state
 from models.vision.running import choose_running
 from pipeline.training.image_features import FeatureWorker, ImageFeaturesSettings
@@ -58,20 +58,20 @@ def correlation(ours_NF: np.ndarray, theirs_NF: np.ndarray) -> float:
 
 def main() -> None:
     """Rounds in turn, then the medians."""
-    told = argparse.ArgumentParser(description=__doc__)
-    told.add_argument("--pictures", type=int, default=32)
-    told.add_argument("--rounds", type=int, default=5)
-    told.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
-    told.add_argument("--runtime", default="auto", choices=["auto", "openvino", "torch"])
-    asked = told.parse_args()
-    settings = ImageFeaturesSettings(device="cpu", precision=asked.precision, runtime=asked.runtime)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
+    parser.add_argument("--runtime", default="auto", choices=["auto", "openvino", "torch"])
+    options = parser.parse_args()
+    settings = ImageFeaturesSettings(device="cpu", precision=options.precision, runtime=options.runtime)
     ours = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # the peer's threads wait as its own libraries say
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pictures = folder / "pictures"
         pictures.mkdir()
-        rows = [{"clean_digest": f"{seed:04d}", "data": photograph(seed)} for seed in range(asked.pictures)]
+        rows = [{"clean_digest": f"{seed:04d}", "data": photograph(seed)} for seed in range(options.pictures)]
         for row in rows:
             (pictures / f"{row['clean_digest']}.jpg").write_bytes(row["data"])
         worker = FeatureWorker(settings, weights_in(folder), "bench")
@@ -80,7 +80,7 @@ def main() -> None:
         with Peer("peer_torchvision.py", *files, environment=environment, python=Path(sys.executable)) as peer:
             theirs_NF = torch.load(folder / "vectors.pt", weights_only=True).numpy()
             ours_s, peer_s = interleaved(
-                lambda: seconds_of(worker, rows), lambda: peer.seconds(len(rows)), asked.rounds
+                lambda: seconds_of(worker, rows), lambda: peer.seconds(len(rows)), options.rounds
             )
             about = peer.about
     show(len(rows) / ours_s, len(rows) / peer_s, settings, about, correlation(ours_NF, theirs_NF))
@@ -97,7 +97,7 @@ def show(ours: float, peer: float, settings: ImageFeaturesSettings, about: str, 
     print(
         f"how pictures differ, ours against theirs: correlation {correlation:.4f}: {'ok' if is_equal else 'NOT EQUAL'}"
     )
-    tell("features", ours=ours, peer=peer, unit="pictures/s", is_more_better=True)
+    print_result("features", ours=ours, peer=peer, unit="pictures/s", is_more_better=True)
 
 
 if __name__ == "__main__":

@@ -16,11 +16,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.gpu_checks import checks
 from bench.networks import NETWORKS
-from bench.result import tell
+from bench.result import print_result
 from models.vision.torch_network import TorchNetwork
 
 DATASHEET_TFLOPS = {"H200": 989.0, "H100": 989.0, "GH200": 989.0, "A100": 312.0, "L40S": 362.0, "L4": 121.0}
-"""dense bf16, without sparsity, as the makers tell it"""
+"""dense bf16, without sparsity, as the makers state it"""
 SMALL_SIDE_PX = 32
 """without a GPU: what the checks can do with"""
 
@@ -39,7 +39,7 @@ def main() -> int:
     print(f"torch {torch.__version__} on {name}")
     sides_px = {network: network.side_px if has_gpu else SMALL_SIDE_PX for network in NETWORKS}
     modules = {network: network.make_module() for network in NETWORKS}
-    is_equal = all([check.told() for check in checks(device, modules, sides_px)])
+    is_equal = all([check.report() for check in checks(device, modules, sides_px)])
     limit = matrix_tflops(device, 8192 if has_gpu else 512)
     print(f"bf16 limit: {limit:.1f} TFLOP/s measured{datasheet(name)}")
     for network in NETWORKS:
@@ -50,7 +50,9 @@ def main() -> int:
             if reached is not None:
                 share = f"{reached / limit:.0%} of the limit"
                 print(f"{network.name} {sides_px[network]} px, {batch_size} a pass: {reached:.2f} TFLOP/s, {share}")
-                tell(f"gpu {network.name} {batch_size}", ours=reached, peer=limit, unit="TFLOP/s", is_more_better=True)
+                print_result(
+                    f"gpu {network.name} {batch_size}", ours=reached, peer=limit, unit="TFLOP/s", is_more_better=True
+                )
     print("every check passed" if is_equal else "A CHECK FAILED: see above")
     return 0 if is_equal else 1
 
@@ -95,7 +97,7 @@ def matrix_tflops(device: str, size: int) -> float:
 
 
 def datasheet(name: str) -> str:
-    """What the maker tells, where we know it."""
+    """What the maker states, where we know it."""
     known = [tflops for part, tflops in DATASHEET_TFLOPS.items() if part in name]
     return f", {known[0]:.0f} by its data sheet" if known else ""
 

@@ -36,7 +36,7 @@ class Check:
         """False also where something is not a number."""
         return self.found >= self.bound if self.is_at_least else self.found <= self.bound
 
-    def told(self) -> bool:
+    def report(self) -> bool:
         """Print it; whether it passed."""
         sign = ">=" if self.is_at_least else "<="
         print(f"{'ok    ' if self.is_passed else 'FAILED'} {self.name}: {self.found:.4g} {sign} {self.bound:g}")

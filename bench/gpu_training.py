@@ -9,7 +9,7 @@ characters (9 in 10 below 200 and 178), 512 picture features, the preset `paper`
 
 Variants: `plain` starts each kernel by itself and cuts its batches on the processor; `graphs` is what `fit` does by
 itself on a GPU; `compiled` compiles the network too; `large` is `graphs` at eight times the batch, another training
-that needs a learning rate of its own, told apart for that reason. Ends with status 1 where a check fails.
+that needs a learning rate of its own, called another for that reason. Ends with status 1 where a check fails.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import torch
 
 from bench.gpu import datasheet, matrix_tflops
 from bench.gpu_training_checks import checks
-from bench.result import tell
+from bench.result import print_result
 from bench.step_cost import StepCost, copy_gbytes_per_s, step_cost
 from models.data.samples import Samples
 from models.mrlf.config import MrlfConfig
@@ -57,16 +57,16 @@ def main() -> int:
     train = made_up_posts(arguments.posts, seed=1)
     validation = made_up_posts(max(1, int(arguments.posts * VALIDATION_SHARE)), seed=2)
     print(f"{len(train):,} training posts made up in {time.perf_counter() - started:.1f} s", flush=True)
-    is_right = arguments.no_checks or all([check.told() for check in checks(device)])
+    is_right = arguments.no_checks or all([check.report() for check in checks(device)])
     cost = step_cost(train.take(np.arange(min(len(train), 512))), NUM_CLASSES)
-    print(cost.told(), flush=True)
+    print(cost.summary(), flush=True)
     limits = matrix_tflops(device, 8192 if device == "cuda" else 512), copy_gbytes_per_s(device)
     print(f"limits: {limits[0]:.1f} TFLOP/s in bf16{datasheet(name)}, {limits[1]:,.0f} GB/s", flush=True)
     plain = None
     for variant in arguments.variants or VARIANTS:
         rate = measure(variant, train, validation, arguments, cost, limits)
         plain = plain or rate
-        tell(f"gpu_training {variant}", ours=rate, peer=plain, unit="posts/s", is_more_better=True)
+        print_result(f"gpu_training {variant}", ours=rate, peer=plain, unit="posts/s", is_more_better=True)
     print("every check passed" if is_right else "A CHECK FAILED: see above")
     return 0 if is_right else 1
 
@@ -81,7 +81,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--no-checks", action="store_true", help="figures only")
     arguments = parser.parse_args()
     if arguments.device == "cuda" and not has_gpu:
-        parser.error("torch sees no GPU: `nvidia-smi` tells whether there is one and its driver answers")
+        parser.error("torch sees no GPU: `nvidia-smi` shows whether there is one and its driver answers")
     return arguments
 
 

@@ -43,7 +43,7 @@ def checks(device: str) -> Iterator[Check]:
 
 
 def small_city(num_posts: int, seed: int) -> Samples:
-    """A few posts whose words and pictures tell their class."""
+    """A few posts whose words and pictures show their class."""
     rng = np.random.default_rng([seed, 0])
     labels_N = rng.integers(0, NUM_CLASSES, num_posts)
     words = [[f"{letter}word{number}" for number in range(20)] for letter in "abcdefgh"]
@@ -118,7 +118,7 @@ def real_shortage(train: Samples, config: TrainConfig) -> Check:
     try:
         steps.take(np.arange(len(train)))
     except TooLargeError:
-        return Check("T5 out of memory: halved once, then told", float(steps.run.num_parts != 2), 0)
+        return Check("T5 out of memory: halved once, then reported", float(steps.run.num_parts != 2), 0)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     return Check("T5 out of memory: halved once and the step taken", float(steps.run.num_parts != 2), 0)

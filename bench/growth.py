@@ -2,7 +2,7 @@
 
 Peer: the stage itself on the small table. The built-in detectors on tiny pictures, so that what the stage does around
 them weighs as much as it can; the stored rows hold masks of photographs. All that the stage does counts, also the
-start of its workers; what the additional rows cost is told in milliseconds too.
+start of its workers; what the additional rows cost is shown in milliseconds too.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.result import interleaved, tell
+from bench.result import interleaved, print_result
 from pipeline.images.portrait_masks import STAGE, PortraitMasksSettings, build_portrait_masks
 from pipeline.picture_bytes import encode_mask
 from pipeline.store import Store
@@ -82,23 +82,25 @@ def seconds(folder: Path, digests: list[str]) -> float:
 
 def main() -> None:
     """Rounds in turn, then the medians."""
-    told = argparse.ArgumentParser(description=__doc__)
-    told.add_argument("--stored", type=int, nargs=2, default=[100, 10_000])
-    told.add_argument("--rounds", type=int, default=7)
-    asked = told.parse_args()
-    few, many = asked.stored
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stored", type=int, nargs=2, default=[100, 10_000])
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    few, many = options.stored
     with tempfile.TemporaryDirectory() as name:
         folders = {number: Path(name) / str(number) for number in (few, many)}
         digests = {number: town(folder, number) for number, folder in folders.items()}
         many_s, few_s = interleaved(
-            lambda: seconds(folders[many], digests[many]), lambda: seconds(folders[few], digests[few]), asked.rounds
+            lambda: seconds(folders[many], digests[many]), lambda: seconds(folders[few], digests[few]), options.rounds
         )
     for number, took in ((few, few_s), (many, many_s)):
         print(f"{number:9,} rows stored: {1000 * took / NUM_NEW:7.2f} ms per new picture, {took:6.2f} s in all")
     print(f"{many - few:,} more rows cost {1000 * (many_s - few_s):.0f} ms")
     ratio = few_s / many_s
     print(f"ratio {ratio:.2f}, wanted {WANTED}: {'ok' if ratio >= WANTED else 'MISSED'}")
-    tell("growth", ours=1000 * many_s / NUM_NEW, peer=1000 * few_s / NUM_NEW, unit="ms/picture", is_more_better=False)
+    print_result(
+        "growth", ours=1000 * many_s / NUM_NEW, peer=1000 * few_s / NUM_NEW, unit="ms/picture", is_more_better=False
+    )
 
 
 if __name__ == "__main__":

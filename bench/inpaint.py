@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 from bench.photographs import SIDE_PX, photograph
-from bench.result import tell
+from bench.result import print_result
 from models.vision.filling import LamaFill
 from models.vision.lama_weights import build, check_state
 from models.vision.running import Runner, Running, choose_running
@@ -111,13 +111,13 @@ def difference_in_fp32(module: torch.nn.Module, network: torch.nn.Module, runtim
 
 def main() -> None:
     """Rounds in turn, then the medians."""
-    told = argparse.ArgumentParser(description=__doc__)
-    told.add_argument("--rounds", type=int, default=5)
-    told.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
-    told.add_argument("--runtime", default="auto", choices=["auto", "openvino", "torch"])
-    asked = told.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
+    parser.add_argument("--runtime", default="auto", choices=["auto", "openvino", "torch"])
+    options = parser.parse_args()
     warnings.simplefilter("ignore")  # the peer is TorchScript, which torch calls deprecated at every step
-    running = choose_running(asked.runtime, asked.precision, "cpu")
+    running = choose_running(options.runtime, options.precision, "cpu")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "big-lama.pt"
         save_as_official(drawn_generator(), file)
@@ -132,7 +132,7 @@ def main() -> None:
         "full": own_way(LamaInpainter(fill, frame="full")),
         "peer": peer_way(peer),
     }
-    show(measure(ways, asked.rounds), running, difference_in_fp32(module, peer.model, running.runtime))
+    show(measure(ways, options.rounds), running, difference_in_fp32(module, peer.model, running.runtime))
 
 
 def show(seconds: dict[str, dict[float, float]], running: Running, difference: float) -> None:
@@ -150,7 +150,7 @@ def show(seconds: dict[str, dict[float, float]], running: Running, difference: f
     ):
         ratio = total["peer"] / total[way]
         print(f"{way}: ratio {ratio:.2f}, wanted {wanted}: {'ok' if ratio >= wanted else 'MISSED'}")
-        tell(
+        print_result(
             name,
             ours=total[way] / len(SHARES),
             peer=total["peer"] / len(SHARES),

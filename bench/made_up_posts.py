@@ -1,7 +1,7 @@
 """Made-up posts whose captions and hashtags are as long as those of Instagram, for timing a network.
 
 Median and ninth decile in characters: captions 59 and 200, hashtags joined with a space 59 and 178. Words come from
-20,000 and hashtags from 4,000 invented ones, the first ones more often. Nothing in them tells the class.
+20,000 and hashtags from 4,000 invented ones, the first ones more often. Nothing in them gives away the class.
 """
 
 import numpy as np

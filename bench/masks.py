@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 
 from bench.peers import Peer
 from bench.photographs import SIDE_PX, photograph
-from bench.result import interleaved, tell
+from bench.result import interleaved, print_result
 from pipeline.images.portrait_masks import STAGE, PortraitMasksSettings, build_portrait_masks
 from pipeline.store import Store
 from pipeline.weights import WeightsStore
@@ -58,25 +58,25 @@ def stage_seconds(store: Store, settings: PortraitMasksSettings) -> float:
     report = build_portrait_masks(store, CITY, settings)
     bad = {name: count for name, count in report.counts.items() if name.startswith("pictures/")}
     assert set(bad) <= {"pictures/person", "pictures/no_person"}, bad
-    told = DeltaTable(str(store.tables.path(CITY.key, STAGE))).history()
-    times_ms = [commit["timestamp"] for commit in told if commit["version"] > (-1 if before is None else before)]
+    history = DeltaTable(str(store.tables.path(CITY.key, STAGE))).history()
+    times_ms = [commit["timestamp"] for commit in history if commit["version"] > (-1 if before is None else before)]
     return (max(times_ms) - min(times_ms)) / 1000 / (report.counts["new"] - COMMIT_EVERY)
 
 
 def main() -> None:
     """Rounds in turn, then the medians."""
-    told = argparse.ArgumentParser(description=__doc__)
-    told.add_argument("--pictures", type=int, default=64)
-    told.add_argument("--rounds", type=int, default=5)
-    told.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
-    told.add_argument("--runtime", default="auto", choices=["auto", "openvino", "torch"])
-    asked = told.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
+    parser.add_argument("--runtime", default="auto", choices=["auto", "openvino", "torch"])
+    options = parser.parse_args()
     settings = PortraitMasksSettings(
         network=NETWORK,
         weights="require",
         device="cpu",
-        precision=asked.precision,
-        runtime=asked.runtime,
+        precision=options.precision,
+        runtime=options.runtime,
         commit_every=COMMIT_EVERY,
     )
     with tempfile.TemporaryDirectory() as name:
@@ -84,15 +84,15 @@ def main() -> None:
         export(folder / FILE_NAME)
         store = Store(folder / "data")
         WeightsStore.of(store).add(folder / FILE_NAME, NETWORK, "u2net")
-        fill(store, folder / "pictures", asked.pictures)
+        fill(store, folder / "pictures", options.pictures)
         stage_seconds(store, settings)  # warm
         running = store.stage_record(CITY.key, STAGE)
         assert running is not None
         environment = {**os.environ, "U2NET_HOME": name}
         with Peer("peer_rembg.py", str(folder / "pictures"), environment=environment) as peer:
-            num = asked.pictures - COMMIT_EVERY
+            num = options.pictures - COMMIT_EVERY
             ours_s, peer_s = interleaved(
-                lambda: stage_seconds(store, settings), lambda: peer.seconds(num) / num, asked.rounds
+                lambda: stage_seconds(store, settings), lambda: peer.seconds(num) / num, options.rounds
             )
             about = peer.about
     show(1 / ours_s, running.about["running"], 1 / peer_s, about, wanted(settings))
@@ -110,7 +110,7 @@ def show(ours: float, running: str, peer: float, about: str, least: float) -> No
     print(f"stage portrait_masks, {running:28} {ours:8.2f} pictures/s of {SIDE_PX} px")
     print(f"{about:50} {peer:8.2f}")
     print(f"ratio {ours / peer:.2f}, wanted {least}: {'ok' if ours / peer >= least else 'MISSED'}")
-    tell("masks", ours=ours, peer=peer, unit="pictures/s", is_more_better=True)
+    print_result("masks", ours=ours, peer=peer, unit="pictures/s", is_more_better=True)
 
 
 if __name__ == "__main__":

@@ -19,17 +19,17 @@ def main() -> None:
     session = new_session("u2net_human_seg")
     pictures = itertools.cycle([path.read_bytes() for path in sorted(Path(sys.argv[1]).iterdir())])
     remove(next(pictures), session=session, only_mask=True)  # warm
-    say({"ready": f"rembg {version('rembg')}, onnxruntime {version('onnxruntime')}"})
+    answer({"ready": f"rembg {version('rembg')}, onnxruntime {version('onnxruntime')}"})
     for line in sys.stdin:
         started = time.perf_counter()
         for _ in range(json.loads(line)["num"]):
             remove(next(pictures), session=session, only_mask=True)
-        say({"seconds": time.perf_counter() - started})
+        answer({"seconds": time.perf_counter() - started})
 
 
-def say(told: dict[str, object]) -> None:
+def answer(content: dict[str, object]) -> None:
     """One line of JSON."""
-    print(json.dumps(told), flush=True)
+    print(json.dumps(content), flush=True)
 
 
 if __name__ == "__main__":

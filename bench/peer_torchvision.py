@@ -23,11 +23,11 @@ def main() -> None:
     network.load_state_dict(torch.load(state, weights_only=True))
     paths = sorted(folder.iterdir())
     torch.save(features(network, weights.transforms(), paths), vectors)  # warm, and shown to be equal
-    say({"ready": f"torchvision {torchvision.__version__} on torch {torch.__version__}, fp32, batch {BATCH_SIZE}"})
+    answer({"ready": f"torchvision {torchvision.__version__} on torch {torch.__version__}, fp32, batch {BATCH_SIZE}"})
     for line in sys.stdin:
         started = time.perf_counter()
         features(network, weights.transforms(), paths[: json.loads(line)["num"]])
-        say({"seconds": time.perf_counter() - started})
+        answer({"seconds": time.perf_counter() - started})
 
 
 def features(network: torch.nn.Module, transforms: torch.nn.Module, paths: list[Path]) -> torch.Tensor:
@@ -40,9 +40,9 @@ def features(network: torch.nn.Module, transforms: torch.nn.Module, paths: list[
     return torch.cat(found)
 
 
-def say(told: dict[str, object]) -> None:
+def answer(content: dict[str, object]) -> None:
     """One line of JSON."""
-    print(json.dumps(told), flush=True)
+    print(json.dumps(content), flush=True)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
-from bench.result import tell
+from bench.result import print_result
 from pipeline.store import Store
 
 WANTED = 0.8
@@ -44,11 +44,11 @@ class Post:
             (b'name="caption"', self.caption.encode()),
             (b'name="image"; filename="photo.jpg"', self.picture),
         )
-        told = b"".join(
+        parts_sent = b"".join(
             b"--%s\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n" % (BOUNDARY, head, data)
             for head, data in parts
         )
-        return told + b"--%s--\r\n" % BOUNDARY
+        return parts_sent + b"--%s--\r\n" % BOUNDARY
 
 
 def test_posts(store: Store, city: str, count: int) -> list[Post]:
@@ -80,8 +80,8 @@ def bare_loop(city: str, posts: list[Post], pipe: Connection) -> None:
         question = Question(picture=picture, caption=text.caption, hashtags=text.hashtags, unknown_hashtags=())
         return int(predictor.model.predict_proba(predictor.samples([question])).argmax())
 
-    told = [ask(post, text) for post, text in zip(posts, texts, strict=True)]
-    pipe.send([predictor.places.labels[row]["name"] for row in told])
+    answers = [ask(post, text) for post, text in zip(posts, texts, strict=True)]
+    pipe.send([predictor.places.labels[row]["name"] for row in answers])
     while pipe.recv():
         started = time.perf_counter()
         for post, text in zip(posts, texts, strict=True):
@@ -117,9 +117,9 @@ def clients(port: int, bodies: list[bytes], num_clients: int, pipe: Connection) 
         headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY.decode()}"}
         local.connection.request("POST", "/predict", body, headers)
         answered = local.connection.getresponse()
-        told = json.loads(answered.read())
-        assert answered.status == 200, told
-        return time.perf_counter() - started, told["places"][0]["name"]
+        answer = json.loads(answered.read())
+        assert answered.status == 200, answer
+        return time.perf_counter() - started, answer["places"][0]["name"]
 
     with ThreadPoolExecutor(num_clients) as threads:
         pipe.send([name for _, name in threads.map(ask, bodies)])
@@ -132,7 +132,7 @@ def clients(port: int, bodies: list[bytes], num_clients: int, pipe: Connection) 
 
 @contextlib.contextmanager
 def process(target: object, *arguments: object) -> Iterator[tuple[Connection, list[str]]]:
-    """A process at the other end of a pipe, warm, and what it told first."""
+    """A process at the other end of a pipe, warm, and what it sent first."""
     ours, theirs = multiprocessing.Pipe()
     started = multiprocessing.get_context("spawn").Process(target=target, args=(*arguments, theirs))  # type: ignore[arg-type]
     started.start()
@@ -153,12 +153,12 @@ def asked(pipe: Connection) -> object:
 
 def main() -> None:
     """Rounds in turn, then the medians."""
-    told = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    told.add_argument("--city", default="demo")
-    told.add_argument("--posts", type=int, default=400)
-    told.add_argument("--clients", type=int, default=16)
-    told.add_argument("--rounds", type=int, default=5)
-    options = told.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--city", default="demo")
+    parser.add_argument("--posts", type=int, default=400)
+    parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
     posts = test_posts(Store.open(), options.city, options.posts)
     bodies = [post.body() for post in posts]
     loop_s, serve_s, latencies = [], [], []
@@ -190,7 +190,7 @@ def show(ours: float, peer: float, latencies: list[float], options: argparse.Nam
     print(f"the bare loop            {peer:8.1f} posts/s   {1000 / peer:.1f} ms a post")
     print(f"ratio {ours / peer:.2f}, wanted {WANTED}: {'ok' if ours / peer >= WANTED else 'MISSED'}")
     print(f"equal first places {alike:.1%}; {os.cpu_count()} cores")
-    tell("predict", ours=ours, peer=peer, unit="posts/s", is_more_better=True)
+    print_result("predict", ours=ours, peer=peer, unit="posts/s", is_more_better=True)
 
 
 if __name__ == "__main__":

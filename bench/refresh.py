@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 
 from bench.live_server import PHOTOS_ONLY, LiveServer, bench_town
-from bench.result import tell
+from bench.result import print_result
 from tests.fakes.live_town import LiveTown
 
 WANTED = 33.0
@@ -72,7 +72,7 @@ def main() -> None:
         "refresh_seconds": (worst.seconds, full.seconds, "s"),
     }
     for name, (ours, peer, unit) in ratios.items():
-        tell(name, ours=ours, peer=peer, unit=unit, is_more_better=False)
+        print_result(name, ours=ours, peer=peer, unit=unit, is_more_better=False)
     smallest = min(peer / ours for ours, peer, _ in ratios.values())
     print(f"smallest ratio {smallest:.1f}, wanted {WANTED:.0f}: {'ok' if smallest >= WANTED else 'MISSED'}")
 

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Callable
 
 
-def tell(name: str, *, ours: float, peer: float, unit: str, is_more_better: bool) -> None:
+def print_result(name: str, *, ours: float, peer: float, unit: str, is_more_better: bool) -> None:
     """Print the JSON line; the ratio is above 1 where ours is better."""
     ratio = ours / peer if is_more_better else peer / ours
     line = {"name": name, "ours": round(ours, 3), "peer": round(peer, 3), "ratio": round(ratio, 2), "unit": unit}

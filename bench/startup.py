@@ -10,7 +10,7 @@ import sys
 import time
 from statistics import median
 
-from bench.result import tell
+from bench.result import print_result
 
 WANTED = 2.5
 NUM_RUNS = 15
@@ -45,7 +45,7 @@ def main() -> None:
         print(f"{name:<20} {taken_s:.3f} s   {taken_s / medians[PEER]:.2f} times {PEER}")
     ratio = medians["mrlf --help"] / medians[PEER]
     print(f"wanted at most {WANTED}: {'ok' if ratio <= WANTED else 'MISSED'}")
-    tell("startup", ours=medians["mrlf --help"], peer=medians[PEER], unit="s", is_more_better=False)
+    print_result("startup", ours=medians["mrlf --help"], peer=medians[PEER], unit="s", is_more_better=False)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class StepCost:
     """ops that compute something: about so many kernels start where nothing is fused"""
     num_parameters: int
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line."""
         return (
             f"a step of {self.batch_size} posts, {self.num_parameters / 1e6:.1f} M parameters: "

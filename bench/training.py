@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 
 from bench.made_up_posts import IMAGE_DIM, NUM_CLASSES, made_up_posts
 from bench.plain_mrlf import PlainMrlf, PlainPosts
-from bench.result import interleaved, tell
+from bench.result import interleaved, print_result
 from models.data.samples import Samples
 from models.data.text import Vocabulary
 from models.mrlf.config import MrlfConfig
@@ -114,7 +114,7 @@ def main() -> None:
         minutes = NUM_POSTS * NUM_EPOCHS / rate / 60
         print(f"{name:25s} {rate:8.1f} samples/s   {NUM_POSTS:,} x {NUM_EPOCHS} in {minutes:6.1f} min")
     where_the_time_goes(few, paper)
-    tell("training", ours=ours, peer=peer, unit="samples/s", is_more_better=True)
+    print_result("training", ours=ours, peer=peer, unit="samples/s", is_more_better=True)
 
 
 if __name__ == "__main__":

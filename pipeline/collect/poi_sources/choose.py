@@ -228,7 +228,7 @@ class PoiSearch:
             origin=f"the OS Places extract {path}",
             rows=read_os_places(files, self.city, self.settings.categories, self.sensitivity.taxonomy),
             inputs={"os_places": listing_digest(files)},
-            about={"rank": "by category, completeness and date_refreshed; OS Places tells no popularity"},
+            about={"rank": "by category, completeness and date_refreshed; OS Places has no popularity"},
         )
 
     def _of_foursquare(self) -> FoundPois:
