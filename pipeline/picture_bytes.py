@@ -38,6 +38,12 @@ FAULTS_OF_BYTES = (
     Warning,
 )
 """What Pillow raises over hostile bytes; not MemoryError, which is no fault of the picture."""
+ORIENTATION = 0x0112
+"""The EXIF tag that says how the camera was held; with 5 to 8 width and height change places."""
+Picture: TypeAlias = NDArray[np.uint8]
+"""Height x width x 3, RGB."""
+Mask: TypeAlias = NDArray[np.bool_]
+"""Height x width, True = person, to be filled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,14 +150,6 @@ def _make_warnings_errors() -> None:
 
 
 LIMITS = HeaderLimits()
-ORIENTATION = 0x0112
-"""The EXIF tag that says how the camera was held; with 5 to 8 width and height change places."""
-
-Picture: TypeAlias = NDArray[np.uint8]
-"""Height x width x 3, RGB."""
-
-Mask: TypeAlias = NDArray[np.bool_]
-"""Height x width, True = person, to be filled."""
 
 
 class UnreadablePicture(ValueError):  # noqa: N818 (an outcome of a picture, counted, not an error of the program)

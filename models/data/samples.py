@@ -13,6 +13,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+CLIP = 4.0
+RELATIVE_FLOOR = 1e-6
+"""A standard deviation under this share of the column's largest value is rounding, not information."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
@@ -146,11 +150,6 @@ def check_split(name: str, samples: Samples, num_classes: int) -> None:
             f"{int(wrong_N.sum())} labels of the {name} split lie outside 0..{num_classes - 1}, the first is "
             f"{samples.labels_N[row]} (key {samples.keys[row]}); make the labels from the same class list"
         )
-
-
-CLIP = 4.0
-RELATIVE_FLOOR = 1e-6
-"""A standard deviation under this share of the column's largest value is rounding, not information."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ EARTH_RADIUS_KM = 6371.0088
 """IUGG mean radius"""
 NUM_CALIBRATION_BINS = 15
 MAX_RESAMPLE_CELLS = 10_000_000
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
+_SMALLEST = np.finfo(np.float64).tiny
 
 
 def accuracy(predicted_N: np.ndarray, labels_N: np.ndarray) -> float:
@@ -173,10 +175,6 @@ def _resampled_figures(
 def _require_samples(per_sample: np.ndarray) -> None:
     if len(per_sample) == 0:
         raise ValueError("there are no samples to score; check that the split is not empty")
-
-
-MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
-_SMALLEST = np.finfo(np.float64).tiny
 
 
 def fit_temperature(proba_NC: np.ndarray, labels_N: np.ndarray) -> float:

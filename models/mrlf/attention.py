@@ -25,6 +25,11 @@ from torch import Tensor, nn
 
 from models.mrlf.config import Pooling
 
+SCORES_AT_A_TURN = 2**18
+"""one MiB of them"""
+SMALLEST_MEMORY = 16
+"""a softmax over fewer than a vector register holds is taken one number at a time, ten times slower"""
+
 
 class MultiHeadAttention(nn.Module):
     """Scaled dot-product attention of queries over a memory, the heads' outputs side by side."""
@@ -104,12 +109,6 @@ def pool_positions(x_BTE: Tensor, valid_BT: Tensor, how: Pooling) -> Tensor:
     """
     total_BE = torch.where(valid_BT[:, :, None], x_BTE, 0.0).sum(dim=1)
     return total_BE if how == "sum" else total_BE / valid_BT.sum(dim=1, keepdim=True)
-
-
-SCORES_AT_A_TURN = 2**18
-"""one MiB of them"""
-SMALLEST_MEMORY = 16
-"""a softmax over fewer than a vector register holds is taken one number at a time, ten times slower"""
 
 
 def is_eager_cpu(x: Tensor) -> bool:

@@ -39,6 +39,9 @@ from models.data.text import PAD_ID
 from models.mrlf.attention import AttentionBlock, drop_channels_, is_eager_cpu, pool_positions
 from models.mrlf.config import MrlfConfig, Pooling, PoolRule
 
+PADDED = -1e4
+"""Lower than any convolution of a text, and a number in bf16, too."""
+
 
 def taps_left(size: int) -> int:
     """Taps of a centred filter before its middle one."""
@@ -86,10 +89,6 @@ class _SumOfRows(torch.autograd.Function):
         rows, order = rows_PK.flatten().sort(stable=True)
         starts_R = torch.searchsorted(rows, torch.arange(ctx.num_rows))
         return F.embedding_bag(order // rows_PK.shape[1], gradient_PA.contiguous(), starts_R, mode="sum"), None
-
-
-PADDED = -1e4
-"""Lower than any convolution of a text, and a number in bf16, too."""
 
 
 class PooledMap(NamedTuple):

@@ -33,6 +33,8 @@ from models.mrlf.branches import (
 )
 from models.mrlf.config import FusionMode, MrlfConfig
 
+__all__ = ["Mrlf", "MrlfConfig"]
+
 
 class TextFusion(nn.Module):
     """Caption and hashtags fused (B, filter sizes * E); early or late is a matter of the maps it is given."""
@@ -79,9 +81,6 @@ def _join(caption: PooledMap, tags: PooledMap) -> PooledMap:
     return PooledMap(
         torch.cat([caption.slots_BSE, tags.slots_BSE], dim=1), torch.cat([caption.valid_BS, tags.valid_BS], dim=1)
     )
-
-
-__all__ = ["Mrlf", "MrlfConfig"]
 
 
 class Mrlf(Network):

@@ -12,6 +12,8 @@ from models.settings.config_values import require
 Preset = Literal["auto", "small", "paper", "best"]
 SMALL_BELOW_POSTS = 5000
 """training posts; "auto" is "small" below and "paper" from here on"""
+Optimiser = Literal["rmsprop", "adam", "adamw"]
+Precision = Literal["auto", "fp32", "bf16"]
 
 
 def meant(preset: str, num_train_posts: int) -> str:
@@ -51,10 +53,6 @@ def check_best(modalities: Collection[str]) -> None:
             "preset best reads text, hashtags and image, and its linear part cannot leave one out: leave "
             "modalities away, or take preset small or paper"
         )
-
-
-Optimiser = Literal["rmsprop", "adam", "adamw"]
-Precision = Literal["auto", "fp32", "bf16"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,13 @@ from models.mrlf.mrlf import Mrlf
 from models.settings.config_values import config_from_json
 from models.settings.train_config import Epoch, TrainConfig
 
+MODEL_FORMAT = 3
+SCORING_BATCH_SIZE = 128
+CONFIG_FIELDS = {
+    *("format", "network", "num_classes", "image_dim", "best_epoch", "weights_sha256", "vocabulary_sha256"),
+    *("model_config", "train_config", "history"),
+}
+
 
 @dataclass(frozen=True)
 class NetworkKind:
@@ -65,14 +72,6 @@ def build_network(config: TextConfig, vocabulary: Vocabulary, *, image_dim: int,
     """The network of `config` with fresh weights from torch's generator."""
     make = NETWORKS[network_name(config)].make
     return make(config, vocabulary, image_dim=image_dim, num_classes=num_classes)
-
-
-MODEL_FORMAT = 3
-SCORING_BATCH_SIZE = 128
-CONFIG_FIELDS = {
-    *("format", "network", "num_classes", "image_dim", "best_epoch", "weights_sha256", "vocabulary_sha256"),
-    *("model_config", "train_config", "history"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,7 @@ LATEST = "checkpoint.safetensors"
 PREVIOUS = "checkpoint.previous.safetensors"
 REFUSED = "checkpoint.refused.safetensors"
 _log = logging.getLogger(__name__)
+OPTIMISERS = {"rmsprop": torch.optim.RMSprop, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 @dataclass(frozen=True)
@@ -147,9 +148,6 @@ def _read(path: Path, run_sha256: str) -> Checkpoint:
 
 def _content_sha256(tensors: Mapping[str, Tensor], state: str) -> str:
     return hashlib.sha256((tensors_sha256(tensors) + state).encode()).hexdigest()
-
-
-OPTIMISERS = {"rmsprop": torch.optim.RMSprop, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 class Run:

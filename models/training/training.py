@@ -44,6 +44,9 @@ GUARD_INTERVAL = 64
 """steps between two looks at a deferred guard"""
 RESIDENT_SHARE = 0.5
 """of a GPU's free memory that the data may take; what is larger stays in the processor's"""
+__all__ = ["Epoch", "Fitted", "NonFiniteError", "TrainConfig", "TrainingStoppedError", "check_split", "fit"]
+BEST = "best"
+_log = logging.getLogger(__name__)
 
 
 class StopAsked(Exception):  # noqa: N818 it is no error
@@ -144,12 +147,6 @@ def _sources(splits: list[EncodedSplit], device: torch.device) -> list[BatchSour
         if sum(split.num_bytes for split in splits) < free * RESIDENT_SHARE:
             return [DeviceSplit(split, device) for split in splits]
     return [HostSplit(split, device) for split in splits]
-
-
-__all__ = ["Epoch", "Fitted", "NonFiniteError", "TrainConfig", "TrainingStoppedError", "check_split", "fit"]
-
-BEST = "best"
-_log = logging.getLogger(__name__)
 
 
 class TrainingStoppedError(Exception):

@@ -17,6 +17,8 @@ from torch import Tensor
 
 from models.settings.train_config import TrainConfig
 
+WHAT = ("", "loss", "gradient")
+
 
 def balanced_weights(labels_N: np.ndarray, num_classes: int) -> np.ndarray:
     """n / (classes met * posts of the class), as scikit-learn's "balanced"; 0 for a class never met: (C,) float32."""
@@ -49,9 +51,6 @@ class TrainingLoss:
             reduction="sum",
         )
         return total / total_weight
-
-
-WHAT = ("", "loss", "gradient")
 
 
 class NonFiniteError(ArithmeticError):

@@ -23,6 +23,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from models.vision.state_dict import COUNTER, require_mapping, require_tensors
 
+OLD_DENSENET_NAME = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
+"""the published DenseNet file has `norm.1.weight` where the module has `norm1.weight`"""
+
 
 def fold_batch_norm(module: nn.Module) -> nn.Module:
     """A copy, evaluating, with equal output: folded convolutions have a bias, their batch norms are gone (Identity).
@@ -52,10 +55,6 @@ def foldable_pairs(module: nn.Module) -> list[tuple[str, str]]:
         if kinds == [nn.Conv2d, nn.BatchNorm2d] and num_runs[convolution] == num_runs[norm] == 1:
             pairs.append((convolution, norm))
     return pairs
-
-
-OLD_DENSENET_NAME = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
-"""the published DenseNet file has `norm.1.weight` where the module has `norm1.weight`"""
 
 
 @dataclass(frozen=True)

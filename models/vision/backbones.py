@@ -25,6 +25,15 @@ MIN_IMAGE_SIZE = 32
 """five halvings leave one position"""
 GROUP = 32
 """pictures whose pixels are held at a time"""
+FIXED_BIAS = 1.0
+RELU_VARIANCE = 0.751088
+"""variance of relu(x) for x normal with mean 1 and variance 1"""
+CENTRE_TAP = 2
+"""how much heavier the middle of a 3 x 3 filter is drawn than its rim"""
+BRANCH_WEIGHT = 0.4
+"""how much of a residual block's branch is added, so that a hundred layers neither drown nor repeat the first"""
+LAST_BIAS = 2.0
+"""of DenseNet's last batch norm: at 1 one of its 1024 channels never left zero"""
 
 
 class ImageFeatures:
@@ -109,17 +118,6 @@ def preprocess(image_HW3: np.ndarray, image_size: int, resized: int) -> Tensor:
     resized_3RR = F.interpolate(square_13HW, size=(resized, resized), mode="bilinear", antialias=True)[0]
     margin = (resized - image_size) // 2
     return resized_3RR[:, margin : margin + image_size, margin : margin + image_size]
-
-
-FIXED_BIAS = 1.0
-RELU_VARIANCE = 0.751088
-"""variance of relu(x) for x normal with mean 1 and variance 1"""
-CENTRE_TAP = 2
-"""how much heavier the middle of a 3 x 3 filter is drawn than its rim"""
-BRANCH_WEIGHT = 0.4
-"""how much of a residual block's branch is added, so that a hundred layers neither drown nor repeat the first"""
-LAST_BIAS = 2.0
-"""of DenseNet's last batch norm: at 1 one of its 1024 channels never left zero"""
 
 
 def fixed_seed_name(backbone: str) -> str:

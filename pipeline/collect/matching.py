@@ -29,6 +29,13 @@ PART_OF_NAME = 0.94
 _NOT_A_WORD = regex.compile(r"[^\p{L}\p{N}\p{M}]+")
 _APOSTROPHE = regex.compile(r"['’ʼ`´]")
 _ACCENT = regex.compile(r"(?<=[\p{Latin}\p{Greek}\p{Cyrillic}])\p{Mn}+")
+HEADER = ("poi_id", "location_id", "is_match")
+TEMPLATE = (
+    "# Overrule the matching of places: one line per pair, is_match is yes or no, for example 4b72f0c2,212928653,no.\n"
+    "# A yes makes the location that POI's and no other's; a no forbids the pair. Then build the stage places again.\n"
+    "poi_id,location_id,is_match\n"
+)
+_WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,15 +171,6 @@ class Matcher:
         ]
         nearest_m = min((distance_m for distance_m, _ in alike), default=0.0)
         return {poi_id for distance_m, poi_id in alike if distance_m <= nearest_m + rules.tie_distance_m}
-
-
-HEADER = ("poi_id", "location_id", "is_match")
-TEMPLATE = (
-    "# Overrule the matching of places: one line per pair, is_match is yes or no, for example 4b72f0c2,212928653,no.\n"
-    "# A yes makes the location that POI's and no other's; a no forbids the pair. Then build the stage places again.\n"
-    "poi_id,location_id,is_match\n"
-)
-_WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
 def make_overrules(path: Path) -> None:

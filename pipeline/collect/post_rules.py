@@ -22,6 +22,8 @@ from pipeline.store.digests import bytes_digest, file_digest
 from pipeline.text.captions import hashtags
 
 __all__ = ["OK", "CheckedPicture", "PictureLimits", "check_bytes", "check_picture"]
+OPTED_OUT = "opted_out"
+"""The reason of a post one of whose authors wants to be left out; it has no row in `posts`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +80,6 @@ def check_bytes(data: bytes, limits: PictureLimits) -> CheckedPicture:
         format=opened.format,
         data=data if outcome == OK else None,
     )
-
-
-OPTED_OUT = "opted_out"
-"""The reason of a post one of whose authors wants to be left out; it has no row in `posts`."""
 
 
 @dataclass(frozen=True, kw_only=True)

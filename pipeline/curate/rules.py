@@ -45,6 +45,9 @@ COMMON_LANGUAGES = (
     "zh",
 )
 BATCH_SIZE = 10_000
+_PLACEHOLDER = regex.compile("|".join(map(regex.escape, PLACEHOLDERS)))
+_LETTER = regex.compile(r"\p{L}")
+_NO_WORD = regex.compile(r"[^\p{L}\p{M}\p{Pd}'’.,!?\s]+")
 
 
 def are_in_language(texts: Sequence[str], language: str) -> list[bool]:
@@ -74,11 +77,6 @@ def _language(code: str) -> "Language":
     if not isinstance(iso, IsoCode639_1):
         raise StageError(f"language {code!r} is not known: take an ISO 639-1 code such as en, or any")
     return Language.from_iso_code_639_1(iso)
-
-
-_PLACEHOLDER = regex.compile("|".join(map(regex.escape, PLACEHOLDERS)))
-_LETTER = regex.compile(r"\p{L}")
-_NO_WORD = regex.compile(r"[^\p{L}\p{M}\p{Pd}'’.,!?\s]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,14 @@ AT_ONCE = {"cpu": 4, "cuda": 16}
 
 MOSTLY_PERSON, FACE_LEFT, NOT_FINITE, BAD_MASK = "mostly_person", "face_left", "not_finite", "bad_mask"
 UNCHANGED, FILLED, FILLED_AGAIN = "unchanged", "filled", "filled_again"
+__all__ = ["KEPT", "STAGE", "CleanImagesSettings", "build_clean_images"]
+STAGE = "clean_images"
+KEPT = frozenset({UNCHANGED, FILLED, FILLED_AGAIN})
+FALLBACK_NOTE = "holes were filled by OpenCV's inpainting, not by LaMa: filled areas look smeared"
+HAAR_NOTE = (
+    "faces were looked for again by OpenCV's cascades, not by YuNet: small, turned and lying ones stay in the pictures"
+)
+OFF_NOTE = "nothing looked for faces in the clean pictures"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,17 +231,6 @@ def make_fill_worker(
 
 def _filled(work: Work, clean: Picture | None, outcome: str) -> Work:
     return Work(outcome=NOT_FINITE) if clean is None else replace(work, outcome=outcome, clean=clean)
-
-
-__all__ = ["KEPT", "STAGE", "CleanImagesSettings", "build_clean_images"]
-
-STAGE = "clean_images"
-KEPT = frozenset({UNCHANGED, FILLED, FILLED_AGAIN})
-FALLBACK_NOTE = "holes were filled by OpenCV's inpainting, not by LaMa: filled areas look smeared"
-HAAR_NOTE = (
-    "faces were looked for again by OpenCV's cascades, not by YuNet: small, turned and lying ones stay in the pictures"
-)
-OFF_NOTE = "nothing looked for faces in the clean pictures"
 
 
 def build_clean_images(store: Store, city: City, settings: CleanImagesSettings) -> StageReport:

@@ -21,6 +21,12 @@ from pipeline.weights.weights_store import WeightsFile
 FRONTAL = "haarcascade_frontalface_default.xml"
 FRONTAL_ALT = "haarcascade_frontalface_alt.xml"  # slower; finds more, and less that is none (DECISIONS.md)
 PROFILE = "haarcascade_profileface.xml"
+MIN_FACE_PX = 20  # of the frontal cascade, at the search size; profiles cost two passes: only large ones
+MIN_PROFILE_PX = 48
+FRONTAL_STEP, PROFILE_STEP = 1.15, 1.25
+MIN_NEIGHBOURS = 2  # a miss costs a person's face, a false hit a hole in a picture (DECISIONS.md)
+BORDER = 0.06  # of the longer side is put around the picture: a cascade wants the whole face inside
+DARK = 0.45  # mean brightness to which a darker picture is lifted
 
 
 class Box(NamedTuple):
@@ -103,14 +109,6 @@ def _detect(
 ) -> list[Box]:
     found = cascade.detectMultiScale(gray, scale_step, min_neighbours, minSize=(min_side_px, min_side_px))
     return [Box(*map(int, box)) for box in found]
-
-
-MIN_FACE_PX = 20  # of the frontal cascade, at the search size; profiles cost two passes: only large ones
-MIN_PROFILE_PX = 48
-FRONTAL_STEP, PROFILE_STEP = 1.15, 1.25
-MIN_NEIGHBOURS = 2  # a miss costs a person's face, a false hit a hole in a picture (DECISIONS.md)
-BORDER = 0.06  # of the longer side is put around the picture: a cascade wants the whole face inside
-DARK = 0.45  # mean brightness to which a darker picture is lifted
 
 
 class FaceDetector(Protocol):

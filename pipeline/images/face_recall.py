@@ -34,6 +34,15 @@ FACE = Box(*DRAWN_FACE)
 
 Appearance = Literal["person", "poster", "mirror", "screen", "statue", "back_of_head"]
 FRAMED = frozenset({"poster", "mirror", "screen"})
+MIN_WIDTH_PX = 640
+NOT_SHOWN = (
+    "It is one woman of one skin tone, facing the camera, without glasses, beard, mask, hat or veil, pasted into "
+    "drawn scenes, and darkened, turned or squeezed by arithmetic. Children, old people, other skin tones, real "
+    "crowds, hidden and half turned faces, motion blur, drawn faces and real statues are not in it. The share found "
+    "in real photographs is lower by an unknown amount."
+)
+NUM_SCENES = 24
+_SIZES = (0.06, 0.09, 0.13, 0.18)  # of the width; in a picture of 1080 pixels: 65 to 194
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,15 +171,6 @@ def _portrait() -> tuple[Picture, NDArray[np.uint8]]:
         return np.asarray(person.convert("RGB")), np.asarray(mask.convert("L"))
 
 
-MIN_WIDTH_PX = 640
-NOT_SHOWN = (
-    "It is one woman of one skin tone, facing the camera, without glasses, beard, mask, hat or veil, pasted into "
-    "drawn scenes, and darkened, turned or squeezed by arithmetic. Children, old people, other skin tones, real "
-    "crowds, hidden and half turned faces, motion blur, drawn faces and real statues are not in it. The share found "
-    "in real photographs is lower by an unknown amount."
-)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Found:
     """Faces of one kind: how many the gate found, of how many."""
@@ -248,10 +248,6 @@ def _hides(mask: Box, face: Box) -> bool:
     middle_x, middle_y = face.x + face.width / 2, face.y + face.height / 2
     is_hit = mask.x <= middle_x <= mask.x + mask.width and mask.y <= middle_y <= mask.y + mask.height
     return is_hit and across * down >= 0.5 * face.width * face.height
-
-
-NUM_SCENES = 24
-_SIZES = (0.06, 0.09, 0.13, 0.18)  # of the width; in a picture of 1080 pixels: 65 to 194
 
 
 def _each(sizes: Iterable[float], **ways: Iterable[Any]) -> list[tuple[Placing, ...]]:

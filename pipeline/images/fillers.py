@@ -25,6 +25,8 @@ from pipeline.store.digests import json_digest
 from pipeline.weights import WeightsStore
 from pipeline.weights.weights_store import Builtin, WeightsFile, choose_weights
 
+ARCHITECTURE = "big_lama"
+
 
 class BuiltinFill:
     """An `Inpainter` on `cv2.inpaint`."""
@@ -46,9 +48,6 @@ class BuiltinFill:
             raise ValueError(f"picture of {picture.shape[:2]} pixels and mask of {mask.shape} do not fit together")
         filled = cv2.inpaint(picture, mask.astype(np.uint8), self._radius_px, cv2.INPAINT_TELEA)
         return np.where(mask[..., None], filled, picture)
-
-
-ARCHITECTURE = "big_lama"
 
 
 class CleanImagesSettings(ImageStageSettings):

@@ -27,6 +27,7 @@ from pipeline.weights import WeightsStore
 from pipeline.weights.weights_store import Builtin, WeightsFile, choose_weights
 
 SEARCH_SIDE_PX = 256  # faces are looked for at this size: larger only costs time
+ARCHITECTURES = frozenset({"u2net", "u2netp"})
 
 
 class BuiltinPortraits:
@@ -63,9 +64,6 @@ class BuiltinPortraits:
             return []
         found, weights = self._hog.detectMultiScale(picture, winStride=(8, 8), scale=1.1)
         return [Box(*map(int, box)) for box, weight in zip(found, np.ravel(weights), strict=True) if weight > 0.8]
-
-
-ARCHITECTURES = frozenset({"u2net", "u2netp"})
 
 
 class PortraitMasksSettings(ImageStageSettings):

@@ -34,6 +34,13 @@ from pipeline.store import Store
 MAX_THREADS = 16
 AT_ONCE = {"cpu": 4, "cuda": 32}
 """Pictures that a network is handed together where the settings do not say, by device."""
+__all__ = ["READABLE", "STAGE", "PortraitMasksSettings", "build_portrait_masks"]
+STAGE = "portrait_masks"
+READABLE = frozenset({"no_person", "person"})
+FALLBACK_NOTE = (
+    "portraits were found by OpenCV's built-in detectors, not by U²-Net: many people, above all those not facing the "
+    "camera, stay in the pictures"
+)
 
 
 class MaskWorker:
@@ -160,16 +167,6 @@ def _decoded(data: bytes | None, min_side_px: int | None) -> DecodedPicture | st
         return decode_sized(data, min_side_px)
     except UnreadablePicture as unreadable:
         return unreadable.reason
-
-
-__all__ = ["READABLE", "STAGE", "PortraitMasksSettings", "build_portrait_masks"]
-
-STAGE = "portrait_masks"
-READABLE = frozenset({"no_person", "person"})
-FALLBACK_NOTE = (
-    "portraits were found by OpenCV's built-in detectors, not by U²-Net: many people, above all those not facing the "
-    "camera, stay in the pictures"
-)
 
 
 def build_portrait_masks(store: Store, city: City, settings: PortraitMasksSettings) -> StageReport:

@@ -36,6 +36,9 @@ PUBLIC_DEMO_SECRET = b"mrlf demo city, a public secret!"
 """Only for cities that a generator invented."""
 
 log = logging.getLogger("mrlf")
+Source = Literal["archive", "live"]
+Authors: TypeAlias = Mapping[str, Collection[str]]
+"""post_key -> the pseudonyms of all names of its authors"""
 
 
 class Pseudonyms:
@@ -140,11 +143,6 @@ def _make(store: Store, path: Path) -> None:
             return
         write_atomically(path, f"{secrets.token_hex(NUM_SECRET_BYTES)}\n".encode())  # from a temporary file: mode 0600
     log.warning("made a new pseudonym key in %s: back it up; without it a person's posts cannot be found again", path)
-
-
-Source = Literal["archive", "live"]
-Authors: TypeAlias = Mapping[str, Collection[str]]
-"""post_key -> the pseudonyms of all names of its authors"""
 
 
 class PrivateIds:

@@ -26,6 +26,8 @@ MAX_BITS = 12
 their size 1 of 21 in more. Different photographs differed in 75 and more, 950 drawn pictures of the demo in 14."""
 BLOCK = 1024
 MAX_THREADS = 16
+SPLITS = ("train", "validation", "test")
+NUM_FOLDS = 10
 
 
 def mark_of(data: bytes) -> NDArray[np.bool_]:
@@ -70,10 +72,6 @@ def close_pairs(marks: NDArray[np.bool_]) -> list[tuple[int, int]]:
         one, other = np.nonzero(np.triu(close, 1) & has_mark[start : start + BLOCK, None] & has_mark[None, start:])
         pairs += [(start + int(i), start + int(j)) for i, j in zip(one, other, strict=True)]
     return pairs
-
-
-SPLITS = ("train", "validation", "test")
-NUM_FOLDS = 10
 
 
 class SplitError(StageError):

@@ -31,6 +31,8 @@ from pipeline.store.digests import file_digest
 POLL_S = 0.05
 
 log = logging.getLogger("mrlf")
+PREFIX = ".writing-"
+MANIFEST = "manifest.json"
 
 
 @contextmanager
@@ -79,9 +81,6 @@ def _is_taken(handle: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-PREFIX = ".writing-"
 
 
 @contextmanager
@@ -171,9 +170,6 @@ def write_atomically(path: Path, data: bytes) -> None:
             temporary.write_bytes(data)
     except OSError as error:
         raise OSError(error.errno, f"cannot write {len(data)} bytes to {path}: {error.strerror}") from error
-
-
-MANIFEST = "manifest.json"
 
 
 class IncompleteFolderError(ValueError):

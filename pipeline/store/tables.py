@@ -36,6 +36,11 @@ RowSum: TypeAlias = tuple[int, int]
 
 FileSums: TypeAlias = dict[str, RowSum]
 """The sums of a file by part: by stage for the tables of the ledger, else one part named ""."""
+Rows: TypeAlias = pa.Table | list[dict[str, object]]
+SMALL_GROUPS = WriterProperties(max_row_group_size=2 * ROWS_AT_ONCE)
+"""More rows are not held at once where rows are read piece by piece."""
+COMMITS_PER_CHECKPOINT = 10
+"""of a new table: opening it reads one file of the log for each commit since the last checkpoint"""
 
 
 def table_digest(spec: TableSpec, files: Iterable[Path], kept: Path, part: str | None = None) -> str:
@@ -99,13 +104,6 @@ def _save(spec: TableSpec, kept: Path, sums: Mapping[str, FileSums]) -> None:
         for name, of_file in sums.items()
     }
     write_atomically(kept, json.dumps({"columns": _columns(spec), "files": files}).encode())
-
-
-Rows: TypeAlias = pa.Table | list[dict[str, object]]
-SMALL_GROUPS = WriterProperties(max_row_group_size=2 * ROWS_AT_ONCE)
-"""More rows are not held at once where rows are read piece by piece."""
-COMMITS_PER_CHECKPOINT = 10
-"""of a new table: opening it reads one file of the log for each commit since the last checkpoint"""
 
 
 class SchemaVersionError(ValueError):

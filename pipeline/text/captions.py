@@ -31,6 +31,25 @@ _NOT_IN_A_WORD = rf"(?<!{_HASH})(?<![\p{{L}}\p{{N}}_][\p{{M}}\u200c\u200d]*)"
 _CHAIN = regex.compile(rf"{_NOT_IN_A_WORD}(?:{_HASH}++(?P<tag>{_BODY}))++")
 _LETTER_OR_DIGIT = regex.compile(r"[\p{L}\p{N}]")
 _JOINERS = "\u200c\u200d"
+USER, URL, EMAIL = "<USER>", "<URL>", "<EMAIL>"
+PLACEHOLDERS = (USER, URL, EMAIL)
+_LINE_BREAK = regex.compile(r"\r\n?|[\n\v\f\x85\u2028\u2029]")
+# controls, bidi marks and overrides, and invisible characters that can hide an @; ZWNJ and ZWJ stay: Persian words and
+# emoji need them
+_INVISIBLE = regex.compile(
+    r"[\p{Cc}\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]"
+)
+_AT = "[@＠﹫]"
+_DOT = "[.．｡。]"
+_WORD = r"[\w\p{L}\p{N}\p{M}\u200c\u200d]"
+_GENERIC_TLD = "(?:com|net|org|info|biz|app|shop|store|blog|link|bio|xyz|online|site|ly|gl|io|tv)"
+_WITH_SCHEME = regex.compile(r"(?i)\b(?:https?|ftp)\s?:\s?//[^\s<>]+|(?<![\w.#@＠﹫-])www\.[^\s<>]+")
+_BARE_DOMAIN = regex.compile(
+    rf"(?i)(?<![\w.#@＠﹫/-])(?:[a-z0-9-]++\.){{1,8}}(?:{_GENERIC_TLD}(?![\w-])(?:/[^\s<>]*)?|[a-z]{{2,3}}/[^\s<>]+)"
+)
+_EMAIL_ADDRESS = regex.compile(rf"(?<![\w.+%-])[\w.+%-]++{_AT}(?:{_WORD}|-)++(?:{_DOT}(?:{_WORD}|-)++)+")
+_MENTION = regex.compile(rf"{_AT}[\p{{M}}\u200c\u200d]*+{_WORD}++(?:\.{_WORD}++)*+")
+_CLOSING = ".,;:!?)]}'\"»”’…"
 
 
 def hashtags(text: str) -> list[str]:
@@ -64,30 +83,6 @@ def _folded(text: str) -> str:
             return text
         text = folded
     return text
-
-
-USER, URL, EMAIL = "<USER>", "<URL>", "<EMAIL>"
-PLACEHOLDERS = (USER, URL, EMAIL)
-
-_LINE_BREAK = regex.compile(r"\r\n?|[\n\v\f\x85\u2028\u2029]")
-# controls, bidi marks and overrides, and invisible characters that can hide an @; ZWNJ and ZWJ stay: Persian words and
-# emoji need them
-_INVISIBLE = regex.compile(
-    r"[\p{Cc}\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]"
-)
-
-_AT = "[@＠﹫]"
-_DOT = "[.．｡。]"
-_WORD = r"[\w\p{L}\p{N}\p{M}\u200c\u200d]"
-_GENERIC_TLD = "(?:com|net|org|info|biz|app|shop|store|blog|link|bio|xyz|online|site|ly|gl|io|tv)"
-
-_WITH_SCHEME = regex.compile(r"(?i)\b(?:https?|ftp)\s?:\s?//[^\s<>]+|(?<![\w.#@＠﹫-])www\.[^\s<>]+")
-_BARE_DOMAIN = regex.compile(
-    rf"(?i)(?<![\w.#@＠﹫/-])(?:[a-z0-9-]++\.){{1,8}}(?:{_GENERIC_TLD}(?![\w-])(?:/[^\s<>]*)?|[a-z]{{2,3}}/[^\s<>]+)"
-)
-_EMAIL_ADDRESS = regex.compile(rf"(?<![\w.+%-])[\w.+%-]++{_AT}(?:{_WORD}|-)++(?:{_DOT}(?:{_WORD}|-)++)+")
-_MENTION = regex.compile(rf"{_AT}[\p{{M}}\u200c\u200d]*+{_WORD}++(?:\.{_WORD}++)*+")
-_CLOSING = ".,;:!?)]}'\"»”’…"
 
 
 def clean_caption(text: object) -> str:

@@ -32,6 +32,15 @@ BETWEEN_LINES_S = 60.0
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, at most {remaining} left{postfix}"
 
 log = logging.getLogger("mrlf")
+TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+EXPERIMENT = "mrlf"
+FIGURES = ("train_loss", "validation_loss", "validation_accuracy", "learning_rate", "seconds")
+MLFLOW_LIMITS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+"""by itself MLflow waits two minutes for an answer and asks seven times"""
 
 
 class Progress:
@@ -94,17 +103,6 @@ def in_words(seconds: float) -> str:
     if seconds < 90:
         return f"about {seconds:.0f} s"
     return f"about {seconds / 60:.0f} min" if seconds < 90 * 60 else f"about {seconds / 3600:.1f} h"
-
-
-TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
-EXPERIMENT = "mrlf"
-FIGURES = ("train_loss", "validation_loss", "validation_accuracy", "learning_rate", "seconds")
-MLFLOW_LIMITS = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-}
-"""by itself MLflow waits two minutes for an answer and asks seven times"""
 
 
 class TrainingLog:

@@ -31,6 +31,10 @@ from pipeline.weights.records import DamagedWeightsError, Record, Records, read_
 from pipeline.weights.registry import REGISTRY, WeightsEntry
 from pipeline.weights.transfer import TransferLimits, forget
 
+ASK_AGAIN_S = 900.0
+_unavailable: dict[tuple[Path, str], tuple[float, str]] = {}
+"""when a download was tried in vain in this process, and why it failed"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsFile:
@@ -272,11 +276,6 @@ def _mend(record: Record) -> str:
     if Path(record.source).is_absolute():
         return "bring the file back; it is converted again when a stage next takes it"
     return f"run `mrlf weights fetch {record.name}`"
-
-
-ASK_AGAIN_S = 900.0
-_unavailable: dict[tuple[Path, str], tuple[float, str]] = {}
-"""when a download was tried in vain in this process, and why it failed"""
 
 
 @dataclass(frozen=True, kw_only=True)

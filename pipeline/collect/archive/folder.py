@@ -32,6 +32,15 @@ MAX_MEDIAS = 20_000
 _CODES = ("shortcode", "code")
 _IDS = ("pk", "id")
 _MARKS = ("taken_at", "taken_at_timestamp", "media_type", "owner", "user")
+JSON_SUFFIXES = (".json.xz", ".json")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+VIDEO_SUFFIXES = (".mp4", ".mov", ".webm")
+MEDIA_SUFFIXES = (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES)
+COMMENTS_SUFFIX = "_comments"
+HOW_TO_FILL = (
+    "put files there that Instaloader saved (.json or .json.xz, with their pictures beside them) or saved pages, "
+    "or name another folder as `archive` of posts in cities.yaml"
+)
 
 
 def page_medias(structure: object) -> list[object]:
@@ -73,17 +82,6 @@ def _is_media(value: object) -> bool:
     if not isinstance(value, dict):
         return False
     return all(any(name in value for name in names) for names in (_CODES, _IDS, _MARKS))
-
-
-JSON_SUFFIXES = (".json.xz", ".json")
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-VIDEO_SUFFIXES = (".mp4", ".mov", ".webm")
-MEDIA_SUFFIXES = (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES)
-COMMENTS_SUFFIX = "_comments"
-HOW_TO_FILL = (
-    "put files there that Instaloader saved (.json or .json.xz, with their pictures beside them) or saved pages, "
-    "or name another folder as `archive` of posts in cities.yaml"
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,10 @@ TOP_LEVEL_IDS = {
 
 NUM_LEVELS = 6
 _ROOTS = ("1", "Foursquare Places")
+_TOPS = {(label,) for label in (*TOP_LEVEL.values(), *TOP_LEVEL_IDS.values())}
+LIST = Path(__file__).parent / "sensitive_categories.csv"
+LAST_JUDGED = {"10": 56, "11": 194, "12": 125, "13": 388, "14": 16, "15": 59, "16": 69, "17": 139, "18": 76, "19": 56}
+"""The last whole number of each thousand of API v3 that was read when the list was made; later ones are unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +98,6 @@ class Taxonomy:
         paths = (split_label(label) for label in labels)
         by_label = next((path[0] for path in paths if len(path) > 1 or path[:1] in _TOPS), "")
         return by_label or next((path[0] for path in map(self.path, category_ids) if path), "")
-
-
-_TOPS = {(label,) for label in (*TOP_LEVEL.values(), *TOP_LEVEL_IDS.values())}
 
 
 def is_v3(category_id: str) -> bool:
@@ -175,12 +176,6 @@ def _of_levels(records: list[dict[str, Any]]) -> dict[str, Category]:
             levels = [str(record.get(f"level{n}_category_id") or "").strip() for n in range(NUM_LEVELS, 0, -1)]
             found[category_id] = Category(path, tuple(level for level in levels if level not in ("", category_id)))
     return found
-
-
-LIST = Path(__file__).parent / "sensitive_categories.csv"
-
-LAST_JUDGED = {"10": 56, "11": 194, "12": 125, "13": 388, "14": 16, "15": 59, "16": 69, "17": 139, "18": 76, "19": 56}
-"""The last whole number of each thousand of API v3 that was read when the list was made; later ones are unknown."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ from pipeline.geo import distance_km, valid_coordinates
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
 
+Source = Literal["file", "demo", "os_places", "foursquare"]
+
 
 def select_pois(rows: list[PoiRow], city: City, sensitivity: Sensitivity) -> tuple[list[PoiRow], dict[str, str]]:
     """The good rows, the most popular first, and `row <n>` -> reason of the others."""
@@ -101,9 +103,6 @@ def _display_name(poi: PoiRow, *, is_shared: bool) -> str:
     if not poi.name:
         return poi.poi_id
     return f"{poi.name} ({poi.address})" if is_shared and poi.address else poi.name
-
-
-Source = Literal["file", "demo", "os_places", "foursquare"]
 
 
 class PoisSettings(Settings):
