@@ -8,7 +8,7 @@ Shape letters: N pictures, H height, W width, S side of the network's input, R s
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -84,10 +84,11 @@ def fixed_seed_features(
     running: Running, *, backbone: str = "vgg19", image_size: int = 224, seed: int = 0, batch_size: int | None = None
 ) -> ImageFeatures:
     """The network that nobody trained, the same on every machine."""
+    weights = fixed_seed_weights(backbone, seed)
     return ImageFeatures(
         backbone,
-        fixed_seed_sha256(backbone, seed),
-        build(backbone, fixed_seed_weights(backbone, seed)),
+        sha256_of(weights),
+        build(backbone, weights),
         running,
         image_size=image_size,
         batch_size=batch_size,
@@ -182,5 +183,9 @@ def _filters(shape: torch.Size, generator: torch.Generator, *, is_first: bool) -
 @cache
 def fixed_seed_sha256(backbone: str = "vgg19", seed: int = 0) -> str:
     """The digest that stands beside what this network made; over the names within torchvision's `features`."""
-    weights = fixed_seed_weights(backbone, seed)
+    return sha256_of(fixed_seed_weights(backbone, seed))
+
+
+def sha256_of(weights: Mapping[str, Tensor]) -> str:
+    """The digest of weights that were drawn already."""
     return tensors_sha256({name.removeprefix("features."): tensor for name, tensor in weights.items()})

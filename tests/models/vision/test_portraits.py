@@ -12,7 +12,7 @@ from tests.fakes.pictures import pixels, portrait
 
 FP32 = Running("torch", "cpu", "fp32")
 BF16_IOU = 0.98
-SIDE = 96
+SIDE = 64
 """the true network takes any size, and this one is quick"""
 
 
@@ -231,10 +231,9 @@ def test_bf16_masks_are_those_of_fp32(true_network, batch, expected, runtime, de
 @pytest.mark.slow
 def test_the_true_network_at_its_true_size_gives_the_same_masks_in_bf16():
     module = build("u2net", random_state("u2net"))
-    pictures, sizes = [portrait(400), pixels(3, (400, 400))], [(200, 200), (300, 260)]
-    exact = portraits(module)(pictures, sizes)
-    quick = portraits(module, choose_running("auto", "bf16", "cpu"), batch_size=2)(pictures, sizes)
-    for first, second in zip(exact, quick, strict=True):
-        assert 0.05 < first.ratio < 0.95
-        assert (first.mask & second.mask).sum() / (first.mask | second.mask).sum() >= BF16_IOU
-        assert second.ratio == pytest.approx(first.ratio, abs=0.02)
+    pictures, sizes = [portrait(400)], [(300, 260)]
+    [exact] = portraits(module)(pictures, sizes)
+    [quick] = portraits(module, choose_running("auto", "bf16", "cpu"))(pictures, sizes)
+    assert 0.05 < exact.ratio < 0.95
+    assert (exact.mask & quick.mask).sum() / (exact.mask | quick.mask).sum() >= BF16_IOU
+    assert quick.ratio == pytest.approx(exact.ratio, abs=0.02)

@@ -1,0 +1,45 @@
+"""torchvision's backbones with few layers and channels: the kinds, names and heads of the true ones, soon trained."""
+
+import dataclasses
+
+import pytest
+from torchvision.models.densenet import DenseNet
+from torchvision.models.resnet import Bottleneck, ResNet
+from torchvision.models.vgg import VGG, make_layers
+
+from models.vision.backbone_weights import BACKBONES
+
+
+def make_backbones_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a small network in the place of each backbone."""
+    for name, (make, num_features) in SMALL.items():
+        small = dataclasses.replace(BACKBONES[name], make=make, num_features=num_features)
+        monkeypatch.setitem(BACKBONES, name, small)
+
+
+def _vgg(num_last: int) -> VGG:
+    """Five halvings, and so many convolutions before the last of them."""
+    return VGG(make_layers([16, "M", 32, "M", 64, "M", 64, "M", *[64] * num_last, "M"]))
+
+
+class _Narrow(Bottleneck):
+    """A residual block that hands on a quarter of the channels."""
+
+    expansion = 1
+
+
+def _resnet(*num_blocks: int) -> ResNet:
+    return ResNet(_Narrow, [*num_blocks], width_per_group=8)
+
+
+def _densenet() -> DenseNet:
+    return DenseNet(growth_rate=16, block_config=(2, 2, 2, 2), num_init_features=32)
+
+
+SMALL = {
+    "vgg16": (lambda: _vgg(1), 64),
+    "vgg19": (lambda: _vgg(2), 64),
+    "resnet50": (lambda: _resnet(1, 1, 1, 1), 512),
+    "resnet101": (lambda: _resnet(1, 1, 3, 1), 512),
+    "densenet121": (_densenet, 64),
+}
