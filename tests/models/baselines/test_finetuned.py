@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from models.baselines import finetuned
 from models.baselines.finetuned import Finetuned, FinetunedConfig, initial_weights, vary
 from models.data.batches import Batch, Padded
 from models.data.text import Vocabulary
 from models.settings.train_config import TrainConfig
 from models.training.fitted import Fitted
 from models.training.training import fit
-from models.vision.backbone_weights import BACKBONES, random_state
+from models.vision.backbone_weights import BACKBONES, build, check_state, random_state
+from tests.models.small_backbones import make_backbones_small
 from tests.models.synthetic import clear_city
 
 QUICK = FinetunedConfig(backbone="densenet121")
@@ -43,11 +45,17 @@ def pictures(num, side=32):
     return torch.randint(0, 256, (num, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("name", BACKBONES)
-def test_it_begins_as_torchvisions_network_with_these_weights(name):
-    """Against the frozen network of `models.vision.backbone_weights`, which is compared with torchvision's own."""
-    from models.vision.backbone_weights import build, check_state
+@pytest.fixture
+def small(monkeypatch):
+    """The backbones are small ones."""
+    make_backbones_small(monkeypatch)
 
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BACKBONES)
+def test_it_begins_as_torchvisions_network_with_these_weights(name, monkeypatch):
+    """Against the frozen network of `models.vision.backbone_weights`, which is compared with torchvision's own."""
+    monkeypatch.setattr(finetuned, "_draw", lambda layer: None)  # what is not given a weight holds anything
     state = random_state(name)
     model = network(name).eval()
     model.load_state_dict(initial_weights(name, state), strict=False)
@@ -60,7 +68,7 @@ def test_it_begins_as_torchvisions_network_with_these_weights(name):
     torch.testing.assert_close(found / scale, expected / scale, atol=1e-5, rtol=0)
 
 
-def test_every_weight_is_trained():
+def test_every_weight_is_trained(small):
     assert all(parameter.requires_grad for parameter in network().parameters())
     before = network()
     config = TrainConfig(optimiser="adam", learning_rate=1e-3, batch_size=8, max_epochs=1, num_threads=1)
@@ -72,7 +80,7 @@ def test_every_weight_is_trained():
     assert [name for name, is_moved in moved.items() if not is_moved] == ["stand_in_F"]  # every post has its picture
 
 
-def test_weights_of_another_network_are_refused():
+def test_weights_of_another_network_are_refused(small):
     with pytest.raises(ValueError, match="finetuned_vgg16 with is not vgg16"):
         initial_weights("vgg16", random_state("vgg19"))
     wrong = {"network.features.0.weight": torch.zeros(3)}
@@ -81,7 +89,7 @@ def test_weights_of_another_network_are_refused():
         fit(TRAIN, VALIDATION, num_classes=4, model_config=QUICK, train_config=config, initial_state=wrong)
 
 
-def test_a_post_without_picture_is_not_looked_at():
+def test_a_post_without_picture_is_not_looked_at(small):
     model = network().eval()
     has_image_B = torch.tensor([True, False, True])
     one, other = pictures(3), pictures(3)
@@ -93,7 +101,7 @@ def test_a_post_without_picture_is_not_looked_at():
 
 
 @pytest.mark.fault("T4")
-def test_a_single_picture_can_be_trained_on():
+def test_a_single_picture_can_be_trained_on(small):
     """Of 17 posts in batches of 16 one is left: at 32 px its last map is one position, without a spread."""
     model = network("resnet50").train()
     model(batch_of(pictures(1))).sum().backward()
@@ -124,7 +132,7 @@ def test_pictures_are_shifted_and_mirrored_and_nothing_else(side):
     assert len({(top, left) for top, left, _ in seen}) > 6 and {mirrored for *_, mirrored in seen} == {False, True}
 
 
-def test_no_variation_leaves_the_pictures_and_none_is_varied_when_asked():
+def test_no_variation_leaves_the_pictures_and_none_is_varied_when_asked(small):
     assert torch.equal(vary(pictures(4), 0.0, mirror=False), pictures(4))
     model = network().eval()
     with torch.inference_mode():
@@ -133,8 +141,7 @@ def test_no_variation_leaves_the_pictures_and_none_is_varied_when_asked():
 
 @pytest.mark.slow
 @pytest.mark.fault("T7")
-@pytest.mark.timeout(600)
-def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path):
+def test_an_interrupted_run_goes_on_to_the_same_bits(small, tmp_path):
     """Variations and batch norms' measurements come along."""
 
     class StoppedError(Exception):
@@ -163,7 +170,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path):
         pytest.param(np.zeros((16, 31, 40, 3), np.uint8), "at least 32 px a side", id="too small"),
     ],
 )
-def test_samples_without_fit_pixels_are_refused(pixels, match):
+def test_samples_without_fit_pixels_are_refused(small, pixels, match):
     with pytest.raises(ValueError, match=match):
         fit(
             dataclasses.replace(TRAIN, pixels_NHWC=pixels),

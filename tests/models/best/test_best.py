@@ -10,6 +10,7 @@ from models.baselines import BASELINES
 from models.best import ensemble as best_module
 from models.best.ensemble import fit_best, most_epochs
 from models.best.wide_and_deep import Ensemble, log_proba
+from models.linear.experts import EXPERTS
 from models.mrlf.config import MrlfConfig
 from models.settings.train_config import TrainConfig
 from models.trained import load_model
@@ -17,7 +18,7 @@ from models.training.run import LATEST
 from models.training.training import TrainingStoppedError
 from tests.models.synthetic import NUM_CLASSES, city
 
-TRAIN, VALIDATION, ASKED = city(90), city(40, seed=4), city(60, seed=9)
+TRAIN, VALIDATION, ASKED = city(60), city(40, seed=4), city(60, seed=9)
 NETWORK = dataclasses.replace(
     MrlfConfig.small(), characters=False, num_filters=8, num_heads=2, char_dim=8, word_dim=8, ffn_dim=8, image_fc_dim=8
 )
@@ -27,6 +28,15 @@ TRAINING = TrainConfig(max_epochs=2, num_threads=1, device="cpu")
 def trained(train=TRAIN, validation=VALIDATION, **more):
     how = {"num_classes": NUM_CLASSES, "network_config": NETWORK, "train_config": TRAINING}
     return fit_best(train, validation, **(how | more))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_choices():
+    """At most two regularisations of an expert to choose from: each costs a fit on every fold."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, expert in EXPERTS.items():
+            patch.setitem(EXPERTS, name, dataclasses.replace(expert, choices=expert.choices[-2:]))
+        yield
 
 
 @pytest.fixture(scope="module")

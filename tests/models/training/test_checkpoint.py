@@ -1,9 +1,7 @@
 """Checkpoint files: the round trip, two generations, and a crash between any two steps of writing."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
+import resource
 
 import pytest
 import torch
@@ -17,8 +15,6 @@ from models.training.run import (
     read_checkpoint,
     write_checkpoint,
 )
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 def checkpoint(number):
@@ -70,26 +66,23 @@ def test_a_crash_after_a_damaged_one_was_refused_still_leaves_the_good_one(tmp_p
     assert (tmp_path / REFUSED).read_bytes() == b"damaged"
 
 
-LIMITED = """
-import pathlib, resource, sys
-import torch
-from models.training.run import Checkpoint, CheckpointWriteError, write_checkpoint
-resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-large = Checkpoint({"weight": torch.zeros(10_000)}, {"number": 2})
-try:
-    write_checkpoint(pathlib.Path(sys.argv[1]), large, "run")
-except CheckpointWriteError as error:
-    print(error)
-"""
+@pytest.fixture
+def four_kib_a_file():
+    """The system lets this process write 4 KiB to a file at most."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.fault("T5")
-def test_a_disk_that_takes_no_more_ends_in_words_and_the_last_good_one_stays(tmp_path):
-    """A process that the system lets write 4 KiB to a file at most: the write itself fails half-way."""
+def test_a_disk_that_takes_no_more_ends_in_words_and_the_last_good_one_stays(tmp_path, four_kib_a_file):
+    """The write itself fails half-way."""
     write_checkpoint(tmp_path, checkpoint(1), "run")
-    ended = subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
-    assert "could not be written (File too large); the last state before it is kept: make room" in ended.stdout
+    large = Checkpoint({"weight": torch.zeros(10_000)}, {"number": 2})
+    full = r"could not be written \(File too large\); the last state before it is kept: make room"
+    with pytest.raises(CheckpointWriteError, match=full):
+        write_checkpoint(tmp_path, large, "run")
     assert [path.name for path in tmp_path.iterdir()] == [LATEST]
     assert read_checkpoint(tmp_path, "run").state["number"] == 1
 

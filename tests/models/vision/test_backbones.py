@@ -15,7 +15,6 @@ from models.vision.backbones import (
     ImageFeatures,
     fixed_seed_features,
     fixed_seed_sha256,
-    fixed_seed_weights,
     preprocess,
     resized_side,
 )
