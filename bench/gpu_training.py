@@ -16,6 +16,7 @@ import argparse
 import dataclasses
 import platform
 import time
+from functools import cache
 
 import numpy as np
 import torch
@@ -128,9 +129,8 @@ def measure(
 
 def made_up_posts(num_posts: int, *, seed: int) -> Samples:
     """Posts of the lengths that Instagram's have, whose words and pictures depend on their class a little."""
-    world, rng = np.random.default_rng(0), np.random.default_rng([seed, 1])
-    words = np.array(["".join(world.choice(list("etaoinshrdlucmfwyp"), length)) for length in _word_lengths(world)])
-    looks_CD = world.normal(0, 0.3, (NUM_CLASSES, IMAGE_DIM)).astype(np.float32)
+    words, looks_CD = _world()
+    rng = np.random.default_rng([seed, 1])
     labels_N = rng.integers(0, NUM_CLASSES, num_posts)
     captions = _texts(words, labels_N, rng, median=59, ninth=200)
     tags = _texts(words, labels_N, rng, median=59, ninth=178)
@@ -143,8 +143,13 @@ def made_up_posts(num_posts: int, *, seed: int) -> Samples:
     )
 
 
-def _word_lengths(rng: np.random.Generator) -> np.ndarray:
-    return rng.integers(3, 10, 20_000)
+@cache
+def _world() -> tuple[np.ndarray, np.ndarray]:
+    """The words of all posts, and the mean picture features of each class (C, D)."""
+    rng = np.random.default_rng(0)
+    letters = list("etaoinshrdlucmfwyp")
+    words = np.array(["".join(rng.choice(letters, length)) for length in rng.integers(3, 10, 20_000)])
+    return words, rng.normal(0, 0.3, (NUM_CLASSES, IMAGE_DIM)).astype(np.float32)
 
 
 def _texts(words: np.ndarray, labels_N: np.ndarray, rng: np.random.Generator, *, median: int, ninth: int) -> list[str]:

@@ -6,7 +6,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from bench import check_weights
 from bench.check_weights import FAILED, LIMIT, SKIPPED, compare_fill, main
+from models.vision import portraits
 from models.vision.portraits import PortraitNetwork
 from models.vision.u2net_weights import build, random_state
 from tests.fakes.pictures import pixels
@@ -32,25 +34,35 @@ def file(tmp_path, state):
     return f"u2netp={path}"
 
 
-def official_map(state, picture):
+PICTURE = pixels(4, (320, 240))
+
+
+@pytest.fixture(scope="module")
+def official_map(state):
     """What the official script makes of a picture, with Pillow: resized, run, stretched, in bytes, enlarged."""
-    small = np.asarray(Image.fromarray(picture).resize((320, 320), Image.Resampling.BILINEAR))
+    small = np.asarray(Image.fromarray(PICTURE).resize((320, 320), Image.Resampling.BILINEAR))
     with torch.inference_mode():
         found = PortraitNetwork(build("u2netp", state))(torch.from_numpy(small.copy()).permute(2, 0, 1)[None])[0, 0]
     grey = ((found - found.min()) / (found.max() - found.min()) * 255).numpy().astype(np.uint8)
-    return np.asarray(Image.fromarray(grey).resize(picture.shape[1::-1], Image.Resampling.BILINEAR))
+    return np.asarray(Image.fromarray(grey).resize(PICTURE.shape[1::-1], Image.Resampling.BILINEAR))
 
 
 @pytest.fixture
-def photos(tmp_path, state):
+def photos(tmp_path, official_map):
     """Made-up official pictures: maps that these random weights give."""
     folder = tmp_path / "photos" / "u2net"
     for name in ("input", "u2netp", "u2net"):
         (folder / name).mkdir(parents=True)
-    picture = pixels(4, (320, 240))
-    Image.fromarray(picture).save(folder / "input" / "cliff.png")
-    Image.fromarray(official_map(state, picture)).convert("RGB").save(folder / "u2netp" / "cliff.png")
+    Image.fromarray(PICTURE).save(folder / "input" / "cliff.png")
+    Image.fromarray(official_map).convert("RGB").save(folder / "u2netp" / "cliff.png")
     return tmp_path / "photos"
+
+
+@pytest.fixture
+def small_side(monkeypatch):
+    """The network sees pictures at a third of its side: enough for what fails."""
+    for module in (portraits, check_weights):
+        monkeypatch.setattr(module, "INPUT_SIDE_PX", 96)
 
 
 def test_without_weights_it_skips_aloud_and_its_status_says_so(photos, capsys):
@@ -72,7 +84,7 @@ def test_equal_maps_pass_and_what_could_not_be_checked_is_still_told(photos, fil
     assert "u2netp: passed" in printed and printed.count("SKIPPED") == 2
 
 
-def test_other_weights_fail(photos, tmp_path, capsys):
+def test_other_weights_fail(photos, small_side, tmp_path, capsys):
     other = tmp_path / "other.safetensors"
     save_file(random_state("u2netp", seed=1), other)
     assert main(["--photos", str(photos), "--file", f"u2netp={other}"]) == FAILED
@@ -85,7 +97,7 @@ def test_nothing_compared_is_not_passed(photos, file, capsys):
 
 
 @pytest.mark.slow
-def test_random_weights_do_not_pass_for_the_official_ones(shared_data, file, capsys):
+def test_random_weights_do_not_pass_for_the_official_ones(shared_data, small_side, file, capsys):
     assert main(["--photos", str(shared_data / "photos"), "--file", file]) == FAILED
     assert capsys.readouterr().out.count(".jpg") == 4
 
