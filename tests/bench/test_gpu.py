@@ -20,9 +20,11 @@ CHILD = """
     sys.argv = ["bench.gpu"]
     from bench import gpu
     from models.vision import lama, lama_weights, u2net, u2net_weights
-    # shallow networks: the time of a capture goes with the number of layers
+    # shallow and narrow networks: the time of a capture goes with the number of layers
     lama._BLOCKS, lama_weights._BLOCKS = lama._BLOCKS[:2], lama_weights._BLOCKS[:4]
-    u2net.U2NET_STAGES.update({{name: stage._replace(height=2) for name, stage in u2net.U2NET_STAGES.items()}})
+    u2net.U2NET_STAGES.update({{name: stage._replace(height=2) for name, stage in u2net.U2NETP_STAGES.items()}})
+    u2net_weights.STAGES["u2net"] = u2net_weights.STAGES["u2netp"]
+    u2net_weights.SIDE_INPUTS["u2net"] = u2net_weights.SIDE_INPUTS["u2netp"]
     u2net_weights.BLOCKS.update(dict.fromkeys(u2net_weights.BLOCKS, "in 1 2:2 1d"), RSU4F="in 1 2:8 1d")
     raise SystemExit(gpu.main())
 """

@@ -60,7 +60,7 @@ READING = [name for name in QUICK_NAMES if name not in BLIND]
 def settings_of(name):
     if name in FINETUNED:
         rate = 1e-4 if "vgg" in name else 1e-3
-        epochs = {"finetuned_vgg19": 10, "finetuned_resnet101": 3}.get(name, 4)
+        epochs = {"finetuned_vgg19": 10, "finetuned_resnet101": 3, "finetuned_densenet121": 3}.get(name, 4)
         return {"weights": "random", "learning_rate": rate, "batch_size": 8, "max_epochs": epochs}
     return QUICK.get(name, FEW if CANDIDATES[name].is_network else {})
 
@@ -230,13 +230,17 @@ def test_the_preset_best_of_mrlf_is_ours_and_takes_the_same_setup():
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", ["deepgeo", "loctwi"])
-def test_the_small_settings_learn_a_city_of_a_few_hundred_posts(name):
+@pytest.mark.parametrize(("name", "num_posts", "max_epochs"), [("deepgeo", 250, 8), ("loctwi", 400, 9)])
+def test_the_small_settings_learn_a_city_of_a_few_hundred_posts(name, num_posts, max_epochs):
     """Chance is .083; captions and hashtags allow a linear model about .8 with twice the posts."""
     setup = Setup(
-        num_classes=NUM_CLASSES, class_lat_C=np.zeros(12), class_lng_C=np.zeros(12), max_epochs=10, num_threads=1
+        num_classes=NUM_CLASSES,
+        class_lat_C=np.zeros(12),
+        class_lng_C=np.zeros(12),
+        max_epochs=max_epochs,
+        num_threads=1,
     )
-    trained = fit_candidate(name, city(400, seed=1), city(50, seed=2), setup)
+    trained = fit_candidate(name, city(num_posts, seed=1), city(50, seed=2), setup)
     assert accuracy(trained, city(200, seed=3)) > 0.4
 
 

@@ -118,7 +118,8 @@ def test_labels_vocabulary_and_preprocessing_travel_with_the_file(small):
             id="both ask both",
         ),
         pytest.param(
-            {"fusion": "text_image", "char_pool": "disjoint", "words": False, **ONE_SIZE}, id="the picture asks"
+            {"fusion": "text_image", "char_pool": "disjoint", "words": False, "num_attention_layers": 0, **ONE_SIZE},
+            id="the picture asks",
         ),
         pytest.param({"modalities": ("hashtags",), "char_filter_sizes": (3, 7)}, id="hashtags alone"),
     ],

@@ -23,6 +23,7 @@ TINY = dataclasses.replace(
     word_filter_sizes=(3,),
     num_filters=8,
     num_heads=2,
+    num_attention_layers=0,
     ffn_dim=8,
     image_fc_dim=8,
 )

@@ -1,5 +1,7 @@
 """Portraits by U²-Net: what the network is given, what becomes of its map, and that batch and format do not matter."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -170,7 +172,7 @@ def test_no_pictures_give_no_masks():
 class LowU2NetP(U2NetP):
     """The same stages, each of two levels: a fourth of the layers that a runtime has to compile."""
 
-    STAGES = {name: stage._replace(height=2) for name, stage in U2NetP.STAGES.items()}
+    STAGES: ClassVar = {name: stage._replace(height=2) for name, stage in U2NetP.STAGES.items()}
 
 
 @pytest.fixture(scope="module")
