@@ -65,6 +65,7 @@ def small_side(monkeypatch):
         monkeypatch.setattr(module, "INPUT_SIDE_PX", 96)
 
 
+@pytest.mark.slow
 def test_without_weights_it_skips_aloud_and_its_status_says_so(photos, capsys):
     (photos / "lama").mkdir()
     assert main(["--photos", str(photos)]) == SKIPPED
@@ -78,12 +79,14 @@ def test_without_the_official_pictures_it_skips_aloud(tmp_path, file, capsys):
     assert capsys.readouterr().out.count("SKIPPED, the official pictures are missing") == 3
 
 
+@pytest.mark.slow
 def test_equal_maps_pass_and_what_could_not_be_checked_is_still_told(photos, file, capsys):
     assert main(["--photos", str(photos), "--file", file]) == SKIPPED  # nothing failed, two were not checked
     printed = capsys.readouterr().out
     assert "u2netp: passed" in printed and printed.count("SKIPPED") == 2
 
 
+@pytest.mark.slow
 def test_other_weights_fail(photos, small_side, tmp_path, capsys):
     other = tmp_path / "other.safetensors"
     save_file(random_state("u2netp", seed=1), other)
@@ -91,6 +94,7 @@ def test_other_weights_fail(photos, small_side, tmp_path, capsys):
     assert "u2netp: FAILED" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_nothing_compared_is_not_passed(photos, file, capsys):
     (photos / "u2net" / "input" / "cliff.png").unlink()
     assert main(["--photos", str(photos), "--file", file]) == FAILED

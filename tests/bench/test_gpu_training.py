@@ -72,7 +72,6 @@ def test_halves_that_are_not_weighed_do_not_pass(monkeypatch):
     assert not halved(SMALL, CPU).is_passed
 
 
-@pytest.mark.slow
 def test_made_up_posts_have_the_lengths_of_instagrams():
     posts = made_up_posts(4000, seed=1)
     for texts in (posts.captions, [" ".join(tags) for tags in posts.hashtags]):

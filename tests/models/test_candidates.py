@@ -57,6 +57,11 @@ LONG = pytest.mark.skipif("MRLF_LONG_TESTS" not in os.environ, reason="takes 10 
 READING = [name for name in QUICK_NAMES if name not in BLIND]
 
 
+def slower(names):
+    """MRLF takes more than half a second to learn."""
+    return [pytest.param(name, marks=pytest.mark.slow if name == "mrlf" else ()) for name in names]
+
+
 def settings_of(name):
     if name in FINETUNED:
         rate = 1e-4 if "vgg" in name else 1e-3
@@ -97,7 +102,7 @@ def test_the_names_are_those_of_the_issue_and_each_has_its_source():
 
 
 @pytest.mark.fault("T9")
-@pytest.mark.parametrize("name", READING)
+@pytest.mark.parametrize("name", slower(READING))
 def test_each_learns_what_it_can_see(name):
     """Its own modalities carry the class, the others are those of posts drawn by chance."""
     unseen = MODALITIES - CANDIDATES[name].modalities
@@ -106,7 +111,7 @@ def test_each_learns_what_it_can_see(name):
 
 
 @pytest.mark.fault("T9")
-@pytest.mark.parametrize("name", QUICK_NAMES)
+@pytest.mark.parametrize("name", slower(QUICK_NAMES))
 def test_none_learns_what_it_cannot_see(name):
     """Its own modalities are those of posts drawn by chance, the others carry the class."""
     own = CANDIDATES[name].modalities
@@ -174,6 +179,7 @@ def test_probabilities_are_over_all_classes_and_the_same_again(name):
     np.testing.assert_allclose(one.sum(axis=1), 1.0, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tagvisor", "loctwi", "image_vgg19"])
 def test_the_seed_of_the_setup_decides(name):
     one, other = (
@@ -221,6 +227,7 @@ def test_auto_takes_small_below_five_thousand_posts(preset, num_posts, expected)
     assert is_small(preset, num_posts) is expected
 
 
+@pytest.mark.slow
 def test_the_preset_best_of_mrlf_is_ours_and_takes_the_same_setup():
     settings = {**QUICK["mrlf"], "preset": "best", "max_epochs": 1}
     trained = classifier("mrlf", TRAIN.take(range(64)), VALIDATION.take(range(32)), **settings)

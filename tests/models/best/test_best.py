@@ -59,6 +59,7 @@ def test_order_company_and_labels_of_the_asked_samples_do_not_matter(best):
     np.testing.assert_array_equal(best.predict_proba(relabelled), proba)
 
 
+@pytest.mark.slow
 def test_the_same_data_and_settings_give_the_same_bytes(best, tmp_path):
     names = best.save(tmp_path / "one")
     assert trained().save(tmp_path / "two") == names
@@ -78,6 +79,7 @@ def test_where_nothing_can_be_scored_on_other_users_it_is_the_linear_model():
     assert (best.predict_proba(ASKED).argmax(axis=1) == expected.argmax(axis=1)).all()
 
 
+@pytest.mark.slow
 def test_a_network_that_learned_nothing_gets_next_to_no_weight():
     best = trained(train_config=dataclasses.replace(TRAINING, learning_rate=1e-9))
     deaf = dataclasses.replace(best, deep_weight=0.0)
@@ -93,6 +95,7 @@ def test_it_stands_above_the_linear_model_where_modalities_complete_each_other()
     assert np.mean(found == asked.labels_N) > np.mean(expected == asked.labels_N) + 0.01
 
 
+@pytest.mark.slow
 def test_each_network_is_scored_on_users_it_never_met(monkeypatch):
     """Every user has a hashtag of their own, so a network's vocabulary shows whom it learned from."""
     tagged = dataclasses.replace(
@@ -127,6 +130,7 @@ def test_many_posts_are_weighed_on_validation_with_one_network(monkeypatch):
     assert best.summary.num_samples == len(VALIDATION) and most_epochs(len(TRAIN), TRAINING) == TRAINING.max_epochs
 
 
+@pytest.mark.slow
 def test_epochs_are_reported_numbered_on_from_network_to_network():
     epochs, steps = [], []
     best = trained(
@@ -139,6 +143,7 @@ def test_epochs_are_reported_numbered_on_from_network_to_network():
     assert best.best_epoch == lowest.epoch
 
 
+@pytest.mark.slow
 @pytest.mark.fault("T7")
 def test_a_stopped_run_goes_on_to_the_very_same_model(best, tmp_path):
     asked = iter(range(10_000))

@@ -77,6 +77,7 @@ def _losses(expert):
     return [mean_loss(held_out_NC, TRAIN.labels_N) for held_out_NC in held_out_KNC]
 
 
+@pytest.mark.slow
 def test_a_class_of_one_user_is_not_judged():
     lonely = dataclasses.replace(TRAIN, labels_N=np.where(np.arange(120) % 40 == 7, 11, TRAIN.labels_N % 11))
     crossed = cross_fit(lonely, NUM_CLASSES, folds_of(lonely, seed=0))

@@ -67,6 +67,7 @@ def stop_after(num_epochs):
     return on_epoch
 
 
+@pytest.mark.slow
 @pytest.mark.fault("T9")
 def test_32_samples_are_learnt_by_heart():
     samples = city(32, seed=3)

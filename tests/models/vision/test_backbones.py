@@ -65,6 +65,7 @@ def test_the_backbones_are_the_five_with_their_widths():
     assert {name: backbone.num_features for name, backbone in BACKBONES.items()} == WIDTHS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BACKBONES)
 def test_features_are_the_mean_of_torchvisions_last_map(name):
     """Against torchvision's own transforms and network, layer by layer to its last map."""
@@ -102,6 +103,7 @@ def test_batch_norm_is_folded_wherever_it_follows_a_convolution(name, num_left):
     assert not module.training and not any(parameter.requires_grad for parameter in module.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M9")
 @pytest.mark.parametrize("name", ["vgg19", "resnet50"])
 def test_bf16_features_are_those_of_fp32(name):
@@ -115,6 +117,7 @@ def test_bf16_features_are_those_of_fp32(name):
     assert np.abs(exact - rounded).max() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BACKBONES)
 def test_a_fixed_seed_network_is_the_same_on_every_machine_and_leaves_torchs_generator_alone(name):
     state = torch.get_rng_state()
@@ -129,6 +132,7 @@ def test_another_seed_is_another_network():
     assert fixed_seed_sha256("vgg19", seed=1) != SEED_0_SHA256["vgg19"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet50", "resnet101", "densenet121"])
 def test_batch_norms_of_a_fixed_seed_network_measure_nothing(name):
     weights = fixed_seed_weights(name)
@@ -147,6 +151,7 @@ def test_real_weights_are_called_by_the_backbones_name():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M9")
 def test_company_and_number_of_pictures_do_not_matter(builtin):
     many = builtin(PICTURES * 12)
@@ -216,6 +221,7 @@ def test_another_network_is_refused_with_the_difference(change, match):
         check_state(change(random_state("vgg19")), "vgg19", "a file")
 
 
+@pytest.mark.slow
 def test_the_layers_are_torchvisions():
     """Names and shapes come from torchvision's own modules; ours have only the classifier left out."""
     for name, backbone in BACKBONES.items():

@@ -52,6 +52,7 @@ def test_the_parts_of_a_channel_are_neighbours():
     assert spectra[0, 3, 0, 0] == pytest.approx(0.0)
 
 
+@pytest.mark.slow
 def test_large_sizes_lose_no_digits():
     """Every thirteenth position, the last among them, is led there and back."""
     matrices = exact_matrices(1351, 1350)
@@ -115,6 +116,7 @@ def test_exporting_and_tracing_leave_nothing_behind():
     assert type(fourier_matrices(11, 13, x).width_W_PF) is Tensor
 
 
+@pytest.mark.slow
 def test_torch_compile_takes_the_matrices_as_constants_of_one_graph():
     compiled = torch.compile(Loop(), backend="aot_eager", fullgraph=True, dynamic=False)
     for x in (maps(6, 8), maps(8, 5)):

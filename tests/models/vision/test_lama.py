@@ -64,6 +64,7 @@ def test_the_output_is_that_of_the_reference(is_folded, on_pixels):
     assert (found - drawn_generator()(x)).abs().max() <= 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M9")
 def test_a_picture_does_not_depend_on_its_batch(on_pixels):
     pictures, masks = pixels(8, 24, 16)

@@ -221,6 +221,7 @@ def overlaps(first, second):
     return both / either
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M9")
 @pytest.mark.parametrize("batch_size", [1, 8])
 @pytest.mark.parametrize(("runtime", "device"), WAYS)
@@ -230,6 +231,7 @@ def test_fp32_is_the_same_everywhere_and_in_any_batch(low_network, batch, expect
     assert float((found - expected).abs().max()) <= tolerance
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M9")
 @pytest.mark.parametrize("batch_size", [1, 8])
 @pytest.mark.parametrize(("runtime", "device"), WAYS)

@@ -112,6 +112,7 @@ def picture(height, width, num=1, seed=0):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(64, 64), (97, 70), (33, 161)], ids=str)
 def test_it_is_the_paper_s_network_with_and_without_batch_norm(drawn, size):
     state, *networks = drawn
@@ -152,6 +153,7 @@ def test_every_weight_is_in_use():
     assert all(part.grad is not None and part.grad.abs().max() > 0 for part in parts)
 
 
+@pytest.mark.slow
 def test_random_weights_are_the_same_each_time_and_leave_torchs_generator_alone():
     before = torch.get_rng_state()
     first, second = random_state("u2netp", 3), random_state("u2netp", 3)

@@ -48,6 +48,7 @@ def test_the_published_onnx_file_holds_the_folded_numbers_and_a_small_graph():
     assert 0 < 175_997_641 - BYTES_PER_NUMBER * numbers < 100_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["u2net", "u2netp"])
 def test_folding_keeps_the_output(name):
     state = random_state(name, seed=5)
