@@ -170,7 +170,7 @@ def test_no_pictures_give_no_masks():
 
 
 class LowU2NetP(U2NetP):
-    """The same stages, each of two levels: a fourth of the layers that a runtime has to compile."""
+    """The same stages, each of two levels: two fifths of the layers that a runtime has to compile."""
 
     STAGES: ClassVar = {name: stage._replace(height=2) for name, stage in U2NetP.STAGES.items()}
 
