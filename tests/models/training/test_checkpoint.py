@@ -2,6 +2,7 @@
 
 import os
 import resource
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -66,22 +67,24 @@ def test_a_crash_after_a_damaged_one_was_refused_still_leaves_the_good_one(tmp_p
     assert (tmp_path / REFUSED).read_bytes() == b"damaged"
 
 
-@pytest.fixture
+@contextmanager
 def four_kib_a_file():
-    """The system lets this process write 4 KiB to a file at most."""
+    """The system lets this process write 4 KiB to a file at most: for one call, since pytest writes files too."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.fault("T5")
-def test_a_disk_that_takes_no_more_ends_in_words_and_the_last_good_one_stays(tmp_path, four_kib_a_file):
+def test_a_disk_that_takes_no_more_ends_in_words_and_the_last_good_one_stays(tmp_path):
     """The write itself fails half-way."""
     write_checkpoint(tmp_path, checkpoint(1), "run")
     large = Checkpoint({"weight": torch.zeros(10_000)}, {"number": 2})
     full = r"could not be written \(File too large\); the last state before it is kept: make room"
-    with pytest.raises(CheckpointWriteError, match=full):
+    with pytest.raises(CheckpointWriteError, match=full), four_kib_a_file():
         write_checkpoint(tmp_path, large, "run")
     assert [path.name for path in tmp_path.iterdir()] == [LATEST]
     assert read_checkpoint(tmp_path, "run").state["number"] == 1
