@@ -9,6 +9,7 @@ private are read of it.
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 COAUTHORS = re.compile(
@@ -47,7 +48,13 @@ def coauthor_accounts(node: Account) -> list[Account]:
 
 def is_of_coauthors(name: object) -> bool:
     """Whether co-authors stand under this key of a post; what says something about them besides names no account."""
-    return isinstance(name, str) and COAUTHORS.fullmatch(name.lower()) is not None
+    return isinstance(name, str) and _is_of_coauthors(name)
+
+
+@lru_cache(maxsize=1024)
+def _is_of_coauthors(name: str) -> bool:
+    """Remembered: every post has the same keys, and few have others."""
+    return COAUTHORS.fullmatch(name.lower()) is not None
 
 
 def named_accounts(value: object) -> list[Account]:

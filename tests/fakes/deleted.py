@@ -45,11 +45,12 @@ def record_posts(store: Store, city: City) -> None:
         )
 
 
-def tombstone(store: Store, post_key: str, city: City = DEMO) -> None:
-    """What the collector leaves of a post that is gone."""
-    (row,) = [row for row in store.tables.read(city.key, "posts").to_pylist() if row["post_key"] == post_key]
+def tombstone(store: Store, *post_keys: str, city: City = DEMO) -> None:
+    """What the collector leaves of posts that are gone."""
+    rows = [row for row in store.tables.read(city.key, "posts").to_pylist() if row["post_key"] in post_keys]
+    assert len(rows) == len(post_keys)
     gone = {"caption": "", "hashtags": [], "image_digests": [], "state": "deleted"}
-    store.tables.merge(city.key, "posts", [{**row, **gone}])
+    store.tables.merge(city.key, "posts", [{**row, **gone} for row in rows])
     record_posts(store, city)
 
 

@@ -161,6 +161,19 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: _Server
+    fields: dict[str, str]
+
+    def parse_request(self) -> bool:
+        """The request line and its headers, read with little work where they are as clients send them."""
+        line = self.raw_requestline.decode("iso-8859-1").rstrip("\r\n")
+        if not re.fullmatch(r"[A-Z]+ \S+ HTTP/1\.1", line):
+            return super().parse_request()
+        self.requestline = line
+        self.command, self.path, self.request_version = line.split(" ")
+        lines = iter(lambda: self.rfile.readline().decode("iso-8859-1").rstrip("\r\n"), "")
+        self.fields = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        self.close_connection = self.fields.get("Connection", "").lower() == "close"
+        return True
 
     def do_GET(self) -> None:
         self._handle()
@@ -172,14 +185,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Silence."""
 
     def _handle(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.rfile.read(int(self.fields.get("Content-Length") or 0))
         parts = urlsplit(self.path)
         request = Request(
             method=self.command,
             path=parts.path,
             query=dict(parse_qsl(parts.query, keep_blank_values=True)),
             form=dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)),
-            headers=dict(self.headers),
+            headers=self.fields,
             body=body,
         )
         answer = self.server.fake.respond(request, self.path)

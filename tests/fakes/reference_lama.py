@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+NUM_BLOCKS = 18
 SIZE = {"local": 128, "global": 384}
 
 
@@ -101,15 +102,16 @@ class Block(nn.Module):
 
 
 class ReferenceGenerator(nn.Module):
-    """(N, 4, H, W) to (N, 3, H, W)."""
+    """(N, 4, H, W) to (N, 3, H, W); with fewer blocks than the true one has, the layers behind keep their numbers."""
 
-    def __init__(self) -> None:
+    def __init__(self, num_blocks: int = NUM_BLOCKS) -> None:
         super().__init__()
+        self.num_blocks = num_blocks
         layers: list[nn.Module] = [nn.ReflectionPad2d(3), Layer((4, 0), (64, 0), 7)]
         layers += [Layer((64, 0), (128, 0), 3, 2), Layer((128, 0), (256, 0), 3, 2)]
         layers += [Layer((256, 0), (SIZE["local"], SIZE["global"]), 3, 2)]
-        layers += [Block() for _ in range(18)]
-        layers += [nn.Identity()]
+        layers += [Block() for _ in range(num_blocks)]
+        layers += [nn.Identity() for _ in range(NUM_BLOCKS - num_blocks + 1)]
         for width in (512, 256, 128):
             up = nn.ConvTranspose2d(width, width // 2, 3, stride=2, padding=1, output_padding=1)
             layers += [up, nn.BatchNorm2d(width // 2), nn.ReLU()]
@@ -122,7 +124,7 @@ class ReferenceGenerator(nn.Module):
         local, wide = holed, None
         for layer in self.model[:5]:
             local, wide = layer(local, wide) if isinstance(layer, Layer) else (layer(local), wide)
-        for block in self.model[5:23]:
+        for block in self.model[5 : 5 + self.num_blocks]:
             local, wide = block(local, wide)
         return self.model[24:](torch.cat([local, wide], dim=1))
 
@@ -141,11 +143,11 @@ class Wrapper(nn.Module):
 
 
 @lru_cache(maxsize=1)
-def drawn_generator(seed: int = 0) -> ReferenceGenerator:
+def drawn_generator(seed: int = 0, num_blocks: int = NUM_BLOCKS) -> ReferenceGenerator:
     """A generator with random weights and random batch-norm statistics that keep its values in a sensible range."""
     generator = torch.Generator().manual_seed(seed)
     with torch.device("meta"):
-        network = ReferenceGenerator()
+        network = ReferenceGenerator(num_blocks)
     state = {name: _drawn(name, empty, generator) for name, empty in network.state_dict().items()}
     network.load_state_dict(state, assign=True)
     return network.eval().requires_grad_(False)

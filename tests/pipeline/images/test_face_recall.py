@@ -32,11 +32,14 @@ CROWDS = ("twenty small",)
 
 @pytest.fixture(scope="module")
 def cascades(tmp_path_factory) -> dict[str, Found]:
-    """What the cascades find of the kinds that are asked for here, with the sizes that a stage takes by default."""
+    """What the cascades find, with the sizes that a stage takes by default, in every other picture of a kind: of the
+    kinds that they miss in all.
+    """
     store = Store(tmp_path_factory.mktemp("store"))
     choice = choose_gate(store, "haar", "builtin", search_side_px=640, min_score=0.6)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.images.face_recall.KINDS", {kind: KINDS[kind] for kind in (*FOUND, *MISSED, *CROWDS)})
+        asked = {kind: KINDS[kind][::2] for kind in (*FOUND, *CROWDS)} | {kind: KINDS[kind] for kind in MISSED}
+        patch.setattr("pipeline.images.face_recall.KINDS", asked)
         return {found.kind: found for found in measure_recall(load_gate(choice))}
 
 
@@ -56,20 +59,26 @@ def test_what_the_cascades_miss_is_counted_too(cascades, kind):
 @pytest.mark.fault("M6")
 def test_of_twenty_small_faces_each_counts(cascades):
     found = cascades["twenty small"]
-    assert found.num_faces == 40
-    assert found.num_found >= 30
+    assert found.num_faces == 20
+    assert found.num_found >= 15
 
 
-def test_every_kind_is_counted_whole_and_a_detector_that_sees_no_faces_has_found_none(store, tmp_path):
-    counted = recall_of(store, green_gate(tmp_path))
+@pytest.fixture(scope="module")
+def green(tmp_path_factory) -> GateChoice:
+    """A gate that sees no faces; what it finds is counted once."""
+    return green_gate(tmp_path_factory.mktemp("green"))
+
+
+def test_every_kind_is_counted_whole_and_a_detector_that_sees_no_faces_has_found_none(store, green):
+    counted = recall_of(store, green)
     assert {found.kind: found.num_faces for found in counted} == {
         kind: sum(map(len, groups)) for kind, groups in KINDS.items()
     }
     assert {found.num_found for found in counted} == {0}
 
 
-def test_it_is_counted_once_for_each_detector_and_setting(store, tmp_path):
-    choice = green_gate(tmp_path)
+def test_it_is_counted_once_for_each_detector_and_setting(store, green):
+    choice = green
     first = recall_of(store, choice)
     (file,) = (store.root / "face_recall").iterdir()
     file.write_text(json.dumps([vars(Found(kind="upright", num_found=7, num_faces=7))]))

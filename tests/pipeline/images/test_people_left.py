@@ -131,7 +131,7 @@ def demo_plan() -> DemoPlan:
 @pytest.mark.fault("M15")
 def test_of_the_demos_people_no_face_and_no_body_is_left_by_the_built_in_stages(demo_plan, tmp_path):
     """The first of its posts, among them some whose person the built-in portraits miss; with the demo's settings."""
-    specs = [post.pictures[0] for post in demo_plan.posts[:300] if Kind.PORTRAIT_SIDE in post.kinds]
+    specs = [post.pictures[0] for post in demo_plan.posts[:200] if Kind.PORTRAIT_SIDE in post.kinds]
     assert len(specs) > 20
     store = Store(tmp_path)
     originals = [encode(spec, SIDE) for spec in specs]

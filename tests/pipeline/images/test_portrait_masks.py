@@ -101,15 +101,15 @@ def test_a_bad_picture_is_a_row_with_its_reason_and_of_a_moving_one_the_first_fr
 def test_new_weights_compute_every_picture_anew_and_the_way_of_running_none(store, tmp_path):
     digests = {put_network(store, tmp_path, name, seed) for seed, name in enumerate(("first_net", "second_net"))}
     assert len(digests) == 2
-    fill_city(store, num_pois=1, posts_per_poi=3)
+    fill_city(store, num_pois=1, posts_per_poi=2)
     first = EXACT.model_copy(update={"network": "first_net"})
-    assert build_portrait_masks(store, CITY, first).counts["new"] == 3
+    assert build_portrait_masks(store, CITY, first).counts["new"] == 2
     otherwise = {"batch_size": 2, "commit_every": 1, "num_workers": 5, "runtime": "auto", "device": "auto"}
     assert build_portrait_masks(store, CITY, first.model_copy(update=otherwise)).is_reused
     asked = build_portrait_masks(store, CITY, first.model_copy(update={"weights": "auto"}))
     assert (asked.is_reused, asked.counts["new"]) == (False, 0)
     second = build_portrait_masks(store, CITY, EXACT.model_copy(update={"network": "second_net"}))
-    assert second.counts["new"] == 3
+    assert second.counts["new"] == 2
     assert {row["network"] for row in rows_of(store).values()} == {"second_net"}
 
 

@@ -1,6 +1,7 @@
 """A whole city whose post is deleted: after the next build nothing of it is found, and what others share stays."""
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,6 +28,7 @@ from pipeline.training.settings import TrainMrlfSettings
 from pipeline.training.train_mrlf import build_train_mrlf
 from tests.fakes.city import curated_post, post_of
 from tests.fakes.deleted import DEMO, NUM_POIS, OTHER, KilledError, holders, killed, put_posts, tombstone
+from tests.fakes.engine import in_this_process
 from tests.fakes.pictures import encoded, pixels
 
 CANARY = "zyxcanarycaption"
@@ -104,6 +106,18 @@ def clean_digest(town: Town, digest: str) -> str:
     return next(row["clean_digest"] for row in rows if row["digest"] == digest)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def without_workers_and_figures() -> Iterator[None]:
+    """Pictures are masked in this process; figures are blank: no text can be searched in what they are drawn of."""
+
+    def blank(_: Any, file: BinaryIO, **__: Any) -> None:
+        file.write(encoded(pixels(0, (8, 8)), "PNG"))
+
+    with in_this_process(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("matplotlib.figure.Figure.savefig", blank)
+        yield
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Town:
     """A town with a release, a model and a report, before anything is gone."""
@@ -128,13 +142,8 @@ def rebuilt(built, tmp_path_factory) -> Town:
 
 
 @pytest.fixture
-def town(built, tmp_path, monkeypatch) -> Town:
-    """A copy of it to change, whose reports have blank figures: nothing is drawn for what kills leave."""
-
-    def blank(_: Any, file: BinaryIO, **__: Any) -> None:
-        file.write(encoded(pixels(0, (8, 8)), "PNG"))
-
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", blank)
+def town(built, tmp_path) -> Town:
+    """A copy of it to change."""
     return copied(built, tmp_path / "store")
 
 
@@ -240,8 +249,7 @@ def test_a_sweep_that_was_killed_is_finished_by_the_next_build(town, monkeypatch
 @pytest.mark.slow
 @pytest.mark.fault("I12")
 def test_a_city_whose_last_posts_go_loses_its_release(town):
-    for row in town.store.tables.read("demo", "posts").to_pylist():
-        tombstone(town.store, row["post_key"])
+    tombstone(town.store, *town.store.tables.read("demo", "posts")["post_key"].to_pylist())
     with pytest.raises(StageError, match="no post of demo is left"):
         build(town.store)
     assert released_cities(town.store) == []

@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import pytest
 import torch
@@ -25,10 +26,16 @@ def saved(stored: object) -> bytes:
     return file.getvalue()
 
 
+@lru_cache
+def drawn_u2netp(seed: int) -> bytes:
+    """A file like the official one, of random weights."""
+    return saved(random_state("u2netp", seed=seed))
+
+
 @pytest.fixture(scope="session")
 def u2netp_pth() -> bytes:
-    """A file like the official one, of random weights."""
-    return saved(random_state("u2netp"))
+    """The file that the server has as a rule."""
+    return drawn_u2netp(0)
 
 
 @pytest.fixture

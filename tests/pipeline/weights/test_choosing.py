@@ -3,14 +3,12 @@
 import time
 
 import pytest
-import torch
 
-from models.vision.u2net_weights import random_state
 from pipeline.errors import StageError
 from pipeline.weights import Builtin, choose_weights
 from pipeline.weights.records import DamagedWeightsError
 from tests.fakes.http_server import Answer
-from tests.pipeline.weights.conftest import entry_for
+from tests.pipeline.weights.conftest import drawn_u2netp, entry_for
 
 NOBODY = "https://127.0.0.1:1/small.pth"
 
@@ -19,7 +17,7 @@ NOBODY = "https://127.0.0.1:1/small.pth"
 def file(tmp_path):
     """Weights of u2netp that nobody published."""
     path = tmp_path / "trained.pth"
-    torch.save(random_state("u2netp", seed=5), path)
+    path.write_bytes(drawn_u2netp(5))
     return path
 
 

@@ -6,9 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-import torch
 
-from models.vision.u2net_weights import random_state
 from pipeline.errors import StageError
 from pipeline.store.files import shared_lock
 from pipeline.weights.fetching import WeightsUnavailableError
@@ -16,7 +14,7 @@ from pipeline.weights.records import DamagedWeightsError
 from pipeline.weights.registry import REGISTRY
 from pipeline.weights.weights_store import WeightsFile, WeightsStore
 from tests.fakes.http_server import Answer, changed
-from tests.pipeline.weights.conftest import QUICK, entry_for, saved
+from tests.pipeline.weights.conftest import QUICK, drawn_u2netp, entry_for
 
 
 @pytest.fixture
@@ -105,7 +103,7 @@ def test_a_record_that_cannot_be_read_is_told_and_mended(filled):
 
 @pytest.mark.fault("M11")
 def test_a_program_that_wants_a_newer_file_does_not_take_the_old_one(filled, entry, server, tmp_path):
-    body = saved(random_state("u2netp", seed=1))
+    body = drawn_u2netp(1)
     newer = entry_for(body, server.put("/newer.pth", body))
     weights_store = WeightsStore(filled.folder, registry={"small_net": newer}, limits=QUICK)
     assert weights_store.find("small_net") is None
@@ -208,7 +206,7 @@ def test_an_unknown_file_is_refused_with_what_was_expected(weights_store, tmp_pa
 def own(tmp_path):
     """A file that nobody published."""
     path = tmp_path / "trained.pth"
-    torch.save(random_state("u2netp", seed=5), path)
+    path.write_bytes(drawn_u2netp(5))
     return path
 
 
@@ -254,7 +252,7 @@ def test_own_weights_that_are_refused_leave_nothing(weights_store, own, name, ar
 def test_a_name_of_ones_own_is_not_given_twice(weights_store, own, tmp_path):
     weights_store.add(own, "my_net", "u2netp")
     other = tmp_path / "other.pth"
-    torch.save(random_state("u2netp", seed=6), other)
+    other.write_bytes(drawn_u2netp(6))
     with pytest.raises(StageError, match=r"other\.pth is not my_net: expected sha256"):
         weights_store.add(other, "my_net", "u2netp")
     with pytest.raises(StageError, match="is known, it is my_net"):

@@ -19,9 +19,9 @@ def no_power_cut(monkeypatch):
 
 @pytest.fixture
 def instagram():
-    """A fake Instagram whose pages hold 8 posts."""
+    """A fake Instagram whose pages hold 4 posts."""
     with FakeInstagram() as server:
-        server.world.page_size = 8
+        server.world.page_size = 4
         yield server
 
 
@@ -33,21 +33,14 @@ def ready_towns(tmp_path_factory) -> ReadyTowns:
 
 @pytest.fixture
 def town(store, tmp_path, instagram, monkeypatch, ready_towns) -> LiveTown:
-    """Two places of 20 photos each, which were found."""
-    return ready_towns.found(LiveTown(store, tmp_path / "town", instagram, monkeypatch, place=PHOTOS))
+    """Two places of 10 photos each, which were found."""
+    return ready_towns.found(LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=10, place=PHOTOS))
 
 
 @pytest.fixture
 def mixed_town(store, tmp_path, instagram, monkeypatch, ready_towns) -> LiveTown:
-    """Two places of 20 posts each, photos, carousels and videos, which were found."""
-    return ready_towns.found(LiveTown(store, tmp_path / "town", instagram, monkeypatch))
-
-
-@pytest.fixture
-def small_town(store, tmp_path, instagram, monkeypatch, ready_towns) -> LiveTown:
-    """Two places of 10 photos each, which were found; a page is of 4."""
-    instagram.world.page_size = 4
-    return ready_towns.found(LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=10, place=PHOTOS))
+    """Two places of 10 posts each, photos, carousels and videos, which were found."""
+    return ready_towns.found(LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=10))
 
 
 @pytest.fixture

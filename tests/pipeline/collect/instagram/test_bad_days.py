@@ -93,17 +93,17 @@ class TestARefreshThatBreaks:
         collected.assert_complete(collected.collect())
 
     def test_twice_in_a_row_leaves_no_gap(self, collected, instagram):
-        for num_new in (20, 12):
+        for num_new in (10, 6):
             for _ in range(num_new):
                 instagram.world.add_post("1000", is_videos=(False,))
-            instagram.fail("1000/sections", HTML, skip=1 if num_new == 12 else 0)
+            instagram.fail("1000/sections", HTML, skip=1 if num_new == 6 else 0)
             collected.collect()
             collected.clock.pass_by(DAY_S + 1)
         collected.assert_complete(collected.collect())
 
     def test_a_known_post_among_new_ones_is_no_known_ground(self, collected, instagram):
-        old = instagram.world.shown("1000")[15]
-        for _ in range(20):
+        old = instagram.world.shown("1000")[7]
+        for _ in range(10):
             instagram.world.add_post("1000", is_videos=(False,))
         instagram.world.also_show(old, "1000")
         collected.collect()
@@ -133,7 +133,7 @@ class TestAPlaceThatVanished:
             instagram.world.remove(pk)
         collected.clock.pass_by(2 * DAY_S)
         collected.collect()
-        assert instagram.count("api/v1/media") == 20, "each of its posts by itself"
+        assert instagram.count("api/v1/media") == 10, "each of its posts by itself"
         collected.clock.pass_by(DAY_S + 1)
         report = collected.collect()
         assert collected.waiting().is_nothing and report.record.notes == []
@@ -179,7 +179,7 @@ class TestAPlaceThatVanished:
         collected.collect()
         collected.clock.pass_by(DAY_S + 1)
         collected.collect(max_requests=9)
-        assert collected.waiting().rechecks == 20 - (9 - 3)
+        assert collected.waiting().rechecks == 10 - (9 - 3)
         collected.collect()
         assert collected.waiting().is_nothing
 

@@ -38,7 +38,7 @@ class TestAFewPostsHoldNobodyUp:
         for _ in range(12):
             instagram.world.add_post("1000", is_videos=(False,), image_versions2={"candidates": []})
         report = town.collect()
-        assert len(town.kept_keys()) == 40
+        assert len(town.kept_keys()) == 20
         assert report.record.about["stopped"] == ""
         assert town.waiting().posts == {"image_missing": 12}
 
@@ -57,7 +57,7 @@ class TestAFewPostsHoldNobodyUp:
         for _ in range(3):
             town.collect()
             days(town, 1)
-        assert len(town.kept_keys()) == 40
+        assert len(town.kept_keys()) == 20
 
     def test_addresses_that_lapse_into_404_are_asked_for_anew(self, town, instagram):
         fault = instagram.fail("^/media/", Answer(status=503), times=None)
@@ -72,7 +72,7 @@ class TestAFewPostsHoldNobodyUp:
         assert town.kept_keys() == town.all_keys()
 
     def test_a_visitor_takes_the_address_that_the_page_reports_now(self, store, tmp_path, instagram, monkeypatch):
-        town = LiveTown(store, tmp_path / "t", instagram, monkeypatch, num_posts=5, place={"video": 0.0})
+        town = LiveTown(store, tmp_path / "t", instagram, monkeypatch, num_posts=4, place={"video": 0.0})
         town.find()
         monkeypatch.delenv("MRLF_INSTAGRAM_COOKIES")
         pk = instagram.world.shown("1000")[1]
@@ -97,12 +97,12 @@ class TestAFewPostsHoldNobodyUp:
 
 @pytest.mark.fault("I23")
 def test_an_old_post_at_the_end_of_a_page_is_no_known_ground(collected, instagram):
-    old = instagram.world.shown("1000")[15]
-    for _ in range(20):
+    old = instagram.world.shown("1000")[7]
+    for _ in range(10):
         instagram.world.add_post("1000", is_videos=(False,))
     pks = instagram.world.places["1000"].pks
     pks.remove(old)
-    pks.insert(7, old)
+    pks.insert(3, old)
     collected.collect()
     assert collected.kept_keys() == collected.all_keys()
 
@@ -138,8 +138,8 @@ class TestPlacesThatVanish:
         for _ in range(4):
             days(collected, 2)
             collected.collect()
-        assert len(collected.kept_keys()) == 40, "a session that is shut out looks like this"
-        assert collected.waiting().rechecks == 40
+        assert len(collected.kept_keys()) == 20, "a session that is shut out looks like this"
+        assert collected.waiting().rechecks == 20
 
 
 @pytest.mark.fault("I27")
@@ -193,7 +193,7 @@ def test_a_post_that_was_dropped_and_is_private_by_its_own_word_is_counted_once(
     town.collect(max_image_bytes=200)
     instagram.fail(f"^/media/{pk}", Answer(status=403), times=None)
     instagram.fail(f"api/v1/media/{pk}", change=private, times=None)
-    assert town.collect().counts["seen"] == 40
+    assert town.collect().counts["seen"] == 20
     assert town.reasons() == {town.key(pk): "private"}
 
 

@@ -25,14 +25,14 @@ class TestAWholeCrawl:
     def test_every_post_of_every_place_is_collected_once(self, town):
         report = town.collect()
         assert town.seen_keys() == town.all_keys()
-        assert report.counts["seen"] == 40
+        assert report.counts["seen"] == 20
         assert set(town.reasons().values()) == {"video"}
         assert report.record.notes == []
 
     def test_a_page_is_asked_once_and_no_post_by_itself(self, town, instagram):
         town.collect()
         assert instagram.count("web_info") == 2
-        assert instagram.count("sections") == 4  # 20 posts are three pages of 8
+        assert instagram.count("sections") == 4  # 10 posts are three pages of 4
         assert instagram.count("api/v1/media") == 0
 
     def test_a_picture_is_asked_once_and_is_stored_by_its_digest(self, town, instagram):
@@ -52,7 +52,7 @@ class TestAWholeCrawl:
         monkeypatch.setenv("MRLF_PSEUDONYM_KEY", (collected.store.private / "pseudonym.key").read_text().strip())
         from pipeline.store import Store
 
-        other = LiveTown(Store(tmp_path / "other"), tmp_path / "later", instagram, monkeypatch)
+        other = LiveTown(Store(tmp_path / "other"), tmp_path / "later", instagram, monkeypatch, num_posts=10)
         other.clock.pass_by(86_400)
         other.build()
         assert other.digests() == collected.digests()
@@ -60,6 +60,7 @@ class TestAWholeCrawl:
 
 class TestRefresh:
     def test_only_new_posts_are_taken_and_known_ones_end_the_walk(self, collected, instagram):
+        instagram.world.page_size = 8  # enough of a page is known
         new = [collected.key(instagram.world.add_post("1000", is_videos=(False,))) for _ in range(3)]
         instagram.requests.clear()
         report = collected.collect()
@@ -68,7 +69,7 @@ class TestRefresh:
         assert report.record.about["new_posts"] == "3"
 
     def test_more_new_posts_than_a_page_are_all_found(self, collected, instagram):
-        for _ in range(20):
+        for _ in range(10):
             instagram.world.add_post("1000")
         collected.collect()
         assert collected.seen_keys() == collected.all_keys()
@@ -98,7 +99,7 @@ class TestRefresh:
         for pk in pks:
             instagram.world.remove(pk)
         collected.clock.pass_by(timedelta(days=31).total_seconds())
-        report = collected.collect(max_requests=7)
+        report = collected.collect(max_requests=6)
         assert "posts that may be gone (3)" in report.record.notes[0]
         assert instagram.count("api/v1/media") == 1
         collected.collect()
@@ -121,8 +122,8 @@ class TestRefresh:
 
 class TestLimits:
     def test_the_newest_posts_of_a_place_are_taken_up_to_the_limit(self, town):
-        town.collect(max_posts_per_place=8)
-        assert len(town.seen_keys()) == 16
+        town.collect(max_posts_per_place=4)
+        assert len(town.seen_keys()) == 8
 
     def test_a_spent_budget_names_what_is_left_and_the_next_run_begins_with_it(self, town, instagram):
         report = town.collect(max_requests=2)
@@ -151,10 +152,10 @@ class TestLimits:
         with caplog.at_level(logging.INFO, logger="mrlf"):
             town.collect()
         assert "town: place 2 of 2, Harbour Museum 1: begins" in caplog.text
-        assert "town: place 2 of 2: 20 new posts" in caplog.text
+        assert "town: place 2 of 2: 10 new posts" in caplog.text
 
     def test_a_place_that_takes_long_reports_how_far_it_is(self, store, tmp_path, instagram, monkeypatch, caplog):
-        town = LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=60, reads_per_minute=2)
+        town = LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=30, reads_per_minute=2)
         with caplog.at_level(logging.INFO, logger="mrlf"):
             town.build()
         assert re.search(r"town: place 1 of 2, Lighthouse 0 goes on: \d+ pages, \d+ new posts", caplog.text)
@@ -204,7 +205,7 @@ class TestTwoAtOnce:
                 while "another run is collecting" not in caplog.text:
                     time.sleep(0.01)
                 assert instagram.count() == 0
-            assert second.result(timeout=60).counts["seen"] == 40
+            assert second.result(timeout=60).counts["seen"] == 20
 
     @pytest.mark.fault("I6")
     def test_a_second_run_of_the_same_city_is_refused_at_once(self, town, instagram):
@@ -215,14 +216,16 @@ class TestTwoAtOnce:
 
 class TestAnonymous:
     def test_a_visitor_gets_the_first_look_at_places_named_by_hand(self, store, tmp_path, instagram, monkeypatch):
-        town = LiveTown(store, tmp_path / "town", instagram, monkeypatch, is_signed_in=False, num_places=1)
+        town = LiveTown(
+            store, tmp_path / "town", instagram, monkeypatch, is_signed_in=False, num_places=1, num_posts=10
+        )
         with pytest.raises(StageError, match=r"look places up by hand.*town\.csv"):
             town.find()
         assert instagram.count() == 0
         (town.store.root / "overrules" / "town.csv").write_text("p0,1000,yes\n")
         town.find()
         report = town.collect()
-        assert len(town.seen_keys()) == 8
+        assert len(town.seen_keys()) == 4
         (note,) = report.record.notes
         assert "a visitor sees the first posts" in note and "MRLF_INSTAGRAM_COOKIES" in note
         instagram.requests.clear()

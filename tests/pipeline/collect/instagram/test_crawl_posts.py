@@ -110,10 +110,10 @@ class TestPosts:
         instagram.world.changes[instagram.world.add_post("1000")] = {"pk": pk, "id": pk}
         town.collect()
         assert town.reasons("deferred") == {}
-        assert len(town.seen_keys()) == 41
+        assert len(town.seen_keys()) == 21
         assert list(town.reasons().values()).count("bad_media_id") == 1
         town.collect()
-        assert len(town.seen_keys()) == 41
+        assert len(town.seen_keys()) == 21
 
     def test_a_private_account_is_not_taken(self, town, instagram):
         owner = {"pk": 5, "username": "x", "is_private": True}

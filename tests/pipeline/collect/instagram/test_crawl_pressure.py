@@ -45,7 +45,7 @@ class TestPressure:
         assert [round(seconds) for seconds in town.clock.slept if seconds > 1] == [300, 900]
         assert "incomplete: 0 of 2 places" in report.record.notes[0]
         assert "please_wait" in report.record.notes[0]
-        assert len(town.seen_keys()) == 16
+        assert len(town.seen_keys()) == 8
         fault.times = 0
         instagram.requests.clear()
         town.clock.pass_by(900)
@@ -114,7 +114,7 @@ class TestPressure:
         with pytest.raises(HumanError, match="session of the cookie file is over"):
             town.collect()
         assert instagram.count(PAGES) == 2 + 2
-        assert len(town.posts()) > 10, "what was collected is in the tables"
+        assert len(town.posts()) > 5, "what was collected is in the tables"
 
     @pytest.mark.fault("I2")
     def test_a_visitor_who_is_sent_to_the_login_page_is_asked_to_sign_in(
@@ -144,7 +144,7 @@ class TestTheSourceHasChanged:
         instagram.fail("location_id=1000|locations/1000", answer, times=None)
         report = town.collect()
         assert "source_changed" in report.record.notes[0]
-        assert len(town.seen_keys()) == 20
+        assert len(town.seen_keys()) == 10
 
     @pytest.mark.fault("I3")
     @pytest.mark.parametrize("oddity", [{"missing": ("medias",)}, {"empty_section_at": (1,)}])
@@ -154,7 +154,7 @@ class TestTheSourceHasChanged:
         instagram.fail("explore/locations/1000", Answer.json({}, 404), times=None)
         report = town.collect()
         assert "source_changed" in report.record.notes[0]
-        assert len(town.seen_keys()) == 20
+        assert len(town.seen_keys()) == 10
 
     @pytest.mark.fault("I3")
     def test_all_places_unknown_is_one_clear_failure(self, town, instagram):
@@ -168,7 +168,7 @@ class TestTheSourceHasChanged:
         report = town.collect()
         assert instagram.count("1000/sections") == 1, "the first repeat is enough"
         assert "cursor_loop 1" in report.record.notes[0]
-        assert len(town.seen_keys()) == 20 + 16
+        assert len(town.seen_keys()) == 10 + 8
 
     @pytest.mark.fault("I4")
     def test_empty_pages_that_say_more_end_the_walk_at_the_second(self, town, instagram):

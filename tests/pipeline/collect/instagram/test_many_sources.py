@@ -41,7 +41,7 @@ class TestManySources:
         report = self.build(town, archive)
         assert town.posts()[town.key(pk)]["source"] == "archive"
         assert not [request for request in instagram.seen("^/media/") if str(pk) in request.path]
-        assert report.counts["seen"] == 40
+        assert report.counts["seen"] == 20
         assert town.collect(archive=archive.folder).is_reused
 
     def test_an_archive_post_without_its_picture_is_completed_live(self, town, instagram, archive):
@@ -76,7 +76,7 @@ class TestManySources:
         row = town.posts()[town.key(pk)]
         assert (row["source"], row["state"]) == ("archive", "active")
         assert town.key(pk) not in {**town.reasons(), **town.reasons("deferred")}
-        assert report.counts["seen"] == 42
+        assert report.counts["seen"] == 22
 
     def test_a_live_post_that_comes_into_an_archive_later_stays_as_it_is(self, town, instagram, archive):
         pk = instagram.world.add_post("1000", is_videos=(False,))

@@ -17,11 +17,6 @@ from tests.fakes.instagram_server import FakeInstagram
 from tests.fakes.live_town import LiveTown
 
 
-@pytest.fixture
-def town(small_town) -> LiveTown:
-    return small_town
-
-
 def altered(town: LiveTown, path: str, **keys: Any) -> None:
     """The tab of the first place has these keys in place of its own."""
 
