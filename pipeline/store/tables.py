@@ -152,7 +152,8 @@ class Tables:
         )
         # what a merge or delete wrote comes back as string views, which pyarrow does not compare with strings: cast
         read = pa.schema([schema.field(column) for column in asked])
-        tables = (pa.Table.from_batches([batch.cast(read)]) for batch in found)
+        batches = (batch if batch.schema.equals(read) else batch.cast(read) for batch in found)
+        tables = (pa.Table.from_batches([batch]) for batch in batches)
         kept = tables if where is None else (rows.filter(where) for rows in tables)
         return (batch for rows in kept for batch in rows.select(wanted).to_batches())
 

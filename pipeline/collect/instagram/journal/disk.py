@@ -67,6 +67,10 @@ _ADDED = {
 _RENAMED = {"walks": {"road": "endpoint"}, "posts": {"told": "fingerprint"}}
 """Columns that had another name in an earlier version: table -> old name -> name."""
 
+_NEW_COLUMNS = {(table, name) for table, columns in _ADDED.items() for name in columns} | {
+    (table, name) for table, names in _RENAMED.items() for name in names.values()
+}
+
 _FIRST_WORDS = (
     "UPDATE walks SET has_all = 0 WHERE location_id IN (SELECT location_id FROM posts WHERE state = 'dropped' AND "
     "reason NOT IN ('video', 'private', 'opted_out', 'unmatched_place', 'no_place'))"
@@ -93,7 +97,8 @@ class Disk:
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "secure_delete = ON"):
             self.execute(f"PRAGMA {pragma}")
         self.connection.executescript(_SCHEMA)
-        self._add_columns()
+        if not self._has_all_columns():
+            self._add_columns()
         if self.meta("version", VERSION) != VERSION:
             raise ValueError(f"{path} was written by another version of the pipeline: move it away, then collect anew")
         self.meta("changes", "0")
@@ -123,17 +128,25 @@ class Disk:
 
     def count(self, name: str) -> int:
         """Count one up; the new count."""
-        self.set_meta(name, str(int(self.meta(name, "0")) + 1))
-        return int(self.meta(name, "0"))
+        counted = int(self.meta(name, "0")) + 1
+        self.set_meta(name, str(counted))
+        return counted
 
     def meta(self, name: str, default: str) -> str:
         """A value of the file's own; `default` is written where there is none."""
-        self.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (name, default))
-        return str(self.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()[0])
+        found = self.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        if found is None:
+            self.execute("INSERT INTO meta VALUES (?, ?)", (name, default))
+        return default if found is None else str(found[0])
 
     def set_meta(self, name: str, value: str) -> None:
         """Put a value in place of the one before."""
         self.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def _has_all_columns(self) -> bool:
+        """Whether the file is no older than this version; a journal is opened many times in a run."""
+        found = self.execute("SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c")
+        return _NEW_COLUMNS <= {tuple(row) for row in found}
 
     def _add_columns(self) -> None:
         """Give a file of an earlier version the columns that it lacks, all or none."""

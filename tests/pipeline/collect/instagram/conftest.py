@@ -17,6 +17,12 @@ def no_power_cut(monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch):
+    """The fake is reached directly: nobody looks through the environment for proxies at every request."""
+    monkeypatch.setattr("requests.sessions.get_environ_proxies", lambda url, no_proxy=None: {})
+
+
 @pytest.fixture
 def instagram():
     """A fake Instagram whose pages hold 4 posts."""

@@ -60,7 +60,28 @@ WRITES = (
 ONCE = ("want", "close", "write_stage_record")
 
 
+STOPPED = (
+    (Posts, "_take", (1, 2, 3, 6)),
+    (Walks, "_note_cursor", (1, 2, 3)),
+    (Photos, "_settle", (1, 2, 3, 6)),
+    (Images, "note", (1, 2, 3, 6)),
+    (Walks, "end", (1, 2)),
+    (Batches, "images", (1,)),
+    (Tables, "append_once", (1, 2, 3)),
+    (PrivateIds, "_insert", (1, 2, 3, 6)),
+)
+"""What is stopped at which of its times."""
+
+
 HERE = {"id": "1000", "name": "Lighthouse 0", "lat": 12.0, "lng": -30.0}
+
+
+@pytest.fixture
+def tiny_town(store, tmp_path, instagram, monkeypatch, ready_towns) -> LiveTown:
+    """Two places of 5 photos each, which were found; a page is of 2."""
+    instagram.world.page_size = 2
+    photos = {"carousel": 0.0, "video": 0.0}
+    return ready_towns.found(LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=5, place=photos))
 
 
 @contextmanager
@@ -81,8 +102,8 @@ class TestAFullDisk:
         ("owner", "name", "skip"),
         [(*write, skip) for write in WRITES for skip in (0, 1) if not (skip and write[1] in ONCE)],
     )
-    def test_each_write_names_the_file_and_the_rerun_succeeds(self, town, monkeypatch, owner, name, skip):
-        write, calls = getattr(owner, name), []
+    def test_each_write_names_the_file_and_the_rerun_succeeds(self, tiny_town, monkeypatch, owner, name, skip):
+        town, write, calls = tiny_town, getattr(owner, name), []
 
         def failing(*args: Any, **options: Any) -> Any:
             calls.append(name)
@@ -138,22 +159,12 @@ class TestStoppedInsideAWrite:
     """Ctrl-C between two statements: what belongs together is there whole or not at all."""
 
     @pytest.mark.parametrize(
-        ("owner", "name"),
-        [
-            (Posts, "_take"),
-            (Walks, "_note_cursor"),
-            (Photos, "_settle"),
-            (Images, "note"),
-            (Walks, "end"),
-            (Batches, "images"),
-            (Tables, "append_once"),
-            (PrivateIds, "_insert"),
-        ],
+        ("owner", "name", "number"),
+        [(owner, name, number) for owner, name, numbers in STOPPED for number in numbers],
         ids=lambda value: getattr(value, "__name__", value),
     )
-    @pytest.mark.parametrize("number", [1, 2, 3, 6])
-    def test_nothing_is_lost_and_nothing_stands_twice(self, town, monkeypatch, owner, name, number):
-        write, calls = getattr(owner, name), []
+    def test_nothing_is_lost_and_nothing_stands_twice(self, tiny_town, monkeypatch, owner, name, number):
+        town, write, calls = tiny_town, getattr(owner, name), []
 
         def stopped(*args: Any, **options: Any) -> Any:
             calls.append(name)
@@ -164,7 +175,6 @@ class TestStoppedInsideAWrite:
         monkeypatch.setattr(owner, name, stopped)
         with pytest.raises(KeyboardInterrupt):
             town.collect()
-            raise KeyboardInterrupt  # a write that is not made so often
         monkeypatch.setattr(owner, name, write)
         town.collect()
         assert town.is_whole()

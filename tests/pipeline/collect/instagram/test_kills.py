@@ -42,6 +42,7 @@ from tests.fakes.live_town import LiveTown
 PAGE_SIZE = 2
 NUM_POSTS = 5
 NUM_PARTS = 6
+PHOTOS = {"carousel": 0.0, "video": 0.0}
 EXPIRED = Answer(status=403, body=b"URL signature expired")
 WRITES = {
     "answer": [(InstagramClient, "_body")],
@@ -151,7 +152,9 @@ def pages(requests: list[Request]) -> Counter[Page]:
 
 @contextmanager
 def found_town(folder: Path, num_places: int = 2) -> Iterator[LiveTown]:
-    """Places whose posts have a video, a lapsed picture and a carousel among them; they were found."""
+    """A place of several pages, whose posts have a video, a lapsed picture and a carousel among them, and one of a
+    single page; they were found.
+    """
     with FakeInstagram() as instagram, pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("MRLF_PSEUDONYM_KEY", "5a" * 32)
         in_small_steps(monkeypatch)
@@ -161,11 +164,13 @@ def found_town(folder: Path, num_places: int = 2) -> Iterator[LiveTown]:
             folder,
             instagram,
             monkeypatch,
-            num_places=num_places,
+            num_places=1,
             num_posts=NUM_POSTS,
-            place={"carousel": 0.0, "video": 0.0},
+            place=PHOTOS,
             media_connections=1,
         )
+        if num_places > 1:
+            town.add_place(1, PAGE_SIZE, **PHOTOS)
         first = instagram.world.places["1000"].pks
         instagram.world.change(first[1], is_videos=(True,))
         instagram.world.change(first[3], is_videos=(False, False))
@@ -237,7 +242,7 @@ def later_crawl(request, tmp_path_factory) -> Iterator[Crawled]:
         world = town.server.world
         town.server.faults.clear()
         for location_id in world.places:
-            world.remove(world.places[location_id].pks[4])
+            world.remove(world.places[location_id].pks[-1])
         for _ in range(PAGE_SIZE + 1):
             world.add_post("1001")
         clock = FakeClock(START + timedelta(days=request.param))
@@ -263,8 +268,8 @@ class TestKilledAnywhere:
 
     def test_a_copy_is_there_for_every_post_page_and_batch(self, first_crawl):
         counted = Counter(kill.after for kill in first_crawl.kills)
-        assert counted["picture"] == 2 * NUM_POSTS - 2 + 1  # a video, a lapsed one; two of a carousel
-        assert counted["ids"] == counted["answer"] - 1 == 2 * 3  # pages; one more question for the lapsed picture
+        assert counted["picture"] == NUM_POSTS + PAGE_SIZE - 2 + 1  # a video, a lapsed one; two of a carousel
+        assert counted["ids"] == counted["answer"] - 1 == 3 + 1  # pages; one more question for the lapsed picture
         assert counted["table"] >= 2 * 3  # more than one batch of the tables
         assert counted["record"] == 1
 
