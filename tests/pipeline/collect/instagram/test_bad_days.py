@@ -82,7 +82,7 @@ class TestARefreshThatBreaks:
         ],
     )
     def test_leaves_no_gap(self, collected, instagram, break_it):
-        for _ in range(20):
+        for _ in range(10):
             instagram.world.add_post("1000", is_videos=(False,))
         break_it(instagram)
         collected.collect()

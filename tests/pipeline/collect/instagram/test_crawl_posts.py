@@ -105,15 +105,16 @@ class TestPosts:
         assert {(row["latitude"], row["longitude"]) for row in town.rows("posts")} == {(12.0, -30.0)}
 
     @pytest.mark.fault("I17")
-    @pytest.mark.parametrize("pk", ["../../etc/passwd", "a/b", "x" * 400, ""])
-    def test_an_id_that_could_be_a_path_is_refused(self, town, instagram, pk):
-        instagram.world.changes[instagram.world.add_post("1000")] = {"pk": pk, "id": pk}
+    def test_an_id_that_could_be_a_path_is_refused(self, town, instagram):
+        instagram.world.page_size = 8  # a page of such posts alone is a change of the source
+        for pk in ("../../etc/passwd", "a/b", "x" * 400, ""):
+            instagram.world.changes[instagram.world.add_post("1000")] = {"pk": pk, "id": pk}
         town.collect()
         assert town.reasons("deferred") == {}
-        assert len(town.seen_keys()) == 21
-        assert list(town.reasons().values()).count("bad_media_id") == 1
+        assert len(town.seen_keys()) == 24
+        assert list(town.reasons().values()).count("bad_media_id") == 4
         town.collect()
-        assert len(town.seen_keys()) == 21
+        assert len(town.seen_keys()) == 24
 
     def test_a_private_account_is_not_taken(self, town, instagram):
         owner = {"pk": 5, "username": "x", "is_private": True}
