@@ -43,6 +43,7 @@ def cascades(tmp_path_factory) -> dict[str, Found]:
         return {found.kind: found for found in measure_recall(load_gate(choice))}
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M6")
 @pytest.mark.parametrize("kind", FOUND)
 def test_the_cascades_find_most_upright_faces(cascades, kind):
@@ -50,12 +51,14 @@ def test_the_cascades_find_most_upright_faces(cascades, kind):
     assert found.num_found >= 0.75 * found.num_faces
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M6")
 @pytest.mark.parametrize("kind", MISSED)
 def test_what_the_cascades_miss_is_counted_too(cascades, kind):
     assert cascades[kind].num_found == 0
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M6")
 def test_of_twenty_small_faces_each_counts(cascades):
     found = cascades["twenty small"]
@@ -69,6 +72,7 @@ def green(tmp_path_factory) -> GateChoice:
     return green_gate(tmp_path_factory.mktemp("green"))
 
 
+@pytest.mark.slow
 def test_every_kind_is_counted_whole_and_a_detector_that_sees_no_faces_has_found_none(store, green):
     counted = recall_of(store, green)
     assert {found.kind: found.num_faces for found in counted} == {
@@ -77,6 +81,7 @@ def test_every_kind_is_counted_whole_and_a_detector_that_sees_no_faces_has_found
     assert {found.num_found for found in counted} == {0}
 
 
+@pytest.mark.slow
 def test_it_is_counted_once_for_each_detector_and_setting(store, green):
     choice = green
     first = recall_of(store, choice)

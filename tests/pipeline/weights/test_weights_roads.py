@@ -56,6 +56,7 @@ def fetched(server, weights_store_of):
     return fetch
 
 
+@pytest.mark.slow
 def test_onnx(fetched):
     network = MODULES["u2netp"]()
     network.load_state_dict(random_state("u2netp", seed=3))
@@ -66,7 +67,6 @@ def test_onnx(fetched):
     assert (ours - expected).abs().max() <= 1e-5
 
 
-@pytest.mark.slow
 def test_torchscript(fetched):
     with one_block():
         generator = torch.Generator().manual_seed(0)

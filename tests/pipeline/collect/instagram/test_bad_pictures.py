@@ -48,6 +48,7 @@ class TestPicturesThatDoNotCome:
         town.clock.pass_by(DAY_S + 1)
         town.assert_complete(town.collect())
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("answer", ILL)
     def test_a_host_that_is_ill_for_two_days_costs_no_post_either(self, large_town, instagram, answer):
         town = large_town

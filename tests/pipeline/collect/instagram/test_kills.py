@@ -39,6 +39,8 @@ from tests.fakes.http_server import Answer, Request, changed
 from tests.fakes.instagram_server import FakeInstagram
 from tests.fakes.live_town import LiveTown
 
+pytestmark = pytest.mark.slow
+
 PAGE_SIZE = 2
 NUM_POSTS = 5
 NUM_PARTS = 6
@@ -254,7 +256,6 @@ def later_crawl(request, tmp_path_factory) -> Iterator[Crawled]:
 class TestKilledAnywhere:
     """Every place to be killed at, in a page and across pages; shared out to several tests."""
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("part", range(NUM_PARTS))
     def test_a_first_crawl_goes_on_and_ends_as_if_nothing_had_been(self, part, first_crawl):
         for kill in first_crawl.different_kills()[part::NUM_PARTS]:
@@ -273,7 +274,6 @@ class TestKilledAnywhere:
         assert counted["table"] >= 2 * 3  # more than one batch of the tables
         assert counted["record"] == 1
 
-    @pytest.mark.slow
     def test_a_limit_of_posts_holds(self, tmp_path):
         with found_town(tmp_path, num_places=1) as town:
             crawled = crawl_and_copy(town, tmp_path / "kills", max_posts_per_place=PAGE_SIZE)
@@ -289,7 +289,6 @@ def collect_alone(root: Path, city: City, file: Path) -> None:
     build_posts(store, city, PostsSettings(), runtime)
 
 
-@pytest.mark.slow
 @pytest.mark.fault("I5")
 def test_processes_that_are_killed_leave_what_the_next_one_ends(tmp_path):
     with found_town(tmp_path) as town:
