@@ -1,5 +1,6 @@
 """A store with random weights of the true shape: all stages then run U²-Net, LaMa and VGG19 themselves."""
 
+import json
 from pathlib import Path
 
 import dagster as dg
@@ -15,27 +16,40 @@ from pipeline.store import Store
 from pipeline.weights import WeightsStore
 from tests.assets.helpers import ROOT, metadata, write_cities
 from tests.assets.test_tiny_city import TINY
+from tests.fakes.archive import LOCATION, FakeArchive
 from tests.fakes.reference_lama import drawn_generator, save_as_official
+from tests.fakes.town import POIS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # true networks, on a machine that may be busy
 
 ASSETS = [getattr(module, module.STAGE) for module in PIPELINE]
-POSTS = {**TINY["demo"], "num_posts": 48, "num_users": 20}
+NUM_POSTS, NUM_USERS = 6, 3  # a picture takes U²-Net a second and a half; each split has a user
+PLAIN = {"weights": "require", "device": "cpu", "runtime": "torch"}  # six pictures are not worth compiling a graph
 CITY = {
-    **TINY,
-    "demo": POSTS,
-    "posts": {"max_posts_per_place": 5},
-    "curated_posts": {"min_hashtag_count": 1, "min_posts_per_poi": 3},
-    "portrait_masks": {"network": "drawn_u2net", "weights": "require", "device": "cpu"},
+    **{name: settings for name, settings in TINY.items() if name != "demo"},
+    "is_synthetic": False,
+    "curated_posts": {"language": "any", "min_hashtag_count": 1, "min_posts_per_poi": 3},
+    "portrait_masks": {**PLAIN, "network": "drawn_u2net"},
     "clean_images": {
+        **PLAIN,
         "network": "drawn_lama",
-        "weights": "require",
-        "device": "cpu",
         "max_portrait_ratio": 1.0,
-        "face_gate": "off",  # its recall takes longer than all networks
+        "face_gate": "off",
         "face_gate_off_reason": "invented",
     },
 }
+
+
+def write_archive(folder: Path) -> dict[str, dict[str, str]]:
+    """An archive of posts at two places in turn, each with a picture; the settings of the stages that read it."""
+    archive = FakeArchive(folder / "archive")
+    for number in range(NUM_POSTS):
+        poi, user = POIS[number % len(POIS)], str(number % NUM_USERS)
+        place = {"name": poi["name"], "lat": poi["latitude"], "lng": poi["longitude"]}
+        archive.post(number, owner={"id": user, "username": user}, location={**LOCATION, **place, "id": poi["poi_id"]})
+    (folder / "pois.json").write_text(json.dumps(POIS))
+    read = {"archive": str(archive.folder)}
+    return {"pois": {"file": str(folder / "pois.json")}, "places": read, "posts": read}
 
 
 def fill_weights_store(store: Store, folder: Path) -> dict[str, str]:
@@ -55,7 +69,7 @@ def fill_weights_store(store: Store, folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def road(tmp_path_factory):
-    """One run of the tiny city on them, its store, and the digests of the weights."""
+    """One run of a city of few posts on them, its store, and the digests of the weights."""
     home, data, files = (tmp_path_factory.mktemp(name) for name in ("dagster", "data", "files"))
     (home / "dagster.yaml").symlink_to(ROOT / "dagster.yaml")
     with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.from_config(str(home)) as instance:
@@ -63,7 +77,7 @@ def road(tmp_path_factory):
         patch.setenv("MRLF_DATA", str(data))
         digests = fill_weights_store(Store(data), files)
         features = {"weights_file": str(files / "vgg19.safetensors"), "image_size": 32, "device": "cpu"}
-        write_cities({"demo": {**CITY, "image_features": features}})
+        write_cities({"demo": {**CITY, **write_archive(files), "image_features": features}})
         result = dg.materialize(ASSETS, partition_key="demo", resources={"store": StoreResource()}, instance=instance)
         yield result, Store(data), digests
 
