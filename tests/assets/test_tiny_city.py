@@ -13,6 +13,7 @@ from assets.definitions import PIPELINE
 from assets.resources import StoreResource
 from pipeline.store import Store
 from tests.assets.helpers import ROOT, checks, metadata, write_cities
+from tests.fakes.face_gates import short_recall
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +53,11 @@ def road(tmp_path_factory) -> Iterator[Road]:
     """The three runs; secrets stand in the environment meanwhile."""
     home, data = tmp_path_factory.mktemp("dagster"), tmp_path_factory.mktemp("data")
     (home / "dagster.yaml").symlink_to(ROOT / "dagster.yaml")
-    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.from_config(str(home)) as instance:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        short_recall(),
+        dg.DagsterInstance.from_config(str(home)) as instance,
+    ):
         patch.setenv("MRLF_CITIES", str(data / "cities.yaml"))
         patch.setenv("MRLF_DATA", str(data))
         for name in SECRETS:
