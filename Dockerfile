@@ -15,8 +15,11 @@ WORKDIR /app
 COPY requirements.lock ./
 RUN pip install --no-cache-dir --disable-pip-version-check --no-deps -r requirements.lock
 
+# the import leaves our modules compiled and the digests of their code, which no process can write later
 COPY . .
-RUN chmod -R a+rX . && pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -e .
+RUN chmod -R a+rX . \
+    && pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -e . \
+    && python -c "import assets.definitions"
 
 # the root of the file system is read-only when it runs: what wants a home writes to /tmp
 ENV HOME=/tmp \

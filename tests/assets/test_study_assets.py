@@ -1,5 +1,7 @@
 """The assets study_data and study, as Dagster runs them on a small town: what their metadata and checks show."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 import pytest
 
@@ -7,7 +9,8 @@ from assets.report.study import study
 from assets.report.study_data import study_data
 from pipeline.store import Store
 from tests.assets.helpers import checks, failures, materialize, metadata, write_cities
-from tests.pipeline.study.study_town import CITY, build_town
+from tests.fakes.engine import in_this_process
+from tests.pipeline.study.study_town import CITY, CellsHere, build_town
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -15,9 +18,11 @@ SMALL = {"num_seeds": 1, "max_epochs": 1, "num_resamples": 100, "hashtag_thresho
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory) -> Store:
-    """A town as far as its picture features."""
-    return build_town(Store(tmp_path_factory.mktemp("town") / "data"))
+def town(tmp_path_factory) -> Iterator[Store]:
+    """A town as far as its picture features; what is worked on it is worked in this process."""
+    with in_this_process(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.study.running._pool", CellsHere)
+        yield build_town(Store(tmp_path_factory.mktemp("town") / "data"))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from assets.definitions import PIPELINE
 from assets.resources import StoreResource
 from pipeline.store import Store
 from tests.assets.helpers import ROOT, checks, metadata, write_cities
+from tests.fakes.engine import in_this_process
 from tests.fakes.face_gates import short_recall
 
 pytestmark = pytest.mark.slow
@@ -56,6 +57,7 @@ def road(tmp_path_factory) -> Iterator[Road]:
     with (
         pytest.MonkeyPatch.context() as patch,
         short_recall(),
+        in_this_process(),
         dg.DagsterInstance.from_config(str(home)) as instance,
     ):
         patch.setenv("MRLF_CITIES", str(data / "cities.yaml"))

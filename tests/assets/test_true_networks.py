@@ -17,6 +17,7 @@ from pipeline.weights import WeightsStore
 from tests.assets.helpers import ROOT, metadata, write_cities
 from tests.assets.test_tiny_city import TINY
 from tests.fakes.archive import LOCATION, FakeArchive
+from tests.fakes.engine import in_this_process
 from tests.fakes.reference_lama import drawn_generator, save_as_official
 from tests.fakes.town import POIS
 
@@ -72,7 +73,11 @@ def road(tmp_path_factory):
     """One run of a city of few posts on them, its store, and the digests of the weights."""
     home, data, files = (tmp_path_factory.mktemp(name) for name in ("dagster", "data", "files"))
     (home / "dagster.yaml").symlink_to(ROOT / "dagster.yaml")
-    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.from_config(str(home)) as instance:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        in_this_process(),
+        dg.DagsterInstance.from_config(str(home)) as instance,
+    ):
         patch.setenv("MRLF_CITIES", str(data / "cities.yaml"))
         patch.setenv("MRLF_DATA", str(data))
         digests = fill_weights_store(Store(data), files)

@@ -19,10 +19,11 @@ from pathlib import Path
 
 from tests.deploy.compose_file import Mount, Service, services
 from tests.deploy.helpers import ROOT, free_port
-from tests.deploy.image import copy_context, image_environment
+from tests.deploy.image import copy_context, image_environment, import_as_built
 from tests.deploy.postgres import Postgres
 
 PATIENCE_S = 120.0
+INTERVAL_S = 3.0  # a check of Dagster's takes a second of a processor
 PORTS = ("3000", "4000", "5432")
 
 
@@ -42,6 +43,7 @@ class Containers:
         for name in ("app", "data", "dagster"):
             (self.image / name).mkdir(parents=True)
         copy_context(self.image / "app")
+        import_as_built(self.image / "app")
         self.services: dict[str, Service] = services(self.checkout, shell)
         self._before = self._listing()
 
@@ -81,7 +83,7 @@ class Containers:
             process = self.running.get(name)
             is_over = process is not None and process.poll() is not None
             assert not is_over and time.monotonic() < deadline, f"{name} is not healthy:\n{self.log(name)}"
-            time.sleep(1)
+            time.sleep(INTERVAL_S)
 
     def run(self, name: str, *words: str, stdin: bytes = b"") -> str:
         """`docker compose exec SERVICE WORDS...`: what it printed; it must succeed."""

@@ -4,6 +4,8 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path, PurePosixPath
 
 from tests.deploy.helpers import ROOT
@@ -49,6 +51,13 @@ def copy_context(to: Path) -> None:
             if _is_sent(PurePosixPath(path), patterns):
                 (to / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / path, to / path)
+
+
+def import_as_built(app: Path) -> None:
+    """Run what the build imports at its end, with what it leaves beside the modules in `app`."""
+    (words,) = [words for words in run_commands() if words[0] == "python"]
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([sys.executable, *words[1:]], cwd=app, env={**kept, "PYTHONPATH": str(app)}, check=True)
 
 
 def _pattern(rule: str) -> re.Pattern[str]:
