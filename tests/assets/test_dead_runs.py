@@ -15,7 +15,7 @@ from assets import sweep as sweeping
 from assets.sweep import MESSAGE, alive_folder, say_alive, sweep, sweep_dead_runs
 from tests.assets.helpers import ROOT, dagster
 
-SLEEP = ["asset", "materialize", "--select", "sleeper", "-m", "tests.assets.sleeper"]
+SLEEP = ["asset", "materialize", "--select", "sleeper"]
 
 
 @dg.op
@@ -122,7 +122,9 @@ def sleeper(tmp_path, dagster_home):
     folder = tmp_path / "sleeper"
     folder.mkdir()
     dagster_home["SLEEPER_FOLDER"] = str(folder)
-    dagster(dagster_home, "instance", "info")
+    dagster_home["DAGSTER_CLI_ASSET_MATERIALIZE_MODULE_NAME"] = "tests.assets.sleeper"
+    with dg.DagsterInstance.from_config(dagster_home["DAGSTER_HOME"]) as instance:
+        assert instance.get_runs() == []  # the books are there before two runs open them at once
     return dagster_home, folder
 
 
@@ -152,7 +154,7 @@ def test_two_runs_killed_in_their_step_do_not_block_the_next(sleeper):
             assert run.wait(30) == -signal.SIGKILL
     (folder / "seconds").write_text("0")
     began = time.monotonic()
-    last = dagster(environment, *SLEEP)
+    last = dagster(environment, *SLEEP)  # the variable of the environment names the definitions
     assert (last.returncode, (folder / "ended-2").exists()) == (0, True), last.stderr
     assert time.monotonic() - began < 30
     with dg.DagsterInstance.from_config(environment["DAGSTER_HOME"]) as instance:

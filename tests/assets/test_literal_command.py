@@ -13,16 +13,3 @@ def test_training_without_a_data_set_says_what_to_do_and_shows_no_traceback(dags
     assert completed.returncode == 1
     assert 'dagster asset materialize --select "+evaluate_mrlf" --partition demo' in completed.stderr
     assert "Stack Trace" not in completed.stderr and "Traceback" not in completed.stderr
-
-
-@pytest.mark.slow
-def test_the_variable_of_the_environment_names_the_definitions(dagster_home, tmp_path):
-    (tmp_path / "seconds").write_text("0")
-    environment = {
-        **dagster_home,
-        "SLEEPER_FOLDER": str(tmp_path),
-        "DAGSTER_CLI_ASSET_MATERIALIZE_MODULE_NAME": "tests.assets.sleeper",
-    }
-    completed = dagster(environment, "asset", "materialize", "--select", "sleeper")
-    assert completed.returncode == 0, completed.stderr
-    assert (tmp_path / "ended-0").exists()
