@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 from pipeline.records import LEDGER_TABLES, TABLES
 from pipeline.stages import STAGES
 
@@ -66,6 +68,7 @@ def test_every_table_is_written_by_one_stage_and_its_module_says_so():
     assert all(writers.values())
 
 
+@pytest.mark.slow
 def test_the_picture_shows_every_room_and_is_drawn_the_same_again(tmp_path):
     for name in ("one.svg", "other.svg"):
         script().draw(tmp_path / name)

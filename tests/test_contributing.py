@@ -76,6 +76,7 @@ def test_every_block_of_code_names_its_file(page):
     assert len(blocks(page)) == len(re.findall(r"^```(?:python|diff)$", page, re.MULTILINE))
 
 
+@pytest.mark.slow
 def test_the_examples_pass_their_own_tests(page, tree):
     tests = [path for _, path, _ in blocks(page) if path.startswith("tests/")]
     completed = run(tree, "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests)

@@ -98,6 +98,7 @@ def test_a_partition_that_is_no_city_is_refused(store, cities, fake_stage, key):
     assert seen == []
 
 
+@pytest.mark.slow
 def test_training_takes_every_city_that_has_a_data_set(store, cities, fake_stage, released, curves):
     released("demo", "melbourne")
     seen = fake_stage("train_mrlf")

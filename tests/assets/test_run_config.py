@@ -78,6 +78,7 @@ def test_dagster_takes_the_form_of_every_stage(name):
     assert not any(field.is_required for field in fields.values())
 
 
+@pytest.mark.slow
 def test_a_value_of_the_run_goes_before_the_file_and_the_file_before_the_default(store, cities, fake_stage):
     cities["demo"]["curated_posts"] = {"min_hashtag_count": 8, "min_posts_per_poi": 40}
     write_cities(cities)
