@@ -18,14 +18,15 @@ from tests.assets.helpers import ROOT, metadata, write_cities
 from tests.assets.test_tiny_city import TINY
 from tests.fakes.archive import LOCATION, FakeArchive
 from tests.fakes.engine import in_this_process
+from tests.fakes.pictures import encoded, pixels
 from tests.fakes.reference_lama import drawn_generator, save_as_official
 from tests.fakes.town import POIS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # true networks, on a machine that may be busy
 
 ASSETS = [getattr(module, module.STAGE) for module in PIPELINE]
-NUM_POSTS, NUM_USERS = 6, 3  # a picture takes U²-Net a second and a half; each split has a user
-PLAIN = {"weights": "require", "device": "cpu", "runtime": "torch"}  # six pictures are not worth compiling a graph
+NUM_POSTS, NUM_USERS = 6, 3  # a user for each split; a picture takes U²-Net a second and a half
+PLAIN = {"weights": "require", "device": "cpu", "runtime": "torch"}  # few pictures are not worth compiling a graph
 CITY = {
     **{name: settings for name, settings in TINY.items() if name != "demo"},
     "is_synthetic": False,
@@ -42,12 +43,15 @@ CITY = {
 
 
 def write_archive(folder: Path) -> dict[str, dict[str, str]]:
-    """An archive of posts at two places in turn, each with a picture; the settings of the stages that read it."""
+    """An archive of posts at two places in turn, a picture for each user; the settings of the stages that read it."""
     archive = FakeArchive(folder / "archive")
     for number in range(NUM_POSTS):
         poi, user = POIS[number % len(POIS)], str(number % NUM_USERS)
+        picture = encoded(pixels(number % NUM_USERS))
         place = {"name": poi["name"], "lat": poi["latitude"], "lng": poi["longitude"]}
-        archive.post(number, owner={"id": user, "username": user}, location={**LOCATION, **place, "id": poi["poi_id"]})
+        by = {"id": user, "username": user}
+        path = archive.post(number, pictures=0, owner=by, location={**LOCATION, **place, "id": poi["poi_id"]})
+        archive.file(path.name.replace(".json.xz", ".jpg"), picture)
     (folder / "pois.json").write_text(json.dumps(POIS))
     read = {"archive": str(archive.folder)}
     return {"pois": {"file": str(folder / "pois.json")}, "places": read, "posts": read}
