@@ -151,7 +151,7 @@ def test_labels_that_changed_on_the_disk_are_refused(copied):
 
 @pytest.mark.fault("N4")
 def test_pictures_shown_at_another_size_than_in_training_are_noticed(copied, tmp_path, monkeypatch):
-    write_cities(tmp_path, monkeypatch, size=128)
+    write_cities(tmp_path, monkeypatch, size=64)
     with pytest.raises(StageError, match="answers otherwise than when it was trained"):
         load_predictor(copied, "demo")
 
