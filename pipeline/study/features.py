@@ -26,6 +26,7 @@ from pipeline.training.image_features import (
     feature_config,
     feature_name,
     features_recipe,
+    network_name,
 )
 from pipeline.weights import Builtin, WeightsFile
 
@@ -44,7 +45,7 @@ class FeatureSource:
     @property
     def name(self) -> str:
         """What its features are called: never the trained network's name where it is a stand-in."""
-        return feature_name(self.weights, self.settings.backbone)[0]
+        return network_name(self.weights, self.settings.backbone)
 
     @property
     def weights_sha256(self) -> str:

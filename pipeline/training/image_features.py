@@ -78,12 +78,21 @@ def features_weights(store: Store, settings: ImageFeaturesSettings) -> WeightsFi
 
 
 def feature_name(weights: WeightsFile | Builtin, backbone: str) -> tuple[str, str]:
-    """The name of the features and the digest of their weights; nothing drawn has the name of a trained network."""
+    """What the features are called and the digest of their weights, which are drawn for it where there is no file."""
     if isinstance(weights, WeightsFile):
         return weights.name, weights.weights_sha256
-    from models.vision.backbones import fixed_seed_name, fixed_seed_sha256
+    from models.vision.backbones import fixed_seed_sha256
 
-    return fixed_seed_name(backbone), fixed_seed_sha256(backbone)
+    return network_name(weights, backbone), fixed_seed_sha256(backbone)
+
+
+def network_name(weights: WeightsFile | Builtin, backbone: str) -> str:
+    """What the features are called; nothing drawn has the name of a trained network."""
+    if isinstance(weights, WeightsFile):
+        return weights.name
+    from models.vision.backbones import fixed_seed_name
+
+    return fixed_seed_name(backbone)
 
 
 def feature_config(settings: ImageFeaturesSettings, weights: WeightsFile | Builtin) -> list[object]:

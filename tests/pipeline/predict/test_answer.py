@@ -8,6 +8,8 @@ from pipeline.cli.predict_text import answer_lines
 from pipeline.predict.answer import OTHER, Places, ranked_kinds, ranked_places, spread_km
 from tests.fakes.predictor import KINDS, NAMES, caption, labels, picture, town_predictor
 
+pytestmark = pytest.mark.slow
+
 PLACES = Places(labels())
 PROBA = np.array([0.05, 0.4, 0.1, 0.02, 0.03, 0.3, 0.06, 0.04])
 

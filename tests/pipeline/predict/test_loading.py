@@ -21,6 +21,8 @@ from pipeline.store.files import IncompleteFolderError, seal, unseal
 from pipeline.training.train_mrlf import build_train_mrlf, latest_run
 from tests.pipeline.predict.conftest import CITY, TRAINING, write_cities
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_belongs_together_loads_and_answers_as_in_training(copied):
     predictor = load_predictor(copied, "demo")

@@ -8,6 +8,8 @@ from pipeline.predict.predictor import PredictOptions
 from tests.fakes.hostile_captions import HOSTILE
 from tests.fakes.predictor import NUM_PLACES, caption, picture, town_predictor
 
+pytestmark = pytest.mark.slow
+
 
 def questions():
     """Some of every kind: with and without picture, words and hashtags."""

@@ -132,6 +132,7 @@ def test_four_workers_give_what_none_gives(folder):
         assert all(one[name] == other[name] for name in ("caption", "hashtags", "key"))
 
 
+@pytest.mark.slow
 @pytest.mark.fault("T8")
 def test_each_worker_draws_its_own_augmentations_and_the_seed_decides_them(folder):
     data = ReleaseDataset(folder, "train", transform=tagged_with_chance)

@@ -34,6 +34,8 @@ from tests.pipeline.report.measuring import (
     make_samples,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def places(categories: list[str]) -> list[PlaceResult]:
     return [

@@ -119,6 +119,7 @@ def test_a_clean_picture_that_is_gone_is_left_out(store):
     assert num_near(sheet, CLEAN_COLOURS["filled_again"]) > 10_000
 
 
+@pytest.mark.slow
 def test_noisy_pictures_fit_the_limit_too(store):
     write_pictures(store, num_each=9)
     generator = np.random.default_rng(0)

@@ -111,6 +111,7 @@ def record(about: dict[str, str]) -> StageRecord:
     return StageRecord(stage="clean_images", digest="d" * 64, outputs={}, versions={}, about=about)
 
 
+@pytest.mark.slow
 def test_deferred_posts_of_a_later_collection_are_one_line_as_the_release_counted_them(own):
     write_ledger(own.store, "demo", "posts", {}, {"new1": "image_missing", "new2": "image_missing"})
     lines = city_ledger(own.store, "demo", latest_release(own.store, "demo")).lines

@@ -14,6 +14,8 @@ from pipeline.report.measure_sentences import (
     modalities_line,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def plain(text: str) -> str:
     return text.replace("\u202f", " ")

@@ -9,6 +9,8 @@ from pipeline.report import previews
 from pipeline.report.contact_sheets import MAX_BYTES
 from tests.pipeline.report.small_city import write_record
 
+pytestmark = pytest.mark.slow
+
 ALL = ("poi_map_png", "class_histogram_png", "training_curve_png")
 
 

@@ -15,6 +15,8 @@ from pipeline.serve.limits import Limits
 from tests.fakes.predictor import caption, picture, town_predictor
 from tests.fakes.town_server import served
 
+pytestmark = pytest.mark.slow
+
 HEAD = "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 QUESTION = json.dumps({"caption": "amber"}).encode()
 

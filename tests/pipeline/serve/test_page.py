@@ -9,6 +9,8 @@ from pipeline.serve.limits import Limits
 from pipeline.serve.page import render_page
 from tests.fakes.predictor import town_predictor
 
+pytestmark = pytest.mark.slow
+
 
 def rendered(**facts: object) -> tuple[str, str]:
     """Page and policy for the town, with these facts."""

@@ -16,9 +16,11 @@ from pipeline.cities import City
 from pipeline.errors import StageError
 from pipeline.store import Store
 from pipeline.study.cells import cells_folder
+from pipeline.study.content import StudySection
 from pipeline.study.plan import SECTIONS
 from pipeline.study.settings import StudySettings
 from pipeline.study.study import NO_GPU, build_study
+from pipeline.study.study_render import section_figure
 from tests.pipeline.study.study_town import CITY, CellsHere
 from tests.pipeline.study.test_study_running import wait_until
 
@@ -49,9 +51,24 @@ def study(store: Store, *only: str, city: City = CITY, **changes: object):
 
 @pytest.fixture(scope="module", autouse=True)
 def without_processes():
-    """A process for cells imports torch and reads the town anew; `test_study_running` and a killed study have them."""
+    """A process for cells imports torch and reads the town anew; `test_study_running` has them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.study.running._pool", CellsHere)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def figures_drawn_once():
+    """The figure of a section that did not change is not drawn again, which takes most of the time of a study."""
+    drawn = {}
+
+    def figure(section: StudySection) -> bytes | None:
+        if repr(section) not in drawn:
+            drawn[repr(section)] = section_figure(section)
+        return drawn[repr(section)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.study.study_render.section_figure", figure)
         yield
 
 
@@ -202,9 +219,11 @@ RUN = textwrap.dedent("""
     import sys
     from pathlib import Path
     from pipeline.store import Store
-    from tests.pipeline.study.test_study import study
+    from pipeline.study import running
+    from tests.pipeline.study.test_study import CellsHere, study
     if __name__ == "__main__":
-        study(Store(Path(sys.argv[1])), "splits", num_processes=1)
+        running._pool = CellsHere
+        study(Store(Path(sys.argv[1])), "splits")
 """)
 
 

@@ -15,7 +15,7 @@ from tests.fakes.city import key
 from tests.fakes.pictures import encoded, pixels
 from tests.pipeline.study.study_town import BACKBONE, CITY, OTHER, STUDY_DATA
 
-pytestmark = pytest.mark.timeout(300)  # a town is built first: three networks are loaded
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # a town is built first
 
 
 def rows_of(store: Store) -> dict[tuple[str, str, str], dict]:

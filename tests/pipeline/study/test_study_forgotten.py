@@ -8,7 +8,7 @@ from pipeline.privacy.leftovers import sweep_leftovers
 from pipeline.study.cells import cells_folder
 from tests.fakes.city import key
 
-pytestmark = pytest.mark.timeout(300)  # a town is built first: three networks are loaded, each in a process
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # a town is built first
 
 
 def tombstone(store, number: int) -> str:

@@ -24,7 +24,7 @@ from pipeline.study.study_data import source_of
 from pipeline.study.work import CellRunner, Machine
 from tests.pipeline.study.study_town import CITY
 
-pytestmark = pytest.mark.timeout(300)  # a town is built first
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # a town is built first
 
 NAME = "finetuned_densenet121"
 TITLE = CANDIDATES[NAME].title
@@ -134,7 +134,6 @@ def test_without_a_gpu_or_switched_off_the_row_says_why_it_has_no_figures(bare_t
     assert row.figures is None and row.reason == reason
 
 
-@pytest.mark.slow
 def test_asked_for_it_is_computed_stored_and_scored(bare):
     """On the CPU, from the stand-in's weights, which the row says."""
     runner = CellRunner(bare, CITY, MACHINE)

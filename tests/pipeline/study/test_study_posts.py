@@ -8,7 +8,7 @@ from pipeline.study.posts import study_posts
 from tests.fakes.city import key
 from tests.pipeline.study.study_town import CITY, EXTRAS, STAYS_OUT
 
-pytestmark = pytest.mark.timeout(300)  # a town is built first: three networks are loaded, each in a process
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # a town is built first
 
 
 @pytest.fixture

@@ -122,8 +122,10 @@ def test_every_section_has_its_figure(files):
     assert all(files[f"study-{section}.png"].startswith(b"\x89PNG") for section in SECTIONS)
 
 
-def test_equal_studies_are_equal_bytes(files):
-    assert render(study()) == files
+@pytest.mark.slow
+def test_equal_studies_are_equal_bytes():
+    first, again = (render(study(sections=study().sections[:2])) for _ in range(2))
+    assert first == again
 
 
 def test_a_table_of_markdown_has_as_many_cells_in_each_row(files):

@@ -17,7 +17,7 @@ from pipeline.training.samples import city_samples
 from tests.fakes.city import key
 from tests.pipeline.study.study_town import BACKBONE, CITY, OTHER
 
-pytestmark = pytest.mark.timeout(300)  # a town is built first: three networks are loaded
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # a town is built first
 
 
 def keys(parts) -> list[str]:

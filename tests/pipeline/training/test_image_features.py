@@ -36,6 +36,8 @@ from tests.fakes.city import CITY, fill_city
 from tests.fakes.engine import in_this_process
 from tests.fakes.pictures import encoded, pixels
 
+pytestmark = pytest.mark.slow
+
 MASKS = PortraitMasksSettings(weights="builtin", find_profiles=False, find_bodies=False, num_workers=1)
 CLEAN = CleanImagesSettings(weights="builtin", face_gate="off", face_gate_off_reason="drawn", num_workers=1)
 BUILTIN = ImageFeaturesSettings(weights="builtin", image_size=32, runtime="torch", precision="fp32")

@@ -67,6 +67,7 @@ def test_a_training_that_goes_on_replaces_the_epochs_it_does_again(tmp_path):
     assert scalars(tmp_path, "train_loss") == [(1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0)]
 
 
+@pytest.mark.slow
 def test_without_an_address_nothing_is_sent_and_mlflow_is_not_imported(tmp_path):
     code = f"""
 import pathlib, sys
@@ -79,6 +80,7 @@ assert not {{"mlflow"}} & set(sys.modules) and log.notes == []
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 @NEEDS_MLFLOW
 def test_every_epoch_is_sent_to_mlflow_with_the_settings(server, tmp_path):
     with training_log(tmp_path, "demo train_mrlf", SETTINGS) as log:
