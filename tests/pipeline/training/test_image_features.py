@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from models.vision.backbone_weights import random_state
-from models.vision.backbones import fixed_seed_features, fixed_seed_sha256
+from models.vision.backbones import ImageFeatures, fixed_seed_features, fixed_seed_sha256
 from models.vision.running import Running, choose_running
 from pipeline.errors import StageError
 from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
@@ -33,6 +33,7 @@ from pipeline.training.image_features import (
 )
 from pipeline.weights import Builtin
 from tests.fakes.city import CITY, fill_city
+from tests.fakes.drawn_networks import drawn_once
 from tests.fakes.engine import in_this_process
 from tests.fakes.pictures import encoded, pixels
 
@@ -45,7 +46,7 @@ BUILTIN = ImageFeaturesSettings(weights="builtin", image_size=32, runtime="torch
 
 @pytest.fixture(scope="module", autouse=True)
 def without_worker_processes():
-    with in_this_process():
+    with in_this_process(), drawn_once():
         yield
 
 
@@ -210,13 +211,18 @@ def test_a_device_that_is_not_there_is_refused_in_words(city):
         build_image_features(city, CITY, BUILTIN.model_copy(update={"device": "cuda"}))
 
 
+@pytest.fixture(scope="module")
+def network() -> ImageFeatures:
+    """A drawn network that sees pictures of 64 pixels."""
+    return fixed_seed_features(Running("torch", "cpu", "fp32"), image_size=64)
+
+
 @pytest.mark.parametrize("side", [300, 1080])
-def test_features_of_a_picture_decoded_small_are_those_of_the_whole(side):
+def test_features_of_a_picture_decoded_small_are_those_of_the_whole(network, side):
     """The same picture as far as the network can see: closer than bf16 rounds."""
     y, x = np.mgrid[:side, :side] / side * 12
     picture = np.stack([127 + 100 * np.sin(y + x), 127 + 90 * np.cos(x * 2), 127 + 80 * np.sin(y * 3)], axis=-1)
     data = encoded(picture.astype(np.uint8), quality=92)
-    network = fixed_seed_features(Running("torch", "cpu", "fp32"), image_size=64)
     whole, small = decode_picture(data), decode_picture(data, network.input_side_px)
     assert min(small.shape[:2]) < side or side == 300
     found = network([whole, small])
