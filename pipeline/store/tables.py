@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -36,6 +37,10 @@ RowSum: TypeAlias = tuple[int, int]
 
 FileSums: TypeAlias = dict[str, RowSum]
 """The sums of a file by part: by stage for the tables of the ledger, else one part named ""."""
+
+LogState: TypeAlias = tuple[tuple[str, int, int], ...]
+"""The files of a table's log: name, size, time of change."""
+
 Rows: TypeAlias = pa.Table | list[dict[str, object]]
 SMALL_GROUPS = WriterProperties(max_row_group_size=2 * ROWS_AT_ONCE)
 """More rows are not held at once where rows are read piece by piece."""
@@ -104,6 +109,18 @@ def _save(spec: TableSpec, kept: Path, sums: Mapping[str, FileSums]) -> None:
         for name, of_file in sums.items()
     }
     write_atomically(kept, json.dumps({"columns": _columns(spec), "files": files}).encode())
+
+
+def _state_of(log: Path) -> LogState:
+    with os.scandir(log) as entries:
+        stats = [(entry.name, entry.stat()) for entry in entries]
+    return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats))
+
+
+@lru_cache(maxsize=32)
+def _opened(path: str, state: LogState) -> DeltaTable:
+    """The table as it stands in this state of its log; no file of a log is ever edited."""
+    return DeltaTable(path)
 
 
 class SchemaVersionError(ValueError):
@@ -296,11 +313,9 @@ class Tables:
 
     def _open(self, city: str, name: str) -> DeltaTable | None:
         path = self.path(city, name)
-        if not (path / "_delta_log").is_dir():
-            return None
         try:
-            table = DeltaTable(str(path))
-        except TableNotFoundError:  # killed before its first commit
+            table = _opened(str(path), _state_of(path / "_delta_log"))
+        except (FileNotFoundError, NotADirectoryError, TableNotFoundError):  # or killed before its first commit
             return None
         description = table.metadata().description
         if description != f"schema_version={SCHEMA_VERSION}":
