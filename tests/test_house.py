@@ -120,6 +120,7 @@ def arrows() -> dict[str, set[str]]:
     }
 
 
+@pytest.mark.slow
 def test_no_module_imports_itself_over_others():
     try:
         TopologicalSorter(arrows()).prepare()

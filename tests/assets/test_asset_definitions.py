@@ -72,6 +72,7 @@ def test_a_refresh_goes_from_the_places_to_the_data_set():
     assert names == {"places", "posts", "curated_posts", "portrait_masks", "clean_images", "dataset"}
 
 
+@pytest.mark.slow
 def test_every_city_has_a_weekly_schedule_that_is_off():
     schedules = {schedule.name: schedule for schedule in DEFINITIONS.schedules}
     assert set(schedules) == {f"refresh_{city.replace('-', '_')}" for city in load_cities()}

@@ -115,6 +115,7 @@ def test_training_in_a_run_of_a_city_takes_that_city_only(store, cities, fake_st
     assert [city for city, _ in seen] == ["melbourne"]
 
 
+@pytest.mark.slow
 def test_training_can_be_narrowed_by_the_run_configuration(store, cities, fake_stage, released, curves):
     released("demo", "melbourne")
     seen = fake_stage("train_mrlf")

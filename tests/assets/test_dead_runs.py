@@ -54,6 +54,7 @@ def status(instance: dg.DagsterInstance, run_id: str) -> str:
     return instance.get_run_by_id(run_id).status.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -84,6 +85,7 @@ def test_a_run_without_a_lock_file_is_left_alone(instance):
     assert status(instance, run.run_id) == "STARTED"
 
 
+@pytest.mark.slow
 def test_places_and_waiting_claims_of_a_dead_run_are_free(instance, run_of):
     log = instance.event_log_storage
     log.set_concurrency_slots("gpu", 1)
@@ -109,6 +111,7 @@ def _is_locked_for_others(path: Path) -> bool:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode != 0
 
 
+@pytest.mark.slow
 def test_the_sensor_says_what_it_found(instance, run_of):
     run_id = run_of(dg.DagsterRunStatus.STARTED)
     context = dg.build_sensor_context(instance)

@@ -58,6 +58,7 @@ def test_a_loop_that_overlooks_nan_does_not_pass(monkeypatch):
     assert not stopped_at_nan(SMALL, SMALL, CPU).is_passed
 
 
+@pytest.mark.slow
 def test_halves_that_are_not_weighed_do_not_pass(monkeypatch):
     assert halved(SMALL, CPU).is_passed
     monkeypatch.setattr(
@@ -72,6 +73,7 @@ def test_halves_that_are_not_weighed_do_not_pass(monkeypatch):
     assert not halved(SMALL, CPU).is_passed
 
 
+@pytest.mark.slow
 def test_made_up_posts_have_the_lengths_of_instagrams():
     posts = made_up_posts(4000, seed=1)
     for texts in (posts.captions, [" ".join(tags) for tags in posts.hashtags]):
@@ -82,6 +84,7 @@ def test_made_up_posts_have_the_lengths_of_instagrams():
     assert few.sha256() == again.sha256() != other.sha256()
 
 
+@pytest.mark.slow
 def test_the_cost_of_a_step_grows_with_its_posts():
     """At least what the picture's layer and the head multiply, three times: forward and both gradients."""
     cost = step_cost(made_up_posts(16, seed=1), NUM_CLASSES)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CASES = """
 import pytest
 
@@ -28,6 +30,7 @@ def test_unmarked(): assert False
 """
 
 
+@pytest.mark.slow
 def test_verdicts_are_the_last_line(tmp_path):
     (tmp_path / "test_cases.py").write_text(CASES)
     root = os.getcwd()

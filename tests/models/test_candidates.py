@@ -101,6 +101,7 @@ def test_the_names_are_those_of_the_issue_and_each_has_its_source():
     assert len({candidate.title for candidate in CANDIDATES.values()}) == len(CANDIDATES)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("T9")
 @pytest.mark.parametrize("name", slower(READING))
 def test_each_learns_what_it_can_see(name):
@@ -110,6 +111,7 @@ def test_each_learns_what_it_can_see(name):
     assert accuracy(classifier(name, train, validation), test) > 0.85
 
 
+@pytest.mark.slow
 @pytest.mark.fault("T9")
 @pytest.mark.parametrize("name", slower(QUICK_NAMES))
 def test_none_learns_what_it_cannot_see(name):

@@ -151,7 +151,7 @@ IN_PIPELINE = (
         "pipeline/picture_bytes.py",
         "return data.rfind(_END[kind]) >= 0",
         "return data.rfind(_END[kind]) >= -1",
-        "test_picture_headers.py test_decode.py",
+        "test_picture_headers.py test_picture_decoding.py",
     ),
     Defect(
         "hole-at-border",

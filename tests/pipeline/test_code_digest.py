@@ -162,6 +162,7 @@ def today(source) -> dict[str, str]:
     return of_stages(source)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("S9")
 @pytest.mark.parametrize(
     ("path", "old", "new", "stages"),
@@ -213,6 +214,7 @@ def test_every_room_outside_is_there_and_used(source):
     assert not {room for room in OUTSIDE if not any(f"{name}.".startswith(f"{room}.") for name in modules)}
 
 
+@pytest.mark.slow
 def test_a_stage_goes_by_its_code(store, tmp_path, source, monkeypatch):
     """The stage itself: a docstring changes nothing, a rule runs it again, and without the edit it is as before."""
     town = Town(store, tmp_path)

@@ -38,18 +38,21 @@ def job(store, pictures: list[bytes], **changes) -> PictureJob:
 PICTURES = [b"x" * size for size in range(1, 31)]
 
 
+@pytest.mark.slow
 def test_every_picture_gets_one_result(store):
     parts: list[pa.Table] = []
     assert run_pictures(job(store, PICTURES), parts.append) == 30
     assert sorted(pa.concat_tables(parts)["size"].to_pylist()) == [2 * size for size in range(1, 31)]
 
 
+@pytest.mark.slow
 def test_results_are_committed_in_parts(store):
     parts: list[pa.Table] = []
     run_pictures(job(store, PICTURES, commit_every=8), parts.append)
     assert [part.num_rows for part in parts] == [8, 8, 8, 6]
 
 
+@pytest.mark.slow
 def test_a_run_that_breaks_off_keeps_what_was_committed(store):
     parts: list[pa.Table] = []
     last = store.blobs.put("original", PICTURES[-1])
@@ -58,6 +61,7 @@ def test_a_run_that_breaks_off_keeps_what_was_committed(store):
     assert 0 < sum(part.num_rows for part in parts) < 30
 
 
+@pytest.mark.slow
 def test_a_blob_that_is_gone_arrives_as_none(store):
     work = job(store, PICTURES)
     store.blobs.remove("original", work.rows["digest"][0].as_py())
@@ -66,6 +70,7 @@ def test_a_blob_that_is_gone_arrives_as_none(store):
     assert pa.concat_tables(parts)["size"].null_count == 1
 
 
+@pytest.mark.slow
 def test_a_blob_is_found_in_a_folder_of_any_name(tmp_path):
     store = Store(tmp_path / "My Data, Zürich 100% [1]")
     parts: list[pa.Table] = []

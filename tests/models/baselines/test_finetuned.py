@@ -139,6 +139,7 @@ def test_no_variation_leaves_the_pictures_and_none_is_varied_when_asked(small):
         assert torch.equal(model(batch_of(pictures(4))), model(batch_of(pictures(4))))
 
 
+@pytest.mark.slow
 @pytest.mark.fault("T7")
 def test_an_interrupted_run_goes_on_to_the_same_bits(small, tmp_path):
     """Variations and batch norms' measurements come along."""

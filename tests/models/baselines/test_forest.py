@@ -14,6 +14,7 @@ TRAIN, TEST = city(300, seed=1), city(150, seed=2)
 SMALL = dataclasses.replace(ForestBaseline.small(), num_threads=1)
 
 
+@pytest.mark.slow
 def test_it_is_scikit_learns_forest_of_100_trees_over_a_binary_vector():
     tags = sorted({tag for tags in TRAIN.hashtags for tag in tags})
 
@@ -26,6 +27,7 @@ def test_it_is_scikit_learns_forest_of_100_trees_over_a_binary_vector():
     np.testing.assert_allclose(ours[:, theirs.classes_], theirs.predict_proba(multi_hot(TEST)), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_seed_decides_and_the_number_of_threads_does_not():
     one, two = (
         dataclasses.replace(SMALL, num_threads=number).fit(TRAIN, NUM_CLASSES).predict_proba(TEST) for number in (1, 2)

@@ -42,6 +42,7 @@ def test_rows_are_probabilities_over_all_classes_also_those_absent_in_training(n
     assert BASELINES[name].fit(few, NUM_CLASSES).predict_proba(TEST.take([])).shape == (0, NUM_CLASSES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "content"), CONTENT.items())
 def test_each_reads_its_own_modality_and_no_other(name, content):
     others = [field for field in CONTENT.values() if field != content]

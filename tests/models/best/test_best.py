@@ -44,6 +44,7 @@ def best():
     return trained()
 
 
+@pytest.mark.slow
 def test_probabilities_are_float64_rows_that_sum_to_one(best):
     proba = best.predict_proba(ASKED)
     assert proba.shape == (len(ASKED), NUM_CLASSES) and proba.dtype == np.float64
@@ -223,6 +224,7 @@ def test_a_missing_file_is_an_os_error(best, tmp_path):
         load_model(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

@@ -75,6 +75,7 @@ def test_pictures_come_along_as_channels_first():
     assert split.num_bytes - dataclasses.replace(split, pixels_NHWC=None).num_bytes == pixels.nbytes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "samples",
     [

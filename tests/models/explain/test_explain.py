@@ -98,6 +98,7 @@ def test_posts_joined_are_explained_as_each_alone():
         assert together.image == alone.image
 
 
+@pytest.mark.slow
 def test_the_word_that_tells_the_place_has_the_most_influence_on_a_trained_network():
     """Posts of two places: one word of each gives the place away; the rest, hashtags and picture are noise."""
     telling = ("harbour", "museum")

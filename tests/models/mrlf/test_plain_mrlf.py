@@ -49,6 +49,7 @@ def both(config):
     return (ours, batch), (PlainMrlf(ours), posts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", CONFIGS)
 def test_the_network_scores_and_learns_as_the_plain_one(config):
     (ours, batch), (plain, posts) = both(config)

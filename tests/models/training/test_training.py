@@ -111,6 +111,7 @@ def test_a_city_is_learnt_far_above_chance():
     assert (fitted.predict_proba(test).argmax(axis=1) == test.labels_N).mean() > 0.45
 
 
+@pytest.mark.slow
 @pytest.mark.fault("T8")
 def test_the_seed_decides_the_result_and_torchs_own_state_is_left_alone():
     state, threads = torch.get_rng_state(), torch.get_num_threads()
@@ -149,6 +150,7 @@ def ever_slower(**more):
     return run(TRAIN.take(range(48)), CONTRARY, train_config=config, **more)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("T7")
 @pytest.mark.parametrize("stopped_after", [3, 4])
 def test_an_interrupted_run_goes_on_with_the_learning_rate_it_had_come_to(tmp_path, stopped_after):

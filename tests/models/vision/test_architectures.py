@@ -13,6 +13,7 @@ def test_an_empty_state_is_refused_with_its_origin(name):
         ARCHITECTURES[name].check_state({}, "empty.pth")
 
 
+@pytest.mark.slow
 def test_a_checked_state_builds_its_network():
     architecture = ARCHITECTURES["u2netp"]
     network = architecture.build(architecture.check_state(random_state("u2netp"), "random"))

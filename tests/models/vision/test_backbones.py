@@ -96,6 +96,7 @@ def last_map(network: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
     return pixels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "num_left"), [("resnet50", 0), ("densenet121", 62), ("vgg19", 0)])
 def test_batch_norm_is_folded_wherever_it_follows_a_convolution(name, num_left):
     module = build(name, check_state(random_state(name), name, "a file"))
@@ -128,6 +129,7 @@ def test_a_fixed_seed_network_is_the_same_on_every_machine_and_leaves_torchs_gen
     assert features(PICTURES).shape == (3, WIDTHS[name])
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_network():
     assert fixed_seed_sha256("vgg19", seed=1) != SEED_0_SHA256["vgg19"]
 
@@ -175,6 +177,7 @@ def without_counters(state):
     return {key: tensor for key, tensor in state.items() if not key.endswith("num_batches_tracked")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "change"),
     [

@@ -74,6 +74,7 @@ def test_the_module_given_stays_as_it_is():
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "num_left"),
     [pytest.param(vision.resnet18, 0, id="resnet18"), pytest.param(vision.densenet121, 62, id="densenet121")],

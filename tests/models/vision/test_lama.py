@@ -33,6 +33,7 @@ def pixels(num_pictures: int, height: int, width: int) -> tuple[Tensor, Tensor]:
     return (x[:, :3] * 255).to(torch.uint8), x[:, 3:].to(torch.uint8)
 
 
+@pytest.mark.slow
 def test_names_and_shapes_are_the_official_ones():
     expected = expected_shapes()
     found = {name: tuple(tensor.shape) for name, tensor in Lama().state_dict().items()}
@@ -40,6 +41,7 @@ def test_names_and_shapes_are_the_official_ones():
     assert {name: tuple(tensor.shape) for name, tensor in drawn_generator().state_dict().items()} == expected
 
 
+@pytest.mark.slow
 def test_making_it_draws_no_random_number():
     before = torch.random.get_rng_state()
     Lama(is_folded=True)
@@ -51,6 +53,7 @@ def test_the_reference_spreads_over_the_range():
     assert found.std() > 0.1  # else equal outputs would say little
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M9")
 @pytest.mark.parametrize("is_folded", [False, True], ids=["with batch norm", "folded"])
 def test_the_output_is_that_of_the_reference(is_folded, on_pixels):
@@ -93,6 +96,7 @@ def test_given_matrices_change_nothing(on_pixels, height, width):
     assert torch.equal(given, on_pixels(pictures, masks))
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M9")
 def test_bf16_is_close(on_pixels):
     pictures, masks = pixels(1, 32, 32)

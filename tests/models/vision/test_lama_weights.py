@@ -75,6 +75,7 @@ def test_no_state_dict_of_lama_at_all(stored):
         check_state(stored, "this.pt")
 
 
+@pytest.mark.slow
 def test_folding_leaves_no_batch_norm_and_fits_the_folded_network(state):
     folded = fold(check_state(state, "drawn"))
     lama = Lama(is_folded=True)
@@ -83,6 +84,7 @@ def test_folding_leaves_no_batch_norm_and_fits_the_folded_network(state):
     assert {tensor.dtype for tensor in folded.values()} == {torch.float32}
 
 
+@pytest.mark.slow
 def test_what_is_built_evaluates_and_learns_nothing(state):
     module = build(check_state(state, "drawn"))
     assert not module.training

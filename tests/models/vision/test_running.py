@@ -246,6 +246,7 @@ def test_bf16_is_really_bf16_and_fp32_really_fp32(small, runtime):
     assert error["fp32"] < 1e-5 < error["bf16"] * 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_pictures_of_many_sizes_go_through_one_runner(small, runtime):
     runner = Runner(small, Running(runtime, "cpu", "fp32"))
@@ -289,6 +290,7 @@ class Compiler:
         return graph.forward
 
 
+@pytest.mark.slow
 def test_a_shape_is_compiled_when_it_comes_again_and_gives_the_same(small):
     compiler = Compiler()
     network = TorchNetwork(small, "cpu", "fp32", backend=compiler)

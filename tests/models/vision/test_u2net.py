@@ -144,6 +144,7 @@ def test_names_and_shapes_are_the_official_ones_in_their_order(name, is_folded):
     assert [(key, tuple(tensor.shape)) for key, tensor in ours.items()] == list(official.items())
 
 
+@pytest.mark.slow
 def test_every_weight_is_in_use():
     state = random_state("u2netp")
     network = full_network("u2netp", state)

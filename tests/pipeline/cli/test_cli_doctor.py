@@ -38,6 +38,7 @@ def test_an_unknown_city_is_reported(fakeville, command):
     assert "there is no city 'rome'" in result.output
 
 
+@pytest.mark.slow
 def test_a_dry_run_asks_nobody_before_and_after_a_run(fakeville):
     before = fakeville.mrlf("collect", CITY, "--dry-run")
     assert before.exit_code == 0, before.output

@@ -21,6 +21,8 @@ from tests.fakes.fakeville import CITY, write_fakeville
 from tests.fakes.foursquare_server import KEY
 from tests.fakes.http_server import Answer
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 COLLECT = [sys.executable, "-c", "from pipeline.cli.app import app; app()", "collect", CITY]
 
@@ -40,7 +42,6 @@ def test_collecting_ends_complete_and_a_second_run_asks_for_news_only(fakeville)
     assert fakeville.foursquare.num_searches == num_searches
 
 
-@pytest.mark.slow
 @pytest.mark.fault("I25")
 def test_a_picture_that_waits_ends_with_75_and_every_command_says_until_when(fakeville):
     pk = fakeville.instagram.world.shown("5000")[3]
@@ -158,7 +159,6 @@ def test_a_source_that_says_come_back_later_ends_with_status_75(fakeville):
     assert fakeville.instagram.requests == []
 
 
-@pytest.mark.slow
 def test_ctrl_c_is_one_sentence_and_the_next_run_goes_on(fakeville):
     fakeville.instagram.fail("/media/", change=lambda answer: _slowly(answer), times=None)
     process = subprocess.Popen(

@@ -40,6 +40,7 @@ def registry(monkeypatch, pth):
     return nobody
 
 
+@pytest.mark.slow
 def test_the_table_tells_what_there_is_and_what_is_here(mrlf, registry, pth):
     assert mrlf("add", pth).exit_code == 0
     result = mrlf("list")
@@ -67,6 +68,7 @@ def test_the_table_tells_what_there_is_and_what_is_here(mrlf, registry, pth):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M11")
 def test_verify_ends_with_1_where_a_file_differs(mrlf, registry, pth, tmp_path):
     assert "no weights are here yet" in mrlf("verify").stdout
@@ -117,6 +119,7 @@ def test_a_users_mistake_is_one_line(mrlf, words, message):
     assert "Traceback" not in found.output
 
 
+@pytest.mark.slow
 def test_weights_of_ones_own_are_listed_under_their_name(mrlf, registry, tmp_path):
     path = tmp_path / "trained.pth"
     torch.save(random_state("u2netp", seed=5), path)

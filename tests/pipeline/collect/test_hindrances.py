@@ -202,6 +202,7 @@ def test_who_leaves_after_the_posts_had_left_the_archive_leaves_no_trace(town, e
     assert {len(town.rows(name)) for name in ("images", "portrait_masks", "clean_images")} == {5}
 
 
+@pytest.mark.slow
 @pytest.mark.fault("S13")
 def test_older_versions_of_tables_go_once_per_list_also_where_no_release_holds_the_post(town):
     shutil.rmtree(town.store.root / "datasets")

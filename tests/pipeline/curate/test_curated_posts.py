@@ -3,11 +3,12 @@
 import pytest
 
 from pipeline.curate import rules
-from pipeline.curate import rules as language
 from pipeline.curate.curated_posts import build_curated_posts
 from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.errors import StageError
 from tests.fakes.town import CITY, Town
+
+real_detector = rules.are_in_language
 
 
 @pytest.fixture
@@ -99,8 +100,8 @@ def test_the_ledger_closes_over_both_stages(town):
 
 
 def test_the_stage_asks_the_real_detector(town, monkeypatch):
-    monkeypatch.setattr(rules, "are_in_language", language.are_in_language)
-    monkeypatch.setattr(language, "COMMON_LANGUAGES", ("en", "ja"))
+    monkeypatch.setattr(rules, "are_in_language", real_detector)
+    monkeypatch.setattr(rules, "COMMON_LANGUAGES", ("en", "ja"))
     town.archive.post(4, caption="今日は友達と一緒にここへ来ました #harbour")
     build(town)
     assert reasons(town) == {town.key(4): "not_english"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.curate import rules as language
+from pipeline.curate import rules
 from pipeline.curate.rules import are_in_language
 from pipeline.errors import StageError
 
@@ -10,9 +10,10 @@ from pipeline.errors import StageError
 @pytest.fixture(autouse=True)
 def few_languages(monkeypatch):
     """Loading the models of sixteen languages takes seconds."""
-    monkeypatch.setattr(language, "COMMON_LANGUAGES", ("en", "es"))
+    monkeypatch.setattr(rules, "COMMON_LANGUAGES", ("en", "es"))
 
 
+@pytest.mark.slow
 def test_captions_in_english_are_recognised():
     texts = [
         "We walked along the harbour all morning and had the best coffee of the year.",
@@ -23,6 +24,7 @@ def test_captions_in_english_are_recognised():
     assert are_in_language(texts, "en") == [True, False, False, True]
 
 
+@pytest.mark.slow
 def test_a_language_that_is_not_common_can_be_wanted():
     assert are_in_language(["Jag älskar den här platsen mycket"], "sv") == [True]
 

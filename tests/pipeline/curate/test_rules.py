@@ -141,6 +141,7 @@ CANDIDATES = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(CANDIDATES, st.integers(1, 3), st.integers(1, 4))
 def test_every_post_is_kept_or_dropped_once_and_order_does_not_matter(posts, min_hashtag_count, min_posts_per_poi):
     settings = CuratedPostsSettings(min_hashtag_count=min_hashtag_count, min_posts_per_poi=min_posts_per_poi)

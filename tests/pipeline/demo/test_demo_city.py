@@ -59,6 +59,7 @@ def posts_of(planned: DemoPlan, *kinds: Kind) -> list[DemoPost]:
     return [post for post in planned.posts if post.kinds >= set(kinds)]
 
 
+@pytest.mark.slow
 def test_equal_settings_give_equal_bytes_and_times(folder, city, tmp_path):
     write(tmp_path / "again", small())
     assert tree(tmp_path / "again") == tree(folder)
@@ -158,6 +159,7 @@ def test_a_second_call_does_nothing(folder, city):
     assert (folder.stat().st_ino, tree(folder)) == before
 
 
+@pytest.mark.slow
 def test_other_settings_replace_the_city(folder, city, tmp_path):
     write(tmp_path / "demo", small(num_posts=48))
     write(tmp_path / "demo", small())

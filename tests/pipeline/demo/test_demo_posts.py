@@ -38,6 +38,7 @@ def test_equal_settings_give_equal_plans_and_another_seed_another():
     assert plan(small(seed=1)).posts[0].caption != plan(small(seed=2)).posts[0].caption
 
 
+@pytest.mark.slow
 def test_one_poi_stays_below_a_floor_of_forty_posts_and_no_other(city):
     counts = Counter(post.place for post in city.posts)
     assert len(city.posts) == 1500 and len(counts) == 12

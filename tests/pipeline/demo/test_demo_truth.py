@@ -26,6 +26,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M14")
 def test_every_drawn_person_is_known_and_no_file_changes(folder):
     before = tree(folder)

@@ -37,6 +37,7 @@ def test_a_mask_is_as_large_as_its_picture(masker, size):
     assert masks_of(masker, pixels(size=size))[0].shape == size[::-1]
 
 
+@pytest.mark.slow
 def test_pictures_do_not_depend_on_their_batch(masker):
     alone = masks_of(masker, portrait())[0]
     assert (masks_of(masker, pixels(), portrait(), pixels(1))[1] == alone).all()

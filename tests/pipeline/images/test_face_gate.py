@@ -57,6 +57,7 @@ def test_a_face_is_a_face_wherever_it_is(gate, placing):
     assert any(hits(head(box), made.faces[0]) for box in gate.find([made.picture])[0])
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M6")
 @pytest.mark.parametrize(
     "placing",
@@ -71,6 +72,7 @@ def test_what_the_cascades_cannot_see_is_known(gate, placing):
     assert not any(hits(box, made.faces[0]) for box in gate.find([made.picture])[0])
 
 
+@pytest.mark.slow
 def test_scenes_and_noise_without_people_are_left_alone(gate):
     assert gate.find([scene(number, 640) for number in (0, 1, 3)] + [pixels(size=(300, 200))]) == [[]] * 4
 
@@ -90,6 +92,7 @@ def test_pictures_do_not_depend_on_their_batch(gate):
     assert gate.find([pixels(), portrait(), pixels(1)])[1:2] == alone
 
 
+@pytest.mark.slow
 def test_boxes_are_in_pixels_of_the_picture_however_small_it_was_searched(gate):
     (boxes,) = gate.find([portrait(1280)])
     assert any(hits(box, FACE.scaled(5)) for box in boxes)

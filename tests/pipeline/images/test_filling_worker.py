@@ -230,6 +230,7 @@ def test_a_picture_of_which_the_second_mask_leaves_little_is_dropped(make, store
     assert released(store) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M6")
 def test_the_gate_finds_nothing_in_what_is_released(make, store, tmp_path):
     generator = np.random.default_rng(0)
@@ -269,6 +270,7 @@ def test_what_cannot_be_read_is_a_reason(make, data, reason):
     assert [result["outcome"] for result in results] == [reason, "unchanged"]
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M9")
 def test_a_row_does_not_depend_on_its_batch(make):
     rows = [

@@ -110,6 +110,7 @@ def test_no_hole_no_crop():
     assert crops_around_holes(np.zeros((300, 300), dtype=np.bool_)) == []
 
 
+@pytest.mark.slow
 def test_thousands_of_specks_take_no_time():
     mask = np.random.default_rng(0).random((1080, 1080)) < 0.01
     assert crops_around_holes(mask, 768) == [whole_frame((1080, 1080), 768)]

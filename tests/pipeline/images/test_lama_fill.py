@@ -64,6 +64,7 @@ def holes(draw) -> np.ndarray:
     return widen(mask, 0.2) if kind == "dilated" else mask
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M8")
 @each_way
 @settings(max_examples=40, deadline=None)
@@ -78,6 +79,7 @@ def test_outside_the_mask_every_pixel_is_the_inputs(options, mask, seed):
     assert (picture == before).all()
 
 
+@pytest.mark.slow
 @each_way
 @settings(max_examples=25, deadline=None)
 @given(mask=holes(), seed=st.integers(0, 5))

@@ -66,6 +66,7 @@ def without(data: bytes, mask: np.ndarray) -> np.ndarray:
     return filled
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M14")
 @pytest.mark.parametrize("quality", [95, 75])
 def test_whole_person_headless_body_nobody_and_dropped_are_distinguished(drawn, quality):

@@ -85,6 +85,7 @@ def test_without_the_package_it_says_how_to_get_it(tmp_path, monkeypatch):
         SimpleLamaInpainter(tmp_path / "any.pt", "")
 
 
+@pytest.mark.slow
 def test_both_ways_give_the_same_picture(tmp_path):
     generator = drawn_generator(num_blocks=1)
     save_as_official(generator, tmp_path / "big-lama.pt")

@@ -16,6 +16,8 @@ from tests.fakes.instagram_server import FakeInstagram
 from tests.fakes.live_town import LiveTown
 from tests.fakes.town import Town
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 BEN = {"pk": 77777, "id": "77777", "username": "Ben", "is_verified": False}
 NAMES = ("77777", "@ben")

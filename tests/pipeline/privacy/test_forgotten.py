@@ -186,6 +186,7 @@ def resettled(store) -> tuple[Store, list[str]]:
     return store, [*old, *new]
 
 
+@pytest.mark.slow
 @pytest.mark.fault("S14")
 def test_clean_pictures_of_earlier_settings_leave_with_the_last_that_names_them(resettled):
     store, (old_a, old_b, new_a, new_b) = resettled

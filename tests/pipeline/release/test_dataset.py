@@ -65,6 +65,7 @@ def folder_of(store: Store) -> Path:
     return latest_release(store, "demo").manifest.folder
 
 
+@pytest.mark.slow
 def test_the_ledger_closes(released):
     ledger = latest_release(released, "demo").manifest.about["ledger"]
     assert ledger["posts"] == 31

@@ -122,6 +122,7 @@ def test_the_picture_is_what_the_backbones_see(folder):
     assert torch.equal(data[0]["image"], preprocess(whole, 224, resized_side("vgg19", 224)))
 
 
+@pytest.mark.slow
 @pytest.mark.fault("T8")
 def test_four_workers_give_what_none_gives(folder):
     data = ReleaseDataset(folder, "train", transform=tiny)

@@ -61,6 +61,7 @@ def test_a_sheet_of_an_empty_store_is_a_small_png_too(store, sheet):
     assert min(opened(sheet(store, "demo")).shape[:2]) >= 60
 
 
+@pytest.mark.slow
 @pytest.mark.fault("D9")
 @pytest.mark.parametrize("sheet", SHEETS)
 def test_no_pixel_of_an_original_is_shown(store, sheet):

@@ -72,6 +72,7 @@ def test_a_city_across_the_date_line_is_drawn_as_near_as_it_is():
     assert abs(width / height - other_width / other_height) < 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, MAX_COUNTS_IN_MATRIX + 1])
 def test_confusion_matrix(count):
     places = [place(number, f"Place $ {number}", f"Category {number % 3}") for number in range(1, count + 1)]
@@ -96,6 +97,7 @@ def test_training_curve(num_epochs):
     assert min(size_of(training_curve(epochs, num_epochs))) > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 1, MAX_BARS + 2])
 def test_class_histogram(count):
     assert min(size_of(class_histogram([(f"POI {n}", n) for n in range(count)], title="posts"))) > 100

@@ -46,6 +46,7 @@ def test_bars_of_modalities_and_leakage():
     assert min(size_of(leakage_bars(leakage))) > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 4, MAX_COUNTS_IN_MATRIX + 1])
 def test_categories(count):
     mistakes = CategoryMistakes(

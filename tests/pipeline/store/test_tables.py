@@ -96,6 +96,7 @@ def test_a_table_of_another_schema_version_is_refused(store, monkeypatch):
         store.tables.read("demo", "drops")
 
 
+@pytest.mark.slow
 @pytest.mark.fault("S1")
 @pytest.mark.parametrize("delay_s", [0.0, 0.01, 0.03, 0.07, 0.15])
 def test_a_killed_writer_leaves_one_whole_version(store, delay_s):
@@ -126,6 +127,7 @@ def test_a_killed_writer_leaves_one_whole_version(store, delay_s):
     assert keys(store) == ["b"]
 
 
+@pytest.mark.slow
 def test_a_program_that_reads_tables_ends_without_a_fault(store):
     """Reading through deltalake's own file system aborted the interpreter at its end, now and then."""
     store.tables.append("demo", "drops", [drop("a")])

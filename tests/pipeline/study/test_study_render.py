@@ -86,6 +86,7 @@ def files() -> dict[str, bytes]:
     return render(study())
 
 
+@pytest.mark.slow
 def test_nothing_from_outside_acts_or_loads(files):
     page, text = files["study.html"].decode(), files["study.md"].decode()
     assert SCRIPT not in page

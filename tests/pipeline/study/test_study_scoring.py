@@ -105,6 +105,7 @@ def test_the_value_is_the_mean_of_the_seeds_means():
     )
 
 
+@pytest.mark.slow
 def test_the_interval_is_that_of_a_bootstrap_in_loops():
     by_seed, rng = seeds(), np.random.default_rng(5)
     users = sorted({user for each in by_seed for user in each.users})

@@ -73,6 +73,7 @@ def test_in_time_the_test_is_the_newest():
     assert max(days["train"]) <= min(days["validation"]) <= max(days["validation"]) <= min(days["test"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "differs"), [("user", True), ("random", True), ("time", False)])
 def test_a_seed_draws_another_split_where_there_is_chance(kind, differs):
     posts = make_posts(300)

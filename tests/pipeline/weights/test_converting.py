@@ -31,6 +31,7 @@ def state():
     return random_state("u2netp")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".pth", ".safetensors"])
 def test_a_file_becomes_safetensors_in_the_names_of_our_module(tmp_path, state, ending):
     source = tmp_path / f"net{ending}"

@@ -78,6 +78,7 @@ def largest_difference(first, second):
         return float((first(pictures) - second(pictures)).abs().max())
 
 
+@pytest.mark.slow
 def test_a_network_without_names_comes_back_equal(network, model, tmp_path):
     path = saved(nameless(model), tmp_path)
     kinds = {node.op_type for node in model.graph.node}

@@ -238,6 +238,7 @@ def test_more_tensors_than_a_network_has_are_refused(file, monkeypatch):
         read_torchscript(file)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M11")
 @pytest.mark.parametrize("shape", ["deep", "exploding", "endless"])
 def test_structures_without_end_are_refused(file, shape):

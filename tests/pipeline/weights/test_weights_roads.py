@@ -67,6 +67,7 @@ def test_onnx(fetched):
     assert (ours - expected).abs().max() <= 1e-5
 
 
+@pytest.mark.slow
 def test_torchscript(fetched):
     with one_block():
         generator = torch.Generator().manual_seed(0)

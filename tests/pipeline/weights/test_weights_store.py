@@ -36,6 +36,7 @@ def filled(weights_store, entry):
     return weights_store
 
 
+@pytest.mark.slow
 def test_what_was_fetched_is_found_with_what_belongs_to_it(filled, entry, u2netp_pth):
     found = filled.find("small_net")
     assert found == filled.fetch("small_net")
@@ -101,6 +102,7 @@ def test_a_record_that_cannot_be_read_is_told_and_mended(filled):
     assert filled.fetch("small_net") == found
 
 
+@pytest.mark.slow
 @pytest.mark.fault("M11")
 def test_a_program_that_wants_a_newer_file_does_not_take_the_old_one(filled, entry, server, tmp_path):
     body = drawn_u2netp(1)
@@ -210,6 +212,7 @@ def own(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_own_weights_are_taken_under_their_own_name(weights_store, own):
     found = weights_store.add(own, "my_net", "u2netp")
     assert found == weights_store.find("my_net") == weights_store.add(own)
@@ -249,6 +252,7 @@ def test_own_weights_that_are_refused_leave_nothing(weights_store, own, name, ar
     assert not [path for path in weights_store.folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
+@pytest.mark.slow
 def test_a_name_of_ones_own_is_not_given_twice(weights_store, own, tmp_path):
     weights_store.add(own, "my_net", "u2netp")
     other = tmp_path / "other.pth"

@@ -11,6 +11,8 @@ import pytest
 from tests.fakes.http_server import Answer
 from tests.fakes.live_town import LiveTown
 
+pytestmark = pytest.mark.slow
+
 DAY_S = 86_400.0
 HTML = Answer.html("<html><title>Sorry</title></html>")
 

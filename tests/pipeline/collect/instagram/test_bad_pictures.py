@@ -10,6 +10,8 @@ from tests.fakes.http_server import Answer, changed
 from tests.fakes.live_town import LiveTown
 from tests.fakes.pictures import encoded, pixels
 
+pytestmark = pytest.mark.slow
+
 DAY_S = 86_400.0
 HTML = Answer.html("<html><title>Sorry</title></html>")
 
@@ -48,7 +50,6 @@ class TestPicturesThatDoNotCome:
         town.clock.pass_by(DAY_S + 1)
         town.assert_complete(town.collect())
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("answer", ILL)
     def test_a_host_that_is_ill_for_two_days_costs_no_post_either(self, large_town, instagram, answer):
         town = large_town

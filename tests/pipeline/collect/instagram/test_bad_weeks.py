@@ -17,6 +17,8 @@ from pipeline.errors import StageError
 from tests.fakes.http_server import Answer
 from tests.fakes.live_town import LiveTown
 
+pytestmark = pytest.mark.slow
+
 DAY_S = 86_400.0
 
 

@@ -38,6 +38,7 @@ class TestAPostThatChanges:
         assert (report.record.about["updated_posts"], report.record.about["new_posts"]) == ("1", "0")
         assert instagram.count("^/media/") == 0
 
+    @pytest.mark.slow
     def test_an_edit_before_the_pictures_came_is_not_lost(self, town, instagram):
         pk = instagram.world.shown("1000")[3]
         fault = instagram.fail(f"^/media/{pk}", Answer(status=503), times=None)

@@ -74,6 +74,7 @@ class TestRefresh:
         collected.collect()
         assert collected.seen_keys() == collected.all_keys()
 
+    @pytest.mark.slow
     @pytest.mark.fault("I12")
     @pytest.mark.parametrize("fate", ["remove", "make_private", "remove_account"])
     @pytest.mark.parametrize("gone_status", [404, 400])
@@ -94,6 +95,7 @@ class TestRefresh:
         assert (row["state"], row["caption"], row["hashtags"], row["image_digests"]) == ("deleted", "", [], [])
         assert report.counts["deleted"] == sum(row["state"] == "deleted" for row in collected.posts().values()) > 0
 
+    @pytest.mark.slow
     def test_a_budget_that_ends_among_old_posts_names_how_many_wait(self, collected, instagram):
         pks = [pk for pk in instagram.world.shown("1000") if collected.key(pk) in collected.posts()][:3]
         for pk in pks:
@@ -154,6 +156,7 @@ class TestLimits:
         assert "town: place 2 of 2, Harbour Museum 1: begins" in caplog.text
         assert "town: place 2 of 2: 10 new posts" in caplog.text
 
+    @pytest.mark.slow
     def test_a_place_that_takes_long_reports_how_far_it_is(self, store, tmp_path, instagram, monkeypatch, caplog):
         town = LiveTown(store, tmp_path / "town", instagram, monkeypatch, num_posts=30, reads_per_minute=2)
         with caplog.at_level(logging.INFO, logger="mrlf"):

@@ -36,6 +36,8 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.http_server import Answer
 from tests.fakes.live_town import LiveTown
 
+pytestmark = pytest.mark.slow
+
 DAY_S = 86_400.0
 YEAR_S = 366 * DAY_S
 ONE_AT_A_TIME = threading.Lock()

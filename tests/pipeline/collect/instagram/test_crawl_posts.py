@@ -21,6 +21,7 @@ class TestPictures:
         assert 1 <= instagram.count("api/v1/media") <= 2
         assert town.reasons("deferred") == {}
 
+    @pytest.mark.slow
     @pytest.mark.fault("I7")
     def test_an_address_that_stays_lapsed_defers_the_post_until_tomorrow(self, town, instagram):
         fault = instagram.fail("^/media/", Answer(status=403), times=None)
@@ -130,6 +131,7 @@ class TestPosts:
         assert town.reasons()[town.key(pk)] == "opted_out"
         assert not [request for request in instagram.seen("^/media/") if str(pk) in request.path]
 
+    @pytest.mark.slow
     def test_who_opts_out_while_a_picture_is_waited_for_is_not_asked_for(self, town, instagram):
         fault = instagram.fail("^/media/", Answer(status=403), times=None)
         town.collect()

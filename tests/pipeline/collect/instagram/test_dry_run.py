@@ -9,6 +9,8 @@ from tests.fakes.http_server import Answer
 from tests.fakes.instagram_server import FakeInstagram
 from tests.fakes.live_town import LiveTown
 
+pytestmark = pytest.mark.slow
+
 DAY_S = 86_400
 
 

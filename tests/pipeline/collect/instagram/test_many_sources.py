@@ -6,6 +6,8 @@ from tests.fakes.archive import FakeArchive, graphql_node
 from tests.fakes.http_server import Answer
 from tests.fakes.live_town import LiveTown
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def town(mixed_town) -> LiveTown:

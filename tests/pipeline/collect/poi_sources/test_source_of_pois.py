@@ -85,6 +85,7 @@ def test_auto_takes_the_file_first_then_os_places(store, tmp_path, monkeypatch):
     assert [row["source"] for row in table(store)] == ["os_places"]
 
 
+@pytest.mark.slow
 def test_the_demo_city_takes_its_own_pois_even_with_a_key(store, monkeypatch):
     monkeypatch.setenv("FOURSQUARE_API_KEY", "0123456789")
     city = CITY.model_copy(update={"demo": {"num_pois": 4, "num_posts": 48}, "is_synthetic": True})
