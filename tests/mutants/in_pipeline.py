@@ -137,14 +137,14 @@ IN_PIPELINE = (
         "pipeline/picture_bytes.py",
         "in (5, 6, 7, 8) else",
         "in (6, 8) else",
-        "test_decode.py",
+        "test_picture_decoding.py",
     ),
     Defect(
         "16-bit-grey",
         "pipeline/picture_bytes.py",
         "(np.asarray(image) >> 8)",
         "(np.asarray(image) >> 4)",
-        "test_decode.py",
+        "test_picture_decoding.py",
     ),
     Defect(
         "cut-picture",
