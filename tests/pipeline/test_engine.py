@@ -87,7 +87,7 @@ def test_rows_in_boxes_are_found_over_several_files(tmp_path):
         table = pa.table({"id": [name] * 3, "latitude": latitudes, "longitude": [10.0, -10.0, 10.0]})
         parquet.write_table(table, tmp_path / f"{name}.parquet")
     files = sorted(tmp_path.glob("*.parquet"))
-    assert parquet_columns(files) == ["id", "latitude", "longitude"]
+    assert parquet_columns(files[0]) == {"id": "string", "latitude": "double", "longitude": "double"}
     boxes = [Box(south=1, north=2, west=10, east=10), Box(south=2, north=2.5, west=-11, east=-9)]
     found = rows_in_boxes(files, ["id", "latitude"], boxes).sort_by("id")
     assert found.to_pydict() == {"id": ["a", "a", "b c"], "latitude": [1.0, 2.0, 2.0]}
@@ -96,7 +96,7 @@ def test_rows_in_boxes_are_found_over_several_files(tmp_path):
 def test_a_broken_file_is_an_error_of_the_disk(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(OSError, match=r"a\.parquet"):
-        parquet_columns([tmp_path / "a.parquet"])
+        parquet_columns(tmp_path / "a.parquet")
     with pytest.raises(OSError):
         rows_in_boxes([tmp_path / "a.parquet"], ["id"], [Box(south=0, north=1, west=0, east=1)])
 

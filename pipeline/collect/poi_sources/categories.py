@@ -7,20 +7,24 @@ ids, and what a label path "A > B > C" names. A taxonomy file gives the rest: Fo
 Sensitive: POIs whose category means health, faith, schooling, custody, shelter and the like stay out.
 Reads  sensitive_categories.csv beside this file, a versioned list
 Law: a POI is sensitive when one of its categories is: by its id, by what stands above it in the taxonomy, or by a
-whole label of its path. An area is let in only with a reason, and both are recorded.
+whole label of its path; of a label with `_` or `,` between its words a part is enough.
+An area is let in only with a reason, and both are recorded.
 Covered: ids of today's and the old taxonomy and of API v3, names in English.
 Not covered: names in other languages, and a place that Foursquare files under another category.
 """
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
-from pipeline.collect.archive.json_files import UnreadableFile, read_json
-from pipeline.collect.poi_sources.files import PoiRow, read_records
+from pipeline.collect.poi_sources.files import PoiRow
+from pipeline.collect.poi_sources.osm import label_of_value
+from pipeline.collect.poi_sources.tables import JSON_SUFFIXES, read_json_values, read_records
+from pipeline.collect.poi_sources.values import text
 from pipeline.errors import StageError
 from pipeline.text.captions import clean_name
 
@@ -121,9 +125,9 @@ def read_taxonomy(path: Path | None) -> Taxonomy:
     path = path.expanduser()
     if not path.is_file():
         raise StageError(f"there is no taxonomy at {path}: name a file of categories as `pois: {{taxonomy: ...}}`")
-    content = _json(path) if path.suffix.lower() == ".json" else None
-    if isinstance(content, dict) and content and all(isinstance(value, dict) for value in content.values()):
-        found = _of_factual(content)
+    values = read_json_values(path) if path.suffix.lower() in JSON_SUFFIXES else []
+    if len(values) == 1 and _is_factual(values[0]):
+        found = _of_factual(values[0])
     else:
         found = _of_levels(read_records(path))
     if not found:
@@ -134,11 +138,11 @@ def read_taxonomy(path: Path | None) -> Taxonomy:
     return Taxonomy(found)
 
 
-def _json(path: Path) -> object:
-    try:
-        return read_json(path)
-    except UnreadableFile as error:
-        raise StageError(f"{path} is not a JSON file ({error.reason}): write it anew") from None
+def _is_factual(content: object) -> TypeGuard[dict[str, Any]]:
+    """Whether these are objects by id, and not columns as pandas writes them."""
+    if not isinstance(content, dict) or not content or "category_id" in content:
+        return False
+    return all(isinstance(value, dict) for value in content.values())
 
 
 def _of_factual(content: dict[str, Any]) -> dict[str, Category]:
@@ -170,10 +174,10 @@ def _of_levels(records: list[dict[str, Any]]) -> dict[str, Category]:
     """Foursquare's own table: `category_id`, `category_label`, and `level1_category_id` to `level6_category_id`."""
     found = {}
     for record in records:
-        category_id = str(record.get("category_id") or "").strip()
-        path = split_label(str(record.get("category_label") or ""))
+        category_id = text(record.get("category_id"))
+        path = split_label(text(record.get("category_label")))
         if category_id and path:
-            levels = [str(record.get(f"level{n}_category_id") or "").strip() for n in range(NUM_LEVELS, 0, -1)]
+            levels = [text(record.get(f"level{n}_category_id")) for n in range(NUM_LEVELS, 0, -1)]
             found[category_id] = Category(path, tuple(level for level in levels if level not in ("", category_id)))
     return found
 
@@ -194,9 +198,9 @@ class SensitiveList:
     def areas_of(self, row: PoiRow, taxonomy: Taxonomy) -> set[str]:
         """The sensitive areas that a POI's categories lie in."""
         found = {self._of_id(category_id, taxonomy) for category_id in row.category_ids}
-        found |= {self._of_path(split_label(label)) for label in (*row.category_labels, row.category_name)}
-        found |= {self._of_path(split_label(row.semantic_label))}
-        return found - {""}
+        labels = {*row.category_labels, row.category_name, row.semantic_label}
+        labels |= {part for label in labels for part in label.split(",")}  # as "Doctors, Hospitals" of Yelp
+        return (found | {self._of_path(split_label(label)) for label in labels}) - {""}
 
     def is_known(self, category_id: str, taxonomy: Taxonomy) -> bool:
         """Whether somebody has judged this category: it is on the list, in the taxonomy, or was read for the list."""
@@ -214,8 +218,20 @@ class SensitiveList:
 
     def _of_path(self, path: tuple[str, ...]) -> str:
         """The area of the last label of a path that has one."""
-        names = (label.casefold() for label in reversed(path))
+        names = (name for label in reversed(path) for name in _spellings(label))
         return next((self.by_name[name] for name in names if name in self.by_name), "")
+
+
+def _spellings(label: str) -> Iterator[str]:
+    """How a label may stand on the list: as it is, in the singular, and of words joined by `_` each run of them.
+
+    Nobody has judged the words of `church_cathedral`, so a part of them is enough; OpenStreetMap's are known.
+    """
+    name = label.casefold().replace("_", " ")
+    yield from (name, name.removesuffix("s"), name.removesuffix("es"))
+    if "_" in label and not label_of_value(label):
+        words = name.split()
+        yield from (" ".join(words[a:b]) for a, b in combinations(range(len(words) + 1), 2))
 
 
 @dataclass(frozen=True, kw_only=True)

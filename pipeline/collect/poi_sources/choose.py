@@ -15,13 +15,14 @@ from pydantic import Field
 
 from pipeline.cities import City, Settings
 from pipeline.collect.poi_sources.categories import Sensitivity, Taxonomy
-from pipeline.collect.poi_sources.files import PoiRow, number, read_poi_file
+from pipeline.collect.poi_sources.files import PoiRow, mark_older, read_poi_file
 from pipeline.collect.poi_sources.foursquare_answers import AnswerFolder, State
 from pipeline.collect.poi_sources.foursquare_client import KEY_VARIABLE, PlacesClient, base_url, key_from_environment
 from pipeline.collect.poi_sources.foursquare_fetch import Fetch, Places, RetryBudget
 from pipeline.collect.poi_sources.foursquare_places import poi_row
 from pipeline.collect.poi_sources.foursquare_query import MAX_RADIUS_M, PlacesQuery, Sort
 from pipeline.collect.poi_sources.os_places import extract_files, listing_digest, read_os_places
+from pipeline.collect.poi_sources.values import number
 from pipeline.collect.sources import demo_city
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.retries import Retries
@@ -30,14 +31,18 @@ from pipeline.geo import distance_km, valid_coordinates
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
 
+BLIND = (
+    "no row of the file names a category, so that no place of a sensitive kind (hospitals, places of worship, ...) "
+    "could be left out: name categories in columns category_name or category_ids"
+)
 Source = Literal["file", "demo", "os_places", "foursquare"]
 
 
 def select_pois(rows: list[PoiRow], city: City, sensitivity: Sensitivity) -> tuple[list[PoiRow], dict[str, str]]:
-    """The good rows, the most popular first, and `row <n>` -> reason of the others."""
+    """The good rows, the most popular first, and `row <n>` -> reason of the others; the newest row of an id counts."""
     good: dict[str, PoiRow] = {}
     drops: dict[str, str] = {}
-    for index, row in enumerate(rows):
+    for index, row in enumerate(mark_older(rows)):
         reason = _reason(row, city, sensitivity) or ("duplicate" if row.poi_id in good else "")
         if reason:
             drops[f"row {index}"] = reason
@@ -115,7 +120,10 @@ class PoisSettings(Settings):
         description="auto takes the file where one is named, else the OS Places extract where one is named, else the "
         "demo generator's, else Foursquare's Places API where FOURSQUARE_API_KEY is set",
     )
-    file: Path | None = Field(None, description="CSV, Parquet or JSON file of POIs; by default the demo generator's")
+    file: Path | None = Field(
+        None,
+        description="CSV, Parquet, JSON, NDJSON, GeoJSON or Overpass file of POIs; by default the demo generator's",
+    )
     os_places: Path | None = Field(
         None, description="Parquet file, folder or pattern of Foursquare's OS Places; no key is needed"
     )
@@ -217,7 +225,15 @@ class PoiSearch:
         demo = demo_city(self.store, self.city) if source == "demo" else None
         path = demo.pois_file if demo is not None else Path(str(self.settings.file)).expanduser()
         rows = read_poi_file(path)
-        return FoundPois(source=source, origin=f"the file {path}", rows=rows, inputs={"file": file_digest(path)})
+        return FoundPois(
+            source=source,
+            origin=f"the file {path}",
+            rows=rows,
+            inputs={"file": file_digest(path)},
+            notes=[]
+            if any(row.category_ids or row.category_labels or row.semantic_label for row in rows)
+            else [BLIND],
+        )
 
     def _of_os_places(self) -> FoundPois:
         path = Path(str(self.settings.os_places))

@@ -1,43 +1,65 @@
-"""Files of POIs as one kind of row: CSV, Parquet and JSON, with the column names of several sources.
+"""Files of POIs as one kind of row, whatever program wrote them: what a row says is normalised first and judged later.
 
-Known names are those of our own table, of Foursquare's APIs (2025, v3, v2) and of its OS Places extract. In a recorded
-answer of an API the order is the rank; what v2 calls `rating` is no popularity and is not read.
+Known names of columns are those of our own table, of Foursquare's APIs (2025, v3, v2) and its OS Places extract, of
+OpenStreetMap and of Overture's GeoJSON. In a recorded answer of an API the order is the rank; what v2 calls `rating`
+is no popularity and is not read.
+Law: every column that names a category counts when sensitive places are looked for; the first of them is shown.
 """
 
-import json
-import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import pyarrow as pa
-from pyarrow import parquet
-
-from pipeline.collect.archive.json_files import UnreadableFile, read_json
+from pipeline.collect.poi_sources import osm
+from pipeline.collect.poi_sources.tables import PROBLEM, Record, read_records
+from pipeline.collect.poi_sources.values import (
+    day,
+    is_date,
+    is_nothing,
+    is_yes,
+    name,
+    number,
+    parts,
+    text,
+    words,
+)
 from pipeline.errors import StageError
 from pipeline.text.captions import clean_name
 
-SUFFIXES = (".csv", ".parquet", ".json")
-
-_ID = ("poi_id", "fsq_place_id", "fsq_id", "place_id", "id")
-_NAME = ("name", "title")
-_LATITUDE = ("latitude", "lat", "location.lat", "location.latitude", "geocodes.main.latitude")
-_LONGITUDE = ("longitude", "lng", "lon", "long", "location.lng", "location.longitude", "geocodes.main.longitude")
+_ID = ("poi_id", "fsq_place_id", "fsq_id", "@id", "full_id", "osm_id", "place_id", "id", "feature.id")
+_NAME = ("name", "title", *(f"tags.{key}" for key in osm.NAMES), "names.primary", *osm.NAMES[1:])
+_LATITUDE = (
+    *("latitude", "lat", "@lat", "location.lat", "location.latitude", "geocodes.main.latitude", "center.lat"),
+    *("coordinates.latitude", "geometry.location.lat", "y"),
+)
+_LONGITUDE = (
+    *("longitude", "lng", "lon", "long", "@lon", "location.lng", "location.lon", "location.longitude"),
+    *("geocodes.main.longitude", "center.lon", "coordinates.longitude", "geometry.location.lng", "x"),
+)
+_POINT = ("geometry.lat", "geometry.lon")
 _CATEGORY_IDS = ("category_ids", "fsq_category_ids", "fsq_category_id", "category_id")
-_CATEGORY_NAME = ("category_name", "category", "fsq_category_labels", "category_labels")
+_CATEGORY_NAME = (
+    *("category_name", "category", "fsq_category_labels", "category_labels", "category_names", "categories"),
+    *("categories.primary", "basic_category", "taxonomy.hierarchy", "main_category", "fclass", "types", "kinds"),
+    *("kind", "class", "poi_type", "place_type", "type", "subcategory", "sub_category", "categories.alternate"),
+    *("taxonomy.primary", "taxonomy.alternates"),
+)
+_NO_CATEGORIES = {"node", "way", "relation", "feature", "point", "place", "poi", "point_of_interest", "establishment"}
 _SEMANTIC_LABEL = ("semantic_label",)
 _ADDRESS = ("address", "location.address", "location.formatted_address")
 _RANK = ("rank",)
 _POPULARITY = ("popularity",)
-_CLOSED = ("date_closed", "closed", "closed_bucket")
-_CLOSED_BUCKETS = ("veryLikelyClosed", "LikelyClosed", "VeryLikelyClosed", "likelyClosed")
+_CLOSED = ("date_closed", "closed", "is_closed", "permanently_closed")
+_STATUS = ("operating_status", "business_status")
+_CLOSED_BUCKETS = ("verylikelyclosed", "likelyclosed")
 _FLAGS = ("unresolved_flags",)
+_AS_OF = ("dt", "date_refreshed")
 BAD_FLAGS = {"closed", "delete", "doesnt_exist", "duplicate", "inappropriate", "privatevenue"}
+OLDER_ROW, NO_NAME = "older_row", "no_name"
 _PATH = ">"
-_SEPARATOR = "|"
-MAX_NESTING = 4
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d{1,3},\d+\s*\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +83,7 @@ class PoiRow:
     popularity: float | None = None
     is_closed: bool = False
     is_flagged: bool = False
+    as_of: tuple[int, ...] = ()
     problem: str = ""
 
 
@@ -68,167 +91,121 @@ def read_poi_file(path: Path) -> list[PoiRow]:
     """The rows of a file of POIs.
 
     Raises:
-        StageError: the file is missing, is of another kind, cannot be read, or has no column of coordinates.
+        StageError: the file is missing, is of another kind, cannot be read, or has no column of ids, names or
+            coordinates.
     """
+    if path.is_dir():
+        raise StageError(
+            f"{path} is a folder, and `pois: {{file: ...}}` names a file: name the file in it, or write "
+            "`pois: {os_places: ...}` for the Parquet files of an extract of OS Places"
+        )
     if not path.is_file():
         raise StageError(f"there is no file of POIs at {path}: name one as `pois: {{file: ...}}` in cities.yaml")
     records = read_records(path)
-    known = {name for record in records for name in record}
-    for kind, names in (("latitude", _LATITUDE), ("longitude", _LONGITUDE)):
-        if records and not known & set(names):
+    _check_columns(records, path)
+    decimal = _decimal(records)
+    return [poi_of_record(record, decimal) for record in records]
+
+
+def _check_columns(records: list[Record], path: Path) -> None:
+    known = {column for record in records if PROBLEM not in record for column in record}
+    needed = (("id", _ID, ""), ("name", _NAME, ""), ("latitude", _LATITUDE, " (WGS84 degrees)"))
+    for kind, names, unit in (*needed, ("longitude", _LONGITUDE, " (WGS84 degrees)")):
+        if known and not known & {*names, *(_POINT if unit else ())}:
             raise StageError(
-                f"{path} has no {kind}: POIs need columns latitude and longitude (WGS84 degrees), "
-                f"this file has {', '.join(sorted(known)[:20])}"
+                f"{path} has no {kind} that is known here: POIs need a column {kind}{unit}, called "
+                f"{', '.join(names[:9])}; this file has {', '.join(sorted(known)[:20])}. Rename its column"
             )
-    return [poi_of_record(record) for record in records]
 
 
-def number(value: object) -> float | None:
-    """A finite number from a number or its text, None where it is neither (`"12,5"` is text)."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    try:
-        found = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return found if math.isfinite(found) else None
+def _decimal(records: list[Record]) -> str:
+    """The mark before the fraction: `,` where coordinates are written with it, and none with a point."""
+    values = [record[column] for record in records for column in (*_LATITUDE, *_LONGITUDE) if column in record]
+    has_comma = any(isinstance(value, str) and _DECIMAL_COMMA.match(value) for value in values)
+    return "," if has_comma and not any(map(_has_point, values)) else "."
 
 
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """The rows of a table by column name in small letters, those of an object inside an object as `outer.inner`.
-
-    Raises:
-        StageError: the file is of another kind, or cannot be read.
-    """
-    try:
-        match path.suffix.lower():
-            case ".csv":
-                frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-                records: list[dict[Any, Any]] = frame.to_dict(orient="records")
-            case ".parquet":
-                records = parquet.read_table(path).to_pylist()
-            case ".json":
-                records = _objects(path)
-            case _:
-                raise StageError(f"{path} is no file of POIs: it must end in {', '.join(SUFFIXES)}")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, pa.ArrowException, OSError) as error:
-        raise StageError(f"{path} cannot be read as {path.suffix} ({error}): write it anew") from None
-    return [dict(_flat(record, "")) for record in records]
+def _has_point(value: object) -> bool:
+    return number(value) is not None and (not isinstance(value, str) or "." in value)
 
 
-def _flat(record: dict[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Names and values, those of an object inside an object as `outer.inner`."""
-    for name, value in record.items():
-        full = prefix + str(name).strip().lower()
-        if isinstance(value, dict) and full.count(".") < MAX_NESTING:
-            yield from _flat(value, full + ".")
-        else:
-            yield full, value
-
-
-def _objects(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON file: a list of them, or an object that holds one, as the answers of Foursquare's APIs."""
-    try:
-        content = read_json(path)
-    except UnreadableFile as error:
-        raise StageError(f"{path} is not a JSON file of POIs ({error.reason}): write it anew") from None
-    if isinstance(content, dict):
-        content = _of_answer(content)
-    if not isinstance(content, list):
-        raise StageError(f"{path} holds no list of POIs: it must be a list of objects, or an object with such a list")
-    return [value for value in content if isinstance(value, dict)]
-
-
-def _of_answer(content: dict[str, Any]) -> list[Any] | None:
-    """The places of an answer in their order: `results` (2025, v3), `response.venues` or groups of v2."""
-    response = content.get("response")
-    if isinstance(response, dict) and isinstance(response.get("groups"), list):
-        groups = [group["items"] for group in response["groups"] if isinstance(group, dict) and "items" in group]
-        items = [item for group in groups if isinstance(group, list) for item in group]
-        return _ranked([item.get("venue") for item in items if isinstance(item, dict)])
-    if isinstance(response, dict) and isinstance(response.get("venues"), list):
-        return _ranked(response["venues"])
-    if isinstance(content.get("results"), list):
-        return _ranked(content["results"])
-    return next((value for value in content.values() if isinstance(value, list)), None)
-
-
-def _ranked(places: list[Any]) -> list[Any]:
-    """The places with their order as `rank`, where they state none."""
-    return [{"rank": rank, **place} for rank, place in enumerate(places, start=1) if isinstance(place, dict)]
-
-
-def poi_of_record(record: dict[str, Any]) -> PoiRow:
-    """The POI of a row of a table, by the known names of columns."""
-    categories = _primary_first(record.get("categories"))
-    labels = _texts(_first(record, _CATEGORY_NAME)) or _of_categories(categories, ("name",))
+def poi_of_record(record: Record, decimal: str = ".") -> PoiRow:
+    """The POI of a record, by the known names of columns."""
+    labels = _labels(record)
+    is_osm = osm.is_osm(record)
+    called = next(filter(None, (name(record[column]) for column in _NAME if column in record)), "")
     return PoiRow(
-        poi_id=_text(_first(record, _ID)),
-        name=clean_name(_text(_first(record, _NAME))),
-        latitude=_first(record, _LATITUDE),
-        longitude=_first(record, _LONGITUDE),
-        category_ids=tuple(
-            _texts(_first(record, _CATEGORY_IDS)) or _of_categories(categories, ("fsq_category_id", "id"))
-        ),
+        poi_id=osm.osm_id(record, _ID) if is_osm else text(_first(record, _ID)),
+        name=called,
+        latitude=_degrees(record, (_POINT[0], *_LATITUDE), decimal),
+        longitude=_degrees(record, (_POINT[1], *_LONGITUDE), decimal),
+        category_ids=tuple(_category_ids(record)),
         category_name=clean_name(labels[0].split(_PATH)[-1]) if labels else "",
-        category_labels=tuple(clean_name(label) for label in labels),
-        semantic_label=clean_name(_text(_first(record, _SEMANTIC_LABEL))),
-        address=clean_name(_text(_first(record, _ADDRESS))),
-        rank=number(_first(record, _RANK)),
-        popularity=number(_first(record, _POPULARITY)),
-        is_closed=_is_closed(record),
-        is_flagged=bool(BAD_FLAGS & {flag.lower() for flag in _texts(_first(record, _FLAGS))}),
+        category_labels=tuple(labels),
+        semantic_label=clean_name(text(_first(record, _SEMANTIC_LABEL))),
+        address=clean_name(text(_first(record, _ADDRESS))),
+        rank=number(_first(record, _RANK), decimal),
+        popularity=number(_first(record, _POPULARITY), decimal),
+        is_closed=_is_closed(record) or (is_osm and osm.is_gone(record)),
+        is_flagged=not BAD_FLAGS.isdisjoint(flag.lower() for flag in words(_first(record, _FLAGS))),
+        as_of=tuple(day(record.get(column)) for column in _AS_OF),
+        problem=record.get(PROBLEM, "") or (NO_NAME if is_osm and not called else ""),
     )
 
 
-def _first(record: dict[str, Any], names: Iterable[str]) -> Any:
-    return next((record[name] for name in names if name in record and not _is_empty(record[name])), None)
+def mark_older(rows: list[PoiRow]) -> list[PoiRow]:
+    """The same rows; of an id that stands in several releases all but the newest have a reason against them."""
+    newest: dict[str, tuple[int, ...]] = {}
+    for row in rows:
+        newest[row.poi_id] = max(row.as_of, newest.get(row.poi_id, ()))
+    return [
+        replace(row, problem=row.problem or OLDER_ROW) if row.poi_id and row.as_of < newest[row.poi_id] else row
+        for row in rows
+    ]
 
 
-def _is_empty(value: object) -> bool:
-    if isinstance(value, float):
-        return math.isnan(value)
-    return value is None or (isinstance(value, str) and not value.strip())
+def _first(record: Record, names: Iterable[str]) -> Any:
+    return next((record[column] for column in names if column in record and not is_nothing(record[column])), None)
 
 
-def _text(value: object) -> str:
-    """Text of an id or name; a whole number from a column of floats keeps no `.0`."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return "" if value is None else str(value).strip()
+def _degrees(record: Record, names: Iterable[str], decimal: str) -> object:
+    """A number, else what stands there, for the judgement to come."""
+    value = _first(record, names)
+    found = number(value, decimal)
+    return value if found is None else found
 
 
-def _texts(value: object) -> list[str]:
-    """A list from a list, an array, JSON or text with `|` between its parts."""
-    if isinstance(value, str):
-        if value.startswith("["):
-            try:
-                value = json.loads(value)
-            except ValueError:
-                return [_text(value)]
-        else:
-            return [part.strip() for part in value.split(_SEPARATOR) if part.strip()]
-    if value is None or not isinstance(value, Iterable):
-        return [] if value is None else [_text(value)]
-    return [_text(part) for part in value if not _is_empty(part)]
+def _labels(record: Record) -> list[str]:
+    """What the columns call the categories, in the order of the columns, then what OpenStreetMap's tags stand for."""
+    found = [label for column in _CATEGORY_NAME if column in record for label in _names(record[column])]
+    found = [label for label in found if label.lower() not in _NO_CATEGORIES]
+    found += osm.osm_labels(record)
+    found += [osm.label_of_value(label) for label in found if label == label.lower()]
+    return list(dict.fromkeys(filter(None, found)))
 
 
-def _primary_first(categories: object) -> object:
-    """The categories of a place; the one that v2 calls primary comes first."""
-    if not isinstance(categories, list):
-        return categories
-    return sorted(categories, key=lambda category: not (isinstance(category, dict) and category.get("primary")))
+def _names(value: object) -> list[str]:
+    """Names of categories from a list of them or of objects; the one that v2 calls primary comes first."""
+    objects = sorted(parts(value), key=lambda part: not (isinstance(part, dict) and is_yes(part.get("primary"))))
+    found = (
+        _first(part, ("name", "title", "label", "category_name")) if isinstance(part, dict) else part
+        for part in objects
+    )
+    return [clean_name(text(label)) for label in found if not is_nothing(label)]
 
 
-def _of_categories(categories: object, keys: tuple[str, ...]) -> list[str]:
-    if not isinstance(categories, list):
-        return []
-    found = (_first(category, keys) for category in categories if isinstance(category, dict))
-    return [_text(value) for value in found if value is not None]
+def _category_ids(record: Record) -> list[str]:
+    """Ids of a column of them, else of the objects under `categories`."""
+    given = words(_first(record, _CATEGORY_IDS))
+    objects = (part for part in parts(record.get("categories")) if isinstance(part, dict))
+    primary = sorted(objects, key=lambda part: not is_yes(part.get("primary")))
+    return given or [text(found) for part in primary if (found := _first(part, ("fsq_category_id", "id")))]
 
 
-def _is_closed(record: dict[str, Any]) -> bool:
-    closed = _first(record, _CLOSED)
-    if closed is None or closed is False or _text(closed).lower() in ("0", "false", "no"):
-        return False
-    return "closed_bucket" not in record or _text(closed) in _CLOSED_BUCKETS
+def _is_closed(record: Record) -> bool:
+    bucket = text(record.get("closed_bucket")).lower()
+    return (
+        any(is_date(record.get(column)) for column in _CLOSED)
+        or any("closed" in text(record.get(column)).lower() for column in _STATUS)
+        or bucket in _CLOSED_BUCKETS
+    )

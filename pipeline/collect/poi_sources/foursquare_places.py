@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.collect.poi_sources.files import BAD_FLAGS, PoiRow, number
+from pipeline.collect.poi_sources.files import BAD_FLAGS, PoiRow
+from pipeline.collect.poi_sources.values import number
 from pipeline.collect.web.answers import excerpt
 from pipeline.collect.web.errors import BadResponseError
 from pipeline.text.captions import clean_name

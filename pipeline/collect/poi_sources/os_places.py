@@ -1,6 +1,8 @@
 """OS Places, Foursquare's open extract: the POIs of a city from Parquet files on this machine, without a key.
 
-Reads  Parquet files with the columns of OS Places (a file, a folder, or a pattern)
+Reads  Parquet files with the columns of OS Places (a file, a folder, or a pattern), also of several monthly releases
+Law: of an id that stands in several releases the newest row counts, wherever it now lies; a release is known by the
+date in its path (`dt=2025-09-09`), within one by `date_refreshed`. Hidden files (`._x`, `_temporary`) are none of it.
 Rank: the extract has no popularity, so a place stands the higher the more it offers: one with a category before one
 without; then by how many of address, website, telephone and a social account it has; then the one refreshed last; then
 by id. This is a rule of ours and no popularity.
@@ -8,7 +10,8 @@ by id. This is a rule of ours and no popularity.
 
 import glob
 import math
-from datetime import date
+import re
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,8 @@ import pyarrow as pa
 from pipeline.cities import City
 from pipeline.collect.poi_sources.categories import Taxonomy
 from pipeline.collect.poi_sources.files import PoiRow, poi_of_record
-from pipeline.engine import Box, parquet_columns, rows_in_boxes
+from pipeline.collect.poi_sources.values import day, is_nothing, words
+from pipeline.engine import Box, parquet_columns, rows_in_boxes, rows_of_values
 from pipeline.errors import StageError
 from pipeline.geo import EARTH_RADIUS_KM, distance_km
 from pipeline.store.digests import json_digest
@@ -40,6 +44,9 @@ MARGIN = 1e-9
 """Degrees added to every box, so that rounding loses no place at its border; the exact circle follows."""
 
 
+_DATE = re.compile(r"(?<![0-9A-Za-z])(20\d\d)[-_]?(0[1-9]|1[0-2])(?:[-_]?(0[1-9]|[12]\d|3[01]))?(?![0-9A-Za-z])")
+
+
 def extract_files(given: Path) -> list[Path]:
     """The Parquet files of an extract, sorted: a file, those of a folder (its `categories` left out), or a pattern.
 
@@ -48,17 +55,31 @@ def extract_files(given: Path) -> list[Path]:
     """
     path = given.expanduser()
     if path.is_dir():
-        found = [file for file in path.rglob("*.parquet") if "categories" not in file.relative_to(path).parts]
+        files = (file for file in path.rglob("*") if file.suffix.lower() == ".parquet" and file.is_file())
+        inner = ((file, file.relative_to(path).parts) for file in files)
+        found = [file for file, parts in inner if "categories" not in parts and not any(map(_is_hidden, parts))]
     elif path.is_file():
         found = [path]
     else:
-        found = [Path(name) for name in glob.glob(str(path), recursive=True) if Path(name).is_file()]
+        named = (Path(name) for name in glob.glob(str(path), recursive=True))
+        found = [file for file in named if file.is_file() and not _is_hidden(file.name)]
     if not found:
         raise StageError(
             f"there is no extract of OS Places at {path}: name its Parquet file, folder or pattern as "
             "`pois: {os_places: ...}` in cities.yaml"
         )
     return sorted(found)
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a file or folder is of the system or of a writer that has not ended: `._x` of macOS, `_temporary`."""
+    return name.startswith((".", "_"))
+
+
+def release_of(file: Path) -> str:
+    """The day of the release that a file belongs to, as its path says; "" where it says none."""
+    found = list(_DATE.finditer(str(file)))
+    return "-".join((found[-1][1], found[-1][2], found[-1][3] or "01")) if found else ""
 
 
 def listing_digest(files: list[Path]) -> str:
@@ -76,20 +97,50 @@ def read_os_places(files: list[Path], city: City, categories: list[str], taxonom
         StageError: a needed column is missing, or a file cannot be read.
     """
     try:
-        there = set(parquet_columns(files))
-        missing = [name for name in NEEDED if name not in there]
-        if missing:
-            raise StageError(f"{files[0]} is no extract of OS Places: it has no column {', '.join(missing)}")
-        columns = [*NEEDED, *(name for name in OPTIONAL if name in there)]
-        table = rows_in_boxes(files, columns, boxes_around(city.latitude, city.longitude, city.radius_km))
+        records = _newest_in_circle(_groups(files), city)
     except OSError as error:
         raise StageError(f"the extract at {files[0].parent} cannot be read ({error}): get it anew") from None
-    records = _in_circle(table, city).to_pylist()
     if categories:
         wanted = frozenset(categories)
-        records = [record for record in records if _is_of(record, wanted, taxonomy)]
+        newest = {record["fsq_place_id"]: record for record in sorted(records, key=_age)}
+        kept = {place_id for place_id, record in newest.items() if _is_of(record, wanted, taxonomy)}
+        records = [record for record in records if record["fsq_place_id"] in kept]
     records.sort(key=_preference)
     return [poi_of_record({**record, "rank": rank}) for rank, record in enumerate(records, start=1)]
+
+
+_Group = tuple[str, tuple[tuple[str, str], ...]]
+
+
+def _groups(files: list[Path]) -> dict[_Group, list[Path]]:
+    """The files by release, columns and their types: later releases have columns that earlier ones lack."""
+    groups: dict[_Group, list[Path]] = defaultdict(list)
+    for file in files:
+        there = parquet_columns(file)
+        missing = [name for name in NEEDED if name not in there]
+        if missing:
+            raise StageError(f"{file} is no extract of OS Places: it has no column {', '.join(missing)}")
+        columns = tuple((name, there[name]) for name in (*NEEDED, *OPTIONAL) if name in there)
+        groups[release_of(file), columns].append(file)
+    return groups
+
+
+def _newest_in_circle(groups: dict[_Group, list[Path]], city: City) -> list[dict[str, Any]]:
+    """The rows in the circle, and those of the same ids in newer releases that are elsewhere by now."""
+    boxes = boxes_around(city.latitude, city.longitude, city.radius_km)
+    records = []
+    for (release, columns), files in groups.items():
+        table = _in_circle(rows_in_boxes(files, list(dict(columns)), boxes), city)
+        records += [{**record, "dt": release} for record in table.to_pylist()]
+    seen: dict[str, str] = {}
+    for record in records:
+        seen[record["fsq_place_id"]] = max(record["dt"], seen.get(record["fsq_place_id"], ""))
+    for (release, columns), files in groups.items():
+        gone = sorted(place_id for place_id, newest in seen.items() if place_id and newest < release)
+        if gone:
+            found = rows_of_values(files, list(dict(columns)), "fsq_place_id", gone).to_pylist()
+            records += [{**record, "dt": release} for record in found]
+    return records
 
 
 def boxes_around(latitude: float, longitude: float, radius_km: float) -> list[Box]:
@@ -119,27 +170,23 @@ def _in_circle(table: pa.Table, city: City) -> pa.Table:
 
 
 def _is_of(record: dict[str, Any], wanted: frozenset[str], taxonomy: Taxonomy) -> bool:
-    ids = record.get("fsq_category_ids") or ()
+    ids = words(record.get("fsq_category_ids"))
     return any(not wanted.isdisjoint((category_id, *taxonomy.above(category_id))) for category_id in ids)
+
+
+def _age(record: dict[str, Any]) -> tuple[str, int]:
+    """The greater, the newer."""
+    return record["dt"], day(record.get("date_refreshed"))
 
 
 def _preference(record: dict[str, Any]) -> tuple[bool, int, int, str]:
     """The smaller, the higher the rank."""
-    has_social = any(record.get(name) for name in ("facebook_id", "instagram", "twitter"))
-    offers = [record.get("address"), record.get("website"), record.get("tel"), has_social]
+    is_there = {name: not is_nothing(value) for name, value in record.items()}
+    has_social = any(is_there.get(name, False) for name in ("facebook_id", "instagram", "twitter"))
+    offers = [is_there.get(name, False) for name in ("address", "website", "tel")]
     return (
-        not record.get("fsq_category_ids"),
-        -sum(map(bool, offers)),
-        -_day(record.get("date_refreshed")),
+        not words(record.get("fsq_category_ids")),
+        -sum((*offers, has_social)),
+        -day(record.get("date_refreshed")),
         str(record["fsq_place_id"]),
     )
-
-
-def _day(value: object) -> int:
-    """The day of a date or its text as a number; 0 where there is none."""
-    if isinstance(value, date):
-        return value.toordinal()
-    try:
-        return date.fromisoformat(str(value)[:10]).toordinal()
-    except ValueError:
-        return 0

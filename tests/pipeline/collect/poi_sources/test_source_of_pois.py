@@ -28,10 +28,12 @@ def test_every_kind_of_file_gives_the_same_table(store, tmp_path, name):
         pytest.param("a.json", b'{"results": 5}', "no list of POIs", id="no list"),
         pytest.param("a.json", b'[{"poi_id": ', "not a JSON file of POIs", id="cut"),
         pytest.param("a.csv", b"", "cannot be read", id="empty CSV"),
-        pytest.param("a.csv", b"\xff\xfe\x00x", "cannot be read", id="binary CSV"),
+        pytest.param("a.csv", b"\xff\x00x", "cannot be read", id="binary CSV"),
         pytest.param("a.parquet", b"PAR1 no", "cannot be read", id="broken Parquet"),
         pytest.param("a.xlsx", b"PK", "must end in", id="another kind"),
-        pytest.param("a.json", b'[{"poi_id": "p", "lat": 50, "lng": 8}]', "outside_city 1", id="all elsewhere"),
+        pytest.param(
+            "a.json", b'[{"id": "p", "name": "x", "lat": 50, "lng": 8}]', "outside_city 1", id="all elsewhere"
+        ),
     ],
 )
 def test_a_file_that_gives_no_poi_is_refused_with_a_reason(store, tmp_path, name, content, message):
