@@ -9,6 +9,7 @@ Law: every column that names a category counts when sensitive places are looked 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -177,11 +178,17 @@ def _degrees(record: Record, names: Iterable[str], decimal: str) -> object:
 
 def _labels(record: Record) -> list[str]:
     """What the columns call the categories, in the order of the columns, then what OpenStreetMap's tags stand for."""
-    found = [label for column in _CATEGORY_NAME if column in record for label in _names(record[column])]
+    values = [record[column] for column in _CATEGORY_NAME if column in record]
+    found = [label for value in values for label in (_of_text(value) if isinstance(value, str) else _names(value))]
     found = [label for label in found if label.lower() not in _NO_CATEGORIES]
     found += osm.osm_labels(record)
     found += [osm.label_of_value(label) for label in found if label == label.lower()]
     return list(dict.fromkeys(filter(None, found)))
+
+
+@lru_cache(maxsize=4096)
+def _of_text(value: str) -> list[str]:
+    return _names(value)  # the same few texts stand in all rows
 
 
 def _names(value: object) -> list[str]:

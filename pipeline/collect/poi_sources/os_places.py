@@ -62,7 +62,8 @@ def extract_files(given: Path) -> list[Path]:
         found = [path]
     else:
         named = (Path(name) for name in glob.glob(str(path), recursive=True))
-        found = [file for file in named if file.is_file() and not _is_hidden(file.name)]
+        num_fixed = next((n for n, part in enumerate(path.parts) if glob.has_magic(part)), len(path.parts))
+        found = [file for file in named if file.is_file() and not any(map(_is_hidden, file.parts[num_fixed:]))]
     if not found:
         raise StageError(
             f"there is no extract of OS Places at {path}: name its Parquet file, folder or pattern as "

@@ -183,7 +183,8 @@ def label_of_value(value: str) -> str:
 
 def _labels(record: Mapping[str, Any]) -> Iterator[str]:
     is_whole = is_osm(record)
-    for key, labels in CATEGORIES.items():
+    for key in (key for key in CATEGORIES if key in record or f"tags.{key}" in record):
+        labels = CATEGORIES[key]
         for value in filter(is_yes, texts(_tag(record, key))):
             word = value.lower()
             above = labels.get(word) or (labels.get(OTHER) if is_whole or key in _SURE else None)

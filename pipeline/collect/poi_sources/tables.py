@@ -13,6 +13,7 @@ import csv
 import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -298,5 +299,6 @@ def _point(value: dict[Any, Any], name: str) -> Iterator[tuple[str, Any]]:
         yield from ((f"{name}.lat", coordinates[1]), (f"{name}.lon", coordinates[0]))
 
 
+@lru_cache(maxsize=4096)
 def _column(name: object) -> str:
     return "_".join(str(name).strip().lower().split())

@@ -19,7 +19,8 @@ _NOTHING = {
     *("", "null", "none", "nan", "nat", "na", "n/a", "#n/a", "n.a.", "<na>", "<null>", "\\n", "nil", "undefined"),
     *("-", "--", "[]", "{}", "()", "[null]", "[none]", "[nan]"),
 }
-_LONGEST = 1 + max(map(len, _NOTHING))
+_LONG = 16
+"""Characters that no such word has, also with spaces around it."""
 _NO_NAME = {"NULL", "null", "\\N", "NaN", "nan", "None", "<NA>", "NaT", "N/A", "n/a", "#N/A"}
 """As programs write it: a place may be called Na, Nan or Nil."""
 _NO = {"0", "false", "f", "no", "n", "off", "nein", "non", "falsch", "faux", "falso", "не", "нет"}
@@ -42,10 +43,10 @@ _SEPARATORS = re.compile("[|;]")
 
 def is_nothing(value: object) -> bool:
     """Whether a value says nothing; 0 and False say something."""
+    if isinstance(value, str):
+        return (len(value) < _LONG and value.strip().lower() in _NOTHING) or not value or value.isspace()
     if isinstance(value, float | Decimal):
         return math.isnan(value)
-    if isinstance(value, str):
-        return value.strip().lower() in _NOTHING
     return value is None or (isinstance(value, list | tuple | dict) and not value)
 
 
@@ -53,6 +54,8 @@ def text(value: object) -> str:
     """Text of an id; a whole number from a column of floats or decimals keeps no `.0`; "" where it says nothing."""
     if is_nothing(value):
         return ""
+    if isinstance(value, str):
+        return value.strip()
     if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
         value = int(value)
     return str(value).strip()
@@ -207,11 +210,7 @@ class _Scanner:
         """Text without quotes; nothing (`None`) ends at a space where a quote follows, as numpy writes it."""
         start = self.at
         while self.at < len(self.source) and self.source[self.at] not in ends:
-            if (
-                self.source[self.at].isspace()
-                and self.at - start < _LONGEST
-                and is_nothing(self.source[start : self.at])
-            ):
+            if self.source[self.at].isspace() and self.at - start < _LONG and is_nothing(self.source[start : self.at]):
                 break
             self.at += 1
         found = self.source[start : self.at].strip()
