@@ -3,7 +3,8 @@
 A location matches one POI at most, the one of the most similar name; of about equal names the nearer one; where the
 distances are about equal too, none (`ambiguous`). Many locations may match one POI.
 The person's file: a CSV `poi_id,location_id,is_match` with yes or no, made with its header where it is absent; `#`
-begins a remark.
+begins a remark. As spreadsheets write it back: `;` or tabs between the columns, other columns beside them under a
+header, `212928653.0`, UTF-16.
 """
 
 import csv
@@ -17,6 +18,8 @@ import regex
 from rapidfuzz import fuzz
 
 from pipeline.collect.archive.fields import LOCATION_ID, LocationStub
+from pipeline.collect.poi_sources.tables import SEPARATORS
+from pipeline.collect.poi_sources.values import decoded
 from pipeline.errors import StageError
 from pipeline.geo import distance_km
 from pipeline.store.files import write_atomically
@@ -28,6 +31,7 @@ PART_OF_NAME = 0.94
 
 _NOT_A_WORD = regex.compile(r"[^\p{L}\p{N}\p{M}]+")
 _APOSTROPHE = regex.compile(r"['’ʼ`´]")
+_WHOLE_AS_FLOAT = regex.compile(r"(?<=^[0-9]+)\.0+$")
 _ACCENT = regex.compile(r"(?<=[\p{Latin}\p{Greek}\p{Cyrillic}])\p{Mn}+")
 HEADER = ("poi_id", "location_id", "is_match")
 TEMPLATE = (
@@ -35,7 +39,10 @@ TEMPLATE = (
     "# A yes makes the location that POI's and no other's; a no forbids the pair. Then build the stage places again.\n"
     "poi_id,location_id,is_match\n"
 )
-_WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+_WORDS = {
+    **dict.fromkeys(("yes", "y", "true", "t", "1", "1.0"), True),
+    **dict.fromkeys(("no", "n", "false", "f", "0", "0.0"), False),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,22 +194,42 @@ def read_overrules(path: Path, poi_ids: set[str], location_ids: set[str] | None)
             one; the message names the line.
     """
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = decoded(path.read_bytes()).splitlines()
     except (UnicodeDecodeError, OSError) as error:
         raise StageError(f"the overrule file {path} cannot be read: {error}") from None
     decided: dict[str, dict[str, bool]] = {}
+    header = list(HEADER)
     for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
+        cells = _cells(line)
+        if not any(cells) or line.lstrip().startswith("#"):
             continue
-        cells = tuple(cell.strip() for cell in next(csv.reader([line])))
-        if cells == HEADER:
+        names = [cell.lower() for cell in cells]
+        if set(names) >= set(HEADER):
+            header = names
             continue
-        reason = _wrong(cells, poi_ids, location_ids, decided)
+        values = _values(cells, header)
+        reason = _wrong(values, poi_ids, location_ids, decided)
         if reason:
             raise StageError(f"line {number} of the overrule file {path} {reason}: correct the line or take it out")
-        poi_id, location_id, word = cells
+        poi_id, location_id, word = values
         decided.setdefault(location_id, {})[poi_id] = _WORDS[word.lower()]
     return decided
+
+
+def _cells(line: str) -> list[str]:
+    """The values of a line, whatever stands between them."""
+    mark = max(SEPARATORS, key=line.count)
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=mark), [])]
+
+
+def _values(cells: list[str], header: list[str]) -> tuple[str, ...]:
+    """The three values of a line by its header; all that stand there where they do not fit under it."""
+    while len(cells) > len(header) and not cells[-1]:
+        cells = cells[:-1]
+    if len(cells) != len(header):
+        return tuple(cells)
+    poi_id, location_id, word = (cells[header.index(name)] for name in HEADER)
+    return poi_id, _WHOLE_AS_FLOAT.sub("", location_id), word
 
 
 def _wrong(

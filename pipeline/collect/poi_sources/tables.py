@@ -22,7 +22,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from pipeline.collect.archive.json_files import UnreadableFile, parse_json
-from pipeline.collect.poi_sources.values import structure
+from pipeline.collect.poi_sources.values import decoded, structure
 from pipeline.errors import StageError
 
 JSON_SUFFIXES = (".json", ".geojson", ".ndjson", ".jsonl", ".geojsonl")
@@ -65,9 +65,8 @@ def read_records(path: Path) -> list[Record]:
 
 
 def _decoded(data: bytes, path: Path) -> str:
-    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
-        return data.decode(encoding)
+        return decoded(data)
     except UnicodeDecodeError as error:
         raise StageError(
             f"{path} cannot be read: it is no text in UTF-8 ({error.reason} at byte {error.start}): write it anew in "

@@ -6,6 +6,7 @@ Lists and objects come as such, as JSON, or as the text of pandas, numpy, DuckDB
 Not covered: a comma in an item that its program did not put in quotes (DuckDB before 1.3); it ends the item.
 """
 
+import codecs
 import json
 import math
 import re
@@ -39,6 +40,15 @@ _QUOTED = {quote: re.compile(rf"{quote}((?:[^{quote}\\]|\\.|{quote}{quote})*){qu
 _FIRST_KEY = re.compile(r"""\s*(?:'[^']*'|"[^"]*"|[^,}='"]*(?==)|[^,}:'"]*)\s*(?P<mark>=>|=|:)""")
 _CLOSING = {"[": "]", "(": ")", "{": "}"}
 _SEPARATORS = re.compile("[|;]")
+
+
+def decoded(data: bytes) -> str:
+    """Text of a file in UTF-8, or in UTF-16 with a mark, as spreadsheets write it.
+
+    Raises:
+        UnicodeDecodeError: it is neither.
+    """
+    return data.decode("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
 
 
 def is_nothing(value: object) -> bool:

@@ -102,6 +102,26 @@ class TestOverrules:
         assert matches(store) == {}
         assert store.tables.read("town", "places")["decided_by"].to_pylist() == ["overrule"]
 
+    @pytest.mark.fault("P23")
+    @pytest.mark.parametrize(
+        "content",
+        [
+            pytest.param("poi_id;location_id;is_match\r\np2;212928653;yes\r\n", id="semicolons"),
+            pytest.param("poi_id\tlocation_id\tis_match\np2\t212928653\tTRUE\n", id="tabs"),
+            pytest.param("poi_id,location_id,is_match,\n,,,\np2,212928653,Y,\n", id="commas at the end"),
+            pytest.param("location_id,location_name,poi_id,is_match\n212928653,x,p2,1.0\n", id="other columns"),
+            pytest.param("# a; remark\np2,212928653.0,t", id="an id as a float, no header"),
+            pytest.param('"poi_id";"location_id";"is_match"\n"p2";"212928653";"yes"', id="quotes"),
+        ],
+    )
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+    def test_a_file_that_a_spreadsheet_wrote_back_is_read(self, store, fake, content, encoding):
+        path = store.root / "overrules" / "town.csv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content.encode(encoding))
+        build(store, fake)
+        assert matches(store) == {"212928653": "p2"}
+
     @pytest.mark.parametrize(
         ("lines", "message"),
         [
