@@ -21,6 +21,7 @@ from pipeline.errors import StageError
 from pipeline.privacy.pseudonyms import Pseudonyms, load_opt_out_pseudonyms
 from pipeline.store import Store
 from pipeline.store.files import write_atomically
+from pipeline.text.captions import clean_name
 
 OPT_OUT_FILE = "opt_out.txt"
 HEADER = "# opt-out list 1, made with key "
@@ -30,6 +31,8 @@ WHAT_IT_MAY_BE = (
 
 _HASH = re.compile(r"[0-9a-f]{32}")
 _NUMBER = re.compile(r"([0-9]{1,40})(?:_[0-9]+)?")  # the iPhone API's media ids end in _<owner id>
+_WHOLE_AS_FLOAT = re.compile(r"\A([0-9]{1,40})\.0+\Z")  # an id, as a spreadsheet writes it back
+_AROUND = " \t\"'`,;"  # what is left of a line of a table
 _USER_NAME = re.compile(r"[a-z0-9._]{1,30}")
 _SHORTCODE = re.compile(r"[A-Za-z0-9_-]{5,64}")
 _SHORTCODE_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -131,7 +134,7 @@ def _parse(path: Path, pseudonyms: Pseudonyms) -> frozenset[str]:
 
 def _names(entry: str, number: int) -> list[str]:
     """The names that an entry stands for; a bare word may be an account or a shortcode and stands for both."""
-    entry = unicodedata.normalize("NFKC", entry).strip()
+    entry = unicodedata.normalize("NFKC", clean_name(entry)).strip(_AROUND)
     if _NUMBER.fullmatch(entry):
         return [_NUMBER.sub(r"\1", entry)]
     if entry.startswith("@"):
@@ -139,7 +142,7 @@ def _names(entry: str, number: int) -> list[str]:
     elif "/" in entry:
         names = _of_address(entry)
     else:
-        names = _account(entry) + _post(entry)
+        names = _account(entry) + _post(entry) + _WHOLE_AS_FLOAT.findall(entry)
     if not names:
         raise StageError(f"entry {number} cannot be put on the opt-out list: it must be {WHAT_IT_MAY_BE}")
     return names

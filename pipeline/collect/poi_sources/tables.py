@@ -179,6 +179,9 @@ def _places(content: object, path: Path) -> list[Any] | None:
 
 
 def _is_place(content: dict[str, Any]) -> bool:
+    """Whether an object is one place and holds none: it has coordinates, or no list and no object."""
+    if len(content) > 2 and not any(isinstance(value, list | dict) for value in content.values()):
+        return True
     columns = {_column(name): value for name, value in content.items()}
     has_latitude = any(isinstance(columns.get(name), str | int | float) for name in ("latitude", "lat"))
     return has_latitude or any(
@@ -211,7 +214,7 @@ def _of_pandas(content: dict[str, Any]) -> list[Any] | None:
         return [dict(zip(map(str, columns), row, strict=False)) for row in data if isinstance(row, list)]
     values = list(content.values())
     if values and all(isinstance(value, dict) for value in values):
-        if any(_column(name) in ("latitude", "lat", "name") for name in content):
+        if any(_column(name) in ("latitude", "lat", "name", "category_id") for name in content):
             return [{name: column.get(row) for name, column in content.items()} for row in values[0]]
         return values
     if len(values) > 1 and all(isinstance(value, list) and len(value) == len(values[0]) for value in values):

@@ -64,6 +64,16 @@ def test_a_post_is_covered_by_its_id_shortcode_or_address(store, entry, media_id
     assert not OptOut.load(store).covers(("1",), "2014000000000000002")
 
 
+@pytest.mark.fault("P23")
+@pytest.mark.parametrize(
+    "entry",
+    ["\ufeff@anna", "@anna,", '"@anna"', "'anna';", "\u200e@anna\u200f", '"77001",', "77001.0", " 77001,,\r\n"],
+)
+def test_an_entry_may_be_a_line_of_a_table(store, entry):
+    add_opt_outs(store, [entry])
+    assert OptOut.load(store).covers(ANNA, "1")
+
+
 def test_any_name_of_the_account_is_enough(store):
     add_opt_outs(store, ["@anna"])
     assert OptOut.load(store).covers(ANNA, "1")

@@ -76,6 +76,32 @@ def test_the_categories_of_os_places_are_read_from_every_kind_of_file(tmp_path, 
     assert taxonomy.top_level(["bb"], ["Wine Bar"]) == "Dining and Drinking"
 
 
+HEADER = "category_id,category_label,level1_category_id,level2_category_id,level3_category_id"
+WINE_BAR = 'bb,"Dining and Drinking > Bar > Wine Bar",aa,ab,bb'
+
+
+@pytest.mark.fault("P23")
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        pytest.param("c.json", "\n".join(map(json.dumps, OS_PLACES)), id="an object per line"),
+        pytest.param("c.json", json.dumps(OS_PLACES[1]), id="one object"),
+        pytest.param("c.ndjson", json.dumps(OS_PLACES[1]), id="one line"),
+        pytest.param("c.json", pd.DataFrame(OS_PLACES).to_json(), id="pandas' columns"),
+        pytest.param("c.csv", f"{HEADER}\n{WINE_BAR},\n", id="commas at the end"),
+        pytest.param("c.csv", f"{HEADER}\n{WINE_BAR}\n".replace(",", ";"), id="semicolons"),
+        pytest.param(
+            "c.tsv", f"{HEADER},level4_category_id\n{WINE_BAR},NULL\n".replace(",", "\t"), id="words for nothing"
+        ),
+        pytest.param("c.csv", "\ufeff" + f"{HEADER}\n{WINE_BAR}\n".replace("\n", "\r\n"), id="a mark"),
+    ],
+)
+def test_categories_are_read_as_their_program_wrote_them(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    taxonomy = read_taxonomy(tmp_path / name)
+    assert (taxonomy.path("bb"), taxonomy.above("bb")) == (("Dining and Drinking", "Bar", "Wine Bar"), ("ab", "aa"))
+
+
 def test_the_files_of_factual_places_are_read(tmp_path):
     taxonomy = read_taxonomy(write(tmp_path, "taxonomy.json", FACTUAL))
     assert (taxonomy.path("13025"), taxonomy.above("13025")) == (
