@@ -119,10 +119,11 @@ def _work(
 def _no_pois(city: City, found: FoundPois, drops: dict[str, str]) -> StageError:
     reasons = ", ".join(f"{reason.split('/')[1]} {count}" for reason, count in reason_counts(drops).items())
     nothing = "the file is empty" if found.source in ("file", "demo") else "there is no place in it"
+    is_elsewhere = not drops or "outside_city" in drops.values()
+    circle = ", and at the city's latitude, longitude and radius_km in cities.yaml" if is_elsewhere else ""
     return StageError(
         f"city {city.key} is empty: none of the {len(found.rows)} rows of {found.origin} is a POI of it "
-        f"({reasons or nothing}): look at the source, and at the city's latitude, longitude and radius_km in "
-        "cities.yaml"
+        f"({reasons or nothing}): look at the source{circle}"
     )
 
 

@@ -7,16 +7,18 @@ ids, and what a label path "A > B > C" names. A taxonomy file gives the rest: Fo
 Sensitive: POIs whose category means health, faith, schooling, custody, shelter and the like stay out.
 Reads  sensitive_categories.csv beside this file, a versioned list
 Law: a POI is sensitive when one of its categories is: by its id, by what stands above it in the taxonomy, or by a
-whole label of its path; of a label with `_` or `,` between its words a part is enough.
+whole label of its path; of a label with `_`, `,` or `/` between its words a part is enough.
 An area is let in only with a reason, and both are recorded.
 Covered: ids of today's and the old taxonomy and of API v3, names in English.
 Not covered: names in other languages, and a place that Foursquare files under another category.
 """
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from html import unescape
 from itertools import combinations
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -29,6 +31,8 @@ from pipeline.errors import StageError
 from pipeline.text.captions import clean_name
 
 PATH = ">"
+_BETWEEN_LABELS = re.compile("[,/:\u203a\u00bb\u2192]| - ")
+_IN_BRACKETS = re.compile(r"\s*\([^)]*\)")
 
 TOP_LEVEL = {
     "10": "Arts and Entertainment",
@@ -199,7 +203,7 @@ class SensitiveList:
         """The sensitive areas that a POI's categories lie in."""
         found = {self._of_id(category_id, taxonomy) for category_id in row.category_ids}
         labels = {*row.category_labels, row.category_name, row.semantic_label}
-        labels |= {part for label in labels for part in label.split(",")}  # as "Doctors, Hospitals" of Yelp
+        labels |= {part for label in labels for part in _BETWEEN_LABELS.split(label)}  # "Doctors, Hospitals" of Yelp
         return (found | {self._of_path(split_label(label)) for label in labels}) - {""}
 
     def is_known(self, category_id: str, taxonomy: Taxonomy) -> bool:
@@ -227,8 +231,9 @@ def _spellings(label: str) -> Iterator[str]:
 
     Nobody has judged the words of `church_cathedral`, so a part of them is enough; OpenStreetMap's are known.
     """
-    name = label.casefold().replace("_", " ")
-    yield from (name, name.removesuffix("s"), name.removesuffix("es"))
+    name = unescape(label).casefold().replace("_", " ").replace("\u2019", "'").strip()
+    for form in (name, _IN_BRACKETS.sub("", name), name.replace("&", "and")):
+        yield from (form, form.removesuffix("s"), form.removesuffix("es"))
     if "_" in label and not label_of_value(label):
         words = name.split()
         yield from (" ".join(words[a:b]) for a, b in combinations(range(len(words) + 1), 2))

@@ -21,7 +21,7 @@ from pipeline.collect.poi_sources.foursquare_client import KEY_VARIABLE, PlacesC
 from pipeline.collect.poi_sources.foursquare_fetch import Fetch, Places, RetryBudget
 from pipeline.collect.poi_sources.foursquare_places import poi_row
 from pipeline.collect.poi_sources.foursquare_query import MAX_RADIUS_M, PlacesQuery, Sort
-from pipeline.collect.poi_sources.os_places import extract_files, listing_digest, read_os_places
+from pipeline.collect.poi_sources.os_places import extract_files, listing_digest, read_os_places, release_of
 from pipeline.collect.poi_sources.values import number
 from pipeline.collect.sources import demo_city
 from pipeline.collect.web.clock import Clock
@@ -238,12 +238,14 @@ class PoiSearch:
     def _of_os_places(self) -> FoundPois:
         path = Path(str(self.settings.os_places))
         files = extract_files(path)
+        dates = sorted({release_of(file) for file in files} - {""})
+        releases = {"releases": ", ".join(dates)} if len(dates) > 1 else {}
         return FoundPois(
             source="os_places",
             origin=f"the OS Places extract {path}",
             rows=read_os_places(files, self.city, self.settings.categories, self.sensitivity.taxonomy),
             inputs={"os_places": listing_digest(files)},
-            about={"rank": "by category, completeness and date_refreshed; OS Places has no popularity"},
+            about={"rank": "by category, completeness and date_refreshed; OS Places has no popularity", **releases},
         )
 
     def _of_foursquare(self) -> FoundPois:

@@ -24,6 +24,7 @@ from pipeline.collect.poi_sources.values import (
     number,
     parts,
     text,
+    whole,
     words,
 )
 from pipeline.errors import StageError
@@ -60,6 +61,7 @@ _AS_OF = ("dt", "date_refreshed")
 BAD_FLAGS = {"closed", "delete", "doesnt_exist", "duplicate", "inappropriate", "privatevenue"}
 OLDER_ROW, NO_NAME = "older_row", "no_name"
 _PATH = ">"
+_HEX_ID = 24
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d{1,3},\d+\s*\Z")
 
 
@@ -109,13 +111,15 @@ def read_poi_file(path: Path) -> list[PoiRow]:
 
 
 def _check_columns(records: list[Record], path: Path) -> None:
-    known = {column for record in records if PROBLEM not in record for column in record}
+    good = [record for record in records if PROBLEM not in record]
     needed = (("id", _ID, ""), ("name", _NAME, ""), ("latitude", _LATITUDE, " (WGS84 degrees)"))
     for kind, names, unit in (*needed, ("longitude", _LONGITUDE, " (WGS84 degrees)")):
-        if known and not known & {*names, *(_POINT if unit else ())}:
+        known = (*names, *(_POINT if unit else ()))
+        if good and not any(_first(record, known) is not None for record in good):
+            there = sorted({column for record in good for column in record})
             raise StageError(
-                f"{path} has no {kind} that is known here: POIs need a column {kind}{unit}, called "
-                f"{', '.join(names[:9])}; this file has {', '.join(sorted(known)[:20])}. Rename its column"
+                f"{path} has no {kind} that is known here: POIs need a column {kind}{unit} with values, called "
+                f"{', '.join(names[:9])}; this file has {', '.join(there[:20])}. Rename its column"
             )
 
 
@@ -136,7 +140,7 @@ def poi_of_record(record: Record, decimal: str = ".") -> PoiRow:
     is_osm = osm.is_osm(record)
     called = next(filter(None, (name(record[column]) for column in _NAME if column in record)), "")
     return PoiRow(
-        poi_id=osm.osm_id(record, _ID) if is_osm else text(_first(record, _ID)),
+        poi_id=osm.osm_id(record, _ID) if is_osm else _id(_first(record, _ID)),
         name=called,
         latitude=_degrees(record, (_POINT[0], *_LATITUDE), decimal),
         longitude=_degrees(record, (_POINT[1], *_LONGITUDE), decimal),
@@ -167,6 +171,11 @@ def mark_older(rows: list[PoiRow]) -> list[PoiRow]:
 
 def _first(record: Record, names: Iterable[str]) -> Any:
     return next((record[column] for column in names if column in record and not is_nothing(record[column])), None)
+
+
+def _id(value: object) -> str:
+    found = text(value)
+    return whole(found) if found.removesuffix(".0").isdecimal() else found
 
 
 def _degrees(record: Record, names: Iterable[str], decimal: str) -> object:
@@ -203,7 +212,7 @@ def _names(value: object) -> list[str]:
 
 def _category_ids(record: Record) -> list[str]:
     """Ids of a column of them, else of the objects under `categories`."""
-    given = words(_first(record, _CATEGORY_IDS))
+    given = [found.lower() if len(found) == _HEX_ID else found for found in words(_first(record, _CATEGORY_IDS))]
     objects = (part for part in parts(record.get("categories")) if isinstance(part, dict))
     primary = sorted(objects, key=lambda part: not is_yes(part.get("primary")))
     return given or [text(found) for part in primary if (found := _first(part, ("fsq_category_id", "id")))]

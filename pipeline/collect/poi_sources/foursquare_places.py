@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.collect.poi_sources.files import BAD_FLAGS, PoiRow
-from pipeline.collect.poi_sources.values import number
+from pipeline.collect.poi_sources.values import is_date, number
 from pipeline.collect.web.answers import excerpt
 from pipeline.collect.web.errors import BadResponseError
 from pipeline.text.captions import clean_name
@@ -88,7 +88,7 @@ def poi_row(place: Place | BadPlace, rank: int) -> PoiRow:
         address=clean_name(location.address or location.formatted_address),
         rank=rank,
         popularity=number(place.popularity),
-        is_closed=bool(place.date_closed),
+        is_closed=is_date(place.date_closed),
         is_flagged=bool(BAD_FLAGS & {flag.lower() for flag in place.unresolved_flags or ()}),
     )
 

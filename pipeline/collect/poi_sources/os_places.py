@@ -20,6 +20,7 @@ import pyarrow as pa
 from pipeline.cities import City
 from pipeline.collect.poi_sources.categories import Taxonomy
 from pipeline.collect.poi_sources.files import PoiRow, poi_of_record
+from pipeline.collect.poi_sources.tables import SUFFIXES
 from pipeline.collect.poi_sources.values import day, is_nothing, words
 from pipeline.engine import Box, parquet_columns, rows_in_boxes, rows_of_values
 from pipeline.errors import StageError
@@ -58,6 +59,8 @@ def extract_files(given: Path) -> list[Path]:
         files = (file for file in path.rglob("*") if file.suffix.lower() == ".parquet" and file.is_file())
         inner = ((file, file.relative_to(path).parts) for file in files)
         found = [file for file, parts in inner if "categories" not in parts and not any(map(_is_hidden, parts))]
+    elif path.is_file() and path.suffix.lower() in SUFFIXES and path.suffix.lower() != ".parquet":
+        raise StageError(f"{path} is no Parquet file, as an extract of OS Places is: name it as `pois: {{file: ...}}`")
     elif path.is_file():
         found = [path]
     else:

@@ -237,7 +237,8 @@ def _feature(value: Any) -> Any:
     is_point = isinstance(geometry, dict) and geometry.get("type") == "Point"
     problem = {} if is_point or geometry is None else {PROBLEM: NOT_A_POINT}
     fields = properties if isinstance(properties, dict) else {}
-    return {**fields, "feature": {"id": value.get("id")}, "geometry": geometry if is_point else None, **problem}
+    known = {"feature": {"id": value["id"]}} if "id" in value else {}
+    return {**fields, **known, "geometry": geometry if is_point else None, **problem}
 
 
 def _element(value: Any) -> Any:

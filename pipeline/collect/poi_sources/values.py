@@ -32,6 +32,8 @@ _GROUPS = {
     ".": re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?\Z"),
     ",": re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+(?:,\d*)?\Z"),
 }
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+\Z")
+_WHOLE_AS_FLOAT = re.compile(r"(?<=\d)\.0+\Z")
 _CALL = re.compile(
     r"(?:np\.)?(?:array|list|set|frozenset|tuple|seq|vector|wrappedarray|arraybuffer|arrayseq)\((.*)\)\Z", re.I | re.S
 )
@@ -136,8 +138,20 @@ def texts(value: object) -> list[str]:
 
 
 def words(value: object) -> list[str]:
-    """The same of a list of ids or flags, which hold no comma and no space: so these end an item too."""
-    return [word for part in texts(value) for word in part.replace(",", " ").split() if not is_nothing(word)]
+    """The same of a list of ids or flags, which hold no comma and no space: so these end an item too.
+
+    A whole number keeps no `.0` and no thousands set off, as pandas and spreadsheets write `15014.0` and `15,014`.
+    """
+    found = (
+        part.replace(",", "") if _THOUSANDS.match(part) else part.replace(",", " ")
+        for part in map(whole, texts(value))
+    )
+    return [whole(word) for part in found for word in part.split() if not is_nothing(word)]
+
+
+def whole(written: str) -> str:
+    """A text without the `.0` that a whole number has from a column of floats."""
+    return _WHOLE_AS_FLOAT.sub("", written)
 
 
 def structure(value: object) -> object:

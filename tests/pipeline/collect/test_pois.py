@@ -160,6 +160,8 @@ def test_a_city_of_one_poi_is_a_city_and_one_of_none_is_reported_to_be_empty(sto
     assert build(store, tmp_path, [poi()]).counts["pois"] == 1
     with pytest.raises(StageError, match=r"city town is empty: none of the 1 rows of the file .*outside_city 1"):
         build(store, tmp_path, [poi(latitude=50)])
+    with pytest.raises(StageError, match=r"\(closed 1\): look at the source$"):
+        build(store, tmp_path, [poi(closed=True)])
     assert [row["poi_id"] for row in table(store)] == ["p1"]  # what was there stays
 
 

@@ -6,6 +6,7 @@ from pyarrow import parquet
 
 from pipeline.collect.poi_sources.categories import Taxonomy
 from pipeline.collect.poi_sources.os_places import extract_files, read_os_places
+from pipeline.errors import StageError
 from tests.fakes.os_places import CITY, MUSEUM, SCHEMA, build, ids, place, table, write
 
 FLAGS = SCHEMA.get_field_index("unresolved_flags")
@@ -85,3 +86,18 @@ def test_lists_may_be_text(store, tmp_path):
     assert [int(row["poi_id"], 16) for row in table(store)] == [1, 4]
     assert (report.counts["dropped/sensitive_category"], report.counts["dropped/flagged"]) == (1, 1)
     assert build(store, tmp_path / "a.parquet", categories=[MUSEUM]).counts["rows"] == 2
+
+
+@pytest.mark.fault("P21")
+def test_a_table_that_is_no_parquet_is_sent_to_the_other_setting(tmp_path):
+    (tmp_path / "places.csv").write_text("fsq_place_id,name,latitude,longitude")
+    with pytest.raises(StageError, match=r"no Parquet file.*pois: \{file: \.\.\.\}"):
+        extract_files(tmp_path / "places.csv")
+
+
+@pytest.mark.fault("P21")
+def test_the_releases_that_were_read_are_reported(store, tmp_path):
+    first = write(tmp_path / "os" / "dt=2024-12-03" / "p.parquet", [place(1)])
+    assert "releases" not in build(store, first).record.about
+    write(tmp_path / "os" / "dt=2025-09-09" / "p.parquet", [place(1)])
+    assert build(store, tmp_path / "os").record.about["releases"] == "2024-12-03, 2025-09-09"

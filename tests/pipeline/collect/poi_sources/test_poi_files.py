@@ -12,7 +12,7 @@ from pipeline.collect.poi_sources.categories import Taxonomy, sensitivity
 from pipeline.collect.poi_sources.choose import select_pois
 from pipeline.collect.poi_sources.files import read_poi_file
 from pipeline.errors import StageError
-from tests.fakes.poi_files import CITY
+from tests.fakes.poi_files import CITY, build, poi
 
 RULES = sensitivity(Taxonomy(), [], "")
 HEADER = "fsq_place_id,name,latitude,longitude"
@@ -257,6 +257,30 @@ def test_json_has_the_size_of_a_city_and_beyond_a_limit_another_format_is_advise
 def test_a_file_without_a_known_column_is_refused_with_the_known_ones(tmp_path, header, message):
     with pytest.raises(StageError, match=message):
         rows(tmp_path, f"{header}\n" + ",".join(["5"] * len(header.split(","))))
+
+
+@pytest.mark.fault("P22")
+@pytest.mark.parametrize("column", ["id", "name", "latitude"])
+def test_a_column_without_a_value_is_none(tmp_path, column):
+    places = [
+        OLD_MILL | {"id": "f1", "fsq_place_id": None, column: None},
+        {**PIER, "fsq_place_id": " ", column: "NULL"},
+    ]
+    with pytest.raises(StageError, match=f"has no {column} that is known here: .* with values"):
+        rows(tmp_path, json.dumps(places), "a.json")
+
+
+@pytest.mark.fault("P22")
+def test_geojson_without_ids_is_refused_with_the_known_ones(tmp_path):
+    features = [{name: point[name] for name in ("type", "properties", "geometry")} for point in POINTS]
+    with pytest.raises(StageError, match=r"no id that is known here: .*fsq_place_id"):
+        rows(tmp_path, json.dumps({**FEATURES, "features": features}), "a.geojson")
+
+
+@pytest.mark.fault("P22")
+def test_that_no_row_names_a_category_is_said(store, tmp_path):
+    assert any("hospitals" in note for note in build(store, tmp_path, [poi()]).record.notes)
+    assert build(store, tmp_path, [poi(category_name="Retail > Bookstore")]).record.notes == []
 
 
 @pytest.mark.fault("P22")

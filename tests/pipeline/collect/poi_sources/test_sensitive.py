@@ -71,6 +71,7 @@ def test_the_list_is_versioned_sorted_and_says_a_thing_once():
     assert all(area_of.setdefault(known["name"].casefold(), known["area"]) == known["area"] for known in ROWS)
 
 
+@pytest.mark.fault("P20")
 @pytest.mark.parametrize(
     ("poi", "is_left_out"),
     [
@@ -84,6 +85,17 @@ def test_the_list_is_versioned_sorted_and_says_a_thing_once():
         pytest.param(row(labels=("Health and Medicine > New Kind",)), True, id="a path below a sensitive label"),
         pytest.param(row("13011", labels=("Gay Bar",)), True, id="gay bar"),
         pytest.param(row(), False, id="no category"),
+        pytest.param(row(labels=("Doctors, Hospitals",)), True, id="several in one text"),
+        pytest.param(row(labels=("Health/Hospital",)), True, id="a path with a slash"),
+        pytest.param(row(labels=("Retail \u203a Clinic",)), True, id="a path with an angle"),
+        pytest.param(row(labels=("Churches",)), True, id="the plural"),
+        pytest.param(row(labels=("Doctor\u2019s Office",)), True, id="a curly apostrophe"),
+        pytest.param(row(labels=("College &amp; University",)), True, id="an entity"),
+        pytest.param(row(labels=("Health & Medicine",)), True, id="& for and"),
+        pytest.param(row(labels=("Hospital (private)",)), True, id="brackets"),
+        pytest.param(row(labels=("church_cathedral",)), True, id="words joined by _"),
+        pytest.param(row(labels=("animal_shelter",)), False, id="unless they are known"),
+        pytest.param(row(labels=("Cafe, Coffee, and Tea House",)), False, id="commas in a harmless label"),
     ],
 )
 def test_what_is_left_out(poi, is_left_out):
