@@ -19,7 +19,7 @@ from rapidfuzz import fuzz
 
 from pipeline.collect.archive.fields import LOCATION_ID, LocationStub
 from pipeline.collect.poi_sources.tables import SEPARATORS
-from pipeline.collect.poi_sources.values import decoded
+from pipeline.collect.poi_sources.values import decoded, whole
 from pipeline.errors import StageError
 from pipeline.geo import distance_km
 from pipeline.store.files import write_atomically
@@ -31,7 +31,6 @@ PART_OF_NAME = 0.94
 
 _NOT_A_WORD = regex.compile(r"[^\p{L}\p{N}\p{M}]+")
 _APOSTROPHE = regex.compile(r"['’ʼ`´]")
-_WHOLE_AS_FLOAT = regex.compile(r"(?<=^[0-9]+)\.0+$")
 _ACCENT = regex.compile(r"(?<=[\p{Latin}\p{Greek}\p{Cyrillic}])\p{Mn}+")
 HEADER = ("poi_id", "location_id", "is_match")
 TEMPLATE = (
@@ -216,6 +215,9 @@ def read_overrules(path: Path, poi_ids: set[str], location_ids: set[str] | None)
     return decided
 
 
+_SPELLINGS = {"y": "yes", "t": "yes", "1.0": "yes", "n": "no", "f": "no", "0.0": "no"}
+
+
 def _cells(line: str) -> list[str]:
     """The values of a line, whatever stands between them."""
     mark = max(SEPARATORS, key=line.count)
@@ -229,7 +231,7 @@ def _values(cells: list[str], header: list[str]) -> tuple[str, ...]:
     if len(cells) != len(header):
         return tuple(cells)
     poi_id, location_id, word = (cells[header.index(name)] for name in HEADER)
-    return poi_id, _WHOLE_AS_FLOAT.sub("", location_id), word
+    return poi_id, whole(location_id), _SPELLINGS.get(word.lower(), word)
 
 
 def _wrong(

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from pipeline.cities import City, Settings
 from pipeline.collect.poi_sources.categories import Sensitivity, Taxonomy
-from pipeline.collect.poi_sources.files import PoiRow, mark_older, read_poi_file
+from pipeline.collect.poi_sources.files import BLIND, PoiRow, mark_older, read_poi_file
 from pipeline.collect.poi_sources.foursquare_answers import AnswerFolder, State
 from pipeline.collect.poi_sources.foursquare_client import KEY_VARIABLE, PlacesClient, base_url, key_from_environment
 from pipeline.collect.poi_sources.foursquare_fetch import Fetch, Places, RetryBudget

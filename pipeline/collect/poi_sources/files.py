@@ -60,6 +60,10 @@ _FLAGS = ("unresolved_flags",)
 _AS_OF = ("dt", "date_refreshed")
 BAD_FLAGS = {"closed", "delete", "doesnt_exist", "duplicate", "inappropriate", "privatevenue"}
 OLDER_ROW, NO_NAME = "older_row", "no_name"
+BLIND = (
+    "no row of the file names a category, so that no place of a sensitive kind (hospitals, places of worship, ...) "
+    "could be left out: name categories in columns category_name or category_ids"
+)
 _PATH = ">"
 _HEX_ID = 24
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d{1,3},\d+\s*\Z")
