@@ -31,7 +31,7 @@ from pipeline.errors import StageError
 from pipeline.text.captions import clean_name
 
 PATH = ">"
-_BETWEEN_LABELS = re.compile("[,/:\u203a\u00bb\u2192]| - ")
+_BETWEEN_LABELS = re.compile("[,/:=\u203a\u00bb\u2192]| - ")
 _IN_BRACKETS = re.compile(r"\s*\([^)]*\)")
 
 TOP_LEVEL = {

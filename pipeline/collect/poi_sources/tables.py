@@ -56,7 +56,7 @@ def read_records(path: Path) -> list[Record]:
         if suffix == ".parquet":
             raw = parquet.read_table(path).to_pylist()
         elif suffix in JSON_SUFFIXES:
-            raw = list(_objects(read_json_values(path), path))
+            raw = _objects(read_json_values(path), path)
         else:
             return list(_csv_records(_decoded(path.read_bytes(), path), path))
     except (pa.ArrowException, OSError, csv.Error) as error:
@@ -86,7 +86,7 @@ def _csv_records(source: str, path: Path) -> list[Record]:
     header, *rows = _rows(source, stated[1] if stated else _separator(source), path) or [[]]
     if not any(header):
         raise StageError(f"{path} cannot be read as CSV (it is empty): write it anew")
-    num_long = sum(any(map(str.strip, cells[len(header) :])) for cells in rows)
+    num_long = sum(_is_long(cells, header) for cells in rows)
     if rows and num_long == len(rows):
         raise StageError(
             f"{path} cannot be read as CSV: its {num_long} rows have more values than its header has names "
@@ -96,7 +96,7 @@ def _csv_records(source: str, path: Path) -> list[Record]:
 
 
 def _csv_record(header: list[str], cells: list[str]) -> Record:
-    if any(map(str.strip, cells[len(header) :])):
+    if _is_long(cells, header):
         return {PROBLEM: TOO_MANY_VALUES}
     return _record(dict(reversed(list(zip(header, cells, strict=False)))))  # the first of two columns of a name counts
 
@@ -107,16 +107,29 @@ def _separator(source: str) -> str:
 
 
 def _rows(source: str, separator: str, path: Path) -> list[list[str]]:
-    """The rows that are not empty; where quotes do not fit, they are read once more as escaped by a backslash."""
-    for escape in (None, "\\"):
-        reader = csv.reader(
-            StringIO(source, newline=""), delimiter=separator, escapechar=escape, skipinitialspace=True, strict=True
-        )
+    """The rows that are not empty: of the readings of quotes the first in which all rows fit under the header."""
+    readings: list[list[list[str]]] = []
+    why = ""
+    for escape, is_strict in ((None, True), ("\\", True), (None, False)):
+        lines = StringIO(source, newline="")
+        reader = csv.reader(lines, delimiter=separator, escapechar=escape, strict=is_strict, skipinitialspace=True)
         try:
-            return [row for row in reader if any(map(str.strip, row))]
+            rows = [row for row in reader if any(map(str.strip, row))]
         except csv.Error as error:
-            where, why = reader.line_num, error
-    raise StageError(f"{path} cannot be read as CSV (line {where}: {why}): write it anew, with quotes that close")
+            why = why or f"line {reader.line_num}: {error}"
+            continue
+        if not is_strict and any("\n" in cell for row in rows for cell in row):
+            continue  # an open quote would swallow what follows
+        if not any(_is_long(row, rows[0]) for row in rows):
+            return rows
+        readings.append(rows)
+    if not readings:
+        raise StageError(f"{path} cannot be read as CSV ({why}): write it anew, with quotes that close")
+    return readings[0]
+
+
+def _is_long(cells: list[str], header: list[str]) -> bool:
+    return any(map(str.strip, cells[len(header) :]))
 
 
 def read_json_values(path: Path) -> list[object]:
@@ -150,21 +163,25 @@ def read_json_values(path: Path) -> list[object]:
         values.append(value)
 
 
-def _objects(values: list[object], path: Path) -> Iterator[Any]:
-    """The places of JSON values; in a stream each value is one, unless it is a collection."""
+def _objects(values: list[object], path: Path) -> list[Any]:
+    """The places of JSON values; in a stream each value is one, unless it is a collection.
+
+    Raises:
+        StageError: there are none that have names for their values.
+    """
+    places: list[Any] = []
     for value in values:
-        found = _places(value, path)
-        if found is None and len(values) == 1:
-            raise StageError(
-                f"{path} holds no list of POIs: it must be a list of objects, or an object with such a list"
-            )
-        yield from [value] if found is None else found
+        found = _collection(value, path)
+        if found is None:
+            found = [_feature(value)] if len(values) > 1 else _places(value)
+        places += found
+    if places and not any(isinstance(place, dict) for place in places):
+        raise StageError(f"{path} holds no list of POIs: it must be a list of objects, or an object with such a list")
+    return places
 
 
-def _places(content: object, path: Path) -> list[Any] | None:
-    """The places that a JSON value holds, as objects; None where it holds none."""
-    if isinstance(content, list):
-        return [_feature(value) for value in content]
+def _collection(content: object, path: Path) -> list[Any] | None:
+    """The places of GeoJSON, of Overpass and of a Foursquare answer; None where it is none of these."""
     if not isinstance(content, dict):
         return None
     if content.get("type") == "FeatureCollection" and isinstance(content.get("features"), list):
@@ -173,9 +190,18 @@ def _places(content: object, path: Path) -> list[Any] | None:
     if isinstance(content.get("elements"), list):
         _check_complete(content, path)
         return [_element(value) for value in content["elements"]]
+    return _of_answer(content)
+
+
+def _places(content: object) -> list[Any]:
+    """The places that a JSON value holds, as objects."""
+    if isinstance(content, list):
+        return [_feature(value) for value in content]
+    if not isinstance(content, dict):
+        return [content]
     if content.get("type") == "Feature" or _is_place(content):
         return [_feature(content)]
-    return _of_answer(content) or _of_pandas(content) or _first_list(content)
+    return _of_pandas(content) or _first_list(content)
 
 
 def _is_place(content: dict[str, Any]) -> bool:
@@ -222,10 +248,10 @@ def _of_pandas(content: dict[str, Any]) -> list[Any] | None:
     return None
 
 
-def _first_list(content: dict[str, Any]) -> list[Any] | None:
+def _first_list(content: dict[str, Any]) -> list[Any]:
     lists = [value for value in content.values() if isinstance(value, list)]
     found = next((value for value in lists if value and isinstance(value[0], dict)), next(iter(lists), None))
-    return None if found is None else [_feature(value) for value in found]
+    return [None] if found is None else [_feature(value) for value in found]
 
 
 def _feature(value: Any) -> Any:

@@ -83,6 +83,21 @@ def test_quotes_may_be_escaped_by_a_backslash(tmp_path):
 
 
 @pytest.mark.fault("P18")
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        pytest.param('The \\"Old\\" Mill\\, Inc', 'The "Old" Mill, Inc', id="all escaped"),
+        pytest.param('"Old" Mill', "Old Mill", id="a quote at the beginning"),
+        pytest.param('6" Pizza', '6" Pizza', id="inches"),
+        pytest.param('"The ""Old"" Mill"', 'The "Old" Mill', id="doubled"),
+    ],
+)
+def test_quotes_in_a_name_move_no_value(tmp_path, written, name):
+    content = f"{HEADER}\nf1,{written},12.01,-30.01\nf2,Pier,12.02,-30.02\n"
+    assert [row[1] for row in taken(tmp_path, content)] == [name, "Pier"]
+
+
+@pytest.mark.fault("P18")
 def test_a_row_with_too_many_values_is_counted_and_moves_none(tmp_path):
     content = f"{HEADER}\nf1,Mill, Old,12.01,-30.01\nf2,Pier,12.02,-30.02\n"
     assert judged(tmp_path, content) == (["f2"], ["too_many_values"])
@@ -163,7 +178,7 @@ def test_each_column_may_say_that_a_place_is_closed(tmp_path, fields, is_closed)
     assert row.is_closed == is_closed
 
 
-LINES = [json.dumps(OLD_MILL), json.dumps(PIER)]
+LINES = [json.dumps({"tags": [], **OLD_MILL}), json.dumps({"flags": ["x"], "lists": [{}], **PIER})]
 POINTS = [
     {"type": "Feature", "id": place["fsq_place_id"], "properties": {"name": place["name"], "latitude": 0}}
     | {"geometry": {"type": "Point", "coordinates": [place["longitude"], place["latitude"], 5.0]}}
@@ -202,6 +217,12 @@ def test_json_of_every_shape_is_read(tmp_path, name, content):
 
 
 @pytest.mark.fault("P19")
+def test_a_line_without_coordinates_is_a_row_too(tmp_path):
+    content = "\n".join([*LINES, json.dumps({"fsq_place_id": "f3", "name": "x", "labels": [{"a": 1}, {"a": 2}]})])
+    assert judged(tmp_path, content, "a.json") == (["f1", "f2"], ["no_coordinates"])
+
+
+@pytest.mark.fault("P19")
 def test_one_object_alone_is_one_poi(tmp_path):
     place = OLD_MILL | {"fsq_category_ids": ["13035"]}
     assert taken(tmp_path, json.dumps(place), "a.json") == BOTH[:1]
@@ -226,6 +247,7 @@ def test_what_is_no_point_and_no_object_is_counted(tmp_path):
             id="metres",
         ),
         pytest.param("5", "no list of POIs", id="a number"),
+        pytest.param('[["f1", "Old Mill", 12.01, -30.01]]', "no list of POIs", id="values without names"),
     ],
 )
 def test_json_that_cannot_be_read_says_why(tmp_path, content, message):

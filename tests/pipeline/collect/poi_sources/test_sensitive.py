@@ -88,6 +88,7 @@ def test_the_list_is_versioned_sorted_and_says_a_thing_once():
         pytest.param(row(labels=("Doctors, Hospitals",)), True, id="several in one text"),
         pytest.param(row(labels=("Health/Hospital",)), True, id="a path with a slash"),
         pytest.param(row(labels=("Retail \u203a Clinic",)), True, id="a path with an angle"),
+        pytest.param(row(labels=("amenity=hospital",)), True, id="a tag in a column of categories"),
         pytest.param(row(labels=("Churches",)), True, id="the plural"),
         pytest.param(row(labels=("Doctor\u2019s Office",)), True, id="a curly apostrophe"),
         pytest.param(row(labels=("College &amp; University",)), True, id="an entity"),
