@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from pipeline.collect.poi_sources.values import is_nothing, is_yes, texts
+from pipeline.collect.poi_sources.values import is_nothing, is_yes, texts, whole
 
 FOOD, ARTS, CITY, SHOPS = "Dining and Drinking", "Arts and Entertainment", "Community and Government", "Retail"
 NATURE, SPORT, TRAVEL = "Landmarks and Outdoors", "Sports and Recreation", "Travel and Transportation"
@@ -156,8 +156,8 @@ def is_osm(record: Mapping[str, Any]) -> bool:
 
 def osm_id(record: Mapping[str, Any], names: tuple[str, ...]) -> str:
     """The element's id with its kind, `node/1`: a node, a way and a relation may have one number."""
-    number = next((texts(record[name])[0] for name in names if not is_nothing(record.get(name))), "")
-    kind = next((texts(record[name])[0] for name in ("@type", "osm_type") if not is_nothing(record.get(name))), "")
+    number = next((whole(found) for name in names for found in texts(record.get(name))), "")
+    kind = next((found for name in ("@type", "osm_type") for found in texts(record.get(name))), "")
     return f"{kind}/{number}" if number and kind and not number[:1].isalpha() else number
 
 

@@ -219,5 +219,5 @@ def test_what_no_longer_stands_there_is_closed(tmp_path):
 
 @pytest.mark.fault("P20")
 def test_a_node_and_a_way_of_one_number_are_two(tmp_path):
-    content = "osm_id,osm_type,name,lat,lon\n1,node,x,12.01,-30\n1,way,y,12.02,-30\n"
+    content = "osm_id,osm_type,name,lat,lon\n1,node,x,12.01,-30\n1.0,way,y,12.02,-30\n"
     assert [row.poi_id for row in read(tmp_path, content, "a.csv")] == ["node/1", "way/1"]
