@@ -44,8 +44,10 @@ OPTIONAL = (
 MARGIN = 1e-9
 """Degrees added to every box, so that rounding loses no place at its border; the exact circle follows."""
 
-
 _DATE = re.compile(r"(?<![0-9A-Za-z])(20\d\d)[-_]?(0[1-9]|1[0-2])(?:[-_]?(0[1-9]|[12]\d|3[01]))?(?![0-9A-Za-z])")
+_FOLDERS = re.compile(
+    r"/(?:year=)?(20\d\d)(?:/(?:month=)?(0?[1-9]|1[0-2]))?(?:/(?:day=)?(0?[1-9]|[12]\d|3[01]))?(?=/)"
+)
 
 
 def extract_files(given: Path) -> list[Path]:
@@ -82,8 +84,8 @@ def _is_hidden(name: str) -> bool:
 
 def release_of(file: Path) -> str:
     """The day of the release that a file belongs to, as its path says; "" where it says none."""
-    found = list(_DATE.finditer(str(file)))
-    return "-".join((found[-1][1], found[-1][2], found[-1][3] or "01")) if found else ""
+    found = list(_DATE.finditer(str(file))) or list(_FOLDERS.finditer(str(file)))
+    return "-".join((found[-1][n] or "1").zfill(2) for n in (1, 2, 3)) if found else ""
 
 
 def listing_digest(files: list[Path]) -> str:

@@ -1,11 +1,13 @@
 """Extracts of OS Places as people have them: several releases in a folder, files of the system, other types."""
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
 from pipeline.collect.poi_sources.categories import Taxonomy
-from pipeline.collect.poi_sources.os_places import extract_files, read_os_places
+from pipeline.collect.poi_sources.os_places import extract_files, read_os_places, release_of
 from pipeline.errors import StageError
 from tests.fakes.os_places import CITY, MUSEUM, SCHEMA, build, ids, place, table, write
 
@@ -20,6 +22,8 @@ CATEGORIES = SCHEMA.get_field_index("fsq_category_ids")
         ("dt=2024-12-03/p.parquet", "dt=2025-09-09/p.parquet"),
         ("2025-09-09/places-0.parquet", "2025-10-01/places-0.parquet"),
         ("places_202412.parquet", "places_20250909.parquet"),
+        ("2024/p.parquet", "2025/p.parquet"),
+        ("year=2025/month=9/p.parquet", "year=2025/month=10/p.parquet"),
     ],
 )
 def test_of_several_releases_the_newest_row_of_an_id_counts(store, tmp_path, older, newer):
@@ -35,6 +39,23 @@ def test_of_several_releases_the_newest_row_of_an_id_counts(store, tmp_path, old
         "dropped/closed",
         "dropped/outside_city",
     }
+
+
+@pytest.mark.fault("P21")
+@pytest.mark.parametrize(
+    ("path", "release"),
+    [
+        ("/x/dt=2025-09-09/places/parquet/places-00000.zstd.parquet", "2025-09-09"),
+        ("/2023-01-01/x/fsq_2024_12.parquet", "2024-12-01"),
+        ("/x/2025/9/9/p.parquet", "2025-09-09"),
+        ("/x/year=2025/p.parquet", "2025-01-01"),
+        ("/x/part-2048.parquet", ""),
+        ("/x/part-00001-20251399.parquet", ""),
+        ("/x/abc20250909def/p.parquet", ""),
+    ],
+)
+def test_the_release_of_a_file_stands_in_its_path(path, release):
+    assert release_of(Path(path)) == release
 
 
 @pytest.mark.fault("P21")
