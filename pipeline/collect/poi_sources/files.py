@@ -66,6 +66,7 @@ BLIND = (
 )
 _PATH = ">"
 _HEX_ID = 24
+_CATEGORY_ID = re.compile(rf"(?:1\d{{4}}|[0-9a-fA-F]{{{_HEX_ID}}})\Z")
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d{1,3},\d+\s*\Z")
 
 
@@ -148,7 +149,7 @@ def poi_of_record(record: Record, decimal: str = ".") -> PoiRow:
         name=called,
         latitude=_degrees(record, (_POINT[0], *_LATITUDE), decimal),
         longitude=_degrees(record, (_POINT[1], *_LONGITUDE), decimal),
-        category_ids=tuple(_category_ids(record)),
+        category_ids=tuple(_category_ids(record, labels)),
         category_name=clean_name(labels[0].split(_PATH)[-1]) if labels else "",
         category_labels=tuple(labels),
         semantic_label=clean_name(text(_first(record, _SEMANTIC_LABEL))),
@@ -214,12 +215,14 @@ def _names(value: object) -> list[str]:
     return [clean_name(text(label)) for label in found if not is_nothing(label)]
 
 
-def _category_ids(record: Record) -> list[str]:
-    """Ids of a column of them, else of the objects under `categories`."""
-    given = [found.lower() if len(found) == _HEX_ID else found for found in words(_first(record, _CATEGORY_IDS))]
-    objects = (part for part in parts(record.get("categories")) if isinstance(part, dict))
-    primary = sorted(objects, key=lambda part: not is_yes(part.get("primary")))
-    return given or [text(found) for part in primary if (found := _first(part, ("fsq_category_id", "id")))]
+def _category_ids(record: Record, labels: list[str]) -> list[str]:
+    """Ids of all columns of them, of the objects under `categories`, and those that stand where a label should."""
+    found = [word for column in _CATEGORY_IDS if column in record for word in words(record[column])]
+    objects = [part for part in parts(record.get("categories")) if isinstance(part, dict)]
+    objects.sort(key=lambda part: not is_yes(part.get("primary")))
+    found += [text(_first(part, ("fsq_category_id", "id"))) for part in objects]
+    found += [label for label in labels if _CATEGORY_ID.match(label)]
+    return list(dict.fromkeys(word.lower() if len(word) == _HEX_ID else word for word in found if word))
 
 
 def _is_closed(record: Record) -> bool:

@@ -192,6 +192,13 @@ TAGS = {"name": "Town Hospital", "amenity": "hospital"}
             "id,name,lat,lon,categories\n1,x,12,-30,\"[{'id': 12, 'name': 'Hospital'}]\"\n",
             id="objects as text",
         ),
+        pytest.param("a.csv", "id,name,lat,lon,category\n1,x,12,-30,15014\n", id="an id for a label"),
+        pytest.param(
+            "a.csv", "id,name,lat,lon,category_id,fsq_category_ids\n1,x,12,-30,13035,15014.0\n", id="two of ids"
+        ),
+        pytest.param(
+            "a.csv", "id,name,lat,lon,category_ids\n1,x,12,-30,4BF58DD8D48988D196941735\n", id="an id in capitals"
+        ),
         pytest.param("a.csv", 'id,name,lat,lon,category_ids\n1,x,12,-30,"[13035, 15014]"\n', id="ids"),
         pytest.param(
             "a.csv", "id,name,lat,lon,category,types\n1,x,12,-30,Cafe,\"['food', 'church']\"\n", id="a second"
