@@ -59,9 +59,10 @@ def test_the_release_of_a_file_stands_in_its_path(path, release):
 
 
 @pytest.mark.fault("P21")
-def test_an_older_category_of_a_place_does_not_count(tmp_path):
-    write(tmp_path / "dt=2024-12-03" / "p.parquet", [place(1), place(2)])
-    write(tmp_path / "dt=2025-09-09" / "p.parquet", [place(1, fsq_category_ids=["13035"]), place(2)])
+@pytest.mark.parametrize(("older", "newer"), [("a_2024-12", "b_2025-09"), ("b_2024-12", "a_2025-09")])
+def test_an_older_category_of_a_place_does_not_count(tmp_path, older, newer):
+    write(tmp_path / older / "p.parquet", [place(1), place(2)])
+    write(tmp_path / newer / "p.parquet", [place(1, fsq_category_ids=["13035"]), place(2)])
     rows = read_os_places(extract_files(tmp_path), CITY, [MUSEUM], Taxonomy())
     assert ids(rows) == [2, 2]
 

@@ -217,6 +217,13 @@ def test_a_hospital_in_any_dress_is_left_out(tmp_path, name, content):
 
 
 @pytest.mark.fault("P20")
+def test_a_column_of_another_table_is_no_tag(tmp_path):
+    content = "id,name,lat,lon,category,office,school\n1,x,12,-30,Cafe,555 1234,Northern District\n"
+    (row,) = read(tmp_path, content, "a.csv")
+    assert row.category_labels == ("Cafe",)
+
+
+@pytest.mark.fault("P20")
 def test_what_no_longer_stands_there_is_closed(tmp_path):
     gone = element(1, tags={"disused:amenity": "restaurant"})
     changed = element(2, tags={"was:amenity": "bank", "amenity": "restaurant"})

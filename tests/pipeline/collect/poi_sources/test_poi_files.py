@@ -52,6 +52,7 @@ SEMICOLONS = "fsq_place_id;name;latitude;longitude\nf1;Old Mill;12.01;-30.01\nf2
         pytest.param("sep=;\r\n" + SEMICOLONS.replace("\n", "\r\n"), id="Excel's first line"),
         pytest.param(SEMICOLONS.replace(".0", ",0"), id="decimal commas"),
         pytest.param(SEMICOLONS.replace("\n", ";\n"), id="semicolons at every end"),
+        pytest.param("\r\n\n" + SEMICOLONS, id="empty lines before the header"),
         pytest.param(SEMICOLONS.encode("utf-16"), id="UTF-16"),
         pytest.param(SEMICOLONS.encode("utf-8-sig"), id="UTF-8 with a mark"),
         pytest.param(
