@@ -24,9 +24,9 @@ _LONG = 16
 """Characters that no such word has, also with spaces around it."""
 _NO_NAME = {"NULL", "null", "\\N", "NaN", "nan", "None", "<NA>", "NaT", "N/A", "n/a", "#N/A"}
 """As programs write it: a place may be called Na, Nan or Nil."""
-_NO = {"0", "false", "f", "no", "n", "off", "nein", "non", "falsch", "faux", "falso", "не", "нет"}
-_NEVER = re.compile(r"(?:0000|0001|9999)-|-?infinity\Z", re.IGNORECASE)
-"""Dates that stand for none: the zero of MySQL and .NET, and the end of time."""
+_NO = {"0", "open", "false", "f", "no", "n", "off", "nein", "non", "falsch", "faux", "falso", "не", "нет"}
+_NEVER = re.compile(r"(?:0000|0001|9999)-|1970-01-01|1900-01-0[01]|-?infinity\Z", re.IGNORECASE)
+"""Dates that stand for none: the zero of MySQL, .NET, Unix and Excel, and the end of time."""
 _BETWEEN_DIGITS = re.compile("(?<=\\d)[ \u00a0\u202f\u2009'\u2019](?=\\d{3})")
 _GROUPS = {
     ".": re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?\Z"),

@@ -137,7 +137,7 @@ def test_what_says_nothing(written):
 
 @pytest.mark.fault("P17")
 @pytest.mark.parametrize(
-    "written", [False, 0, 0.0, "0", "0.0", "0,0", "N", "n", "f", "F", "False", "no", "FALSCH", "off"]
+    "written", [False, 0, 0.0, "0", "0.0", "0,0", "N", "n", "f", "F", "False", "no", "FALSCH", "off", "open"]
 )
 def test_what_says_no(written):
     assert not is_date(written)
@@ -145,7 +145,9 @@ def test_what_says_no(written):
 
 
 @pytest.mark.fault("P17")
-@pytest.mark.parametrize("written", ["0000-00-00", "0001-01-01T00:00:00", "9999-12-31", "infinity"])
+@pytest.mark.parametrize(
+    "written", ["0000-00-00", "0001-01-01T00:00:00", "9999-12-31", "1970-01-01 00:00", "1900-01-00", "infinity"]
+)
 def test_a_date_that_stands_for_none(written):
     assert not is_date(written)
 
