@@ -38,10 +38,7 @@ TEMPLATE = (
     "# A yes makes the location that POI's and no other's; a no forbids the pair. Then build the stage places again.\n"
     "poi_id,location_id,is_match\n"
 )
-_WORDS = {
-    **dict.fromkeys(("yes", "y", "true", "t", "1", "1.0"), True),
-    **dict.fromkeys(("no", "n", "false", "f", "0", "0.0"), False),
-}
+_WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from tests.mutants.defect import Defect
@@ -85,6 +86,7 @@ def verdict(defect: Defect, copy: Path) -> str:
         return f"caught: its tests did not end within {TIMEOUT_S} s"
     finally:
         path.write_text(whole)
+        Path(cache_from_source(path)).unlink(missing_ok=True)  # it may be of the same second and size
     if completed.returncode == 0:
         return f"MISSED by {', '.join(files)}"
     caught = FAILED.search(completed.stdout)

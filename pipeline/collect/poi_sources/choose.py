@@ -31,10 +31,6 @@ from pipeline.geo import distance_km, valid_coordinates
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
 
-BLIND = (
-    "no row of the file names a category, so that no place of a sensitive kind (hospitals, places of worship, ...) "
-    "could be left out: name categories in columns category_name or category_ids"
-)
 Source = Literal["file", "demo", "os_places", "foursquare"]
 
 
