@@ -1,12 +1,14 @@
 """A picture's bytes: judged by size, first bytes and header, decoded to pixels, and written again without metadata.
 
 Judging decodes no pixel. Covered: what is no picture, foreign formats, cut files, decompression bombs, strips, tiny
-pictures, headers that hold megabytes of metadata; Pillow's warnings count as errors.
+pictures, headers that hold megabytes of metadata. Damaged metadata is no fault of the pixels: it is left out.
 Not covered: bytes changed in the middle of a JPEG, which no decoder notices (its digest does).
-Pixels are upright and RGB. Law: nothing but pixels survives: no EXIF, GPS, XMP, comment, thumbnail or colour profile.
+Pixels are upright and sRGB; where EXIF cannot be read, a picture stands as it is stored.
+Law: nothing but pixels survives: no EXIF, GPS, XMP, comment, thumbnail or colour profile.
 """
 
 import io
+import re
 import struct
 import warnings
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.picture_metadata import as_srgb, without_metadata
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 OK = "ok"
 MAX_METADATA_BYTES = 4 * 1024**2  # the largest colour profiles of printers have 3 MB
 _MAGIC = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"RIFF": "WEBP"}
+_TOO_MUCH = re.compile("too large|Too much memory")  # Pillow's words of texts and profiles that are packed small
 _END = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 _FOREIGN = (b"GIF8", b"BM", b"II*\0", b"MM\0*", b"%!PS", b"%PDF", b"SIMPLE  =", b"\0\0\1\0", b"8BPS")
 FAULTS_OF_BYTES = (
@@ -34,6 +39,7 @@ FAULTS_OF_BYTES = (
     LookupError,
     TypeError,
     ArithmeticError,
+    AssertionError,
     AttributeError,
     Warning,
 )
@@ -71,20 +77,17 @@ def open_picture(data: bytes, limits: HeaderLimits) -> OpenedPicture:
     """The picture, or why it is not taken: `not_an_image`, `unsupported_format`, `bad_header`, `too_many_pixels`,
     `too_small`, `too_narrow` or `truncated`. A cut that keeps the end's mark shows only when pixels are decoded.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     kind = _stated_format(data)
     if kind is None:
         return OpenedPicture(outcome=_not_ours(data))
-    _make_warnings_errors()
+    _set_warnings()
     try:
-        image = Image.open(io.BytesIO(data), formats=(kind,))
-        num_metadata_bytes, num_frames = _metadata_bytes(image), getattr(image, "n_frames", 1)
-    except UnidentifiedImageError:  # begins as a picture and has no whole header
-        return OpenedPicture(outcome="truncated")
+        image, num_metadata_bytes, num_frames = _header(data, kind)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return OpenedPicture(outcome="too_many_pixels")
-    except FAULTS_OF_BYTES as error:
+    except FAULTS_OF_BYTES as error:  # an OSError: begins as a picture and has no whole header
         is_cut = isinstance(error, OSError) or not has_end(data, kind)
         return OpenedPicture(outcome="truncated" if is_cut else "bad_header")
     outcome = _outcome(image.size, num_metadata_bytes, limits)
@@ -98,6 +101,42 @@ def open_picture(data: bytes, limits: HeaderLimits) -> OpenedPicture:
         format=kind,
         num_frames=num_frames,
     )
+
+
+def _header(data: bytes, kind: str) -> "tuple[Image.Image, int, int]":
+    """The image, not decoded, its bytes of metadata and its frames; read without metadata where that is damaged."""
+    try:
+        image = _open(data, kind)
+        return image, _metadata_bytes(image), getattr(image, "n_frames", 1)
+    except FAULTS_OF_BYTES as error:
+        if isinstance(error, Warning) or _TOO_MUCH.search(str(error)):
+            raise
+    image = _open(without_metadata(data, kind), kind)
+    return image, _metadata_bytes(image), getattr(image, "n_frames", 1)
+
+
+def _open(data: bytes, kind: str) -> "Image.Image":
+    from PIL import Image
+
+    return Image.open(io.BytesIO(data), formats=(kind,))
+
+
+def load_pixels(image: "Image.Image", data: bytes) -> "Image.Image":
+    """The opened image of these bytes with its pixels decoded; without its metadata where that leads astray.
+
+    Raises:
+        FAULTS_OF_BYTES: the pixels are damaged.
+    """
+    try:
+        image.load()
+        return image
+    except FAULTS_OF_BYTES:
+        kind = {"PNG": "PNG", "MPO": "JPEG"}.get(image.format or "")  # texts behind the pixels; an index of pictures
+        if kind is None:
+            raise
+        bare = _open(without_metadata(data, kind), kind)
+        bare.load()
+        return bare
 
 
 def has_end(data: bytes, kind: str) -> bool:
@@ -142,11 +181,13 @@ def _metadata_bytes(image: "Image.Image") -> int:
     return max(stated, sum(len(data) for _, data in getattr(image, "applist", ())))
 
 
-def _make_warnings_errors() -> None:
-    """Of Pillow's own modules, in the whole process and for good: set and reset around a call, as `catch_warnings`
-    does, it would reach whatever other threads do meanwhile. Done each time, since others reset filters.
+def _set_warnings() -> None:
+    """A bomb is an error, damaged metadata not worth a word: of Pillow's own modules, in the whole process and for
+    good. Set and reset around a call, as `catch_warnings` does, it would reach whatever other threads do meanwhile.
+    Done each time, since others reset filters.
     """
-    warnings.filterwarnings("error", module=r"PIL\.")
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+    warnings.filterwarnings("error", category=RuntimeWarning, module=r"PIL\.")
 
 
 LIMITS = HeaderLimits()
@@ -186,15 +227,17 @@ def decode_sized(data: bytes | None, min_side_px: int | None = None) -> DecodedP
     """
     opened = _opened(data)
     image = opened.image
-    assert image is not None
+    assert image is not None and data is not None
+    width, height = image.size
     try:
-        size = _upright_size(image)
         if min_side_px is not None:
             image.draft(None, (min_side_px, min_side_px))
-        upright = _upright(_on_white(image), _orientation(image))
-        picture = np.array(upright)  # a copy: what Pillow lends is read-only
+        image = load_pixels(image, data)
+        orientation = _orientation(image)
+        picture = np.array(_upright(_on_white(image), orientation))  # a copy: what Pillow lends is read-only
     except FAULTS_OF_BYTES:
         raise UnreadablePicture("truncated") from None
+    size = (width, height) if orientation in (5, 6, 7, 8) else (height, width)
     return DecodedPicture(picture=picture, size=size, num_frames=opened.num_frames)
 
 
@@ -234,13 +277,12 @@ def _opened(data: bytes | None) -> OpenedPicture:
 
 
 def _orientation(image: "Image.Image") -> int:
-    stated = image.getexif().get(ORIENTATION, 1)
+    """As EXIF states it; 1 where that is damaged."""
+    try:
+        stated = image.getexif().get(ORIENTATION, 1)
+    except FAULTS_OF_BYTES:
+        return 1
     return stated if isinstance(stated, int) else 1
-
-
-def _upright_size(image: "Image.Image") -> tuple[int, int]:
-    width, height = image.size
-    return (width, height) if _orientation(image) in (5, 6, 7, 8) else (height, width)
 
 
 def _upright(image: "Image.Image", orientation: int) -> "Image.Image":
@@ -259,12 +301,19 @@ def _upright(image: "Image.Image", orientation: int) -> "Image.Image":
 
 
 def _on_white(image: "Image.Image") -> "Image.Image":
+    """Its colours in sRGB, without transparency."""
     from PIL import Image
 
+    profile = image.info.get("icc_profile")
     if image.mode.startswith("I;16"):  # Pillow would cut what is above 255 off
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
+        if profile is not None:
+            opaque = as_srgb(rgba.convert("L" if image.mode in ("1", "L", "LA") else "RGB"), profile).convert("RGB")
+            opaque.putalpha(rgba.getchannel("A"))
+            rgba = opaque
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
+    image = as_srgb(image, profile)
     return image if image.mode == "RGB" else image.convert("RGB")

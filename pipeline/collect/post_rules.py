@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.collect.archive.fields import PostFields
-from pipeline.picture_bytes import FAULTS_OF_BYTES, OK, HeaderLimits, has_more_behind_its_end, open_picture
+from pipeline.picture_bytes import (
+    FAULTS_OF_BYTES,
+    OK,
+    HeaderLimits,
+    has_more_behind_its_end,
+    load_pixels,
+    open_picture,
+)
 from pipeline.privacy.opt_out import OptOut
 from pipeline.privacy.pseudonyms import Pseudonyms
 from pipeline.store.digests import bytes_digest, file_digest
@@ -68,7 +75,7 @@ def check_bytes(data: bytes, limits: PictureLimits) -> CheckedPicture:
     outcome = opened.outcome
     if opened.image is not None and opened.format is not None and has_more_behind_its_end(data, opened.format):
         try:
-            opened.image.load()
+            load_pixels(opened.image, data)
         except FAULTS_OF_BYTES:
             outcome = "truncated"
     return CheckedPicture(

@@ -34,6 +34,7 @@ from pipeline.collect.posts_tables import (
 from pipeline.collect.sources import ArchiveSettings, archive_or_live, journal_path
 from pipeline.collect.waiting import what_waits
 from pipeline.errors import StageError
+from pipeline.picture_bytes import LIMITS as DECODED
 from pipeline.privacy.opt_out import OptOut
 from pipeline.privacy.opt_out_removal import opted_out_posts, opted_out_since
 from pipeline.privacy.pseudonyms import load_pseudonyms, read_authors
@@ -50,8 +51,12 @@ class PostsSettings(ArchiveSettings):
     PER_RUN = frozenset({"max_requests"})
 
     max_image_bytes: int = Field(20_000_000, ge=1, description="a larger picture file is not read")
-    max_image_pixels: int = Field(50_000_000, ge=1, description="a larger picture is not decoded")
-    min_image_side_px: int = Field(32, ge=1, description="a picture with a shorter side is not taken")
+    max_image_pixels: int = Field(
+        DECODED.max_pixels, ge=1, le=DECODED.max_pixels, description="a larger picture is not decoded"
+    )
+    min_image_side_px: int = Field(
+        32, ge=DECODED.min_side_px, description="a picture with a shorter side is not taken"
+    )
     max_posts_per_place: int | None = Field(None, ge=1, description="of each place the newest so many are collected")
     refresh_days: float = Field(30, ge=0, description="after so many days all posts of a place are passed once more")
     max_requests: int | None = Field(2000, ge=1, description="to Instagram in one run; the rest is for the next run")

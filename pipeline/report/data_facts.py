@@ -79,7 +79,7 @@ MEANINGS = {
     # pictures
     "original_gone": "its picture is no longer in the store",
     "not_an_image": "its picture is not an image, but for example a web page",
-    "unsupported_format": "its picture has an unsupported format",
+    "unsupported_format": "its picture is no JPEG, PNG or WebP file (but HEIC, for example)",
     "bad_header": "the header of its picture is damaged",
     "truncated": "its picture is truncated",
     "too_many_bytes": "its picture file is larger than allowed",

@@ -151,6 +151,23 @@ class TestOutcomes:
         assert outcomes == sorted(["ok", *(reason for _, reason in pictures)])
         assert len(town.blobs()) == 1
 
+    @pytest.mark.fault("M18")
+    @pytest.mark.parametrize(
+        ("data", "reason"), [(b"\0\0\0\x20ftypheic" + b"\0" * 40, "unsupported_format"), (None, None)]
+    )
+    def test_a_picture_named_heic_is_what_its_first_bytes_say(self, town, data, reason):
+        town.archive.post(2, pictures=0)
+        town.archive.file("2021-06-01_000002.heic", data or encoded(pixels(2)))
+        town.build()
+        assert town.reasons() == ({town.key(2): reason} if reason else {})
+        assert town.rows("deferred") == []
+
+    @pytest.mark.fault("M16")
+    @pytest.mark.parametrize("settings", [{"max_image_pixels": 60_000_000}, {"min_image_side_px": 8}])
+    def test_no_setting_takes_a_picture_that_is_not_decoded_later(self, settings):
+        with pytest.raises(ValueError, match=next(iter(settings))):
+            PostsSettings(**settings)
+
     def test_a_carousel_keeps_its_good_photos_and_lists_the_bad(self, town):
         town.archive.post(2, is_videos=(False, True, False, False), pictures=4)
         town.archive.file("2021-06-01_000002_3.jpg", b"<html>")

@@ -51,6 +51,13 @@ def test_a_photo_may_have_another_suffix(fake, name):
     assert pictures(fake) == [name]
 
 
+@pytest.mark.fault("M18")
+@pytest.mark.parametrize("name", ["a.heic", "a.HEIC", "a.avif", "a_1.heic", "a.gif", "a.jfif"])
+def test_a_photo_may_bear_the_name_of_any_format(fake, name):
+    carousel(fake, is_videos=(False,), files=[name])
+    assert pictures(fake) == [name]
+
+
 def test_a_carousel_is_in_the_order_of_its_numbers(fake):
     carousel(fake, is_videos=(False,) * 11, files=["a_10.jpg", "a_2.jpg", "a_1.jpg", "a_11.webp", "a_12.jpg"])
     assert pictures(fake) == ["a_1.jpg", "a_2.jpg", "a_10.jpg", "a_11.webp"]
