@@ -78,7 +78,7 @@ def join(rng: Rng, words: Words) -> str:
     if not words.text or not tags:
         return words.text or " ".join(tags)
     if len(tags) > 1 and rng.random() < 0.04:
-        tags[:2] = ["❤️".join(tags[:2])]  # an emoji alone parts these two
+        tags[:2] = [" ❤️".join(tags[:2])]  # an emoji before a tag is no part of it
     if rng.random() < SHARES.inline_tags:
         return f"{words.text} {' '.join(tags)}"
     return f"{words.text}{_pick(rng, (chr(10), chr(10) * 2, chr(10) + '.' + chr(10)))}{' '.join(tags)}"

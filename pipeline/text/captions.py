@@ -7,8 +7,11 @@ Not covered: names, phone numbers, addresses spelled out ("name at mail dot com"
 
 Hashtags, for every script: `hashtags(" ".join("#" + tag for tag in tags)) == tags`; order of first use, without
 duplicates. Instaloader's `caption_hashtags` goes by `\w`, which cuts words at combining marks: `#दिल्ली` became `द`.
-Our own choices: a tag inside a word (`a#b`) is none, but a chain is (`#a#b`); a tag needs a letter or a digit; one of
-more than 100 characters is noise and left out; `İ` becomes `i`.
+As on Instagram an emoji is a part of its tag and can be one alone: `#i❤️ny`, `#🇫🇷france`, `#1️⃣`, `#👩🏽‍🚀`. It is kept
+without variation selectors, so that `❤️` and `❤` are one; skin tones and joined emoji stay what they are. Emoji that
+are letters to NFKC become them (`🈚` is 無). The signs © ® ™ ‼ ⁉ 〰 end a tag, and `#️⃣` is in none.
+Our own choices: a tag inside a word (`a#b`) is none, but a chain is (`#a#b`), and one behind an emoji (`🎉#b`); a tag
+needs a letter, a digit or an emoji; one of more than 100 characters is noise and left out; `İ` becomes `i`.
 """
 
 import unicodedata
@@ -20,16 +23,19 @@ MAX_TAGS = 30
 
 MAX_TAG_CHARACTERS = 100
 
-_KEYCAP = regex.compile(r"[0-9#*]\ufe0f?\u20e3")
-_EMOJI = regex.compile(r"(?![0-9#*])\p{Extended_Pictographic}")  # before NFKC, which makes letters of some: ™ → TM
+_KEYCAP_OF_HASH = regex.compile(r"#\ufe0f?\u20e3")
+_SIGNS = "©®™‼⁉〰"
+_SIGN = regex.compile(f"[{_SIGNS}]")  # before NFKC, which makes letters of some: ™ → TM
 _VARIATION = regex.compile(r"[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _ENTITY = regex.compile(r"&#(?:\d{1,7}|[xX][0-9a-fA-F]{1,6});")
 _HASH = r"[#＃﹟]"
-_CHAR = r"[\p{L}\p{N}\p{M}_\u200c\u200d]"
-_BODY = rf"[\p{{L}}\p{{N}}_]{_CHAR}*+"
-_NOT_IN_A_WORD = rf"(?<!{_HASH})(?<![\p{{L}}\p{{N}}_][\p{{M}}\u200c\u200d]*)"
+_EMOJI = rf"(?![#*{_SIGNS}])\p{{Emoji}}"
+_FLAG_OF_A_REGION = r"\U0001f3f4[\U000e0020-\U000e007e]++\U000e007f"  # 🏴󠁧󠁢󠁳󠁣󠁴󠁿
+_FIRST = rf"(?:{_FLAG_OF_A_REGION}|\*\ufe0f?\u20e3|[\p{{L}}\p{{N}}_]|{_EMOJI})"
+_BODY = rf"{_FIRST}(?:[\p{{M}}\u200c\u200d]|{_FIRST})*+"
+_NOT_IN_A_WORD = rf"(?<!{_HASH})(?:(?<=\u20e3)|(?<![\p{{L}}\p{{N}}_][\p{{M}}\u200c\u200d]*))"
 _CHAIN = regex.compile(rf"{_NOT_IN_A_WORD}(?:{_HASH}++(?P<tag>{_BODY}))++")
-_LETTER_OR_DIGIT = regex.compile(r"[\p{L}\p{N}]")
+_SAYS_SOMETHING = regex.compile(rf"[\p{{L}}\p{{N}}\u20e3]|{_EMOJI}")
 _JOINERS = "\u200c\u200d"
 USER, URL, EMAIL = "<USER>", "<URL>", "<EMAIL>"
 PLACEHOLDERS = (USER, URL, EMAIL)
@@ -58,20 +64,20 @@ def hashtags(text: str) -> list[str]:
     for match in _CHAIN.finditer(_folded(_plain(text))):
         for body in match.captures("tag"):
             tag = body.rstrip(_JOINERS)
-            if len(tag) <= MAX_TAG_CHARACTERS and _LETTER_OR_DIGIT.search(tag):
+            if len(tag) <= MAX_TAG_CHARACTERS and _SAYS_SOMETHING.search(tag):
                 tags.setdefault(tag)
     return list(tags)[:MAX_TAGS]
 
 
 def without_hashtags(text: str) -> str:
     """The caption without its tags, on one line."""
-    return " ".join(_CHAIN.sub(" ", _ENTITY.sub(" ", _KEYCAP.sub(" ", text))).split())
+    return " ".join(_CHAIN.sub(" ", _ENTITY.sub(" ", _KEYCAP_OF_HASH.sub(" ", text))).split())
 
 
 def _plain(text: str) -> str:
-    """Without what looks like a tag and is none, or hides in one: links, entities, keycaps, emoji, variation marks."""
+    """Without what looks like a tag and is none, or hides in one: links, entities, `#️⃣`, signs, variation marks."""
     text = scrub(clean_unicode(text))
-    return _VARIATION.sub("", _EMOJI.sub(" ", _KEYCAP.sub(" ", _ENTITY.sub(" ", text))))
+    return _VARIATION.sub("", _SIGN.sub(" ", _KEYCAP_OF_HASH.sub(" ", _ENTITY.sub(" ", text))))
 
 
 def _folded(text: str) -> str:
