@@ -3,7 +3,6 @@ may be kept no longer.
 """
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
@@ -30,4 +29,4 @@ class StoreResource(dg.ConfigurableResource):
     def open(self) -> Store:
         """The store, looked up when it is used and not when the definitions are loaded."""
         with user_errors():
-            return Store(Path(self.root)) if self.root else Store.open()
+            return Store.open(self.root)

@@ -6,9 +6,9 @@ Law: a fault of one picture is a result with a reason; a blob that is gone arriv
 killed ends with the batch it is at, and leaves no result of it in the machine's memory.
 """
 
-import glob
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -21,6 +21,9 @@ from pyarrow import parquet
 from tqdm import tqdm
 
 log = logging.getLogger("mrlf")
+
+_OF_PATTERNS = re.compile(r"[*?\[\]{}\\]")
+"""What the reader of Parquet files, which takes a path as a pattern, would not take for itself."""
 
 
 class PictureWorker(Protocol):
@@ -101,7 +104,7 @@ def _rows_where(files: Sequence[Path], is_wanted: Any, columns: list[Any]) -> pa
     from daft.exceptions import DaftCoreException
 
     os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
-    paths = [glob.escape(str(path.absolute())) for path in files]  # the reader takes what it is given as a pattern
+    paths = [_OF_PATTERNS.sub(r"[\g<0>]", str(path.absolute())) for path in files]
     try:
         return daft.read_parquet(paths).where(is_wanted).select(*columns).to_arrow()
     except (DaftCoreException, FileNotFoundError) as error:

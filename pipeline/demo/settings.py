@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pipeline.cities import Settings
 
-GENERATOR_VERSION = "1"
+GENERATOR_VERSION = "2"
 """Raised with every change of what is written: a city of another version is written anew."""
 
 

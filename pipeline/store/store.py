@@ -16,6 +16,8 @@ from pipeline.store.files import Manifest, exclusive_lock, shared_lock, unseal, 
 from pipeline.store.tables import Tables
 
 DATA_VARIABLE = "MRLF_DATA"
+_MISREAD = re.compile(r"[\[\]\\|^\x01-\x1f\x7f\ud800-\udfff]|%[0-9A-Fa-f]{2}")
+"""What the tables' library takes for a part of an address in the path of a table, through links and in any form."""
 _SIGNED = re.compile(r"number \d+, since [\d :-]+ UTC, ")
 HAS_PICTURES: dict[str, Kind] = {"posts": "original", "clean_images": "clean", "dataset": "clean"}
 """Stages that have pictures in hand which no table or release names yet, or names no more."""
@@ -35,15 +37,22 @@ class StageRecord:
     finished_utc: str = ""
 
 
-def data_folder() -> Path:
-    """The folder that `MRLF_DATA` names, by default `./data`; it need not be there yet.
+def data_folder(root: str | None = None) -> Path:
+    """The folder `root`, else that which `MRLF_DATA` names, by default `./data`; it need not be there yet.
 
     Raises:
-        ValueError: it is no folder of this machine.
+        ValueError: it is no folder of this machine, or can hold no tables.
     """
-    root = os.environ.get(DATA_VARIABLE) or "data"
+    root = root or os.environ.get(DATA_VARIABLE) or "data"
     if "://" in root:
         raise ValueError(f"{DATA_VARIABLE}={root}: only a folder of this machine can hold the data so far")
+    misread = sorted(set(_MISREAD.findall(str(Path(root).resolve()))))
+    if misread:
+        signs = ", ".join(map(ascii, misread))
+        raise ValueError(
+            f"no data can lie in {root!r}: the tables' library misreads {signs} in the path of a folder; rename the "
+            f"folder or name another as {DATA_VARIABLE}"
+        )
     return Path(root).absolute()
 
 
@@ -58,13 +67,13 @@ class Store:
         self.blobs = Blobs(self.root / "blobs")
 
     @classmethod
-    def open(cls) -> "Store":
-        """The store at `MRLF_DATA`, by default `./data`.
+    def open(cls, root: str | None = None) -> "Store":
+        """The store at `root`, else at `MRLF_DATA`, by default `./data`.
 
         Raises:
-            ValueError: it is no folder of this machine.
+            ValueError: it is no folder of this machine, or can hold no tables.
         """
-        return cls(data_folder())
+        return cls(data_folder(root))
 
     @property
     def private(self) -> Path:

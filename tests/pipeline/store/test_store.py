@@ -29,6 +29,37 @@ def test_an_address_that_is_no_folder_is_refused(monkeypatch):
         Store.open()
 
 
+@pytest.mark.fault("S21")
+@pytest.mark.parametrize("name", ["ws%2Fmain", "a%20b", "My Data [2024]", "a\\b", "a|b", "a^b", "a\tb", "a\udcffb"])
+@pytest.mark.parametrize("is_link", [False, True])
+def test_a_folder_whose_name_the_tables_misread_is_refused_in_one_line(tmp_path, monkeypatch, name, is_link):
+    folder = tmp_path / name
+    if is_link:
+        folder.mkdir()
+        (tmp_path / "link").symlink_to(folder)
+    monkeypatch.setenv("MRLF_DATA", str(tmp_path / "link" if is_link else folder))
+    with pytest.raises(
+        ValueError, match=r"no data can lie in .*misreads .*rename the folder or name another as MRLF_DATA"
+    ):
+        Store.open()
+
+
+@pytest.mark.fault("S21")
+@pytest.mark.parametrize(
+    "name",
+    ["a b", "Zürich 日本", "100%", "a%zz", "a#b", "a?b=1&c", "a*b", "{a,b}", 'it\'s "a"', "a:b;c,d", "$HOME~", "-a "],
+)
+def test_tables_lie_in_a_folder_of_any_other_name(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("MRLF_DATA", str(tmp_path / name))
+    tables = Store.open().tables
+    row: dict[str, object] = {"digest": "d", "outcome": "ok", "num_bytes": 1}
+    for _ in range(2):
+        tables.merge("demo", "images", [row])
+    assert [found["digest"] for found in tables.read("demo", "images").to_pylist()] == ["d"]
+    tables.erase_history("demo", "images")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_equal_pictures_are_stored_once_under_their_digest(store):
     digest = store.blobs.put("original", b"picture")
     assert store.blobs.put("original", b"picture") == digest
