@@ -14,7 +14,7 @@ from pydantic import Field
 from pipeline.cities import City
 from pipeline.code_digest import code_digest
 from pipeline.collect.archive.fields import LocationStub
-from pipeline.collect.archive.folder import HOW_TO_FILL, Archive, Entry
+from pipeline.collect.archive.folder import Archive, Entry
 from pipeline.collect.instagram.live import Runtime, open_journal, search
 from pipeline.collect.instagram.searching import SearchReport
 from pipeline.collect.matching import AMBIGUOUS, Matcher, MatchRules, NamedPoint, Pair, make_overrules, read_overrules
@@ -223,7 +223,9 @@ def _no_locations(
     if archive is None:
         return _none_found(city, overrules, report)
     if num_posts == 0:
-        return StageError(f"none of the {len(archive)} metadata files in {archive.root} is a post: {HOW_TO_FILL}")
+        return StageError(
+            f"none of the {len(archive)} metadata files in {archive.root} is a post: {archive.how_to_fill()}"
+        )
     return StageError(
         f"none of the {num_posts} posts in {archive.root} names its place: only posts that carry a location can be "
         "used; name an archive of such posts as `archive` of posts in cities.yaml"

@@ -56,6 +56,8 @@ MEANINGS = {
     "instaloader_v3": "written by Instaloader 3, whose files lack what is needed",
     "bad_media_id": "the post has no id",
     "no_owner": "the post names no author, so it cannot be kept to one split",
+    "own_export": "a file of Instagram's own export, which says of no post where it was made",
+    "part_of_post": "a file of one picture of a post, which is counted once",
     "duplicate_post": "another file of the archive has the same post",
     # places, times, media
     "no_place": "the post has no location",

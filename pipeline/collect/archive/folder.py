@@ -1,7 +1,8 @@
-"""An archive of posts: a folder of Instaloader files and saved pages of the API, read recursively and never written.
+"""An archive of posts: a folder of files of Instaloader or gallery-dl and of saved pages of the API; never written.
 
-Reads `<stem>.json` and `<stem>.json.xz` and the media beside them: `<stem>.jpg`, `<stem>_<n>.jpg`; the media of a
-page are named by the post's shortcode.
+Reads, in all folders below it, `<stem>.json` and `<stem>.json.xz` and the media beside them: `<stem>.jpg`,
+`<stem>_<n>.jpg`; the media of a page are named by the post's shortcode. gallery-dl writes `<picture>.json` for each
+picture, or `<post id>.json`.
 Law: every metadata file gives one entry, a page one per media in it, each a post or a reason; in the order of paths,
 then of the page. Links are not followed.
 
@@ -13,15 +14,26 @@ Covered: hostile nesting (no recursion), pages of millions of media. Not covered
 """
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pipeline.collect.archive.api_media import api_post
 from pipeline.collect.archive.fields import MAX_CAROUSEL, PostFields, post_fields
+from pipeline.collect.archive.foreign import (
+    OWN_EXPORT,
+    how_to_fill,
+    is_of_picture,
+    is_own_export,
+    is_sidecar,
+    part_of,
+    sidecar_fields,
+)
 from pipeline.collect.archive.json_files import UnreadableFile, read_json
 from pipeline.errors import StageError
 from pipeline.store.digests import json_digest
@@ -98,6 +110,7 @@ class Entry:
 
     path is relative to the archive, of a page's n-th media `<file>#<n>`; it can hold the name of an account, so it
     goes into no table and no log.
+    part: where each picture of a post has a file of its own, its number and how many there are.
     """
 
     path: str
@@ -105,6 +118,7 @@ class Entry:
     reason: str
     media: Media
     retrieved_utc: datetime
+    part: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -114,11 +128,19 @@ class _Folder:
     path: Path
     names: set[str] = field(default_factory=set)
     stems: set[str] = field(default_factory=set)
+    _by_post: dict[str, list[str]] = field(default_factory=dict)
 
     def find(self, stem: str, suffixes: Sequence[str]) -> Path | None:
         """The file of this stem; case counts, since stems can be shortcodes."""
         names = (stem + form for suffix in suffixes for form in (suffix, suffix.upper()))
         return next((self.path / name for name in names if name in self.names), None)
+
+    def of_post(self, media_id: str) -> list[Path]:
+        """The files `<post id>.jpg` and `<post id>_<media id>.jpg`, in the order of their ids."""
+        if not self._by_post:
+            for name in sorted(self.names):
+                self._by_post.setdefault(re.split(r"[_.]", name)[0], []).append(name)
+        return [self.path / name for name in self._by_post.get(media_id, [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +164,7 @@ class Archive:
         self.root = root
         self.digest = digest
         self._files = files
+        self._reasons: set[str] = set()
 
     def __len__(self) -> int:
         """The number of metadata files; entries can be more, since a page holds many posts."""
@@ -155,18 +178,24 @@ class Archive:
             StageError: there is no such folder, or no metadata in it.
         """
         if not root.is_dir():
-            raise StageError(f"there is no folder of posts at {root}: {HOW_TO_FILL}")
+            raise StageError(f"there is no folder of posts at {root}: {how_to_fill(root)}")
         listing: list[tuple[str, int, int]] = []
         metadata = sorted(_metadata_files(root, listing), key=lambda file: file.path)
         if not metadata:
-            raise StageError(f"no .json or .json.xz file lies in {root}: {HOW_TO_FILL}")
+            raise StageError(f"no .json or .json.xz file lies in {root}: {how_to_fill(root)}")
         return cls(root, metadata, json_digest(sorted(listing)))
 
     def entries(self, now: datetime | None = None) -> Iterator[Entry]:
         """Every post in the order of paths, one file read at a time."""
         now = now or datetime.now(UTC)
         for file in self._files:
-            yield from _entries(file, now)
+            for entry in _entries(file, now):
+                self._reasons.add(entry.reason)
+                yield entry
+
+    def how_to_fill(self) -> str:
+        """What to do once its entries were read and no post was among them."""
+        return how_to_fill(self.root, self._reasons)
 
 
 def _metadata_files(root: Path, listing: list[tuple[str, int, int]]) -> Iterator[_File]:
@@ -205,10 +234,36 @@ def _entries(file: _File, now: datetime) -> Iterator[Entry]:
     except UnreadableFile as error:
         yield _no_post(file, file.path, error)
         return
+    if isinstance(structure, dict) and is_sidecar(structure):
+        yield _sidecar(file, structure, now)
+        return
     if not medias:
         yield _entry(file, file.path, file.stem, partial(post_fields, structure, now))
     for number, media in enumerate(medias, start=1):
         yield _entry(file, f"{file.path}#{number}", shortcode(media), partial(_page_fields, media, now))
+
+
+def _sidecar(file: _File, sidecar: dict[str, Any], now: datetime) -> Entry:
+    """The post of gallery-dl's file, with the picture of that file or all of the post's."""
+    try:
+        fields = sidecar_fields(sidecar, now)
+    except UnreadableFile as error:
+        return _no_post(file, file.path, error)
+    if not is_of_picture(sidecar):
+        return Entry(file.path, fields, "", _media_of_post(file.folder, fields.media_id), file.retrieved_utc)
+    beside = file.folder.path / file.stem
+    is_named_by_it = file.stem in file.folder.names and beside.suffix.lower() in MEDIA_SUFFIXES
+    path = beside if is_named_by_it else file.folder.find(file.stem, MEDIA_SUFFIXES)
+    is_video = fields.is_videos == (True,)
+    media = Media((path,) if path and not is_video else (), bool(path) and is_video)
+    return Entry(file.path, fields, "", media, file.retrieved_utc, part_of(sidecar))
+
+
+def _media_of_post(folder: _Folder, media_id: str) -> Media:
+    own = folder.of_post(media_id)
+    videos = {path.stem for path in own if path.suffix.lower() in VIDEO_SUFFIXES}
+    photos = [path for path in own if path.suffix.lower() in PICTURE_SUFFIXES and path.stem not in videos]
+    return Media(tuple(photos), bool(videos))
 
 
 def _page_fields(media: object, now: datetime) -> PostFields:
@@ -235,6 +290,9 @@ def _read(file: _File) -> object:
         structure = read_json(file.folder.path / file.name)
     except OSError:
         raise UnreadableFile("not_readable") from None
+    is_instaloaders = isinstance(structure, dict) and "instaloader" in structure
+    if not is_instaloaders and is_own_export(structure):
+        raise UnreadableFile(OWN_EXPORT)
     if isinstance(structure, list) and file.stem.endswith(COMMENTS_SUFFIX):
         raise UnreadableFile("not_a_post")
     return structure

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.collect.archive.fields import PostFields
-from pipeline.collect.archive.folder import HOW_TO_FILL, Archive, Entry
+from pipeline.collect.archive.folder import Archive, Entry, Media
 from pipeline.collect.post_rules import OK, CheckedPicture, PictureLimits, PostRules, check_picture, image_row
 from pipeline.errors import StageError
 from pipeline.ledger import reason_counts
@@ -94,9 +94,11 @@ class _Collector:
         chosen = []
         for same in by_id.values():
             first, *others = sorted(same, key=self._preference)
-            chosen.append((first[0], _with_authors(first[1], [fields for _, fields in others])))
+            whole = _with_parts(first, others)
+            chosen.append((whole[0], _with_authors(whole[1], [fields for _, fields in others])))
             for entry, _ in others:
-                self._drop_file(entry, "duplicate_post")
+                is_part = entry.part is not None and first[0].part is not None and entry.part != first[0].part
+                self._drop_file(entry, "part_of_post" if is_part else "duplicate_post")
         return chosen
 
     def take(self, entry: Entry, fields: PostFields) -> None:
@@ -144,6 +146,19 @@ class _Collector:
         return replace(picture, data=None)
 
 
+def _with_parts(first: tuple[Entry, PostFields], others: list[tuple[Entry, PostFields]]) -> tuple[Entry, PostFields]:
+    """A post with the media of its other parts, where each has a file of its own; one without is a photo."""
+    entry, fields = first
+    if entry.part is None or entry.part[1] == 1:
+        return first
+    parts = {one.part[0]: (one.media, of.is_videos) for one, of in reversed([first, *others]) if one.part is not None}
+    media = [parts[number][0] for number in sorted(parts)]
+    pictures = tuple(path for one in media for path in one.pictures)
+    is_videos = tuple(number in parts and parts[number][1] == (True,) for number in range(1, entry.part[1] + 1))
+    whole = replace(entry, media=Media(pictures, any(one.has_video for one in media)))
+    return whole, replace(fields, is_videos=is_videos)
+
+
 def _with_authors(fields: PostFields, others: list[PostFields]) -> PostFields:
     """A post with the authors that other files of it name besides."""
     names = [name for other in others for name in other.author_names]
@@ -154,4 +169,6 @@ def _with_authors(fields: PostFields, others: list[PostFields]) -> PostFields:
 
 def _no_posts(archive: Archive, drops: dict[str, str]) -> str:
     reasons = ", ".join(f"{reason.split('/')[1]} {count}" for reason, count in reason_counts(drops).items())
-    return f"none of the {len(archive)} metadata files in {archive.root} is a post ({reasons}): {HOW_TO_FILL}"
+    return (
+        f"none of the {len(archive)} metadata files in {archive.root} is a post ({reasons}): {archive.how_to_fill()}"
+    )
