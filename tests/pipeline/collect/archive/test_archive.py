@@ -250,3 +250,11 @@ def test_a_recorded_post_is_read_to_the_letter(shared_data, tmp_path):
         location=LocationStub(location_id="213572516", name="Pune, Maharashtra", coordinates=(18.5203, 73.8567)),
         coordinates=(18.5203, 73.8567),
     )
+
+
+@pytest.mark.fault("S22")
+def test_folders_and_files_may_have_any_name_also_one_that_is_no_text(tmp_path):
+    fake = FakeArchive(tmp_path / "a\\b [x]%2F{y}*?#")
+    for number, stem in enumerate(["a [1]", "b%20c", "d\udcffe", "f\\g"], start=1):
+        fake.post(number, stem=f"{stem}/{stem}")
+    assert [len(entry.media.pictures) for entry in Archive.scan(fake.folder).entries()] == [1] * 4
