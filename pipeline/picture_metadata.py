@@ -44,9 +44,7 @@ def as_srgb(image: "Image", profile: object) -> "Image":
     transform = _transform(profile, mode)
     if transform is None:
         return image
-    converted = ImageCms.applyTransform(image.convert(transform.input_mode), transform)
-    assert converted is not None
-    return converted
+    return ImageCms.applyTransform(image.convert(transform.input_mode), transform) or image
 
 
 @lru_cache(maxsize=8)  # a camera writes the same into all its pictures
@@ -129,6 +127,21 @@ def _png_needed(data: bytes) -> Iterator[bytes]:
             begin = following.start() - 4
         else:
             return
+
+
+def are_pixels_whole(png: bytes) -> bool:
+    """Whether every part of a PNG that its pixels need has its check sum."""
+    begin = 8
+    while begin + 12 <= len(png):
+        length, name = struct.unpack_from(">I4s", png, begin)
+        end = begin + 12 + length
+        sum_of_it = struct.pack(">I", zlib.crc32(memoryview(png)[begin + 4 : end - 4]))
+        if name[:1].isupper() and png[end - 4 : end] != sum_of_it:
+            return False
+        begin = end
+        if name == b"IEND":
+            break
+    return True
 
 
 def _webp_needed(data: bytes) -> Iterator[bytes]:

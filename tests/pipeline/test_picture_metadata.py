@@ -105,6 +105,14 @@ def test_a_picture_cut_in_its_pixels_stays_truncated_whatever_its_metadata(kind)
         assert check_bytes(data[: int(share * len(data))], LIMITS).outcome == "truncated"
 
 
+@pytest.mark.fault("M16")
+def test_a_png_with_a_changed_byte_of_its_pixels_is_refused_at_once():
+    rng, good = np.random.default_rng(2), KINDS["PNG"]
+    for at in rng.integers(45, len(good) - 12, 50):
+        data = good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :]
+        assert check_bytes(data, LIMITS).outcome == "truncated"
+
+
 def in_srgb(colour: tuple[int, int, int], primaries: np.ndarray, gamma: float) -> np.ndarray:
     """The colour's sRGB levels by arithmetic."""
     linear = np.linalg.solve(SRGB, primaries @ (np.array(colour) / 255) ** gamma).clip(0, 1)

@@ -44,7 +44,7 @@ MAX_LOOKED_AT = 50
 _NOT_POSTS = ("stories", "highlights", "avatar", "info", "followers", "following")
 _OF_INSTALOADER = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_UTC(_\d+|_location)?\.\w+")
 _OF_GALLERY_DL = re.compile(r"\d{15,25}(_\d{15,25})?\.(jpe?g|png|webp|heic|mp4)")
-_OF_EXPORT = re.compile(r"instagram-.+\.zip|posts_\d+\.html|start_here\.html|your_instagram_activity")
+_OF_EXPORT = re.compile(r"instagram-.+\.zip|posts_\d+\.(html|json)|start_here\.html|your_instagram_activity")
 _KEYS_OF_EXPORT = ("string_list_data", "string_map_data", "media_map_data", "label_values")
 
 

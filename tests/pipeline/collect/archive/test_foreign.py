@@ -190,6 +190,13 @@ def test_a_folder_without_metadata_is_named_with_what_to_do(fake, name):
 
 
 @pytest.mark.fault("I39")
+def test_an_export_that_is_larger_than_any_posts_metadata_is_known_by_its_names(town):
+    town.archive.file("content/posts_1.json", b"[" + b" " * 17_000_000 + b"]")
+    with pytest.raises(StageError, match="Download your information"):
+        town.build()
+
+
+@pytest.mark.fault("I39")
 def test_an_export_is_told_how_to_get_a_readable_archive(town):
     town.archive.json("your_instagram_activity/media/posts_1.json", EXPORTS["posts of 2023"])
     with pytest.raises(StageError, match=r"Download your information.*instaloader --login NAME NAME"):
