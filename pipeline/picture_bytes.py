@@ -28,7 +28,20 @@ MAX_METADATA_BYTES = 4 * 1024**2  # the largest colour profiles of printers have
 _MAGIC = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"RIFF": "WEBP"}
 _TOO_MUCH = re.compile("too large|Too much memory")  # Pillow's words of texts and profiles that are packed small
 _END = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
-_FOREIGN = (b"GIF8", b"BM", b"II*\0", b"MM\0*", b"%!PS", b"%PDF", b"SIMPLE  =", b"\0\0\1\0", b"8BPS")
+_FOREIGN = (
+    b"GIF8",
+    b"BM",
+    b"II*\0",
+    b"MM\0*",
+    b"%!PS",
+    b"%PDF",
+    b"SIMPLE  =",
+    b"\0\0\1\0",
+    b"8BPS",
+    b"\xff\x0a",
+    b"\0\0\0\x0cJXL ",
+    b"\0\0\0\x0cjP  ",
+)
 FAULTS_OF_BYTES = (
     OSError,
     SyntaxError,

@@ -46,11 +46,12 @@ def data_folder(root: str | None = None) -> Path:
     root = root or os.environ.get(DATA_VARIABLE) or "data"
     if "://" in root:
         raise ValueError(f"{DATA_VARIABLE}={root}: only a folder of this machine can hold the data so far")
-    misread = sorted(set(_MISREAD.findall(str(Path(root).resolve()))))
+    folder = str(Path(root).resolve())
+    misread = sorted(set(_MISREAD.findall(folder)))
     if misread:
         signs = ", ".join(map(ascii, misread))
         raise ValueError(
-            f"no data can lie in {root!r}: the tables' library misreads {signs} in the path of a folder; rename the "
+            f"no data can lie in {folder!r}: the tables' library misreads {signs} in the path of a folder; rename the "
             f"folder or name another as {DATA_VARIABLE}"
         )
     return Path(root).absolute()

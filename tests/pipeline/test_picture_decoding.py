@@ -174,6 +174,9 @@ FOREIGN = {
     "SVG": b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>',
     "EPS": b"%!PS-Adobe-3.0 EPSF-3.0",
     "FITS": b"SIMPLE  =                    T",
+    "JPEG XL": b"\xff\x0a" + b"\0" * 40,
+    "JPEG XL in a container": b"\0\0\0\x0cJXL \r\n\x87\n",
+    "JPEG 2000": b"\0\0\0\x0cjP  \r\n\x87\n",
     "a film": b"\0\0\0\x18ftypisom",
 }
 
