@@ -49,8 +49,11 @@ _KEYS_OF_EXPORT = ("string_list_data", "string_map_data", "media_map_data", "lab
 
 
 def is_sidecar(structure: object) -> bool:
-    """Whether this is gallery-dl's JSON of a picture or post of Instagram."""
-    return isinstance(structure, dict) and {"post_id", "post_shortcode"} <= structure.keys()
+    """Whether this is gallery-dl's JSON of a picture or post of Instagram; before 2020 it named no `post_id`."""
+    if not isinstance(structure, dict):
+        return False
+    is_early = structure.get("category") == "instagram" and {"media_id", "shortcode"} <= structure.keys()
+    return is_early or {"post_id", "post_shortcode"} <= structure.keys()
 
 
 def sidecar_fields(sidecar: dict[str, Any], now: datetime) -> PostFields:
@@ -65,8 +68,8 @@ def sidecar_fields(sidecar: dict[str, Any], now: datetime) -> PostFields:
     is_video = bool(sidecar.get("video_url"))
     node = {
         "__typename": "GraphVideo" if is_video else "GraphImage",
-        "id": sidecar["post_id"],
-        "shortcode": sidecar["post_shortcode"],
+        "id": _first(sidecar, "post_id", "sidecar_media_id", "media_id"),
+        "shortcode": _first(sidecar, "post_shortcode", "sidecar_shortcode", "shortcode"),
         "is_video": is_video,
         "taken_at_timestamp": _seconds(sidecar.get("post_date")) or _seconds(sidecar.get("date")),
         "edge_media_to_caption": {"edges": [{"node": {"text": caption}}] if isinstance(caption, str) else []},
@@ -79,6 +82,10 @@ def sidecar_fields(sidecar: dict[str, Any], now: datetime) -> PostFields:
     }
     fields = api_post(node, now).fields
     return fields if is_of_picture(sidecar) else replace(fields, is_videos=None)
+
+
+def _first(sidecar: dict[str, Any], *names: str) -> object:
+    return next((sidecar[name] for name in names if sidecar.get(name)), None)
 
 
 def is_of_picture(sidecar: dict[str, Any]) -> bool:
@@ -98,9 +105,10 @@ def _count(value: object) -> int:
 
 
 def _seconds(value: object) -> float | None:
-    """UTC, as gallery-dl writes it."""
+    """UTC where it does not say otherwise, as gallery-dl writes it."""
     try:
-        return datetime.fromisoformat(str(value)).replace(tzinfo=UTC).timestamp()
+        stated = datetime.fromisoformat(str(value))
+        return (stated if stated.tzinfo else stated.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
 

@@ -136,6 +136,29 @@ def test_odd_values_are_none(fake, changes):
 
 
 @pytest.mark.fault("I38")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"post_id": None, "post_shortcode": None, "post_date": None}, id="before 2020"),
+        pytest.param({"post_date": "2021-06-01T12:30:01"}, id="with a T"),
+        pytest.param({"post_date": "2021-06-01T14:30:01+02:00"}, id="with a time zone"),
+        pytest.param({"post_id": int(media_id(1)), "owner_id": 77001, "location_id": 212928653}, id="ids are numbers"),
+    ],
+)
+def test_every_year_of_gallery_dl_gives_the_same_post(fake, changes):
+    fake.json("1.jpg.json", sidecar(**changes))
+    (entry,) = Archive.scan(fake.folder).entries()
+    fields = entry.fields
+    assert (fields.media_id, fields.owner, str(fields.taken_utc)) == (
+        media_id(1),
+        "77001",
+        "2021-06-01 12:30:01+00:00",
+    )
+    assert fields.location is not None
+    assert fields.location.location_id == "212928653"
+
+
+@pytest.mark.fault("I38")
 def test_coauthors_of_gallery_dl_are_authors_and_tagged_people_are_not(fake):
     fake.json("1.jpg.json", sidecar(coauthors=[{"id": "78", "username": "Cleo", "full_name": "Cleo"}]))
     (entry,) = Archive.scan(fake.folder).entries()
