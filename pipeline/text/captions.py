@@ -33,8 +33,8 @@ _EMOJI = rf"(?![#*{_SIGNS}])\p{{Emoji}}"
 _FLAG_OF_A_REGION = r"\U0001f3f4[\U000e0020-\U000e007e]++\U000e007f"  # 🏴󠁧󠁢󠁳󠁣󠁴󠁿
 _FIRST = rf"(?:{_FLAG_OF_A_REGION}|\*\ufe0f?\u20e3|[\p{{L}}\p{{N}}_]|{_EMOJI})"
 _BODY = rf"{_FIRST}(?:[\p{{M}}\u200c\u200d]|{_FIRST})*+"
-_NOT_IN_A_WORD = rf"(?<!{_HASH})(?:(?<=\u20e3)|(?<![\p{{L}}\p{{N}}_][\p{{M}}\u200c\u200d]*))"
-_CHAIN = regex.compile(rf"{_NOT_IN_A_WORD}(?:{_HASH}++(?P<tag>{_BODY}))++")
+_NOT_IN_A_WORD = rf"(?<!{_HASH})(?:(?<=\u20e3\ufe0f*)|(?<![\p{{L}}\p{{N}}_][\p{{M}}\u200c\u200d]*))"
+_CHAIN = regex.compile(rf"{_NOT_IN_A_WORD}(?:{_HASH}++\ufe0f*+(?P<tag>{_BODY}))++")
 _SAYS_SOMETHING = regex.compile(rf"[\p{{L}}\p{{N}}\u20e3]|{_EMOJI}")
 _JOINERS = "\u200c\u200d"
 USER, URL, EMAIL = "<USER>", "<URL>", "<EMAIL>"

@@ -82,6 +82,12 @@ def test_tags_of_joined_tags_are_the_same_tags(text):
     assert len(set(tags)) == len(tags) <= 30
 
 
+@pytest.mark.fault("I37")
+@given(st.text(alphabet="#＃aß1_ıİ\u0301\u200c\u200d\ufe0f❤ \u20e3½🇫🏽🈚🏴\U000e0067\U000e007f*★"))
+def test_a_caption_without_its_hashtags_has_none(text):
+    assert hashtags(without_hashtags(clean_caption(text))) == []
+
+
 @pytest.mark.parametrize(
     ("caption", "text"),
     [
@@ -92,6 +98,7 @@ def test_tags_of_joined_tags_are_the_same_tags(text):
         ("#1️⃣ first", "first"),
         ("1️⃣ #️⃣ first", "1️⃣ first"),
         ("I #I❤️NY and #sunset🌅vibes #🇫🇷france #👩🏽‍🚀 🎉#b", "I and 🎉"),
+        ("#\ufe0fNY", ""),
         ("#ok™️ #a★", "™️ ★"),
     ],
 )

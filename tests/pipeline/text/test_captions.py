@@ -80,7 +80,24 @@ def test_no_name_remains_behind_an_at(text):
 
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize(
-    "part", ["a", "a.", "@", "#", "https://", "....", "a@", "\u0301", "-a.", "#a", "1\u0301#", "#❤", "🏴\U000e0067"]
+    "part",
+    [
+        "a",
+        "a.",
+        "@",
+        "#",
+        "https://",
+        "....",
+        "a@",
+        "\u0301",
+        "-a.",
+        "#a",
+        "1\u0301#",
+        "#❤",
+        "🏴\U000e0067",
+        "\ufe0f#",
+        "\u20e3\ufe0f",
+    ],
 )
 def test_a_hostile_caption_takes_no_longer_than_its_length(part):
     from pipeline.text.captions import hashtags
