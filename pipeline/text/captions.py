@@ -9,12 +9,15 @@ Hashtags, for every script: `hashtags(" ".join("#" + tag for tag in tags)) == ta
 duplicates. Instaloader's `caption_hashtags` goes by `\w`, which cuts words at combining marks: `#दिल्ली` became `द`.
 As on Instagram an emoji is a part of its tag and can be one alone: `#i❤️ny`, `#🇫🇷france`, `#1️⃣`, `#👩🏽‍🚀`. It is kept
 without variation selectors, so that `❤️` and `❤` are one; skin tones and joined emoji stay what they are. Emoji that
-are letters to NFKC become them (`🈚` is 無). The signs © ® ™ ‼ ⁉ 〰 end a tag, and `#️⃣` is in none.
+are letters to NFKC become them (`🈚` is 無); what it would break a tag at stays as it is (`½price`). The signs
+© ® ™ ‼ ⁉ 〰 end a tag, and `#️⃣` is in none.
 Our own choices: a tag inside a word (`a#b`) is none, but a chain is (`#a#b`), and one behind an emoji (`🎉#b`); a tag
 needs a letter, a digit or an emoji; one of more than 100 characters is noise and left out; `İ` becomes `i`.
 """
 
 import unicodedata
+from functools import lru_cache
+from itertools import groupby
 
 import regex
 
@@ -34,6 +37,7 @@ _FLAG_OF_A_REGION = r"\U0001f3f4[\U000e0020-\U000e007e]++\U000e007f"  # 🏴󠁧
 _FIRST = rf"(?:{_FLAG_OF_A_REGION}|\*\ufe0f?\u20e3|[\p{{L}}\p{{N}}_]|{_EMOJI})"
 _BODY = rf"{_FIRST}(?:[\p{{M}}\u200c\u200d]|{_FIRST})*+"
 _NOT_IN_A_WORD = rf"(?<!{_HASH})(?:(?<=\u20e3\ufe0f*)|(?<![\p{{L}}\p{{N}}_][\p{{M}}\u200c\u200d]*))"
+_TAG = regex.compile(_BODY)
 _CHAIN = regex.compile(rf"{_NOT_IN_A_WORD}(?:{_HASH}++\ufe0f*+(?P<tag>{_BODY}))++")
 _SAYS_SOMETHING = regex.compile(rf"[\p{{L}}\p{{N}}\u20e3]|{_EMOJI}")
 _JOINERS = "\u200c\u200d"
@@ -61,10 +65,10 @@ _CLOSING = ".,;:!?)]}'\"»”’…"
 def hashtags(text: str) -> list[str]:
     """The tags of a caption without `#`, NFKC and case-folded, in the order of first use; at most 30."""
     tags: dict[str, None] = {}
-    for match in _CHAIN.finditer(_folded(_plain(text))):
+    for match in _CHAIN.finditer(_plain(text)):
         for body in match.captures("tag"):
-            tag = body.rstrip(_JOINERS)
-            if len(tag) <= MAX_TAG_CHARACTERS and _SAYS_SOMETHING.search(tag):
+            tag = _folded(body).rstrip(_JOINERS)
+            if len(tag) <= MAX_TAG_CHARACTERS and _TAG.fullmatch(tag) and _SAYS_SOMETHING.search(tag):
                 tags.setdefault(tag)
     return list(tags)[:MAX_TAGS]
 
@@ -81,10 +85,13 @@ def _plain(text: str) -> str:
 
 
 def _folded(text: str) -> str:
-    """NFKC and case-folded until nothing changes (`İ` folds to i with a second dot, which goes)."""
+    """NFKC and case-folded until nothing changes (`İ` folds to i with a second dot, which goes), but for what NFKC
+    would make of it no tag can hold.
+    """
+    if text.isascii():
+        return text.lower()
     for _ in range(4):
-        folded = unicodedata.normalize("NFKC", text).casefold().replace("i\u0307", "i")
-        folded = unicodedata.normalize("NFKC", folded)
+        folded = _nfkc(_nfkc(text).casefold().replace("i\u0307", "i"))
         if folded == text:
             return text
         text = folded

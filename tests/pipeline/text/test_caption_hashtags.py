@@ -18,6 +18,7 @@ EMOJI_IN_TAGS = [
         ("joined, with variation selectors", "#🏳️‍🌈pride #❤️‍🔥", ["🏳‍🌈pride", "❤‍🔥"]),
         ("a keycap within a tag", "#top1️⃣0️⃣", ["top1⃣0⃣"]),
         ("a chain of them", "#❤️#a🎉#b", ["❤", "a🎉", "b"]),
+        ("signs that NFKC would break a tag at", "#½price #ﷺ #3⅓", ["½price", "ﷺ", "3⅓"]),
         ("letters to NFKC", "#🈚料 #Ⓜ️etro", ["無料", "metro"]),
         ("what is no emoji", "#a★b #✓ #→ #…", ["a"]),
         ("a joiner before", "#\u200d❤", []),
