@@ -98,6 +98,17 @@ def _folded(text: str) -> str:
     return text
 
 
+def _nfkc(text: str) -> str:
+    runs = ((stays, "".join(run)) for stays, run in groupby(text, _stays))
+    return "".join(run if stays else unicodedata.normalize("NFKC", run) for stays, run in runs)
+
+
+@lru_cache(maxsize=65536)
+def _stays(character: str) -> bool:
+    """Whether NFKC makes signs of it that end a tag: `½` is 1⁄2."""
+    return _TAG.fullmatch("_" + unicodedata.normalize("NFKC", character)) is None
+
+
 def clean_caption(text: object) -> str:
     """The caption as it may be stored; "" where there is none."""
     return scrub(clean_unicode(text)).strip()

@@ -45,14 +45,11 @@ _CODES = ("shortcode", "code")
 _IDS = ("pk", "id")
 _MARKS = ("taken_at", "taken_at_timestamp", "media_type", "owner", "user")
 JSON_SUFFIXES = (".json.xz", ".json")
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".jfif", ".heic", ".heif", ".avif", ".gif", ".bmp", ".tiff")
+"""In order of choice; what a file is, its first bytes say: tools name JPEGs `.heic`, too."""
 VIDEO_SUFFIXES = (".mp4", ".mov", ".webm")
 MEDIA_SUFFIXES = (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES)
 COMMENTS_SUFFIX = "_comments"
-HOW_TO_FILL = (
-    "put files there that Instaloader saved (.json or .json.xz, with their pictures beside them) or saved pages, "
-    "or name another folder as `archive` of posts in cities.yaml"
-)
 
 
 def page_medias(structure: object) -> list[object]:
