@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 
@@ -162,7 +163,10 @@ def draw(path: Path = PICTURE) -> None:
             _draw_box(axes, name, x, y, num_files[name])
         axes.margins(0.01)
         axes.autoscale_view()
-        figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+        drawn = StringIO()
+        figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
+    lines = drawn.getvalue().splitlines()
+    path.write_text("".join(f"{line.rstrip()}\n" for line in lines))  # matplotlib leaves blanks at the ends of lines
 
 
 def _draw_floors(axes: Axes, spots: Mapping[str, tuple[float, float]], counts: Arrows) -> None:

@@ -33,8 +33,8 @@ HEAVY = {
     "safetensors",
     "datasets",
 }
-BESIDE_THE_ROAD = {"cli", "demo", "predict", "privacy", "serve", "store", "study", "text", "weights"}
-"""Rooms of `pipeline` that are no part of the road from a city's name to its report."""
+BESIDE_THE_PATH = {"cli", "demo", "predict", "privacy", "serve", "store", "study", "text", "weights"}
+"""Rooms of `pipeline` that are no part of the path from a city's name to its report."""
 FOR_TRAINING_SCRIPTS = "pipeline/release/torch_dataset.py"
 """A class of torch's for scripts that use torch already; nothing of ours imports it."""
 ORDER_OF_MODELS = [
@@ -47,6 +47,18 @@ ORDER_OF_MODELS = [
     {"settings"},
 ]
 """The rooms and top files of `models`, from above; each imports what stands below it, or of its own line, alone."""
+ORDER_OF_COLLECT = [
+    {"doctor", "places", "pois", "posts"},
+    {"posts_tables"},
+    {"waiting"},
+    {"instagram"},
+    {"matching"},
+    {"poi_sources"},
+    {"sources"},
+    {"archive", "post_rules"},
+    {"web"},
+]
+"""The same of `pipeline.collect`: the rules of posts read the fields of an archive, and the archive asks the rules."""
 LONGEST_FUNCTION, LONGEST_FILE = 50, 400
 
 
@@ -135,16 +147,19 @@ def test_models_import_nothing_of_ours():
     assert not wrong
 
 
-def test_the_rooms_of_models_import_downward():
-    level = {room: number for number, line in enumerate(ORDER_OF_MODELS) for room in line}
-    rooms = {module.split(".")[1] for module in arrows() if module.startswith("models.")}
-    assert rooms == set(level)
+@pytest.mark.parametrize(("package", "order"), [("models", ORDER_OF_MODELS), ("pipeline.collect", ORDER_OF_COLLECT)])
+def test_the_rooms_of_a_package_import_downward(package, order):
+    def room(module: str) -> str:
+        return module.removeprefix(f"{package}.").split(".")[0]
+
+    level = {room: number for number, line in enumerate(order) for room in line}
+    inside = {module: others for module, others in arrows().items() if module.startswith(f"{package}.")}
+    assert {room(module) for module in inside} == set(level)
     upward = {
         f"{module} -> {other}"
-        for module, others in arrows().items()
-        for other in others
-        if module.startswith("models.") and other.startswith("models.")
-        if level[other.split(".")[1]] < level[module.split(".")[1]]
+        for module, others in inside.items()
+        for other in others & inside.keys()
+        if level[room(other)] < level[room(module)]
     }
     assert not upward
 
@@ -214,9 +229,9 @@ def test_the_rooms_are_the_same_on_every_floor():
         return {path.parent.name for path in (ROOT / floor).glob("*/__init__.py")}
 
     assert rooms("assets") == set(ROOMS)
-    assert rooms("pipeline") == {*ROOMS, *BESIDE_THE_ROAD}
+    assert rooms("pipeline") == {*ROOMS, *BESIDE_THE_PATH}
     tested = {path.name for path in (ROOT / "tests/pipeline").iterdir() if path.is_dir()} - {"__pycache__"}
-    assert tested <= {*ROOMS, *BESIDE_THE_ROAD}
+    assert tested <= {*ROOMS, *BESIDE_THE_PATH}
 
 
 def test_our_packages_are_the_ones_of_this_folder():

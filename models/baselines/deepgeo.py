@@ -67,7 +67,7 @@ class DeepgeoConfig(TextConfig):
     @classmethod
     def small_training(cls) -> TrainConfig:
         """Batches of 512 make two steps an epoch of a thousand posts: too few to learn."""
-        return TrainConfig(optimiser="adam", learning_rate=1e-3, batch_size=32)
+        return TrainConfig.small_adam()
 
 
 class Deepgeo(Network):

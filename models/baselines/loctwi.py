@@ -96,7 +96,7 @@ class LocTwiConfig(TextConfig):
     @classmethod
     def small_training(cls) -> TrainConfig:
         """At 1e-4 thirty epochs of a thousand posts end before anything is learnt."""
-        return TrainConfig(optimiser="adam", learning_rate=1e-3, batch_size=32)
+        return TrainConfig.small_adam()
 
 
 class LocTwi(Network):

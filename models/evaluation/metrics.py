@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
 EARTH_RADIUS_KM = 6371.0088
 """IUGG mean radius"""
@@ -211,11 +211,6 @@ def fit_temperature(proba_NC: np.ndarray, labels_N: np.ndarray) -> float:
 def with_temperature(proba_NC: np.ndarray, temperature: float) -> np.ndarray:
     """Probabilities (N, C), float64, at this temperature; a class of probability 0 keeps about 0."""
     return np.asarray(softmax(_logits(proba_NC) / temperature, axis=1))
-
-
-def negative_log_likelihood(proba_NC: np.ndarray, labels_N: np.ndarray) -> float:
-    """Mean of -log p of the true class."""
-    return float(-np.take_along_axis(log_softmax(_logits(proba_NC), axis=1), labels_N[:, None], axis=1).mean())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,6 @@ EXPERTS: Mapping[str, Expert] = {
     "image": Expert({"image": 1.0}, (1.0, 3.0, 10.0, 30.0, 100.0)),
 }
 """The first is the baseline `logistic_all`, as it is: with all weight on it the pool is that baseline."""
-ANCHOR = "all"
 
 
 @dataclass(frozen=True)

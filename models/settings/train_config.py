@@ -111,6 +111,11 @@ class TrainConfig:
         """For fewer than about 5,000 posts; on a CPU its steps are too small for two threads to help."""
         return cls(num_threads=1)
 
+    @classmethod
+    def small_adam(cls) -> "TrainConfig":
+        """For fewer than about 5,000 posts, of the networks whose papers train with Adam: more and larger steps."""
+        return cls(optimiser="adam", learning_rate=1e-3, batch_size=32)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:

@@ -6,7 +6,7 @@ time:   the oldest 80 % train, the next 10 % validate, the newest 10 % test.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from pipeline.release.split import linked_groups, split_posts
 from pipeline.study.posts import StudyPost
 
 SplitKind = Literal["random", "time", "user"]
-SPLIT_KINDS: tuple[SplitKind, ...] = get_args(SplitKind)
 NO_NAMES: Mapping[str, Sequence[str]] = {}
 
 

@@ -16,7 +16,7 @@ from tests.deploy.helpers import ROOT
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 OURS = ("init", "code", "webserver", "daemon")
-PASSWORD = {"MRLF_POSTGRES_PASSWORD": "choose-one"}
+PASSWORD = {"MRLF_POSTGRES_PASSWORD": "choose-one"}  # pragma: allowlist secret
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 pytestmark = pytest.mark.fault("D2")
 
@@ -107,6 +107,7 @@ def test_a_path_of_the_host_that_is_not_there_is_told_and_no_empty_folder_made_i
 @pytest.mark.fault("D14")
 def test_keys_of_the_env_file_reach_the_code_server_alone_and_change_no_path_of_the_container(tmp_path):
     checkout = a_checkout(tmp_path)
+    # pragma: allowlist nextline secret
     keys = {"FOURSQUARE_API_KEY": "fsq", "MRLF_PSEUDONYM_KEY": "ab" * 32, "I_HAVE_READ_PRIVACY_MD": PRIVACY_VERSION}
     paths = {"MRLF_DATA": "data", "DAGSTER_HOME": ".dagster", "MRLF_POSTGRES_HOST": "elsewhere"}
     (checkout / ".env").write_text(

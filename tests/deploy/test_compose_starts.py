@@ -22,7 +22,7 @@ from tests.deploy.postgres import postgres, programs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
-PASSWORD = "choose-one"
+PASSWORD = "choose-one"  # pragma: allowlist secret
 TINY = {
     "name": "Tiny",
     "latitude": 12.0,

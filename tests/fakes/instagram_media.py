@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.fakes.instagram_world import FakePlace, World, mixed
 
-_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"  # pragma: allowlist secret
 _OPENINGS = [
     "What a quiet morning",
     "We came here for the view",

@@ -64,11 +64,11 @@ class InstagramClient:
     base: str
     pace: Pace
     clock: Clock
-    cool_downs_s: tuple[float, ...] = (300, 900)
-    throttled_within_s: float = 21_600.0
+    cool_downs_s: tuple[float, ...]
+    throttled_within_s: float
+    timeout_s: float
     may_rest: bool = True
     max_requests: int | None = None
-    timeout_s: float = 30.0
     retries: Retries = field(default_factory=Retries)
     num_requests: int = 0
 

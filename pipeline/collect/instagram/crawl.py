@@ -16,6 +16,7 @@ from pipeline.collect.instagram.media.hosts import ILL, RESTS
 from pipeline.collect.instagram.media.photos import Photos
 from pipeline.collect.instagram.recheck import Recheck
 from pipeline.collect.instagram.walk import NO_ENDPOINT, NOT_THERE, Walker
+from pipeline.collect.web.clock import now_s
 from pipeline.collect.web.errors import (
     BudgetSpentError,
     HumanError,
@@ -112,7 +113,7 @@ class Crawl:
         """Until when nothing is to be walked because pictures could not be had; 0 where that is not the reason."""
         if self.stopped not in (RESTS, ILL):
             return 0.0
-        return self.journal.posts.next_due(RESTS) or self._now() + HOUR_S
+        return self.journal.posts.next_due(RESTS) or now_s(self.walker.clock) + HOUR_S
 
     def _go(self, walks: list[Walk]) -> None:
         self.client.check_rest()
@@ -122,7 +123,7 @@ class Crawl:
             self.recheck.check_unseen(walks, most=self.client.max_requests // 2)
         num_unreachable = 0
         for number, walk in enumerate(walks, start=1):
-            if is_due(walk.not_before, self._now()):
+            if is_due(walk.not_before, now_s(self.walker.clock)):
                 reason = self._walk(walk, f"{self.city}: place {number} of {len(walks)}")
                 num_unreachable = num_unreachable + 1 if reason.startswith("unreachable") else 0
                 if reason == NO_ENDPOINT:
@@ -168,7 +169,7 @@ class Crawl:
     def _has_changed(self, location_id: str, why: str) -> str:
         reason = f"source_changed/{why}"
         self.changed.append(why)
-        self.journal.walks.defer(location_id, reason, self._now() + HOUR_S)
+        self.journal.walks.defer(location_id, reason, now_s(self.walker.clock) + HOUR_S)
         return reason
 
     def _hear_missing(self, walk: Walk, error: MissingError) -> str:
@@ -177,7 +178,7 @@ class Crawl:
         Where no place at all is found, and there are several, and it is said in one way only, it is not the places
         that are missing: then the last word waits.
         """
-        now, location_id = self._now(), walk.location_id
+        now, location_id = now_s(self.walker.clock), walk.location_id
         self.missing.append(location_id)
         was_gone = walk.reason == PLACE_GONE
         is_doubtful = len(self.missing) >= GIVE_UP_AFTER and not self.walker.has_answered
@@ -215,9 +216,6 @@ class Crawl:
             is_media_ill=self.photos.are_mostly_failing or self.stopped in (RESTS, ILL),
             stopped=self.stopped,
         )
-
-    def _now(self) -> float:
-        return self.walker.clock.now().timestamp()
 
 
 def _all_changed(city: str, reasons: list[str], num_places: int) -> str:

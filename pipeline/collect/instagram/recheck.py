@@ -19,6 +19,7 @@ from pipeline.collect.instagram.journal.records import GONE_POST
 from pipeline.collect.instagram.media.verdicts import PRIVATE
 from pipeline.collect.instagram.verdicts import MEDIA_PATH
 from pipeline.collect.instagram.walk import Walker
+from pipeline.collect.web.clock import now_s
 from pipeline.collect.web.errors import BudgetSpentError, FinalError, RetryError, SourceChangedError, WaitError
 
 AGAIN_S = 3_600.0
@@ -54,7 +55,7 @@ class Recheck:
             for post in self.journal.posts.unseen(walk.location_id, number):
                 if most is not None and num_asked >= most:
                     return
-                if is_due(post.not_before, self._now()):
+                if is_due(post.not_before, now_s(self.walker.clock)):
                     num_asked += 1
                     self._check(post, walk.location_id)
                 if len(self.doubted) >= MOST_DOUBTED:
@@ -73,7 +74,7 @@ class Recheck:
         if media_id is None or not self.client.is_signed_in:
             return ()
         try:
-            post = api_post(self._ask(media_id), datetime.fromtimestamp(self._now(), UTC))
+            post = api_post(self._ask(media_id), datetime.fromtimestamp(now_s(self.walker.clock), UTC))
         except (RetryError, SourceChangedError, UnreadableFile):
             return ()
         if post.is_private:
@@ -86,7 +87,7 @@ class Recheck:
             log.warning("a post cannot be asked for: its id is not in the private map any more")
             self.journal.posts.mark_seen(post.post_key)
             return
-        self.journal.posts.note_asked(post.post_key, self._now() + AGAIN_S)
+        self.journal.posts.note_asked(post.post_key, now_s(self.walker.clock) + AGAIN_S)
         try:
             media = self._ask(media_id)
         except (WaitError, BudgetSpentError):  # it was not asked
@@ -119,11 +120,11 @@ class Recheck:
         """The posts that are said to be gone: the second time, a day after the first, they are."""
         with self.journal.transaction():
             for post, reason in self.doubted:
-                if post.said == GONE_POST and is_said_again(post.said_at, self._now()):
+                if post.said == GONE_POST and is_said_again(post.said_at, now_s(self.walker.clock)):
                     self.num_gone += 1
                     self.journal.posts.settle(post.post_key, "gone", reason)
-                elif post.said != GONE_POST or not 0 < post.said_at <= self._now():
-                    self.journal.posts.note_said_gone(post.post_key, self._now())
+                elif post.said != GONE_POST or not 0 < post.said_at <= now_s(self.walker.clock):
+                    self.journal.posts.note_said_gone(post.post_key, now_s(self.walker.clock))
         self.doubted.clear()
 
     def _ask(self, media_id: str) -> dict[str, Any]:
@@ -132,6 +133,3 @@ class Recheck:
         if not isinstance(items, list) or not items or not isinstance(items[0], dict):
             raise SourceChangedError("no_items")
         return items[0]
-
-    def _now(self) -> float:
-        return self.walker.clock.now().timestamp()

@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.collect.archive.fields import LocationStub
 from pipeline.collect.instagram.client import Client
 from pipeline.collect.instagram.locations import id_text, read_location
+from pipeline.collect.web.answers import part
 from pipeline.collect.web.errors import SourceChangedError
 
 log = logging.getLogger("mrlf")
@@ -98,7 +99,7 @@ class _Found:
 
 def _by_text(client: Client, name: str, latitude: float, longitude: float) -> list[Any]:
     answer = client.get_json("api/v1/fbsearch/places/", {"query": name})
-    return [_part(item, "location") for item in _list(answer, "items")]
+    return [part(item, "location") for item in _list(answer, "items")]
 
 
 def _by_point(client: Client, name: str, latitude: float, longitude: float) -> list[Any]:
@@ -108,7 +109,7 @@ def _by_point(client: Client, name: str, latitude: float, longitude: float) -> l
 
 def _by_top_search(client: Client, name: str, latitude: float, longitude: float) -> list[Any]:
     answer = client.get_json("web/search/topsearch/", {"context": "place", "query": name})
-    return [_part(_part(item, "place"), "location") for item in _list(answer, "places")]
+    return [part(part(item, "place"), "location") for item in _list(answer, "places")]
 
 
 SEARCHES: tuple[Search, ...] = (_by_text, _by_point, _by_top_search)
@@ -120,7 +121,3 @@ def _list(answer: dict[str, Any], key: str) -> list[Any]:
     if not isinstance(places, list):
         raise SourceChangedError(f"no_{key}")
     return places
-
-
-def _part(value: object, key: str) -> Any:
-    return value.get(key) if isinstance(value, dict) else None

@@ -20,7 +20,7 @@ from pipeline.collect.instagram.endpoints import ENDPOINTS, Endpoint, Page
 from pipeline.collect.instagram.journal import Journal, NewPost, Walk
 from pipeline.collect.instagram.journal.records import DAY_S, FIRST_LOOK, PLACE_GONE, PLACE_MISSING
 from pipeline.collect.post_rules import OPTED_OUT, PostRules
-from pipeline.collect.web.clock import Clock
+from pipeline.collect.web.clock import Clock, now_s
 from pipeline.collect.web.errors import MissingError, SourceChangedError
 from pipeline.privacy.pseudonyms import PrivateIds
 
@@ -97,7 +97,7 @@ class Walker:
             walked_all=walk.walked_all,
             capped_at=walk.capped_at,
             limits=self.limits,
-            now=self._now(),
+            now=now_s(self.clock),
         )
 
     def judged(self, media: dict[str, Any], location_id: str) -> NewPost:
@@ -186,7 +186,7 @@ class Walker:
 
     def _judged(self, media: dict[str, Any], here: "PlaceContext") -> tuple[NewPost, PostFields | None]:
         """A media as the journal takes it, with its fields; without them where it cannot be read as a post."""
-        now = datetime.fromtimestamp(self._now(), UTC)
+        now = datetime.fromtimestamp(now_s(self.clock), UTC)
         try:
             post = api_post(media, now)
         except UnreadableFile as error:
@@ -216,20 +216,17 @@ class Walker:
     def _end(self, walk: Walk, reason: str, *, capped_at: int | None = None) -> str:
         """Close a walk; one that came to its end has passed all, or has reached known ground."""
         is_all_there_is = not reason or (reason == FIRST_LOOK and not self.client.is_signed_in)
-        not_before = 0.0 if is_all_there_is else self._now() + DAY_S
+        not_before = 0.0 if is_all_there_is else now_s(self.clock) + DAY_S
         self.journal.walks.end(
             walk.location_id,
             reason,
-            self._now(),
+            now_s(self.clock),
             has_all=not reason and walk.kind != "refresh",
             is_ground=not reason,
             capped_at=capped_at,
             not_before=not_before,
         )
         return reason
-
-    def _now(self) -> float:
-        return self.clock.now().timestamp()
 
 
 def kind_of_walk(*, has_all: bool, walked_all: float, capped_at: int | None, limits: WalkLimits, now: float) -> str:

@@ -32,7 +32,7 @@ class PlacesQuery:
     longitude: float
     radius_m: int
     categories: tuple[str, ...] = ()
-    sort: Sort = "POPULARITY"
+    sort: Sort
     is_premium: bool = False
     base_url: str
 

@@ -75,6 +75,11 @@ def json_object(body: bytes, *, is_strict: bool = True) -> dict[str, Any]:
     return value
 
 
+def part(value: object, key: str) -> Any:
+    """What stands under a key of a JSON object; None where there is none, or no object."""
+    return value.get(key) if isinstance(value, dict) else None
+
+
 def retry_after_s(response: requests.Response, clock: Clock) -> float | None:
     """The seconds that the header `Retry-After` asks for, in both its forms; None where it is absent or unreadable."""
     header = response.headers.get("Retry-After", "").strip()

@@ -21,6 +21,11 @@ class Clock(Protocol):
         ...
 
 
+def now_s(clock: Clock) -> float:
+    """The wall clock, UTC seconds since 1970."""
+    return clock.now().timestamp()
+
+
 class SystemClock:
     """The machine's clock."""
 

@@ -6,11 +6,12 @@ from scipy.sparse import hstack
 from sklearn.linear_model import LogisticRegression
 
 from models.baselines import BASELINES
-from models.linear.experts import ANCHOR, EXPERTS, MAX_ITERATIONS, fit_expert, joined, rounded
+from models.linear.experts import EXPERTS, MAX_ITERATIONS, fit_expert, joined, rounded
 from models.linear.pool import log_softmax
 from models.linear.wide_features import WideFeatures
 from tests.models.synthetic import NUM_CLASSES, city
 
+ANCHOR = next(iter(EXPERTS))
 TRAIN, ASKED = city(80), city(40, seed=3)
 
 
@@ -25,7 +26,6 @@ def test_the_anchor_is_the_baseline_on_all_three_modalities():
     layers, features = fitted()
     proba = np.exp(log_softmax(layers[ANCHOR].logits(features.transform(ASKED))))
     expected = BASELINES["logistic_all"].fit(TRAIN, NUM_CLASSES).predict_proba(ASKED)
-    assert next(iter(EXPERTS)) == ANCHOR
     np.testing.assert_allclose(proba, expected, atol=1e-9)
 
 

@@ -16,7 +16,7 @@ from tests.fakes.live_town import write_cookies
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 COOKIES = {"sessionid": "canary-session", "csrftoken": "canary-token", "ds_user_id": "77001770017"}
 LIVE = {"purpose": "a test", "legal_basis": "synthetic data", "contact": "nobody@example.org"}
-KEY, SECRET = "canary-key-0123456789", "c0" * 32
+KEY, SECRET = "canary-key-0123456789", "c0" * 32  # pragma: allowlist secret
 VARIABLES = (
     "MRLF_INSTAGRAM_COOKIES",
     "MRLF_INSTAGRAM_URL",
@@ -101,6 +101,7 @@ def test_the_weights_of_each_stage_are_looked_for(store, environment, settings, 
     ("variables", "changes", "topic", "state", "words"),
     [
         pytest.param({"FOURSQUARE_API_KEY": None}, {}, "Foursquare's key", "missing", "town needs it", id="no key"),
+        # pragma: allowlist nextline secret
         pytest.param({"FOURSQUARE_API_KEY": "a b"}, {}, "Foursquare's key", "wrong", "one word", id="no such key"),
         pytest.param({"MRLF_FOURSQUARE_URL": "http://x.org"}, {}, "Foursquare's address", "wrong", "https", id="http"),
         pytest.param({"MRLF_INSTAGRAM_URL": "http://x.org"}, {}, "Instagram's address", "wrong", "https", id="http 2"),

@@ -2,12 +2,13 @@
 
 import datetime as dt
 from collections import Counter
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from pipeline.study.posts import StudyPost
-from pipeline.study.splits import SPLIT_KINDS, split_of
+from pipeline.study.splits import SplitKind, split_of
 
 
 def make_posts(number: int, *, seed: int = 0) -> list[StudyPost]:
@@ -27,7 +28,7 @@ def make_posts(number: int, *, seed: int = 0) -> list[StudyPost]:
     ]
 
 
-@pytest.mark.parametrize("kind", SPLIT_KINDS)
+@pytest.mark.parametrize("kind", get_args(SplitKind))
 def test_about_a_tenth_is_held_out_twice(kind):
     counted = Counter(split_of(make_posts(300), kind, 0))
     assert counted.total() == 300

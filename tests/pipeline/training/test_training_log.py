@@ -123,7 +123,7 @@ def test_a_server_that_fails_for_a_while_gets_all_epochs_in_the_end(server, tmp_
 @pytest.mark.parametrize(
     "address",
     [
-        pytest.param("http://someone:a-password@127.0.0.1:9/", id="nobody listens"),
+        pytest.param("http://someone:a-password@127.0.0.1:9/", id="nobody listens"),  # pragma: allowlist secret
         pytest.param("gopher://127.0.0.1/", id="no such protocol"),
     ],
 )

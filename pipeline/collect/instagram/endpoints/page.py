@@ -11,7 +11,7 @@ from pipeline.collect.instagram.client import Client
 from pipeline.collect.instagram.endpoints.endpoint import Page, place_path, section_medias
 from pipeline.collect.instagram.locations import read_location
 from pipeline.collect.instagram.pages import GRID, OLDER, PLACE, scripts
-from pipeline.collect.web.answers import json_object
+from pipeline.collect.web.answers import json_object, part
 from pipeline.collect.web.errors import SourceChangedError
 
 
@@ -32,21 +32,21 @@ class PageEndpoint:
 
 def _read(found: dict[str, Any]) -> Page:
     if GRID in found:
-        native = _part(found.get(PLACE), "native_location_data")
-        return Page(medias=_nodes(found[GRID]), location=read_location(_part(native, "location_info")), cursor=None)
+        native = part(found.get(PLACE), "native_location_data")
+        return Page(medias=_nodes(found[GRID]), location=read_location(part(native, "location_info")), cursor=None)
     older = found.get(OLDER)
     if isinstance(older, dict):
-        grids = [section_medias(_part(older.get(tab), "sections")) for tab in ("recent", "top") if older.get(tab)]
+        grids = [section_medias(part(older.get(tab), "sections")) for tab in ("recent", "top") if older.get(tab)]
         medias = next((grid for grid in grids if grid), ())
         return Page(medias=medias, location=read_location(older.get("location_info")), cursor=None)
     raise SourceChangedError("no_grid_in_page")
 
 
 def _nodes(grid: object) -> tuple[dict[str, Any], ...]:
-    edges = _part(grid, "edges")
+    edges = part(grid, "edges")
     if not isinstance(edges, list):
         raise SourceChangedError("no_edges")
-    nodes = [_part(edge, "node") for edge in edges]
+    nodes = [part(edge, "node") for edge in edges]
     if not all(isinstance(node, dict) for node in nodes):
         raise SourceChangedError("edge_without_node")
     return tuple(nodes)
@@ -72,7 +72,3 @@ def _values(data: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             waiting.extend(value.values())
         elif isinstance(value, list):
             waiting.extend(value)
-
-
-def _part(value: object, key: str) -> Any:
-    return value.get(key) if isinstance(value, dict) else None

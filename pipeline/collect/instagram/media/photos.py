@@ -33,7 +33,7 @@ from pipeline.collect.instagram.media.verdicts import (
     settlement,
 )
 from pipeline.collect.post_rules import OK, CheckedPicture, PictureLimits, image_row
-from pipeline.collect.web.clock import Clock
+from pipeline.collect.web.clock import Clock, now_s
 from pipeline.collect.web.errors import (
     ExpiredError,
     FinalError,
@@ -107,7 +107,7 @@ class Photos:
             WaitError: `media_host_ill`: most of the last new posts did not get their pictures; or `media_host_rests`:
                 their hosts want to be left alone for longer than a run would wait.
         """
-        while posts := self.journal.posts.waiting(self._now(), GROUP, None if is_all else NOT_ASKED):
+        while posts := self.journal.posts.waiting(now_s(self.clock), GROUP, None if is_all else NOT_ASKED):
             found = list(zip(posts, self._pool.map(self._all_of, posts), strict=True))
             for post, got in found:
                 self._note_refused(post, got)
@@ -125,9 +125,9 @@ class Photos:
         """Fetch what waits for a host's short rest, after it; raises as `fetch_waiting`."""
         for _ in range(MAX_SHORT_RESTS):
             due = self.journal.posts.next_due(RESTS)
-            if due is None or due - self._now() > SHORT_REST_S:
+            if due is None or due - now_s(self.clock) > SHORT_REST_S:
                 return
-            self.clock.sleep(due - self._now() + 1)
+            self.clock.sleep(due - now_s(self.clock) + 1)
             self.fetch_waiting(is_all=True)
 
     def _all_of(self, post: StoredPost) -> list[Picture]:
@@ -178,7 +178,7 @@ class Photos:
         checked = [one for one in got if isinstance(one, CheckedPicture)]
         for picture in checked:
             self.journal.images.note(image_row(picture))
-        end = self._resting(post, got) or settlement(post, got, self.limits, self._now())
+        end = self._resting(post, got) or settlement(post, got, self.limits, now_s(self.clock))
         fields = asdict(end)
         state, reason = fields.pop("state"), fields.pop("reason")
         row = {**(post.row or {}), "image_digests": [picture.digest for picture in checked]}
@@ -220,7 +220,7 @@ class Photos:
         return Settlement(
             state="deferred",
             reason=RESTS,
-            not_before=self._now() + max(left_s, LEAST_REST_S),
+            not_before=now_s(self.clock) + max(left_s, LEAST_REST_S),
             said=post.said,
             said_at=post.said_at,
             num_tries=post.num_tries,
@@ -242,12 +242,9 @@ class Photos:
         if len(self._new) < ENOUGH or 2 * num_bad <= len(self._new):
             return
         due = self.journal.posts.next_due(RESTS)
-        if bad == {RESTS} and due is not None and due - self._now() <= SHORT_REST_S:
+        if bad == {RESTS} and due is not None and due - now_s(self.clock) <= SHORT_REST_S:
             return
         raise WaitError(RESTS if bad == {RESTS} else ILL)
-
-    def _now(self) -> float:
-        return self.clock.now().timestamp()
 
 
 def _is_doubtful(found: Sequence[tuple[StoredPost, list[Picture]]]) -> bool:

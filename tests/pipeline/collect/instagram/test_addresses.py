@@ -40,6 +40,7 @@ REFUSED = {
     "the list as a subdomain": "https://cdninstagram.com.example.com/a.jpg",
     "a dot at the end": "https://scontent.cdninstagram.com./a.jpg",
     "a user name": "https://scontent.cdninstagram.com@example.com/a.jpg",
+    # pragma: allowlist nextline secret
     "a user name before a good host": "https://anna:secret@scontent.cdninstagram.com/a.jpg",
     "an empty user name": "https://@scontent.cdninstagram.com/a.jpg",
     "a backslash": "https://example.com\\.cdninstagram.com/a.jpg",
@@ -183,7 +184,7 @@ def test_the_base_address_comes_from_the_environment(monkeypatch, stated, url):
         "http://10.0.0.1:80",
         "www.instagram.com",
         "ftp://x",
-        "https://a:canary@x",
+        "https://a:canary@x",  # pragma: allowlist secret
         "https://x/canary",
         "https://x?canary",
         "https://x#canary",

@@ -1,6 +1,7 @@
 """The client: one request at a time, in its turn; every answer is one of the classes, none is a crash."""
 
 import contextlib
+import dataclasses
 
 import pytest
 
@@ -19,6 +20,7 @@ from pipeline.collect.web.errors import (
 from pipeline.collect.web.retries import Retries
 from tests.fakes.clock import FakeClock
 from tests.fakes.http_server import Answer, FakeServer, changed
+from tests.fakes.instagram_limits import client_limits
 
 CANARY = "canarysession"
 COOKIES = {"sessionid": CANARY, "csrftoken": "canarytoken", "ds_user_id": "7"}
@@ -42,7 +44,8 @@ def client(server, tmp_path):
         context = open_context(
             COOKIES, rate_controller=rate_controller(pace), request_timeout_s=0.3, base_url=server.url
         )
-        yield InstagramClient(context=context, base=server.url, pace=pace, clock=clock, retries=FAST, timeout_s=0.3)
+        limits = client_limits(timeout_s=0.3)
+        yield InstagramClient(context=context, base=server.url, pace=pace, clock=clock, retries=FAST, **limits)
 
 
 def test_the_headers_of_a_signed_in_browser_go_along(client, server):
@@ -146,9 +149,7 @@ def test_the_rests_grow_and_then_the_run_ends(client, server):
     assert [round(s) for s in client.clock.slept if s > 1] == [300, 900]
     assert client.pace.rest_left_s() == pytest.approx(900)
     with pytest.raises(WaitError) as raised:
-        InstagramClient(
-            context=client.context, base=client.base, pace=client.pace, clock=client.clock, cool_downs_s=(60,)
-        ).check_rest()
+        dataclasses.replace(client, cool_downs_s=(60,)).check_rest()
     assert raised.value.reason == "resting"
 
 

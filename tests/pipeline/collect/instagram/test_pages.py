@@ -13,6 +13,7 @@ from pipeline.collect.web.errors import BadResponseError, FinalError, HumanError
 from pipeline.collect.web.retries import Retries
 from tests.fakes.clock import FakeClock
 from tests.fakes.http_server import Answer
+from tests.fakes.instagram_limits import client_limits
 from tests.fakes.instagram_server import FakeInstagram
 
 PLACE = "1000"
@@ -90,8 +91,9 @@ def open_a_client(instagram, tmp_path):
                 request_timeout_s=5,
                 base_url=instagram.url,
             )
+            retries = Retries(max_tries=1)
             return InstagramClient(
-                context=context, base=instagram.url, pace=pace, clock=clock, retries=Retries(max_tries=1)
+                context=context, base=instagram.url, pace=pace, clock=clock, retries=retries, **client_limits()
             )
 
         yield signed_in

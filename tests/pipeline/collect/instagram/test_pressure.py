@@ -11,6 +11,7 @@ from pipeline.collect.web.errors import HumanError, WaitError
 from pipeline.collect.web.retries import Retries
 from tests.fakes.clock import FakeClock
 from tests.fakes.http_server import Answer, FakeServer
+from tests.fakes.instagram_limits import client_limits
 
 HOUR_S = 3600.0
 NO_LIMIT = PaceLimits(per_minute=10**6, per_hour=10**6)
@@ -47,7 +48,7 @@ def process(server, clock, tmp_path):
             )
             before.callback(context.close)
             return InstagramClient(
-                context=context, base=server.url, pace=pace, clock=clock, retries=Retries(), **changes
+                context=context, base=server.url, pace=pace, clock=clock, retries=Retries(), **client_limits(**changes)
             )
 
         yield begin
