@@ -294,7 +294,7 @@ class Example:
     caption: str
     hashtags: list[str]
     true_place: str
-    told_place: str
+    predicted_place: str
     probability: float
     error_km: float
     is_right: bool

@@ -69,7 +69,7 @@ def _example(row: pd.Series, post: pd.Series, jpeg: bytes, release: Release) -> 
         caption=plain(post["caption"], 240),
         hashtags=[plain(tag, 60) for tag in post["hashtags"]],
         true_place=plain(release.labels[row["label"]]["name"], 80),
-        told_place=plain(release.labels[row["predicted"]]["name"], 80),
+        predicted_place=plain(release.labels[row["predicted"]]["name"], 80),
         probability=float(max(row["probabilities"])),
         error_km=float(row["error_km"]),
         is_right=bool(row["label"] == row["predicted"]),

@@ -39,6 +39,8 @@ FIGURES = (
     *("accuracy", "modalities", "map", "distance", "categories", "confusion", "calibration", "leakage", "drift"),
     "training",
 )
+_EXAMPLE_KEYS = {"predicted_place": "told_place"}
+"""names of fields of an example that report.json has under an older one"""
 FILTERS = ("certainty", "percent", "percent_range", "points", "points_range", "kilometres", "plural")
 
 
@@ -139,7 +141,8 @@ def _json(report: Report, files: dict[str, str]) -> bytes:
 def _plain_value(value: object) -> Any:
     """Records, lists and numbers as JSON values; pictures are separate files."""
     if isinstance(value, Example):
-        return {name: _plain_value(item) for name, item in vars(value).items() if name != "jpeg"}
+        shown = {name: item for name, item in vars(value).items() if name != "jpeg"}
+        return {_EXAMPLE_KEYS.get(name, name): _plain_value(item) for name, item in shown.items()}
     if dataclasses.is_dataclass(value):
         return {name: _plain_value(item) for name, item in vars(value).items()}
     if isinstance(value, list):

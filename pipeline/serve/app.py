@@ -40,7 +40,7 @@ class Service:
         self.decoders = ThreadPoolExecutor(limits.decoding_threads, thread_name_prefix="decoding")
         self.num_in_work = 0
 
-    async def predict(self, request: Request) -> PredictResponse:
+    async def predict(self, http_request: Request) -> PredictResponse:
         """The answer to a request.
 
         Raises:
@@ -50,20 +50,20 @@ class Service:
             raise Refusal("too_many_requests", NO_ROOM, is_unread=True)
         self.num_in_work += 1
         try:
-            body = await read_body(request, self.limits)
-            asked = await read_form(request.headers.get("content-type", ""), body, self.limits)
+            body = await read_body(http_request, self.limits)
+            request = await read_form(http_request.headers.get("content-type", ""), body, self.limits)
             del body
             async with asyncio.timeout(self.limits.answer_timeout_s):
-                return await self._answer(asked)
+                return await self._answer(request)
         except TimeoutError:
             raise Refusal("too_busy", "no answer could be computed in time: ask again later") from None
         finally:
             self.num_in_work -= 1
 
-    async def _answer(self, asked: PredictRequest) -> PredictResponse:
-        options = PredictOptions(coarse=True) if self.coarse else asked.options
+    async def _answer(self, request: PredictRequest) -> PredictResponse:
+        options = PredictOptions(coarse=True) if self.coarse else request.options
         loop = asyncio.get_running_loop()
-        read = partial(self._read, asked.picture, asked.caption)
+        read = partial(self._read, request.picture, request.caption)
         question = await loop.run_in_executor(self.decoders, read)
         return await self.batcher.answer(question, options)
 

@@ -3,7 +3,9 @@
 Shares lie in 0..1, distances are kilometres.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.report.content import Estimate, Fact
 from pipeline.study.papers import PaperFigure
@@ -53,14 +55,19 @@ class StudyRow:
 
 @dataclass(frozen=True, kw_only=True)
 class StudySection:
-    """One table with its figure. told: what the paper says of it in words; notes: what to know of these rows."""
+    """One table with its figure. stated: what the paper says of it in words; notes: what to know of these rows."""
 
     key: str
     title: str
     question: str
-    told: str
+    stated: str
     rows: list[StudyRow]
     notes: list[str]
+
+
+def section_json(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a section as study.json and the digest of a plan hold them: `stated` is `told` there."""
+    return {"told" if name == "stated" else name: value for name, value in fields.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

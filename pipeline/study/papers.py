@@ -42,16 +42,16 @@ TABLE_3 = {
 }
 """By variant of the data: VGG19 alone, all posts."""
 
-TOLD_OF_FIGURE_2 = (
+STATED_OF_FIGURE_2 = (
     "The paper shows its Fig. 2 without numbers; in words only: each modality helps, images contribute most, and "
     "text and hashtags matter less in Melbourne and Hong Kong."
 )
-TOLD_OF_FIGURE_3 = (
+STATED_OF_FIGURE_3 = (
     "The paper shows its Fig. 3 without numbers; in words only: fusing early is better than after the branches, "
     "the other attention fusions are about as good as plain concatenation, text with image is slightly above MRLF in "
     "accuracy in Melbourne, and MRLF has the lowest Mean everywhere."
 )
-TOLD_OF_FIGURE_4 = (
+STATED_OF_FIGURE_4 = (
     "The paper shows its Fig. 4 without numbers; in words only: removing hashtags of low frequency improves both "
     "measures."
 )

@@ -91,13 +91,13 @@ class PlannedRow:
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedSection:
-    """A table or figure; `told` is what the paper says of it in words."""
+    """A table or figure; `stated` is what the paper says of it in words."""
 
     key: str
     title: str
     question: str
     rows: tuple[PlannedRow, ...]
-    told: str = ""
+    stated: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +172,7 @@ def figure_2(plan: Planner) -> PlannedSection:
         key="fig2",
         title="Fig. 2: modalities",
         rows=tuple(rows),
-        told=papers.TOLD_OF_FIGURE_2,
+        stated=papers.STATED_OF_FIGURE_2,
         question="What does each modality add? MRLF trained anew without the others.",
     )
 
@@ -187,7 +187,7 @@ def figure_3(plan: Planner) -> PlannedSection:
         key="fig3",
         title="Fig. 3: fusion",
         rows=tuple(rows),
-        told=papers.TOLD_OF_FIGURE_3,
+        stated=papers.STATED_OF_FIGURE_3,
         question="Where and how should caption and hashtags meet?",
     )
 
@@ -214,7 +214,7 @@ def figure_4(plan: Planner) -> PlannedSection:
         key="fig4",
         title="Fig. 4: hashtags of low frequency",
         rows=tuple(rows),
-        told=papers.TOLD_OF_FIGURE_4,
+        stated=papers.STATED_OF_FIGURE_4,
         question="Does it help to remove hashtags that few posts have? The same posts each time.",
     )
 

@@ -53,7 +53,7 @@ def section_of(planned: PlannedSection, computed: Computed, notes: Sequence[str]
         key=planned.key,
         title=planned.title,
         question=planned.question,
-        told=planned.told,
+        stated=planned.stated,
         rows=rows,
         notes=list(notes),
     )

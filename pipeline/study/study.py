@@ -25,7 +25,7 @@ from pipeline.store import Store
 from pipeline.store.digests import bytes_digest, file_digest, json_digest
 from pipeline.store.files import write_atomically
 from pipeline.study.cells import Cell, CellResult, read_cell
-from pipeline.study.content import Study
+from pipeline.study.content import Study, section_json
 from pipeline.study.plan import SECTIONS, PlannedSection, cells_of, plan_study
 from pipeline.study.running import Job, default_processes, expected_seconds, run_jobs
 from pipeline.study.scoring import Computed, section_of
@@ -192,7 +192,7 @@ def _write(
         "release": runner.data.release.version,
         "cells": json_digest(scores),
         "missing": json_digest(computed.reasons),
-        "rows": json_digest([dataclasses.asdict(section) for section in sections]),
+        "rows": json_digest([section_json(dataclasses.asdict(section)) for section in sections]),
     }
     folder, record = store.report_folder(city.key), store.stage_record(city.key, STAGE)
     if record is not None and not _is_untouched(folder, record.about):

@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.report.content import Estimate
 from pipeline.report.figures import ACCENT, INK, MID, drawable, halo, new_figure, png_bytes, style
 from pipeline.report.render import environment
-from pipeline.study.content import Study, StudyRow, StudySection
+from pipeline.study.content import Study, StudyRow, StudySection, section_json
 from pipeline.study.words import difference, paper_figures, seed_accuracies, study_lines
 
 JSON_FORMAT = 1
@@ -38,6 +38,7 @@ def render(study: Study) -> dict[str, bytes]:
         .render(**shared, names={key: f"study-{key}.png" for key in figures})
     )
     content = {"format": JSON_FORMAT, **dataclasses.asdict(study)}
+    content["sections"] = [section_json(section) for section in content["sections"]]
     files = {f"study-{key}.png": data for key, data in figures.items()}
     files |= {"study.md": text.encode(), PAGE_NAME: page.encode(), TEXT_NAME: _text(study)}
     return files | {JSON_NAME: (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()}

@@ -107,7 +107,7 @@ def table_lines(section: StudySection) -> Iterable[str]:
     )
     for row in section.rows:
         yield from _row_lines(row, width)
-    yield from (f"  {text}" for text in (*section.notes, section.told) if text)
+    yield from (f"  {text}" for text in (*section.notes, section.stated) if text)
 
 
 def _row_lines(row: StudyRow, width: int) -> Iterable[str]:

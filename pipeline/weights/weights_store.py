@@ -286,9 +286,9 @@ class Builtin:
 
 
 def choose_weights(
-    weights_store: WeightsStore, name: str, wish: WeightsPolicy, file: Path | None = None
+    weights_store: WeightsStore, name: str, policy: WeightsPolicy, file: Path | None = None
 ) -> WeightsFile | Builtin:
-    """The weights `name` as the settings wish: the file that is named, else the store's, else downloaded ones.
+    """The weights `name` by this policy: the file that is named, else the store's, else downloaded ones.
 
     auto: else the built-in way, with a warning. require: else an error. builtin: the built-in way at once.
     Choose once and hand the answer to the workers: each process that chooses may try its own download.
@@ -296,7 +296,7 @@ def choose_weights(
     Raises:
         StageError: `require` found none; or the file is missing, damaged or of another network.
     """
-    if wish == "builtin":
+    if policy == "builtin":
         if file is not None:
             log.warning("weights: builtin was chosen, so the file %s is not used", file)
         return Builtin(why="the settings say weights: builtin")
@@ -304,7 +304,7 @@ def choose_weights(
         return weights_store.use_file(file, name)
     if found := _is_here(weights_store, name):
         return found
-    if wish == "require":
+    if policy == "require":
         return _required(weights_store, name)
     return _fetched_or_builtin(weights_store, name)
 

@@ -39,7 +39,7 @@ SECRETS = ("FOURSQUARE_API_KEY", "MRLF_INSTAGRAM_COOKIES", "MRLF_PSEUDONYM_KEY",
 
 
 @dataclass(frozen=True)
-class Road:
+class Runs:
     """Three runs of the tiny city, one after the other, and what they left on disk."""
 
     first: dg.ExecuteInProcessResult
@@ -50,7 +50,7 @@ class Road:
 
 
 @pytest.fixture(scope="module")
-def road(tmp_path_factory) -> Iterator[Road]:
+def runs(tmp_path_factory) -> Iterator[Runs]:
     """The three runs; secrets stand in the environment meanwhile."""
     home, data = tmp_path_factory.mktemp("dagster"), tmp_path_factory.mktemp("data")
     (home / "dagster.yaml").symlink_to(ROOT / "dagster.yaml")
@@ -72,7 +72,7 @@ def road(tmp_path_factory) -> Iterator[Road]:
             )
 
         epochs = {"train_mrlf": {**TINY["train_mrlf"], "max_epochs": 2}}
-        yield Road(run(), run(), run(**epochs), Store(data), home)
+        yield Runs(run(), run(), run(**epochs), Store(data), home)
 
 
 def reused(result: dg.ExecuteInProcessResult) -> list[str]:
@@ -81,36 +81,36 @@ def reused(result: dg.ExecuteInProcessResult) -> list[str]:
     return [name for name in NAMES if shown[name].get("reused", shown[name].get("demo: reused"))]
 
 
-def test_the_first_run_does_everything(road):
-    assert reused(road.first) == []
-    assert (road.store.report_folder("demo") / "report.html").is_file()
+def test_the_first_run_does_everything(runs):
+    assert reused(runs.first) == []
+    assert (runs.store.report_folder("demo") / "report.html").is_file()
 
 
-def test_all_checks_pass_whatever_a_model_of_one_epoch_can_do(road):
-    failed = {name for name, passed in checks(road.first).items() if not passed}
+def test_all_checks_pass_whatever_a_model_of_one_epoch_can_do(runs):
+    failed = {name for name, passed in checks(runs.first).items() if not passed}
     assert failed <= {"beats_majority", "nothing_waits"}, "pictures of the demo archive are missing, as the check says"
 
 
-def test_an_unchanged_run_does_nothing(road):
-    assert reused(road.unchanged) == NAMES
+def test_an_unchanged_run_does_nothing(runs):
+    assert reused(runs.unchanged) == NAMES
 
 
-def test_after_a_change_that_stage_and_what_follows_are_built_again(road):
-    assert reused(road.other_epochs) == NAMES[: NAMES.index("train_mrlf")]
+def test_after_a_change_that_stage_and_what_follows_are_built_again(runs):
+    assert reused(runs.other_epochs) == NAMES[: NAMES.index("train_mrlf")]
 
 
 @pytest.mark.parametrize(
     ("name", "key"),
     [("posts", "preview"), ("clean_images", "preview"), ("dataset", "preview"), ("train_mrlf", "demo: preview")],
 )
-def test_there_is_a_picture_where_a_person_would_rather_look(road, name, key):
-    assert metadata(road.unchanged, name)[key].startswith("![](data:image/png;base64,")
+def test_there_is_a_picture_where_a_person_would_rather_look(runs, name, key):
+    assert metadata(runs.unchanged, name)[key].startswith("![](data:image/png;base64,")
 
 
 @pytest.mark.fault("M14")
-def test_asset_and_report_state_how_many_of_the_drawn_people_are_left(road):
-    shown = metadata(road.first, "clean_images")
-    drawn = json.loads((road.store.report_folder("demo") / "report.json").read_text())["drawn_people"]
+def test_asset_and_report_state_how_many_of_the_drawn_people_are_left(runs):
+    shown = metadata(runs.first, "clean_images")
+    drawn = json.loads((runs.store.report_folder("demo") / "report.json").read_text())["drawn_people"]
     assert shown["people_drawn"] == drawn["num_pictures"] > 5
     assert shown["people_left_body_percent"] == pytest.approx(drawn["percent_body_left"], abs=0.05)
     assert shown["people_left_face_percent"] == pytest.approx(drawn["percent_face_left"], abs=0.05)
@@ -118,11 +118,11 @@ def test_asset_and_report_state_how_many_of_the_drawn_people_are_left(road):
 
 @pytest.mark.fault("D1")
 @pytest.mark.fault("D9")
-def test_no_secret_and_no_word_of_a_user_is_in_dagsters_books(road):
-    posts = DeltaTable(str(road.store.tables.path("demo", "posts"))).to_pyarrow_table().to_pylist()
+def test_no_secret_and_no_word_of_a_user_is_in_dagsters_books(runs):
+    posts = DeltaTable(str(runs.store.tables.path("demo", "posts"))).to_pyarrow_table().to_pylist()
     captions = {post["caption"].encode() for post in posts if len(post["caption"]) > 20}
     words = [CANARY.encode(), *sorted(captions), *(post["user_key"].encode() for post in posts)]
-    kept = b"".join(path.read_bytes() for path in sorted(road.dagster_home.rglob("*")) if path.is_file())
+    kept = b"".join(path.read_bytes() for path in sorted(runs.dagster_home.rglob("*")) if path.is_file())
     assert b"curated_posts: posts" in kept, "the stages' own lines are there"
     assert len(captions) > 20
     assert [word for word in words if word in kept] == []

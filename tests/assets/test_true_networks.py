@@ -73,7 +73,7 @@ def fill_weights_store(store: Store, folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def road(tmp_path_factory):
+def run(tmp_path_factory):
     """One run of a city of few posts on them, its store, and the digests of the weights."""
     home, data, files = (tmp_path_factory.mktemp(name) for name in ("dagster", "data", "files"))
     (home / "dagster.yaml").symlink_to(ROOT / "dagster.yaml")
@@ -99,14 +99,14 @@ def road(tmp_path_factory):
         ("image_features", "backbone", "drawn_vgg19"),
     ],
 )
-def test_every_row_names_the_true_network(road, table, column, name):
-    _, store, digests = road
+def test_every_row_names_the_true_network(run, table, column, name):
+    _, store, digests = run
     rows = store.tables.read("demo", table).to_pylist()
     assert rows and {(row[column], row["weights_sha256"]) for row in rows} == {(name, digests[name])}
 
 
-def test_people_were_masked_and_filled_by_them(road):
-    _, store, _ = road
+def test_people_were_masked_and_filled_by_them(run):
+    _, store, _ = run
     masks = {row["digest"]: row for row in store.tables.read("demo", "portrait_masks").to_pylist()}
     clean = store.tables.read("demo", "clean_images").to_pylist()
     filled = [row for row in clean if row["outcome"] in ("filled", "filled_again")]
@@ -116,8 +116,8 @@ def test_people_were_masked_and_filled_by_them(road):
 
 
 @pytest.mark.parametrize("stage", ["portrait_masks", "clean_images", "image_features"])
-def test_the_asset_and_the_record_say_what_ran_and_of_no_fallback(road, stage):
-    result, store, _ = road
+def test_the_asset_and_the_record_say_what_ran_and_of_no_fallback(run, stage):
+    result, store, _ = run
     record = store.stage_record("demo", stage)
     assert " on cpu" in record.about["running"]
     assert not [
@@ -126,7 +126,7 @@ def test_the_asset_and_the_record_say_what_ran_and_of_no_fallback(road, stage):
     assert record.about["running"] in metadata(result, stage).values()
 
 
-def test_the_report_names_them_and_their_digests(road):
-    _, store, digests = road
+def test_the_report_names_them_and_their_digests(run):
+    _, store, digests = run
     page = (store.report_folder("demo") / "report.md").read_text().replace("\\", "")  # Markdown escapes underscores
     assert all(name in page and sha256 in page for name, sha256 in digests.items())

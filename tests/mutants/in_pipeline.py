@@ -204,10 +204,10 @@ IN_PIPELINE = (
     ),
     Defect(
         "foreign-page",
-        "pipeline/serve/callers.py",
+        "pipeline/serve/middleware.py",
         'if method not in ("GET", "HEAD") and',
         'if method in ("GET", "HEAD") and',
-        "test_callers.py test_middleware.py",
+        "test_middleware.py",
     ),
     Defect(
         "percent",
@@ -218,10 +218,10 @@ IN_PIPELINE = (
     ),
     Defect(
         "chance-of-siblings",
-        "pipeline/report/mistaken.py",
+        "pipeline/report/analyses.py",
         "row_of.count(row_of[true]) - 1",
         "row_of.count(row_of[true])",
-        "test_mistaken.py test_analyses.py",
+        "test_analyses.py",
     ),
     Defect(
         "study-rank",

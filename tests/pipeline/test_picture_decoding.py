@@ -29,7 +29,7 @@ def png_header(width: int, height: int) -> bytes:
 
 JPEG = encoded(pixels(1, (200, 160)), quality=90)
 PNG, WEBP = (encoded(pixels(1, (200, 160)), kind) for kind in ("PNG", "WEBP"))
-ROADS = pytest.mark.parametrize("min_side_px", [None, 32], ids=["whole", "reduced"])
+WAYS = pytest.mark.parametrize("min_side_px", [None, 32], ids=["whole", "reduced"])
 
 
 def reason_of(data: bytes | None, min_side_px: int | None = None) -> str:
@@ -47,7 +47,7 @@ def orientation(number: int) -> Image.Exif:
 
 
 @pytest.mark.fault("M1")
-@ROADS
+@WAYS
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -63,7 +63,7 @@ def test_what_is_no_picture_has_a_reason(data, reason, min_side_px):
 
 
 @pytest.mark.fault("M1")
-@ROADS
+@WAYS
 @pytest.mark.parametrize("data", [JPEG, PNG, WEBP], ids=["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("kept", [0.01, 0.5, 0.99, -2], ids=["1 %", "50 %", "99 %", "all but two bytes"])
 def test_a_cut_picture_is_truncated(data, kept, min_side_px):
@@ -72,7 +72,7 @@ def test_a_cut_picture_is_truncated(data, kept, min_side_px):
 
 
 @pytest.mark.fault("M1")
-@ROADS
+@WAYS
 def test_a_cut_picture_with_a_whole_thumbnail_inside_is_truncated(min_side_px):
     cut = encoded(pixels(1, (200, 160)), quality=90, comment=encoded(pixels()))[:-900]
     assert b"\xff\xd9" in cut
@@ -97,7 +97,7 @@ def test_flipped_bytes_give_a_picture_or_a_reason_and_nothing_else(kind):
 
 
 @pytest.mark.fault("M2")
-@ROADS
+@WAYS
 @pytest.mark.parametrize(
     ("size", "reason"),
     [
@@ -115,7 +115,7 @@ def test_a_hostile_size_is_refused_from_the_header(size, reason, min_side_px, mo
 
 
 @pytest.mark.fault("M3")
-@ROADS
+@WAYS
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "L", "P", "CMYK", "1", "I;16"])
 def test_every_mode_becomes_rgb(mode, min_side_px):
     kind = "JPEG" if mode == "CMYK" else "PNG"
@@ -155,7 +155,7 @@ def test_of_a_moving_picture_the_first_frame_is_taken_and_the_others_are_counted
 
 
 @pytest.mark.fault("M3")
-@ROADS
+@WAYS
 @pytest.mark.parametrize("kind", ["progressive", "MPO"])
 def test_a_progressive_or_stereo_jpeg_is_as_a_plain_one(kind, min_side_px):
     picture = pixels(1, (200, 160))

@@ -254,7 +254,7 @@ class PoiSearch:
             num_good=lambda places: len(select_pois(_rows(places), self.city, self.sensitivity)[0]),
             max_pois=settings.max_pois,
             title=f"{self.city.key} pois",
-            patience=RetryBudget(
+            budget=RetryBudget(
                 clock=self.clock,
                 retries=self.retries,
                 max_requests=settings.max_requests,

@@ -111,7 +111,7 @@ class Fetch:
     open_client: Callable[[], PlacesClient]
     num_good: Callable[[Places], int]
     max_pois: int
-    patience: RetryBudget
+    budget: RetryBudget
     title: str
 
     def run(self) -> tuple[State, Places]:
@@ -164,14 +164,14 @@ class Fetch:
                 state, pages, is_resumed = self.folder.begin_anew(), [], False
                 continue
             is_resumed = False
-            state = self.folder.put(state, link, page, self.patience.clock.now())
+            state = self.folder.put(state, link, page, self.budget.clock.now())
             pages.append(list(page.places))
             self._tell(pages)
         return state, _joined(pages)
 
     def _ask(self, client: PlacesClient, link: str) -> Page:
         try:
-            return self.patience.ask(lambda: client.after(link) if link else client.first(self.params))
+            return self.budget.ask(lambda: client.after(link) if link else client.first(self.params))
         except IncompleteError as error:
             if error.not_before_utc is not None and error.reason == "throttled":  # a quota can be raised meanwhile
                 moment = error.not_before_utc.astimezone(UTC).isoformat(timespec="seconds")
@@ -181,9 +181,9 @@ class Fetch:
     def _respect(self, state: State) -> None:
         """Stay away as long as the source asked an earlier run to; a longer time means a clock set back since."""
         if state.not_before_utc:
-            left_s = (datetime.fromisoformat(state.not_before_utc) - self.patience.clock.now()).total_seconds()
+            left_s = (datetime.fromisoformat(state.not_before_utc) - self.budget.clock.now()).total_seconds()
             if 0 < left_s <= LONGEST_STAY_S:
-                self.patience.wait(left_s, "throttled")
+                self.budget.wait(left_s, "throttled")
 
     def _is_done(self, state: State, pages: list[Places]) -> bool:
         return state.is_finished or (state.is_started and self.num_good(_joined(pages)) >= self.max_pois)

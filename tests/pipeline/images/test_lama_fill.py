@@ -1,6 +1,6 @@
 """Filling with LaMa: nothing but the hole changes, nothing of the person comes through, at every size.
 
-The network here is a small one that blurs; that the true one is LaMa is shown in tests/models/test_lama.py.
+The network here is a small one that blurs; that the true one is LaMa is shown in tests/models/vision/test_lama.py.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Questions: what comes from outside takes the road of a collected post, or is refused with a reason."""
+"""Questions: what comes from outside is treated as a collected post, or is refused with a reason."""
 
 import numpy as np
 import pytest

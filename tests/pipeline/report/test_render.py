@@ -101,7 +101,7 @@ def hostile_files(reported_record, drawn_figures) -> dict[str, bytes]:
         reported_record.categories, names=[f"{HOSTILE} {name}" for name in reported_record.categories.names]
     )
     examples = [
-        dataclasses.replace(example, caption=HOSTILE, hashtags=[HOSTILE], true_place=HOSTILE, told_place=HOSTILE)
+        dataclasses.replace(example, caption=HOSTILE, hashtags=[HOSTILE], true_place=HOSTILE, predicted_place=HOSTILE)
         for example in reported_record.examples
     ]
     hostile = dataclasses.replace(
@@ -195,7 +195,9 @@ def test_how_many_drawn_people_are_left_is_stated_where_it_is_known(reported, ho
     shown = " ".join(hostile_files[name].decode().split())
     assert "a face is left in 1 (0.5 %) and a body in 3 (1.5 %)" in shown
     assert "a face is left in" not in reported.file(name).read_text(), "nobody knows who is in those pictures"
-    assert json.loads(hostile_files["report.json"])["drawn_people"] == dataclasses.asdict(DRAWN)
+    content = json.loads(hostile_files["report.json"])
+    assert content["examples"][0]["told_place"] == HOSTILE
+    assert content["drawn_people"] == dataclasses.asdict(DRAWN)
 
 
 HOSTILE_CITY = "a: b\n---\n# <script>alert(1)</script> \"x\" 'y' {{ 7*7 }} [x](javascript:alert(1))"

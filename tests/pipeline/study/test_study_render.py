@@ -61,7 +61,9 @@ ROWS = [
 
 def study(**changes: object) -> Study:
     sections = [
-        StudySection(key=key, title=f"Title of {key}", question="?", told=f"told of {key}", rows=ROWS, notes=[HOSTILE])
+        StudySection(
+            key=key, title=f"Title of {key}", question="?", stated=f"said of {key}", rows=ROWS, notes=[HOSTILE]
+        )
         for key in SECTIONS
     ]
     plain = {
@@ -113,6 +115,7 @@ def test_every_form_has_every_row_with_its_figures_its_reason_and_the_papers(fil
 def test_json_comes_last_and_holds_the_same(files):
     assert list(files)[-1] == "study.json"
     content = json.loads(files["study.json"])
+    assert content["sections"][0]["told"].startswith("said of")
     assert content["sections"][0]["rows"][0]["figures"]["accuracy"]["value"] == 0.7
     assert content["sections"][0]["rows"][3]["figures"] is None
     assert content["sections"][0]["rows"][0]["paper"][0] == {"city": "New York", "accuracy": 0.738, "mean_km": 1.804}
@@ -144,7 +147,7 @@ def test_what_is_found_follows_from_the_intervals():
 
 def test_a_study_without_figures_has_no_findings_and_no_figure():
     empty = [
-        StudySection(key=key, title=key, question="", told="", rows=[row("MRLF", reason="no")], notes=[])
+        StudySection(key=key, title=key, question="", stated="", rows=[row("MRLF", reason="no")], notes=[])
         for key in SECTIONS
     ]
     assert findings(empty, num_classes=11) == []
