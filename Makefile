@@ -55,7 +55,7 @@ test test-fast coverage: export PYTHONDONTWRITEBYTECODE :=
 test: setup  ## run the tests: no network, no GPU, no weights needed
 	@$(PYTEST)
 
-test-fast: setup  ## the tests that are not marked slow, for between two edits
+test-fast: setup  ## the tests that are not marked slow: quick check while editing
 	@$(PYTEST) -m "not slow"
 
 coverage: setup  ## run the tests and report the lines that none of them ran; fails below the floor in pyproject.toml

@@ -1,5 +1,4 @@
-"""What people use today, run beside ours: programs in an environment of their own, long-lived, asked for one round
-after another.
+"""Running other tools for comparison: long-lived processes in an environment of their own, timed round by round.
 
 A peer is a script of bench/ that runs in .venv-bench (requirements-bench.lock, made by `make bench`). It makes itself
 ready, says {"ready": ...}, then answers each line {"num": n} with {"seconds": s}: how long n of its items took.

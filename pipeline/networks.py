@@ -23,16 +23,18 @@ class NetworkSettings(Settings):
     PER_RUN: ClassVar[frozenset[str]] = frozenset({"runtime", "device", "batch_size", "commit_every", "num_workers"})
 
     weights: WeightsPolicy = Field(
-        "auto", description="Published weights if to be had (auto), or fail (require), or the built-in way (builtin)."
+        "auto",
+        description="Use published weights if available (auto), or fail without them (require), or use the built-in "
+        "methods (builtin).",
     )
-    weights_file: Path | None = Field(None, description="A file of weights of this network to use instead.")
+    weights_file: Path | None = Field(None, description="Weights file of this network to use instead.")
     runtime: Literal["auto", "openvino", "torch"] = Field(
-        "auto", description="What computes the network; auto takes the quickest that this machine has."
+        "auto", description="Inference runtime; auto takes the fastest one on this machine."
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="bf16 where the processor has instructions for it (auto), or always the one named."
+        "auto", description="Precision; auto: bf16 where the processor supports it, else fp32."
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where: a GPU if there is one (auto).")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Device; auto: a GPU if there is one.")
 
     def running(self) -> "Running":
         """Where and how exactly the network runs on this machine.
@@ -49,7 +51,7 @@ class ImageStageSettings(NetworkSettings):
     """How the stages that find people and fill them do their work."""
 
     batch_size: int | None = Field(
-        None, ge=1, description="Pictures that the network sees at once; by default what suits the device."
+        None, ge=1, description="Batch size in pictures; by default one that suits the device."
     )
-    commit_every: int = Field(256, ge=1, description="Pictures between two commits: what a killed run may lose.")
-    num_workers: int = Field(2, ge=1, description="Built-in way: pictures worked on side by side.")
+    commit_every: int = Field(256, ge=1, description="Pictures between two commits: the most that a killed run loses.")
+    num_workers: int = Field(2, ge=1, description="Built-in methods only: number of worker processes.")

@@ -70,7 +70,7 @@ def run_stage_of(
     """Build one stage of a city with its settings from cities.yaml and `overrides` that are not None; what killed runs
     and posts that left have left behind goes first.
 
-    A stage that reads POIs whose time is over begins with building these again.
+    A stage that reads POIs whose retention period has expired begins with building these again.
 
     watch: callbacks of this stage while it runs (`on_epoch` of train_mrlf).
     """

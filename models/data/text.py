@@ -29,14 +29,14 @@ ZERO_WIDTH_JOINER = "\u200d"
 class TextConfig:
     """How much of a post's text is read, and which tokens are known. The paper's numbers are not public."""
 
-    max_caption_chars: Annotated[int, "Characters of a caption that are read."] = 300
-    max_caption_words: Annotated[int, "Words of a caption that are read."] = 60
-    max_hashtags: Annotated[int, "Hashtags of a post that are read."] = 30
+    max_caption_chars: Annotated[int, "Maximum number of characters per caption."] = 300
+    max_caption_words: Annotated[int, "Maximum number of words per caption."] = 60
+    max_hashtags: Annotated[int, "Maximum number of hashtags per post."] = 30
     """Instagram's own limit"""
-    max_hashtag_chars: Annotated[int, "Characters of a post's hashtags that are read."] = 300
-    min_char_count: Annotated[int, "Characters seen less often in training are unknown."] = 10
-    min_word_count: Annotated[int, "Words seen less often in training are unknown."] = 10
-    min_hashtag_count: Annotated[int, "Hashtags seen less often in training are unknown."] = 50
+    max_hashtag_chars: Annotated[int, "Maximum number of characters of a post's hashtags."] = 300
+    min_char_count: Annotated[int, "Minimum count of a character in the training posts; rarer ones are unknown."] = 10
+    min_word_count: Annotated[int, "Minimum count of a word in the training posts; rarer ones are unknown."] = 10
+    min_hashtag_count: Annotated[int, "Minimum count of a hashtag in the training posts; rarer ones are unknown."] = 50
     """MRLF (arXiv 2306.07935) drops hashtags found fewer than 50 times in a city"""
 
     def __post_init__(self) -> None:

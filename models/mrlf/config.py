@@ -46,35 +46,41 @@ class MrlfConfig(TextConfig):
     "text_image" is asked for by name, so without image, text or characters it is refused.
     """
 
-    modalities: Annotated[tuple[str, ...], "What is read of a post: any of text, hashtags, image."] = MODALITIES
-    characters: Annotated[bool, "Caption and hashtags are read by characters."] = True
+    modalities: Annotated[tuple[str, ...], "Input modalities: any of text, hashtags, image."] = MODALITIES
+    characters: Annotated[bool, "Use the character branches of caption and hashtags."] = True
     """the character branches of caption and hashtags, and their fusion"""
-    words: Annotated[bool, "Caption and hashtags are read by words."] = True
+    words: Annotated[bool, "Use the word branches of caption and hashtags."] = True
     """the word branches of caption and hashtags"""
-    char_dim: Annotated[int, "Width of a character's embedding."] = 100
-    char_positions: Annotated[bool, "Learned positions are added to the characters."] = True
+    char_dim: Annotated[int, "Dimension of character embeddings."] = 100
+    char_positions: Annotated[bool, "Add learned position embeddings to the characters."] = True
     """learned positions are added to the characters (LocTwi)"""
-    char_filter_sizes: Annotated[tuple[int, ...], "Widths of the convolutions over characters."] = (3, 4, 5, 6, 7)
-    char_pool: Annotated[PoolRule, "Max-pool stride k-1 or k."] = "overlapping"
+    char_filter_sizes: Annotated[tuple[int, ...], "Kernel sizes of the convolutions over characters."] = (
+        3,
+        4,
+        5,
+        6,
+        7,
+    )
+    char_pool: Annotated[PoolRule, "Max-pooling with window k and stride k-1 (overlapping) or k."] = "overlapping"
     """max-pool window k with stride k-1 (LocTwi) or k"""
-    norm_after_pool: Annotated[bool, "A layer norm on the pooled map."] = False
+    norm_after_pool: Annotated[bool, "Layer normalisation after pooling."] = False
     """a layer norm on the pooled map (LocTwi)"""
-    num_filters: Annotated[int, "Filters per width."] = 64
+    num_filters: Annotated[int, "Filters per kernel size."] = 64
     """per filter size, of characters and of words"""
-    num_heads: Annotated[int, "Attention heads."] = 8
-    num_attention_layers: Annotated[int, "Attention layers over characters."] = 1
-    ffn_dim: Annotated[int, "Width of the feed-forward layer."] = 256
-    residual_and_norm: Annotated[bool, "Residuals and layer norms round attention."] = True
+    num_heads: Annotated[int, "Number of attention heads."] = 8
+    num_attention_layers: Annotated[int, "Number of attention layers over characters."] = 1
+    ffn_dim: Annotated[int, "Dimension of the feed-forward layer."] = 256
+    residual_and_norm: Annotated[bool, "Residual connections and layer normalisation around attention."] = True
     """residuals and layer norms round attention and feed-forward (LocTwi)"""
-    pooling: Annotated[Pooling, "How positions become one vector."] = "mean"
-    fusion: Annotated[FusionMode, "How caption and hashtags, or caption and picture, are fused."] = "early_cross"
-    word_dim: Annotated[int, "Width of a word's embedding."] = 200
-    word_filter_sizes: Annotated[tuple[int, ...], "Widths of the convolutions over words."] = (3, 4, 5)
-    image_fc_dim: Annotated[int, "Width of the layer after the picture features."] = 256
-    dropout: Annotated[float, "Dropout in the branches."] = 0.3
+    pooling: Annotated[Pooling, "Pooling over positions."] = "mean"
+    fusion: Annotated[FusionMode, "Fusion of caption and hashtags, or of caption and image."] = "early_cross"
+    word_dim: Annotated[int, "Dimension of word embeddings."] = 200
+    word_filter_sizes: Annotated[tuple[int, ...], "Kernel sizes of the convolutions over words."] = (3, 4, 5)
+    image_fc_dim: Annotated[int, "Dimension of the fully connected layer after the image features."] = 256
+    dropout: Annotated[float, "Dropout rate in the branches."] = 0.3
     """of whole channels: the same ones at every position of a post"""
-    head_dropout: Annotated[float, "Dropout before the last layer."] = 0.5
-    hashtag_dropout: Annotated[float, "Share of hashtags hidden while training."] = 0.3
+    head_dropout: Annotated[float, "Dropout rate before the output layer."] = 0.5
+    hashtag_dropout: Annotated[float, "Share of hashtags dropped during training."] = 0.3
     """share of a training post's hashtags that vanish before both of its hashtag encoders"""
 
     def __post_init__(self) -> None:

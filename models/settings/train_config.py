@@ -59,31 +59,33 @@ def check_best(modalities: Collection[str]) -> None:
 class TrainConfig:
     """RMSprop with a learning rate that falls when the validation loss rests (the paper's factor is 0.8)."""
 
-    optimiser: Annotated[Optimiser, "How the weights are moved."] = "rmsprop"
+    optimiser: Annotated[Optimiser, "Optimiser."] = "rmsprop"
     """the paper's; of the others only torch's defaults were tried"""
-    learning_rate: Annotated[float, "Learning rate to begin with."] = 1e-3
-    weight_decay: Annotated[float, "Pull of the weights towards zero."] = 0.0
-    clip: Annotated[float | None, "Largest norm of the gradient."] = None
+    learning_rate: Annotated[float, "Initial learning rate."] = 1e-3
+    weight_decay: Annotated[float, "Weight decay (L2)."] = 0.0
+    clip: Annotated[float | None, "Gradient clipping: maximum norm."] = None
     """the gradient's norm is brought down to this where it is above; None leaves it"""
-    class_weights: Annotated[bool, "Rare classes weigh more in the training loss."] = False
+    class_weights: Annotated[bool, "Weight classes in the training loss by inverse frequency."] = False
     """a class's posts weigh n / (classes met * posts of the class) in the training loss, so that rare ones count"""
-    label_smoothing: Annotated[float, "Share of each target spread over all classes."] = 0.0
+    label_smoothing: Annotated[float, "Label smoothing."] = 0.0
     """share of each training target that is spread over all classes"""
-    batch_size: Annotated[int, "Posts in one step."] = 32
+    batch_size: Annotated[int, "Batch size in posts."] = 32
     """under about 5,000 posts; 128 lost up to 15 points there"""
-    max_epochs: Annotated[int, "Epochs at most."] = 30
-    plateau_factor: Annotated[float, "The learning rate falls by this when validation rests."] = 0.8
-    plateau_patience: Annotated[int, "Epochs without gain before it falls."] = 3
-    early_stop_patience: Annotated[int, "Epochs without gain before training ends."] = 8
+    max_epochs: Annotated[int, "Maximum number of epochs."] = 30
+    plateau_factor: Annotated[float, "Factor by which the learning rate is reduced on a validation plateau."] = 0.8
+    plateau_patience: Annotated[int, "Epochs without improvement before the learning rate is reduced."] = 3
+    early_stop_patience: Annotated[int, "Epochs without improvement before training stops."] = 8
     """epochs without a lower validation loss"""
-    seed: Annotated[int, "Seed of weights, order and dropout."] = 0
-    num_threads: Annotated[int | None, "CPU threads."] = None
+    seed: Annotated[int, "Random seed of initial weights, order of posts and dropout."] = 0
+    num_threads: Annotated[int | None, "Number of CPU threads; by default torch's."] = None
     """CPU threads while training; None leaves torch's setting"""
-    device: Annotated[str, "auto, cpu, cuda or cuda:N."] = "auto"
+    device: Annotated[str, "Device: auto, cpu, cuda or cuda:N."] = "auto"
     """"auto" takes the GPU where there is one, else a name torch knows"""
-    precision: Annotated[Precision, "auto: bf16 on a GPU, else fp32."] = "auto"
+    precision: Annotated[Precision, "Precision; auto: bf16 on a GPU, else fp32."] = "auto"
     """"auto" is bf16 autocast on a GPU and fp32 on a CPU, where bf16 was slower; weights are fp32 always"""
-    compile: Annotated[bool | None, "False: plain steps on a GPU; true: torch.compile as well."] = None
+    compile: Annotated[bool | None, "false: no CUDA graphs; true: torch.compile; by default CUDA graphs on a GPU."] = (
+        None
+    )
     """None captures whole steps as CUDA graphs on a GPU; True compiles the network as well, also on a CPU; False
     runs plain steps"""
 

@@ -41,7 +41,7 @@ def run(
     to: Annotated[str, typer.Option(help="The last stage to build.")] = "evaluate_mrlf",
     only: Annotated[str | None, typer.Option(help="Build this stage alone.")] = None,
 ) -> None:
-    """Build a city's stages in order; stages that are up to date are reused.
+    """Build a city's stages in order, reusing those up to date.
 
     Examples:
 
@@ -71,9 +71,10 @@ def run(
 
 @app.command()
 def status(city: CityArgument) -> None:
-    """Show a city's stages, each with its counts and when it was last built, and how far live collection has come.
+    """Show the state of a city's stages and of its collection.
 
-    It can be asked at any time, also while a run is under way.
+    Each stage with its counts and when it was last built, and how far live collection has come. It can be asked at any
+    time, also while a run is under way.
 
     Example: mrlf status demo
     """
@@ -111,10 +112,10 @@ def status(city: CityArgument) -> None:
 
 @app.command()
 def settings(city: CityArgument) -> None:
-    """Print all settings of a city, from cities.yaml and the defaults, as JSON.
+    """Print all settings of a city as JSON.
 
-    First the settings of its stages, by stage; then `live`, the limits of live collection (null where it is off), and
-    the paths that MRLF_CITIES, MRLF_DATA and MRLF_INSTAGRAM_COOKIES name.
+    They come from cities.yaml and the defaults. First the settings of its stages, by stage; then `live`, the limits of
+    live collection (null where it is off), and the paths that MRLF_CITIES, MRLF_DATA and MRLF_INSTAGRAM_COOKIES name.
 
     Example: mrlf settings melbourne
     """

@@ -19,7 +19,7 @@ COLLECTING = ("pois", "places", "posts")
 
 
 def pois(city: CityArgument) -> None:
-    """Read a city's POIs from its source: a file, an extract of OS Places, or Foursquare's Places API.
+    """Read a city's POIs from a file, OS Places or Foursquare.
 
     Foursquare's answers are kept for a limited time (foursquare_keep_hours, 24) and not requested again until it is
     over; then everything but the ids is deleted. The output shows when Foursquare was asked, until when its answers
@@ -59,7 +59,7 @@ def collect(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing; show what a run would need.")] = False,
 ) -> None:
-    """Collect a city: its POIs, their places on Instagram, and the posts made there.
+    """Collect a city: its POIs, their places and their posts.
 
     Work that is done is not repeated, so run it as often as you like; a later run adds what is new. Read
     docs/PRIVACY.md before the first live run; `mrlf doctor CITY` shows what is missing.

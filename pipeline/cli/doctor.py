@@ -34,11 +34,11 @@ def doctor(
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Open no connection.")] = False,
 ) -> None:
-    """Check what is configured, reachable and missing for collecting, without sending a request to any service.
+    """Check what collecting needs, without sending a request.
 
-    Each line is ok, missing or wrong, with what to do. The exit status is 1 if CITY was named and cannot be collected
-    yet, else 0. Only `--try` contacts Instagram: one request per endpoint, at the configured pace, under the terms and
-    the session of CITY.
+    It shows what is configured, reachable and missing. Each line is ok, missing or wrong, with what to do. The exit
+    status is 1 if CITY was named and cannot be collected yet, else 0. Only `--try` contacts Instagram: one request per
+    endpoint, at the configured pace, under the terms and the session of CITY.
 
     Examples:
 
@@ -74,9 +74,10 @@ def opt_out(
         ),
     ],
 ) -> None:
-    """Exclude accounts or posts, from now on and from what was collected. The list holds keyed hashes only.
+    """Exclude accounts or posts, also from what was collected.
 
-    With `-` the entries are read from standard input, one per line, so that none stays in the shell's history.
+    The list holds keyed hashes only. With `-` the entries are read from standard input, one per line, so that none
+    stays in the shell's history.
 
     Examples:
 

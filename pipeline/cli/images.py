@@ -28,9 +28,10 @@ def review_pictures(
         Path | None, typer.Option(help="A new file outside the store; by default a temporary file.")
     ] = None,
 ) -> None:
-    """Write original, mask and clean picture side by side into an HTML file that only you can read.
+    """Show original, mask and clean pictures side by side.
 
-    Nothing is written to the store. The file holds people's pictures: delete it when you have looked.
+    They are written into an HTML file that only you can read. Nothing is written to the store. The file holds people's
+    pictures: delete it when you have looked.
 
     Examples:
 

@@ -36,10 +36,10 @@ def _until(store: Store, city: City, kept: KeptPois, now: datetime) -> str:
     hours = keep_hours(city)
     if is_to_be_asked(store, city.key, hours, now):
         what = "all but the ids is deleted" if not kept.has_content else "all but the ids is to be deleted"
-        return f"  time is over     {what}; what is built next asks again ({KEY_VARIABLE})"
+        return f"  expired          {what}; the next build requests them again ({KEY_VARIABLE})"
     if hours is None:
         return f"  kept             for ever ({SETTING}: null): only a contract with Foursquare can allow that"
-    then = "then all but the ids is deleted, and what is built next asks again"
+    then = "then all but the ids is deleted, and the next build requests them again"
     return f"  kept until       {moment(kept_until(kept.asked, hours))} ({SETTING}: {hours:g}): {then}"
 
 

@@ -23,9 +23,10 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     device: Annotated[Device, typer.Option(help="The device to compute on.")] = "auto",
 ) -> None:
-    """Predict where in a city a post was made, from a picture, a caption or both, with the model trained last.
+    """Predict where in a city a post was made.
 
-    The picture is decoded in memory; nothing is stored or sent. It must not be used to find people.
+    It takes a picture, a caption or both, and the model trained last. The picture is decoded in memory; nothing is
+    stored or sent. It must not be used to find people.
 
     Examples:
 
@@ -57,11 +58,12 @@ def serve(
     ] = False,
     device: Annotated[Device, typer.Option(help="The device to compute on.")] = "auto",
 ) -> None:
-    """Serve the model trained last: a page to drop a photo on, and an API of /predict, /models and /health.
+    """Serve the model trained last: a page and an API.
 
-    Requests live in memory: no picture, caption or answer is stored or logged. The server has no passwords and no
-    encryption, so it listens on this machine only unless you name another --host, and web pages of other sites that
-    are open in a browser here cannot send it requests.
+    The page takes a photo; the API has /predict, /models and /health. Requests live in memory: no picture, caption or
+    answer is stored or logged. The server has no passwords and no encryption, so it listens on this machine only
+    unless you name another --host, and web pages of other sites that are open in a browser here cannot send it
+    requests.
 
     Examples:
 
@@ -105,7 +107,9 @@ def export(
         typer.Option("--format", help="onnx runs without torch and without this project."),
     ] = "onnx",
 ) -> None:
-    """Export the model trained last with its labels and preprocessing, for use elsewhere.
+    """Export the model trained last for use elsewhere.
+
+    Its labels and preprocessing go along.
 
     Examples:
 

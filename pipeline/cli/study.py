@@ -26,12 +26,12 @@ def study(
     ] = None,
     processes: Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one per core.")] = None,
 ) -> None:
-    """Compute the paper's Table II, Table III and Figures 2 to 4 on a city's data set, and what the paper leaves out:
-    masked label words, three kinds of splits, incomplete posts.
+    """Compute the paper's tables and figures on a city's data.
 
-    It continues where it was stopped. The tables are printed, and written to study.html, .md, .txt and .json beside
-    the city's report. What needs the original pictures (Table III, incomplete posts) is computed once and kept; run it
-    before they are deleted.
+    These are Table II, Table III and Figures 2 to 4, and what the paper leaves out: masked label words, three kinds of
+    splits, incomplete posts. It continues where it was stopped. The tables are printed, and written to study.html,
+    .md, .txt and .json beside the city's report. What needs the original pictures (Table III, incomplete posts) is
+    computed once and kept; run it before they are deleted.
 
     Examples:
 

@@ -29,7 +29,9 @@ class WeightsState:
 
 @weights.command("list")
 def list_weights() -> None:
-    """List all weights: name, architecture, licence, size, whether they are here, and which stage uses them.
+    """List all weights and the stages that use them.
+
+    Each with its architecture, licence and size, and whether it is here.
 
     Example: mrlf weights list
     """
@@ -50,10 +52,10 @@ def fetch(
         list[str] | None, typer.Argument(metavar="[NAME]...", help="By default those that the stages use by default.")
     ] = None,
 ) -> None:
-    """Download weights, compare their digests and convert them; intact ones are left alone.
+    """Download weights, compare their digests and convert them.
 
-    An interrupted download is resumed. If MRLF_WEIGHTS_MIRROR, a base URL, is set, it is tried first. The exit status
-    is 1 if a download failed; the others are fetched all the same.
+    Intact ones are left alone. An interrupted download is resumed. If MRLF_WEIGHTS_MIRROR, a base URL, is set, it is
+    tried first. The exit status is 1 if a download failed; the others are fetched all the same.
 
     Examples:
 
@@ -85,7 +87,9 @@ def fetch(
 
 @weights.command()
 def verify() -> None:
-    """Compare every file in the store, published and converted, with its digest; exit status 1 if one differs.
+    """Compare every file in the store with its digest.
+
+    Published and converted ones; the exit status is 1 if one differs.
 
     Example: mrlf weights verify
     """
@@ -111,10 +115,10 @@ def add(
         str | None, typer.Option(help="For your own weights: the network they belong to, such as u2net.")
     ] = None,
 ) -> None:
-    """Copy a weights file into the store, for machines without a network and for weights of your own.
+    """Copy a weights file into the store.
 
-    A published file is recognised by its digest, whatever its name. No code in the file is run; a file that cannot be
-    read without running code is refused.
+    For machines without a network, and for weights of your own. A published file is recognised by its digest, whatever
+    its name. No code in the file is run; a file that cannot be read without running code is refused.
 
     Examples:
 

@@ -35,19 +35,28 @@ class PlacesSettings(ArchiveSettings):
 
     PER_RUN = frozenset({"max_requests"})
 
-    max_distance_m: float = Field(300, gt=0, description="a location further from a POI is not compared with it")
-    min_name_similarity: float = Field(70, ge=0, le=100, description="of the names of a POI and a location near it")
-    min_name_only_similarity: float = Field(
-        95, ge=0, le=100, description="of the names where the location has no coordinates, and one POI only reaches it"
+    max_distance_m: float = Field(300, gt=0, description="maximum distance of a location from its POI")
+    min_name_similarity: float = Field(
+        70, ge=0, le=100, description="minimum similarity of the names of a POI and a location near it"
     )
-    tie_similarity: float = Field(3, ge=0, le=100, description="names whose similarities differ less are equally good")
+    min_name_only_similarity: float = Field(
+        95,
+        ge=0,
+        le=100,
+        description="minimum similarity where the location has no coordinates; exactly one POI must reach it",
+    )
+    tie_similarity: float = Field(3, ge=0, le=100, description="similarities that differ by less count as equal")
     tie_distance_m: float = Field(
-        20, ge=0, description="equally good POIs whose distances differ less are ambiguous: the location matches none"
+        20,
+        ge=0,
+        description="POIs of equal similarity whose distances differ by less are ambiguous: the location matches none",
     )
     overrules: Path | None = Field(
-        None, description="CSV poi_id,location_id,is_match of a person's decisions; by default overrules/<city>.csv"
+        None, description="CSV of manual decisions (poi_id,location_id,is_match); by default overrules/<city>.csv"
     )
-    max_requests: int | None = Field(400, ge=1, description="to Instagram in one run; the rest is for the next run")
+    max_requests: int | None = Field(
+        400, ge=1, description="maximum number of requests to Instagram per run; the next run continues"
+    )
 
 
 def build_places(store: Store, city: City, settings: PlacesSettings, runtime: Runtime | None = None) -> StageReport:

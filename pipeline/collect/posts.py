@@ -50,16 +50,21 @@ class PostsSettings(ArchiveSettings):
 
     PER_RUN = frozenset({"max_requests"})
 
-    max_image_bytes: int = Field(20_000_000, ge=1, description="a larger picture file is not read")
+    max_image_bytes: int = Field(
+        20_000_000, ge=1, description="maximum size of a picture file; a larger one is not read"
+    )
     max_image_pixels: int = Field(
-        DECODED.max_pixels, ge=1, le=DECODED.max_pixels, description="a larger picture is not decoded"
+        DECODED.max_pixels,
+        ge=1,
+        le=DECODED.max_pixels,
+        description="maximum number of pixels; a larger picture is not decoded",
     )
-    min_image_side_px: int = Field(
-        32, ge=DECODED.min_side_px, description="a picture with a shorter side is not taken"
+    min_image_side_px: int = Field(32, ge=DECODED.min_side_px, description="minimum shorter side of a picture")
+    max_posts_per_place: int | None = Field(None, ge=1, description="maximum number of posts per place, newest first")
+    refresh_days: float = Field(30, ge=0, description="days after which all posts of a place are listed again")
+    max_requests: int | None = Field(
+        2000, ge=1, description="maximum number of requests to Instagram per run; the next run continues"
     )
-    max_posts_per_place: int | None = Field(None, ge=1, description="of each place the newest so many are collected")
-    refresh_days: float = Field(30, ge=0, description="after so many days all posts of a place are passed once more")
-    max_requests: int | None = Field(2000, ge=1, description="to Instagram in one run; the rest is for the next run")
 
 
 @dataclass(frozen=True, kw_only=True)

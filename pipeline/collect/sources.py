@@ -19,8 +19,8 @@ class ArchiveSettings(Settings):
 
     archive: Path | None = Field(
         None,
-        description="folder of Instaloader files; by default the one that the other stages of this city name, "
-        "else what the demo generator writes",
+        description="folder of Instaloader files; by default the one set for the other stages of this city, "
+        "else the files of the demo generator",
     )
 
 

@@ -73,7 +73,7 @@ class Waiting:
         if self.is_for_files:
             return "put the pictures beside their metadata as <name>.jpg or <name>_<n>.jpg and run it again"
         if self.for_person:
-            return f"first a person has to act: {WHAT_TO_DO[self.for_person]}; then run it again"
+            return f"action needed first: {WHAT_TO_DO[self.for_person]}; then run it again"
         return f"run it again after {self.not_before:%Y-%m-%d %H:%M} UTC" if self.not_before else "run it again now"
 
 

@@ -143,7 +143,7 @@ def _is_near(post: Candidate, settings: CuratedPostsSettings) -> bool:
 POI_FLOOR = Rule(
     name="poi_below_floor",
     setting="min_posts_per_poi",
-    meaning="its POI has too few posts left to be learnt",
+    meaning="its POI has too few posts left for training",
     check=lambda posts, settings: has_enough_posts([post.poi_id for post in posts], settings.min_posts_per_poi),
 )
 POST_RULES = (

@@ -17,10 +17,12 @@ GENERATOR_VERSION = "2"
 class DemoSettings(Settings):
     """What a demo city is made from; equal settings give equal bytes."""
 
-    seed: int = Field(7, ge=0, description="Random seed: another one gives another city of the same kind")
-    num_pois: int = Field(12, ge=4, le=12, description="Points of interest, taken in turn from four categories")
-    num_posts: int = Field(1500, ge=48, le=100_000, description="Posts in the archive, odd and broken ones included")
-    num_users: int = Field(200, ge=8, le=100_000, description="People who post; a few post much, most a little")
+    seed: int = Field(7, ge=0, description="Random seed of the city")
+    num_pois: int = Field(12, ge=4, le=12, description="Number of POIs, from four categories in turn")
+    num_posts: int = Field(
+        1500, ge=48, le=100_000, description="Number of posts in the archive, including odd and broken ones"
+    )
+    num_users: int = Field(200, ge=8, le=100_000, description="Number of users; few of them post much, most a little")
     image_side: int = Field(256, ge=64, le=2048, description="Shorter side of every picture, in pixels")
 
 

@@ -53,38 +53,39 @@ class BuiltinFill:
 class CleanImagesSettings(ImageStageSettings):
     """When a picture is dropped for its people, how they are filled, and how faces are looked for afterwards."""
 
-    network: str = Field("big_lama", description="Whose weights: a name that `mrlf weights list` shows, of Big-LaMa.")
+    network: str = Field("big_lama", description="Weights by their name in `mrlf weights list`, of Big-LaMa.")
     filler: Literal["own", "simple_lama"] = Field(
-        "own", description="What runs LaMa: this program (own) or the package simple-lama-inpainting, which is slower."
+        "own", description="What runs LaMa: this program (own) or the slower package simple-lama-inpainting."
     )
     frame: Frame = Field(
-        "crop", description="Own way: what LaMa sees: the holes with their surroundings (crop), or the whole picture."
+        "crop", description="filler own: LaMa's input is a crop around the holes (crop) or the whole picture."
     )
     max_crop_side_px: int | None = Field(
         MAX_CROP_SIDE_PX,
         ge=64,
-        description="Own way: a crop with a longer side is made smaller for LaMa, and its hole enlarged again.",
+        description="filler own: maximum longer side of a crop; a larger one is downscaled for LaMa.",
     )
     max_portrait_ratio: float = Field(
-        0.5, gt=0, le=1, description="A picture that people fill to more than this share is dropped (paper: 0.5)."
+        0.5,
+        gt=0,
+        le=1,
+        description="Maximum share of a picture covered by people; above it the picture is dropped (paper: 0.5).",
     )
-    jpeg_quality: int = Field(95, ge=50, le=100, description="Quality of the clean pictures.")
+    jpeg_quality: int = Field(95, ge=50, le=100, description="JPEG quality of the clean pictures.")
     face_gate: GatePolicy = Field(
         "auto",
-        description="What looks for faces in the clean pictures: YuNet if to be had, else OpenCV's cascades (auto).",
+        description="Face detector on the clean pictures; auto: YuNet if available, else OpenCV's cascades.",
     )
     face_gate_off_reason: str = Field(
-        "", description="Why nothing looks for faces, where face_gate is off; it is written into the release's record."
+        "", description="Reason for face_gate: off; it is written into the release's record."
     )
     gate_search_side_px: int = Field(
-        640, ge=128, le=4096, description="Pictures are made as small for the face gate: smaller faces are missed."
+        640, ge=128, le=4096, description="Longer side to which pictures are resized for the face gate."
     )
     gate_find_profiles: bool = Field(
-        True, description="Cascades only: also look for faces from the side (two fifths of their time)."
+        True, description="Cascades only: also detect profile faces (two fifths of their time)."
     )
-    gate_min_score: float = Field(
-        0.6, gt=0, lt=1, description="YuNet only: what it holds for a face with more than this is one."
-    )
+    gate_min_score: float = Field(0.6, gt=0, lt=1, description="YuNet only: minimum detection score of a face.")
 
 
 @dataclass(frozen=True, kw_only=True)

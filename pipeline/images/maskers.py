@@ -70,20 +70,21 @@ class PortraitMasksSettings(ImageStageSettings):
     """How people are looked for."""
 
     network: str = Field(
-        "u2net_human_seg", description="Whose weights: a name that `mrlf weights list` shows, of U²-Net or U²-Net-P."
+        "u2net_human_seg", description="Weights by their name in `mrlf weights list`, of U²-Net or U²-Net-P."
     )
-    threshold: float = Field(
-        0.5, gt=0, lt=1, description="A pixel that the network holds for a person with more than this is masked."
-    )
+    threshold: float = Field(0.5, gt=0, lt=1, description="Probability above which a pixel is masked as a person.")
     min_portrait_ratio: float = Field(
-        0.001, ge=0, lt=1, description="Where the network sees people on a smaller share of a picture, it has none."
+        0.001,
+        ge=0,
+        lt=1,
+        description="Minimum share of masked pixels; below it the picture counts as without people.",
     )
     find_profiles: bool = Field(
-        True, description="Built-in way: also look for faces from the side (half the time of the stage)."
+        True, description="Built-in method only: also detect profile faces (half of the stage's time)."
     )
-    find_bodies: bool = Field(True, description="Built-in way: also look for whole bodies.")
+    find_bodies: bool = Field(True, description="Built-in method only: also detect whole bodies.")
     dilation_ratio: float = Field(
-        0.02, ge=0, le=0.5, description="The mask is widened by this share of the picture's longer side."
+        0.02, ge=0, le=0.5, description="Dilation of the mask, as a share of the picture's longer side."
     )
 
 

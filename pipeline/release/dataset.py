@@ -59,11 +59,13 @@ INPUTS = (
 class DatasetSettings(Settings):
     """How the release is cut."""
 
-    seed: int = Field(0, ge=0, description="Seed of the split.")
+    seed: int = Field(0, ge=0, description="Random seed of the split.")
     min_posts_per_poi: int | None = Field(
-        None, ge=1, description="POIs with fewer posts after the image stages are dropped; None: as in curated_posts."
+        None,
+        ge=1,
+        description="Minimum number of posts per POI after the image stages; by default as in curated_posts.",
     )
-    max_samples_per_shard: int = Field(1000, ge=1, description="Posts in one shard.")
+    max_samples_per_shard: int = Field(1000, ge=1, description="Maximum number of posts per shard.")
 
 
 def build_dataset(store: Store, city: City, settings: DatasetSettings) -> StageReport:

@@ -30,8 +30,8 @@ STAGE = "evaluate_mrlf"
 class EvaluateMrlfSettings(Settings):
     """How the intervals of the report are computed."""
 
-    num_resamples: int = Field(1000, ge=100, description="Bootstrap samples behind every interval.")
-    seed: int = Field(0, ge=0, description="Seed of the bootstrap.")
+    num_resamples: int = Field(1000, ge=100, description="Number of bootstrap samples per confidence interval.")
+    seed: int = Field(0, ge=0, description="Random seed of the bootstrap.")
 
 
 def build_evaluate_mrlf(store: Store, city: City, settings: EvaluateMrlfSettings) -> StageReport:

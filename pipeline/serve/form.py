@@ -1,4 +1,4 @@
-"""What a request asks: a form (multipart) with a picture, a caption or both; or JSON with a caption.
+"""Parsing the body of a request: a form (multipart) with a picture, a caption or both; or JSON with a caption.
 
 A picture's address is refused (fault N3): fetching what a stranger names would make this server ask others on the
 stranger's behalf. Multipart is read by Starlette's parser, in memory: it makes no file of any part.

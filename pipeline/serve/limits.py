@@ -1,4 +1,4 @@
-"""How much of everything the server takes: what bounds its memory and how long anyone can hold a place in it.
+"""The limits of the server: sizes of requests, requests at once, and timeouts. They bound its memory.
 
 Bodies: at most `max_in_work * max_body_bytes` (320 MiB). Pixels: as many pictures at once as there are threads for
 decoding, each within `pipeline.picture_bytes`. Behind that, pictures wait as small as the network reads them.

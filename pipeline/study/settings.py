@@ -17,22 +17,24 @@ class StudySettings(Settings):
     PER_RUN: ClassVar[frozenset[str]] = frozenset({"num_processes", "device"})
 
     num_seeds: int = Field(
-        FEWEST_SEEDS, ge=1, le=50, description="Each row is trained so often, each time on another split of the posts."
+        FEWEST_SEEDS, ge=1, le=50, description="Number of seeds per row, each with its own split of the posts."
     )
     preset: Literal["auto", "small", "paper"] = Field(
-        "auto", description="MRLF's sizes; auto takes small below 5,000 training posts."
+        "auto", description="Preset of MRLF; auto takes small below 5,000 training posts."
     )
     max_epochs: int | None = Field(
-        None, ge=1, description="Epochs of each network at most, by default as its preset says."
+        None, ge=1, description="Maximum number of epochs per network; by default that of its preset."
     )
     hashtag_thresholds: list[int] | None = Field(
-        None, description="Fig. 4: by default 1, half the city's min_hashtag_count, that, and twice that."
+        None, description="Values of min_hashtag_count in Fig. 4; by default 1 and 0.5, 1 and 2 times the city's."
     )
     fine_tuned: Literal["auto", "never", "always"] = Field(
-        "auto", description="Image networks trained on pixels: where a GPU is (auto), or never, or always."
+        "auto", description="Fine-tune image networks; auto: where there is a GPU."
     )
-    num_resamples: int = Field(1000, ge=100, description="Bootstrap samples of users behind every interval.")
+    num_resamples: int = Field(
+        1000, ge=100, description="Number of bootstrap samples of users per confidence interval."
+    )
     num_processes: int | None = Field(
-        None, ge=1, description="Cells computed side by side, one thread each; by default one for each core."
+        None, ge=1, description="Number of worker processes, one thread each; by default one per core."
     )
-    device: str = Field("auto", pattern=DEVICE, description="auto, cpu, cuda or cuda:N.")
+    device: str = Field("auto", pattern=DEVICE, description="Device: auto, cpu, cuda or cuda:N.")

@@ -52,9 +52,7 @@ log = logging.getLogger("mrlf")
 class StudyDataSettings(Settings):
     """Whose features of the pictures a study computes; how the networks run is set in the stages of the city."""
 
-    backbones: list[str] = Field(
-        list(BACKBONES), description="Networks whose features of the released pictures are computed for Table II."
-    )
+    backbones: list[str] = Field(list(BACKBONES), description="Backbones compared in Table II.")
 
 
 def build_study_data(store: Store, city: City, settings: StudyDataSettings) -> StageReport:

@@ -1,4 +1,4 @@
-"""The vectors of a study's pictures: released, of posts outside the release, unmasked, and by other networks.
+"""Image feature vectors for the study: released, of posts outside the release, unmasked, and by other networks.
 
 Reads  image_features, study_features, clean_images, portrait_masks
 """

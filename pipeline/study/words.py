@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipeline.study.work import CellRunner
 
 MISSING = "–"
-TIED = "no difference can be told"
+TIED = "no significant difference"
 NOT_STATED = (
     "The paper states neither whether its image networks were frozen or trained further, nor its split, seeds or "
     "number of runs: its figures stand beside both kinds. Its text mentions a row of VGG16, which no copy we know of "
@@ -65,7 +65,7 @@ def _of_table_2(section: StudySection, num_classes: int) -> list[str]:
     ]
     for how, lead in (
         ("worse", "is better than these"),
-        (TIED, "cannot be told apart from these"),
+        (TIED, "is not significantly different from"),
         ("better", "is worse than these"),
     ):
         titles = [

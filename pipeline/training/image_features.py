@@ -35,11 +35,11 @@ class ImageFeaturesSettings(NetworkSettings):
     """Which backbone makes the features, and at which size it sees the pictures."""
 
     backbone: Literal["vgg19", "vgg16", "resnet50", "resnet101", "densenet121"] = Field(
-        "vgg19", description="The network whose features are kept; vgg19 is the paper's."
+        "vgg19", description="Backbone of the image features; vgg19 is the paper's."
     )
-    image_size: int = Field(224, ge=32, le=1024, description="Side in pixels at which the network sees a picture.")
-    batch_size: int = Field(32, ge=1, description="Pictures handed to the network at once; a GPU's batch.")
-    commit_every: int = Field(512, ge=1, description="Pictures between two commits: what a killed run may lose.")
+    image_size: int = Field(224, ge=32, le=1024, description="Side in pixels of the network's input.")
+    batch_size: int = Field(32, ge=1, description="Batch size in pictures.")
+    commit_every: int = Field(512, ge=1, description="Pictures between two commits: the most that a killed run loses.")
 
 
 def build_image_features(store: Store, city: City, settings: ImageFeaturesSettings) -> StageReport:

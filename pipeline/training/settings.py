@@ -32,7 +32,7 @@ class PresetSettings(Settings):
 
     preset: Preset = Field(
         "auto",
-        description=f"Sizes to begin with; auto takes small below {SMALL_BELOW_POSTS} training posts, else paper; "
+        description=f"Preset of the sizes; auto takes small below {SMALL_BELOW_POSTS} training posts, else paper; "
         "best is MRLF blended with a wide linear path.",
     )
 

@@ -1,4 +1,4 @@
-"""Termination: SIGTERM and Ctrl-C become a question that the work asks between two steps.
+"""Graceful termination: SIGTERM and Ctrl-C set a flag that training checks between two steps.
 
 Law: the signal is lost nowhere. Whoever handled it before (Python's Ctrl-C, Dagster's "terminate") is called once the
 work has put its state away; where nobody did, IncompleteError is raised. A second signal ends the process at once.

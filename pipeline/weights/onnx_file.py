@@ -51,7 +51,7 @@ def _read_graph(path: Path) -> Any:
         return onnx.load(path, load_external_data=False).graph
     except DecodeError as error:
         raise ValueError(
-            f"{path.name} cannot be read as ONNX ({error}): it is damaged, cut short or something else. Fetch it anew"
+            f"{path.name} cannot be read as ONNX ({error}): it is damaged or something else. Download it again"
         ) from error
 
 
@@ -85,7 +85,7 @@ def _array(tensor: Any, origin: str) -> "NDArray[np.float32]":
     try:
         return numpy_helper.to_array(tensor).copy()
     except ValueError as error:
-        raise ValueError(f"{origin} is damaged ({error}). Fetch the file anew") from error
+        raise ValueError(f"{origin} is damaged ({error}). Download the file again") from error
 
 
 def _dilation(node: Any, shape: tuple[int, ...], origin: str) -> int:

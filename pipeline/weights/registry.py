@@ -127,7 +127,7 @@ _ENTRIES = (
         "u2net",
         "8d10d2f3bb75ae3b6d527c77944fc5e7dcd94b29809d47a739a7a728a912b491",
         175_997_641,
-        "U²-Net trained to find what stands out, people or not",
+        "U²-Net trained to find salient objects, people or not",
     ),
     _u2net_pth("u2net", "u2net", "347c3d51b01528e5c6c071e3cff1cb55", "the same, the official file"),
     _u2net(
@@ -135,7 +135,7 @@ _ENTRIES = (
         "u2netp",
         "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8",
         4_574_861,
-        "the small U²-Net, for what stands out",
+        "the small U²-Net, for salient objects",
     ),
     _u2net_pth("u2netp", "u2netp", "e4f636406ca4e2af789941e7f139ee2e", "the same, the official file"),
     WeightsEntry(

@@ -15,25 +15,28 @@ Rest = Annotated[float, Field(ge=0, le=LONGEST_REST_S)]
 class LiveSettings(Settings):
     """Purpose, legal basis and contact stand in every release; the paces are reported as safe for one session."""
 
-    purpose: str = Field("", description="what the posts are collected for")
-    legal_basis: str = Field("", description="on which legal ground, for example of Article 6 GDPR")
-    contact: str = Field("", description="whom people can write to who do not want to be in it")
-    reads_per_minute: int = Field(8, ge=1, description="requests to Instagram in any minute")
-    reads_per_hour: int = Field(200, ge=1, description="requests to Instagram in any hour")
+    purpose: str = Field("", description="purpose of the collection")
+    legal_basis: str = Field("", description="legal basis, for example of Article 6 GDPR")
+    contact: str = Field("", description="contact for people who want to be left out")
+    reads_per_minute: int = Field(8, ge=1, description="maximum number of requests to Instagram per minute")
+    reads_per_hour: int = Field(200, ge=1, description="maximum number of requests to Instagram per hour")
     cool_downs_s: tuple[Rest, ...] = Field(
         (300, 900),
-        description="rests after being throttled once, twice, ... within the window; after the last the run ends",
+        description="pauses after the first, second, ... throttling within cool_down_window_s; then the run ends",
     )
     media_connections: int = Field(
-        4, ge=1, le=16, description="connections to the hosts of pictures side by side; a host that throttles rests"
+        4,
+        ge=1,
+        le=16,
+        description="maximum number of parallel connections to image hosts; a host that throttles is paused",
     )
     cool_down_window_s: float = Field(
         21_600,
         gt=0,
         le=LONGEST_WINDOW_S,
-        description="so long, rests left out, a throttling counts for which rest is the next one",
+        description="window in which throttlings are counted, without the pauses themselves",
     )
-    request_timeout_s: float = Field(30, gt=0, allow_inf_nan=False, description="for one answer to begin")
+    request_timeout_s: float = Field(30, gt=0, allow_inf_nan=False, description="timeout of a response")
 
     @property
     def terms(self) -> Terms:

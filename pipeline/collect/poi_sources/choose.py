@@ -113,8 +113,8 @@ class PoisSettings(Settings):
 
     source: Literal["auto", "file", "os_places", "foursquare"] = Field(
         "auto",
-        description="auto takes the file where one is named, else the OS Places extract where one is named, else the "
-        "demo generator's, else Foursquare's Places API where FOURSQUARE_API_KEY is set",
+        description="source of POIs; auto takes the first of: file, os_places, the demo generator, "
+        "Foursquare's Places API (needs FOURSQUARE_API_KEY)",
     )
     file: Path | None = Field(
         None,
@@ -123,29 +123,31 @@ class PoisSettings(Settings):
     os_places: Path | None = Field(
         None, description="Parquet file, folder or pattern of Foursquare's OS Places; no key is needed"
     )
-    max_pois: int = Field(40, ge=1, description="the most popular ones are taken")
+    max_pois: int = Field(40, ge=1, description="maximum number of POIs, most popular first")
     categories: list[str] = Field(
-        [], description="ids of categories; only their POIs are asked of Foursquare or taken from OS Places"
+        [], description="category ids to which POIs of Foursquare or OS Places are restricted"
     )
-    sort: Sort = Field("POPULARITY", description="the order in which Foursquare returns POIs; it is their rank")
-    ask_premium: bool = Field(False, description="ask Foursquare for popularity and rating, which cost extra")
+    sort: Sort = Field("POPULARITY", description="Foursquare's sort order; it gives the POIs' rank")
+    ask_premium: bool = Field(False, description="request popularity and rating of Foursquare, which cost extra")
     taxonomy: Path | None = Field(
         None, description="file of Foursquare's categories (Parquet, CSV or JSON), for the top-level category"
     )
     include_sensitive: list[str] = Field(
-        [], description="areas of sensitive places (medical, religious, ...) that are let in; needs sensitive_reason"
+        [], description="kinds of sensitive places (medical, religious, ...) to include; needs sensitive_reason"
     )
-    sensitive_reason: str = Field("", description="why sensitive places are let in; it is written into the cards")
+    sensitive_reason: str = Field(
+        "", description="reason for including sensitive places; it is written into the cards"
+    )
     foursquare_keep_hours: float | None = Field(
         24,
         gt=0,
         le=87_600,
-        description="hours after which all but the ids of what Foursquare sent is deleted, and asked for again; null "
-        "keeps it for ever, which takes a contract that allows it (docs/PRIVACY.md)",
+        description="retention period of Foursquare's data in hours; then all but the ids is deleted and requested "
+        "again; null: no limit, which needs a contract that allows it (docs/PRIVACY.md)",
     )
-    max_requests: int = Field(100, ge=1, le=10_000, description="requests that one run may send to Foursquare")
+    max_requests: int = Field(100, ge=1, le=10_000, description="maximum number of requests to Foursquare per run")
     max_wait_s: float = Field(
-        900, ge=0, le=86_400, description="seconds that one run may wait where Foursquare asks for fewer requests"
+        900, ge=0, le=86_400, description="maximum waiting time per run when Foursquare throttles, in seconds"
     )
 
 
@@ -197,7 +199,7 @@ class PoiSearch:
         if settings.source != "auto":
             if settings.source in ("file", "os_places") and getattr(settings, settings.source) is None:
                 raise StageError(
-                    f"city {self.city.key} wants POIs of the source {settings.source}, but names none: write "
+                    f"city {self.city.key}: source: {settings.source} is set, but no path is given: write "
                     f"`pois: {{{settings.source}: path}}` in cities.yaml"
                 )
             return settings.source
@@ -288,8 +290,8 @@ class PoiSearch:
         asked = datetime.fromisoformat(state.asked_before_utc)
         raise StageError(
             f"what Foursquare sent on the POIs of {self.city.key} at {asked:%Y-%m-%d %H:%M} UTC is deleted but for "
-            "the ids: the time was over for which it may be kept (foursquare_keep_hours of pois). Put your key into "
-            f"{KEY_VARIABLE} and run this again to ask anew; without one, name a file of POIs as `pois: {{file: ...}}`"
+            "the ids: its retention period has expired (foursquare_keep_hours of pois). Put your key into "
+            f"{KEY_VARIABLE} and run this again; without one, name a file of POIs as `pois: {{file: ...}}`"
             " or an extract of OS Places as `pois: {os_places: ...}` in cities.yaml"
         )
 

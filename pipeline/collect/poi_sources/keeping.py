@@ -1,9 +1,9 @@
-"""How long what Foursquare sent on POIs is kept: when its time is over, all but the ids goes, and is asked for again.
+"""How long what Foursquare sent on POIs is kept: after the retention period all but the ids goes.
 
 Reads  crawl/foursquare/<city>/, pois, cities.yaml
 Writes the same: answers are removed; of the POIs in the table their ids stay, and no older version of it
 Law: an answer's time ends `foursquare_keep_hours` after it was asked for, by the setting of today. How old an answer
-of the future is cannot be known, so its time is over too. A killed sweep is finished by the next one.
+of the future is cannot be known, so it has expired too. A killed sweep is finished by the next one.
 Covered: every city of the store, also one that is no longer in cities.yaml (by the default). POIs of a file, of OS
 Places and of the demo generator stay. Not covered: releases, and the models and reports made of them, whose classes
 have the names and places of POIs (docs/PRIVACY.md).
@@ -43,7 +43,7 @@ class KeptPois:
 
 
 def is_over(asked: datetime, keep_hours: float | None, now: datetime) -> bool:
-    """Whether the time is over of what was asked for then."""
+    """Whether the retention period has expired of what was requested then."""
     if keep_hours is None:
         return False
     return not asked - CLOCK_SLACK <= now < kept_until(asked, keep_hours)
@@ -68,13 +68,13 @@ def read_pois(store: Store, city: str) -> pa.Table:
     """The POIs of a city, by key.
 
     Raises:
-        StageError: the time of what Foursquare sent on them is over, and only their ids are there.
+        StageError: Foursquare's retention period has expired, and only their ids are there.
     """
     pois = store.tables.read(city, "pois")
     if not all(pois["rank"].to_pylist()):
         raise StageError(
-            f"of the POIs of {city} only the ids are there: the time was over for which what Foursquare sent on them "
-            f"may be kept. Build the stage pois again: `mrlf pois {city}`"
+            f"of the POIs of {city} only the ids are there: Foursquare's retention period has expired. "
+            f"Build the stage pois again: `mrlf pois {city}`"
         )
     return pois
 
@@ -127,7 +127,11 @@ def expire_pois(store: Store, city: str, keep_hours: float | None, now: datetime
         asked = answers.asked(now)
         if asked is not None and is_over(asked, keep_hours, now):
             answers.expire(asked)
-            log.info("%s: the time of Foursquare's answers of %s is over: they are deleted", city, f"{asked:%Y-%m-%d}")
+            log.info(
+                "%s: the retention period of Foursquare's answers of %s has expired: they are deleted",
+                city,
+                f"{asked:%Y-%m-%d}",
+            )
     stray = (path for path in folder.glob("*") if not path.is_dir())
     for path in chain(stray, _never_committed(store, city)):
         if is_over(datetime.fromtimestamp(path.lstat().st_mtime, UTC), keep_hours, now):

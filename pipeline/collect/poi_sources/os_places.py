@@ -105,7 +105,7 @@ def read_os_places(files: list[Path], city: City, categories: list[str], taxonom
     try:
         records = _newest_in_circle(_groups(files), city)
     except OSError as error:
-        raise StageError(f"the extract at {files[0].parent} cannot be read ({error}): get it anew") from None
+        raise StageError(f"the extract at {files[0].parent} cannot be read ({error}): download it again") from None
     if categories:
         wanted = frozenset(categories)
         newest = {record["fsq_place_id"]: record for record in sorted(records, key=_age)}

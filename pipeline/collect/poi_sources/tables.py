@@ -60,7 +60,7 @@ def read_records(path: Path) -> list[Record]:
         else:
             return list(_csv_records(_decoded(path.read_bytes(), path), path))
     except (pa.ArrowException, OSError, csv.Error) as error:
-        raise StageError(f"{path} cannot be read as {suffix} ({error}): write it anew") from None
+        raise StageError(f"{path} cannot be read as {suffix} ({error}): re-create the file") from None
     return [_record(value) for value in raw]
 
 
@@ -69,8 +69,8 @@ def _decoded(data: bytes, path: Path) -> str:
         return decoded(data)
     except UnicodeDecodeError as error:
         raise StageError(
-            f"{path} cannot be read: it is no text in UTF-8 ({error.reason} at byte {error.start}): write it anew in "
-            "UTF-8 (in Excel: save as CSV UTF-8)"
+            f"{path} cannot be read: it is no text in UTF-8 ({error.reason} at byte {error.start}): re-create the "
+            "file in UTF-8 (in Excel: save as CSV UTF-8)"
         ) from None
 
 
@@ -85,12 +85,12 @@ def _csv_records(source: str, path: Path) -> list[Record]:
     source = (source[stated.end() :] if stated else source).lstrip("\r\n")
     header, *rows = _rows(source, stated[1] if stated else _separator(source), path) or [[]]
     if not any(header):
-        raise StageError(f"{path} cannot be read as CSV (it is empty): write it anew")
+        raise StageError(f"{path} cannot be read as CSV (it is empty): re-create the file")
     num_long = sum(_is_long(cells, header) for cells in rows)
     if rows and num_long == len(rows):
         raise StageError(
             f"{path} cannot be read as CSV: its {num_long} rows have more values than its header has names "
-            f"({len(header)}); write it anew, with the values that hold the separator in quotes"
+            f"({len(header)}); re-create the file, with the values that hold the separator in quotes"
         )
     return [_csv_record(header, cells) for cells in rows]
 
@@ -124,7 +124,7 @@ def _rows(source: str, separator: str, path: Path) -> list[list[str]]:
             return rows
         readings.append(rows)
     if not readings:
-        raise StageError(f"{path} cannot be read as CSV ({why}): write it anew, with quotes that close")
+        raise StageError(f"{path} cannot be read as CSV ({why}): re-create the file, with quotes that close")
     return readings[0]
 
 
@@ -148,7 +148,7 @@ def read_json_values(path: Path) -> list[object]:
         return [parse_json(data)]
     except UnreadableFile as error:
         if error.reason == "nested_too_deep":
-            raise StageError(f"{path} is not a JSON file of POIs ({error.reason}): write it anew") from None
+            raise StageError(f"{path} is not a JSON file of POIs ({error.reason}): re-create the file") from None
     source, decoder, at = _decoded(data, path), json.JSONDecoder(), 0
     values: list[object] = []
     while True:
@@ -159,7 +159,7 @@ def read_json_values(path: Path) -> list[object]:
             value, at = decoder.raw_decode(source, at)
         except (ValueError, RecursionError) as error:
             why = f"{error}".split(" (char")[0]
-            raise StageError(f"{path} is not a JSON file of POIs ({why}): write it anew") from None
+            raise StageError(f"{path} is not a JSON file of POIs ({why}): re-create the file") from None
         values.append(value)
 
 
@@ -296,7 +296,7 @@ def _check_wgs84(content: dict[str, Any], path: Path) -> None:
     name = crs.get("properties", {}).get("name") if isinstance(crs, dict) else None
     if isinstance(name, str) and not _WGS84.search(name):
         raise StageError(
-            f"{path} has coordinates in {name[:80]}: POIs need WGS84 degrees, so write it anew in EPSG:4326"
+            f"{path} has coordinates in {name[:80]}: POIs need WGS84 degrees, so re-create the file in EPSG:4326"
         )
 
 

@@ -104,6 +104,13 @@ def test_help_has_examples(mrlf):
     assert "mrlf run demo" in mrlf("run", "--help").stdout
 
 
+@pytest.mark.parametrize("words", [(), ("weights",), ("images",)], ids=["all", "weights", "images"])
+def test_no_summary_of_a_command_is_cut_at_80_columns(mrlf, words, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    summaries = mrlf(*words, "--help").stdout.partition("Commands:\n")[2].splitlines()
+    assert summaries and all(line.endswith(".") and not line.endswith("...") for line in summaries)
+
+
 def test_help_of_every_command_loads_nothing_of_ours_but_the_commands():
     code = """
 import sys

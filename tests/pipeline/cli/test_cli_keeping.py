@@ -32,7 +32,7 @@ def release(store, version: str, **about: str) -> None:
 def test_what_is_told_of_answers_that_are_kept_over_and_kept_for_ever(store):
     clock = FakeClock()
     store.tables.replace("town", "pois", [{**POI, "source": "foursquare", "retrieved_utc": clock.now()}])
-    then = "then all but the ids is deleted, and what is built next asks again"
+    then = "then all but the ids is deleted, and the next build requests them again"
     assert keeping_lines(store, CITY, clock.now()) == [
         "  asked            2026-03-01 12:00 UTC, of Foursquare",
         f"  kept until       2026-03-02 12:00 UTC (foursquare_keep_hours: 24): {then}",
@@ -40,9 +40,9 @@ def test_what_is_told_of_answers_that_are_kept_over_and_kept_for_ever(store):
     for_ever = CITY.model_copy(update={"stages": {"pois": {"foursquare_keep_hours": None}}})
     assert "for ever (foursquare_keep_hours: null)" in keeping_lines(store, for_ever, clock.now())[1]
     clock.pass_by(24 * 3600)
-    assert "is to be deleted; what is built next asks again" in keeping_lines(store, CITY, clock.now())[1]
+    assert "is to be deleted; the next build requests them again" in keeping_lines(store, CITY, clock.now())[1]
     expire_pois(store, "town", 24, clock.now())
-    assert "the ids is deleted; what is built next asks again" in keeping_lines(store, CITY, clock.now())[1]
+    assert "the ids is deleted; the next build requests them again" in keeping_lines(store, CITY, clock.now())[1]
 
 
 @pytest.mark.fault("P14")

@@ -255,7 +255,7 @@ def test_what_foursquare_stated_goes_at_the_end_of_its_time_and_the_next_run_ask
     num_before, places = fakeville.num_api_requests(), Store(fakeville.data).stage_record(CITY, "places")
     kept_for(1e-6)
     result = fakeville.mrlf("status", CITY).stdout
-    assert "time is over     all but the ids is deleted" in result
+    assert "expired          all but the ids is deleted" in result
     assert f"live             {NUM_PLACES} of {NUM_PLACES} places done" in result
     assert "searches" not in result
     assert not is_told()

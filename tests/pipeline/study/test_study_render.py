@@ -141,7 +141,7 @@ def test_what_is_found_follows_from_the_intervals():
     sentences = " ".join(findings(study().sections, num_classes=11))
     assert "MRLF names the right place of 11 for 80.0" in sentences
     assert "MRLF is better than these: Deepgeo." in sentences
-    assert "MRLF cannot be told apart from these: Linear." in sentences
+    assert "MRLF is not significantly different from: Linear." in sentences
     assert "MRLF is worse than these: Better [stand-in]." in sentences
 
 

@@ -1,4 +1,4 @@
-"""The endpoint that collects: the place's `web_info`, then its sections page by page, newest first; needs a login."""
+"""The endpoint of a place's posts: its `web_info`, then its sections page by page, newest first; needs a login."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a post comes to by what its pictures were answered with.
+"""The verdict on a post after its pictures were requested: kept, dropped, deferred, or gone.
 
 Law: final is only what the source says of the post itself, twice and at least a day apart, and what a setting decides
 over a picture that came whole; the setting's value is remembered, so that another one asks again. All else is deferred

@@ -69,7 +69,7 @@ def test_foursquare_without_a_key_names_the_variable(store, no_key):
 @pytest.mark.parametrize("source", ["file", "os_places"])
 def test_a_source_that_names_nothing_is_refused(store, source, monkeypatch):
     monkeypatch.setenv("FOURSQUARE_API_KEY", "0123456789")
-    with pytest.raises(StageError, match=rf"wants POIs of the source {source}, but names none"):
+    with pytest.raises(StageError, match=rf"source: {source} is set, but no path is given"):
         build_pois(store, CITY, PoisSettings(source=source))
 
 
