@@ -144,6 +144,11 @@ class _Reader(ast.NodeVisitor):
         own = {(self._module.name, name)} if name in self._module.names else set()
         return own | self._module.imports.get(name, set())
 
+    def _is_of_typing(self, node: ast.expr, name: str) -> bool:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            return node.attr == name and self._places(node.value.id) == {("typing", MODULE)}
+        return isinstance(node, ast.Name) and self._places(node.id) == {("typing", name)}
+
     def visit_Import(self, node: ast.Import) -> None:
         """Imports count where their names are used."""
 
@@ -204,7 +209,7 @@ class _Reader(ast.NodeVisitor):
         self._as_text([node.value], is_text=any(_is_notes(_name(target)) for target in node.targets))
 
     def visit_Call(self, node: ast.Call) -> None:
-        if _name(node.func) == "cast":
+        if self._is_of_typing(node.func, "cast") and len(node.args) == 2:
             self._in_types(node.args[0])
             self.visit(node.args[1])
         else:

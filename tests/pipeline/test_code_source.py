@@ -1,0 +1,149 @@
+"""What a digest sees of a source: an edit of what decides a result, and no edit of anything else."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from pipeline.code_digest import Code, MissingSourceError
+
+TINY = {
+    "pipeline/work.py": '''"""A stage."""
+from pipeline.rules import is_kept
+from pipeline import names
+from math import floor
+
+LIMIT = 3
+
+def build(rows):
+    """Build."""
+    log.info("%d rows", len(rows))
+    if not rows:
+        raise StageError(f"no row of {names.CITY} is there")
+    kept = [floor(row) for row in rows if is_kept(row, LIMIT)]
+    return Outcome(rows=kept, city=names.CITY, notes=["looked at all"])
+''',
+    "pipeline/rules.py": """
+def is_kept(row, limit):
+    assert limit, "a limit"
+    return row < limit
+
+def other():
+    pass
+""",
+    "pipeline/names.py": "CITY, TOWN = 'a', 'b'\n",
+    "pipeline/settings.py": "class Settings:\n    side: int = Field(3, ge=1, description='of a picture')\n",
+}
+"""A stage of a few lines, and what it imports."""
+WORK, RULES, NAMES = "pipeline/work.py", "pipeline/rules.py", "pipeline/names.py"
+
+
+def edited(files: Mapping[str, str], path: str, *changes: tuple[str, str]) -> dict[str, str]:
+    text = files[path]
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    return {**files, path: text}
+
+
+def tiny(files: Mapping[str, str] = TINY, module: str = "pipeline.work", name: str = "build") -> str:
+    return Code({path: text.encode() for path, text in files.items()}).digest(module, name)
+
+
+@pytest.mark.parametrize(
+    ("path", "change"),
+    [
+        pytest.param(WORK, ("LIMIT = 3", "LIMIT = 4"), id="a constant"),
+        pytest.param(WORK, ("LIMIT)]", "2)]"), id="an argument"),
+        pytest.param(WORK, ("if not rows", "if rows is None"), id="when it fails"),
+        pytest.param(WORK, ("from math import", "from mine import"), id="another package"),
+        pytest.param(WORK, ("pipeline.rules import", "pipeline.names import"), id="another module of ours"),
+        pytest.param(WORK, ("raise StageError", "raise OtherError"), id="the kind of an error"),
+        pytest.param(WORK, ('f"no row of {names.CITY} is there"', '"no_row"'), id="a reason in place of a text"),
+        pytest.param(RULES, ("row < limit", "row <= limit"), id="a rule in another module"),
+        pytest.param(RULES, ("assert limit", "assert limit > 0"), id="what is asserted"),
+        pytest.param(RULES, ("def other", "LIMITS.append(3)\n\ndef other"), id="a statement at the top"),
+        pytest.param(NAMES, ("'a'", "'c'"), id="a constant of a module that is imported"),
+    ],
+)
+def test_an_edit_of_what_decides_counts(path, change):
+    assert tiny(edited(TINY, path, change)) != tiny()
+
+
+@pytest.mark.parametrize(
+    ("path", "changes"),
+    [
+        pytest.param(WORK, [('"""Build."""', '"""Build the rows."""')], id="a docstring"),
+        pytest.param(WORK, [("LIMIT = 3", "LIMIT = (  # at most\n    3\n)\n'''why'''")], id="form and comments"),
+        pytest.param(WORK, [("LIMIT = 3", "LIMIT: Final[int] = 3")], id="the type of a constant"),
+        pytest.param(WORK, [("build(rows)", "build(rows: list[int]) -> 'Outcome'")], id="types of a function"),
+        pytest.param(
+            WORK,
+            [("from math", "from typing import cast as as_type\nfrom math"), ("(row, ", "(as_type(int, row), ")],
+            id="a cast",
+        ),
+        pytest.param(
+            WORK, [("from math", "import typing as t\nfrom math"), ("(row, ", "(t.cast(int, row), ")], id="t.cast"
+        ),
+        pytest.param(WORK, [("no row of {names.CITY}", "not one row")], id="the text of an error"),
+        pytest.param(WORK, [("%d rows", "rows: %d")], id="a line of the log"),
+        pytest.param(WORK, [("    log.info", "    typer.echo('hello there')\n    log.info")], id="one line more"),
+        pytest.param(WORK, [("looked at all", "looked at every row")], id="a note"),
+        pytest.param(WORK, [("import floor", "import floor as down\nimport os"), ("floor(", "down(")], id="imports"),
+        pytest.param(RULES, [("a limit", "there is a limit")], id="the text of an assert"),
+        pytest.param(RULES, [("    pass", "    return 1")], id="a function that it does not call"),
+        pytest.param(NAMES, [("'b'\n", "'b'\nTHIRD = 'c'\n")], id="a constant that it does not read"),
+    ],
+)
+def test_an_edit_of_what_decides_nothing_does_not_count(path, changes):
+    assert tiny(edited(TINY, path, *changes)) == tiny()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param("rows.cast(int8, False)", "rows.cast(int16, False)", id="of a table"),
+        pytest.param("rows.cast(int8)", "rows.cast(int16)", id="of a table, to a type alone"),
+        pytest.param("cast(int8, rows)", "cast(int16, rows)", id="a function of this module"),
+    ],
+)
+def test_a_cast_that_is_not_of_typing_counts(before, after):
+    files = {WORK: f"def build(rows):\n    return {before}\n\ndef cast(kind, rows):\n    return kind(rows)\n"}
+    assert tiny(edited(files, WORK, (before, after))) != tiny(files)
+
+
+def test_a_setting_counts_and_its_description_does_not():
+    path, of_settings = "pipeline/settings.py", ("pipeline.settings", "Settings")
+    assert tiny(edited(TINY, path, ("of a picture", "in pixels")), *of_settings) == tiny(TINY, *of_settings)
+    assert tiny(edited(TINY, path, ("3, ge", "4, ge")), *of_settings) != tiny(TINY, *of_settings)
+
+
+def test_a_module_that_was_moved_or_renamed_makes_nothing_stale():
+    moved = edited(TINY, WORK, ("pipeline.rules", "models.curate.limits"), ("import names", "import towns"))
+    moved = edited(moved, WORK, ("names.CITY", "towns.CITY"))
+    files = {RULES: "models/curate/limits.py", NAMES: "pipeline/towns.py", WORK: "pipeline/room/job.py"}
+    assert tiny({files.get(path, path): text for path, text in moved.items()}, "pipeline.room.job") == tiny()
+
+
+def test_modules_that_become_one_make_nothing_stale():
+    whole = edited(TINY, WORK, ("from pipeline.rules import is_kept\n", ""))
+    whole[WORK] += whole.pop(RULES)
+    assert tiny(whole) == tiny()
+
+
+def test_what_a_package_passes_on_is_followed():
+    passed = edited(TINY, WORK, ("pipeline.rules", "pipeline.room"))
+    passed |= {"pipeline/room/__init__.py": "from pipeline.rules import is_kept\n"}
+    assert tiny(passed) == tiny()
+    assert tiny(edited(passed, RULES, ("row < limit", "row > limit"))) != tiny()
+
+
+def test_a_file_that_the_code_names_counts():
+    named = edited(TINY, WORK, ("names.CITY,", "read('list.csv'),"))
+    before = tiny({**named, "pipeline/list.csv": "1"})
+    assert tiny({**named, "pipeline/list.csv": "2"}) != before
+    assert tiny({**named, "pipeline/list.csv": "1", "pipeline/other.csv": "2"}) == before
+
+
+def test_without_its_source_nothing_is_called_the_same():
+    with pytest.raises(MissingSourceError, match=r"the source of pipeline\.rules is not there.*install"):
+        tiny({path: text for path, text in TINY.items() if path != RULES})
