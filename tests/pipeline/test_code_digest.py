@@ -68,10 +68,18 @@ def today(source) -> dict[str, str]:
             "pipeline/collect/poi_sources/sensitive_categories.csv", r"\n", "\n\n", {"pois"}, id="a list in a file"
         ),
         pytest.param(
+            "pipeline/parquet_rows.py",
+            r"\.where\(is_wanted\)",
+            ".where(is_wanted).limit(1)",
+            {"pois"},
+            id="how an extract of POIs is read",
+        ),
+        pytest.param(
             "pipeline/report/templates/report.html.j2", "<", " <", {"evaluate_mrlf"}, id="a template of the report"
         ),
         pytest.param("pipeline/report/templates/study.html.j2", "<", " <", {"study"}, id="a template of the study"),
         pytest.param("pipeline/collect/instagram/client.py", "return ", "return 1 or ", set(), id="live collection"),
+        pytest.param("pipeline/engine.py", "return ", "return 1 or ", set(), id="the engine"),
         pytest.param("pipeline/store/tables.py", "return ", "return 1 or ", set(), id="the store"),
         pytest.param("pipeline/curate/rules.py", '"""', '"""Changed. ', set(), id="a docstring"),
         pytest.param("models/vision/u2net.py", r"-> Tensor:", "-> object:  # a", set(), id="a type and a comment"),

@@ -22,9 +22,9 @@ from pipeline.collect.poi_sources.categories import Taxonomy
 from pipeline.collect.poi_sources.files import PoiRow, poi_of_record
 from pipeline.collect.poi_sources.tables import SUFFIXES
 from pipeline.collect.poi_sources.values import day, is_nothing, words
-from pipeline.engine import Box, parquet_columns, rows_in_boxes, rows_of_values
 from pipeline.errors import StageError
 from pipeline.geo import EARTH_RADIUS_KM, distance_km
+from pipeline.parquet_rows import Box, parquet_columns, rows_in_boxes, rows_of_values
 from pipeline.store.digests import json_digest
 
 NEEDED = ("fsq_place_id", "name", "latitude", "longitude")
