@@ -92,27 +92,30 @@ class Code:
         Raises:
             MissingSourceError: its module is not among the files.
         """
-        return json_digest(sorted({json.dumps(line) for line in self._lines(module, name)}))
+        found = self.places(module, name)
+        numbers = {place: number for number, place in enumerate(found)}
+        lines = []
+        for definition in found.values():
+            used = [[numbers[each] for each in self._resolved(use) if each in numbers] for use in definition.uses]
+            named = [path for name in definition.files if name in self._data for path in self._data[name]]
+            lines.append([definition.digest, used, sorted(bytes_digest(self.files[path]) for path in named)])
+        return json_digest(lines)
 
     def places(self, module: str, name: str) -> dict[Place, Definition]:
-        """The definition itself and all that it uses, directly and over others."""
+        """The definition itself and all that it uses, directly and over others, in the order in which it uses them;
+        then what types alone name, and the tops of the modules.
+        """
         found: dict[Place, Definition] = {}
         waiting = list(self._resolved((module, name)))
-        while waiting:
-            place = waiting.pop()
-            if place not in found:
-                found[place] = self._module(place[0]).definition(place[1])
-                used = found[place].uses | found[place].types | {(place[0], "")}
-                waiting += [each for use in used for each in self._resolved(use)]
+        later: list[Place] = []
+        while waiting or later:
+            place = waiting.pop() if waiting else later.pop(0)
+            definition = self._module(place[0]).definition(place[1])
+            if place not in found and not definition.is_nothing:
+                found[place] = definition
+                waiting += reversed([each for use in definition.uses for each in self._resolved(use)])
+                later += [each for use in (*definition.types, (place[0], "")) for each in self._resolved(use)]
         return found
-
-    def _lines(self, module: str, name: str) -> Iterator[list[object]]:
-        """Of each definition its digest, those of what it uses, and those of the files that it names."""
-        found = self.places(module, name)
-        for definition in found.values():
-            used = {found[each].digest for use in definition.uses for each in self._resolved(use)}
-            named = [path for name in definition.files if name in self._data for path in self._data[name]]
-            yield [definition.digest, sorted(used), sorted(bytes_digest(self.files[path]) for path in named)]
 
     def _resolved(self, place: Place) -> Iterator[Place]:
         """Where what is used at a place is defined: nowhere outside, in another module where it is imported from."""
@@ -125,11 +128,11 @@ class Code:
                 return
         module = self._module(name)
         if definition == MODULE:
-            yield from ((name, each) for each in module.names)
+            yield from ((name, each) for each in sorted(module.names))
         elif definition in module.names:
             yield name, definition
         elif definition in module.imports:
-            for imported in module.imports[definition]:
+            for imported in sorted(module.imports[definition]):
                 if is_ours(imported[0]):
                     yield from self._resolved(imported)
         else:

@@ -28,15 +28,16 @@ MODULE = "*"
 
 @dataclass(frozen=True)
 class Definition:
-    """digest: of what it computes. uses: what it calls or reads. types: what it names in types alone.
+    """digest: of what it computes. uses: what it calls or reads, each time. types: what it names in types alone.
 
-    files: names that may be those of files.
+    files: names that may be those of files. is_nothing: whether it computes nothing.
     """
 
     digest: str
-    uses: frozenset[Place]
-    types: frozenset[Place]
+    uses: tuple[Place, ...]
+    types: tuple[Place, ...]
     files: frozenset[str]
+    is_nothing: bool
 
 
 class Module:
@@ -94,8 +95,8 @@ class _Reader(ast.NodeVisitor):
     def __init__(self, module: Module) -> None:
         self._module = module
         self._words: list[str] = []
-        self._uses: set[Place] = set()
-        self._types: set[Place] = set()
+        self._uses: list[Place] = []
+        self._types: list[Place] = []
         self._files: set[str] = set()
         self._is_text = False
 
@@ -103,7 +104,8 @@ class _Reader(ast.NodeVisitor):
         """What the statements compute and use."""
         self._all(statements)
         digest = bytes_digest("\0".join(self._words).encode("utf-8", "surrogatepass"))
-        return Definition(digest, frozenset(self._uses), frozenset(self._types), frozenset(self._files))
+        files = frozenset(self._files)
+        return Definition(digest, tuple(self._uses), tuple(self._types), files, is_nothing=not self._words)
 
     def generic_visit(self, node: ast.AST) -> None:
         self._words.append(type(node).__name__)
@@ -137,7 +139,7 @@ class _Reader(ast.NodeVisitor):
             if isinstance(each, ast.Constant) and isinstance(each.value, str):
                 self._in_types(_parsed(each.value))
             elif isinstance(each, ast.Name):
-                self._types |= {place for place in self._places(each.id) if is_ours(place[0])}
+                self._types += sorted(place for place in self._places(each.id) if is_ours(place[0]))
 
     def _places(self, name: str) -> set[Place]:
         """What a name stands for: something at the top of this module, or what was imported."""
@@ -223,7 +225,7 @@ class _Reader(ast.NodeVisitor):
     def visit_Name(self, node: ast.Name) -> None:
         places = self._places(node.id)
         ours = {place for place in places if is_ours(place[0])}
-        self._uses |= ours
+        self._uses += sorted(ours)
         foreign = sorted(".".join(place) for place in places - ours)
         self._words += ["Name", *foreign, *sorted(name for _, name in ours)] if places else ["Name", node.id]
 
@@ -233,7 +235,7 @@ class _Reader(ast.NodeVisitor):
         modules = {module for module, name in places if name == MODULE and is_ours(module)}
         self._words += ["Attribute", node.attr]
         if modules and len(modules) == len(places):
-            self._uses |= {(module, node.attr) for module in modules}
+            self._uses += sorted((module, node.attr) for module in modules)
         else:
             self.visit(node.value)
 

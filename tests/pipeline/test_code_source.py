@@ -25,7 +25,11 @@ def build(rows):
     "pipeline/rules.py": """
 def is_kept(row, limit):
     assert limit, "a limit"
-    return row < limit
+    return Rule(row < limit).is_kept
+
+class Rule:
+    def __init__(self, is_kept):
+        self.is_kept = is_kept
 
 def other():
     pass
@@ -89,6 +93,11 @@ def test_an_edit_of_what_decides_counts(path, change):
         pytest.param(WORK, [("    log.info", "    typer.echo('hello there')\n    log.info")], id="one line more"),
         pytest.param(WORK, [("looked at all", "looked at every row")], id="a note"),
         pytest.param(WORK, [("import floor", "import floor as down\nimport os"), ("floor(", "down(")], id="imports"),
+        pytest.param(
+            WORK,
+            [("from math", "from pipeline.rules import Rule\nfrom math"), ("build(rows)", "build(rows: Rule)")],
+            id="a type that is used anyway",
+        ),
         pytest.param(RULES, [("a limit", "there is a limit")], id="the text of an assert"),
         pytest.param(RULES, [("    pass", "    return 1")], id="a function that it does not call"),
         pytest.param(NAMES, [("'b'\n", "'b'\nTHIRD = 'c'\n")], id="a constant that it does not read"),
@@ -108,6 +117,25 @@ def test_an_edit_of_what_decides_nothing_does_not_count(path, changes):
 )
 def test_a_cast_that_is_not_of_typing_counts(before, after):
     files = {WORK: f"def build(rows):\n    return {before}\n\ndef cast(kind, rows):\n    return kind(rows)\n"}
+    assert tiny(edited(files, WORK, (before, after))) != tiny(files)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param("a.LIMIT < rows < b.LIMIT", "b.LIMIT < rows < a.LIMIT", id="constants"),
+        pytest.param("fa(fb(rows))", "fb(fa(rows))", id="functions"),
+        pytest.param("ga(gb(rows))", "gb(ga(rows))", id="functions that are alike but for what they call"),
+        pytest.param("fa(fb(rows))", "fa(fa(rows))", id="one for the other"),
+    ],
+)
+def test_things_of_one_name_in_two_modules_are_told_apart(before, after):
+    imports = "from pipeline import a, b\n" + "".join(
+        f"from pipeline.{module} import {name} as {name}{module}\n" for module in "ab" for name in "fg"
+    )
+    module = "LIMIT = {0}\n\ndef f(row):\n    return row + {0}\n\ndef g(row):\n    return f(row)\n"
+    files = {WORK: f"{imports}\ndef build(rows):\n    fb(fa(gb(ga(b.LIMIT + a.LIMIT))))\n    return {before}\n"}
+    files |= {f"pipeline/{name}.py": module.format(number) for number, name in enumerate("ab")}
     assert tiny(edited(files, WORK, (before, after))) != tiny(files)
 
 
