@@ -6,6 +6,7 @@ Law: a stage writes each post it loses once, with its first failing reason, and 
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Literal
 
 from pipeline.store import Store
@@ -33,11 +34,17 @@ def write_ledger(
     waiting = deferred or {}
     assert not drops.keys() & waiting.keys(), "a post is dropped or deferred, never both"
     where = f"stage = '{stage}'"
-    dropped_rows: list[dict[str, object]] = [
-        {"post_key": key, "stage": stage, "reason": reason} for key, reason in drops.items()
-    ]
-    deferred_rows: list[dict[str, object]] = [
-        {"post_key": key, "stage": stage, "reason": reason, "not_before_utc": None} for key, reason in waiting.items()
-    ]
+    dropped_rows = [ledger_row(stage, key, reason) for key, reason in drops.items()]
+    deferred_rows = [deferred_row(stage, key, reason) for key, reason in waiting.items()]
     store.tables.replace(city, "drops", dropped_rows, where=where)
     store.tables.replace(city, "deferred", deferred_rows, where=where)
+
+
+def ledger_row(stage: str, post_key: str, reason: str) -> dict[str, object]:
+    """The row of a post in `drops`."""
+    return {"post_key": post_key, "stage": stage, "reason": reason}
+
+
+def deferred_row(stage: str, post_key: str, reason: str, not_before_utc: datetime | None = None) -> dict[str, object]:
+    """The row of a post in `deferred`; `not_before_utc`: when it can be tried again, None for at once."""
+    return {**ledger_row(stage, post_key, reason), "not_before_utc": not_before_utc}

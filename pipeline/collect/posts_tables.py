@@ -15,15 +15,17 @@ import pyarrow.compute as pc
 from pipeline.collect.archive.fields import latest_utc
 from pipeline.collect.archive.posts import ArchivePosts
 from pipeline.collect.instagram.crawl import CrawlReport
-from pipeline.collect.instagram.flush import STAGE, deferred_row, ledger_row
+from pipeline.collect.instagram.flush import dropped_row, waiting_row
 from pipeline.collect.instagram.journal import Journal
 from pipeline.collect.post_rules import OK
 from pipeline.collect.waiting import Waiting
-from pipeline.ledger import by_reason, counted, write_ledger
+from pipeline.ledger import by_reason, counted, deferred_row, ledger_row, write_ledger
 from pipeline.privacy.named_pictures import released_posts, values
 from pipeline.privacy.pseudonyms import PrivateIds
 from pipeline.stage import INCOMPLETE, Outcome, StageReport
 from pipeline.store import Store
+
+STAGE = "posts"
 
 OF_ARCHIVE = "source <> 'live'"
 
@@ -95,10 +97,10 @@ def put_archive(store: Store, city: str, found: ArchivePosts, *, beside: Journal
     store.tables.merge(city, "images", list(found.images.values()))
     store.tables.replace(city, "posts", found.posts, where=OF_ARCHIVE)
     ours = f"stage = '{STAGE}'"
-    drops = [{"post_key": key, "stage": STAGE, "reason": reason} for key, reason in found.drops.items()]
-    drops += [ledger_row(post) for post in beside.posts.outcomes("dropped")]
-    waiting = [deferred_row({"post_key": key, "reason": why, "not_before": 0}) for key, why in found.deferred.items()]
-    waiting += [deferred_row(post) for post in beside.posts.outcomes("deferred")]
+    drops = [ledger_row(STAGE, key, reason) for key, reason in found.drops.items()]
+    drops += [dropped_row(post) for post in beside.posts.outcomes("dropped")]
+    waiting = [deferred_row(STAGE, key, reason) for key, reason in found.deferred.items()]
+    waiting += [waiting_row(post) for post in beside.posts.outcomes("deferred")]
     store.tables.replace(city, "drops", drops, where=ours)
     store.tables.replace(city, "deferred", waiting, where=ours)
 

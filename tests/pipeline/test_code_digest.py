@@ -6,7 +6,7 @@ import re
 import pytest
 
 from pipeline import code_digest as digests
-from pipeline.code_digest import OUTSIDE, Code, code_digest, source_files
+from pipeline.code_digest import INSIDE, OUTSIDE, STANDS_FOR, Code, code_digest, source_files
 from pipeline.curate.curated_posts import CuratedPostsSettings, build_curated_posts
 from pipeline.stages import STAGES
 from tests.fakes.town import CITY, Town
@@ -36,6 +36,11 @@ def with_edit(source: Code, path: str, old: str, new: str) -> Code:
 @pytest.fixture(scope="module")
 def today(source) -> dict[str, str]:
     return of_stages(source)
+
+
+LOSES = set(STAGES) - {"pois", "places", "train_mrlf", "evaluate_mrlf"}
+"""Stages that write the ledger."""
+RECALL = {"clean_images"}
 
 
 @pytest.mark.slow
@@ -74,6 +79,18 @@ def today(source) -> dict[str, str]:
             {"pois"},
             id="how an extract of POIs is read",
         ),
+        pytest.param("pipeline/records.py", r"pa\.int32\(\)", "pa.int64()", set(STAGES), id="a column"),
+        pytest.param(
+            "pipeline/ledger.py",
+            r'"not_before_utc": not',
+            '"not_before_utc": 0 or not',
+            LOSES,
+            id="a row of the ledger",
+        ),
+        pytest.param(
+            "pipeline/demo/canvas.py", "return ", "return 1 and ", RECALL, id="a scene that recall is counted on"
+        ),
+        pytest.param("pipeline/demo/archive.py", "return ", "return 1 and ", set(), id="the demo's archive"),
         pytest.param(
             "pipeline/report/templates/report.html.j2", "<", " <", {"evaluate_mrlf"}, id="a template of the report"
         ),
@@ -93,9 +110,17 @@ def test_an_edit_runs_the_stages_again_whose_rows_it_decides(source, today, path
     assert {name for name in after if after[name] != today[name]} == stages
 
 
+def test_the_portrait_that_recall_is_counted_on_counts(source, today):
+    code = Code({**source.files, "pipeline/demo/astronaut.jpg": b""})
+    code.modules.update(source.modules)
+    assert {name for name, digest in of_stages(code).items() if digest != today[name]} == RECALL
+
+
 def test_every_room_outside_is_there_and_used(source):
     modules = source.paths.keys()
     assert not {room for room in OUTSIDE if not any(f"{name}.".startswith(f"{room}.") for name in modules)}
+    assert INSIDE.keys() <= modules
+    assert {place[0] for places in STANDS_FOR.items() for place in places} <= modules
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from pipeline.collect.instagram.journal import Journal
+from pipeline.ledger import deferred_row, ledger_row
 from pipeline.store import Store
 
 STAGE = "posts"
@@ -34,22 +35,22 @@ def flush_journal(store: Store, city: str, journal: Journal, limit: int = BATCH)
     return num_posts
 
 
-def ledger_row(post: Row) -> Row:
-    """The row of a post in `drops`."""
-    return {"post_key": post["post_key"], "stage": STAGE, "reason": post["reason"]}
+def dropped_row(post: Row) -> Row:
+    """The row in `drops` of a post of the journal."""
+    return ledger_row(STAGE, post["post_key"], post["reason"])
 
 
-def deferred_row(post: Row) -> Row:
-    """The row of a post in `deferred`."""
+def waiting_row(post: Row) -> Row:
+    """The row in `deferred` of a post of the journal."""
     at = post["not_before"]
-    return {**ledger_row(post), "not_before_utc": datetime.fromtimestamp(at, UTC) if at else None}
+    return deferred_row(STAGE, post["post_key"], post["reason"], datetime.fromtimestamp(at, UTC) if at else None)
 
 
 def _add(store: Store, city: str, journal: Journal, number: int, posts: Sequence[Row]) -> None:
     """Posts that no table has yet."""
     in_posts = [_posts_row(post) for post in posts if post["state"] in ("kept", "deferred")]
-    drops = [ledger_row(post) for post in posts if post["state"] == "dropped"]
-    waiting = [deferred_row(post) for post in posts if post["state"] == "deferred"]
+    drops = [dropped_row(post) for post in posts if post["state"] == "dropped"]
+    waiting = [waiting_row(post) for post in posts if post["state"] == "deferred"]
     batch = {"images": journal.batches.images(number), "posts": in_posts, "drops": drops, "deferred": waiting}
     for name, rows in batch.items():
         store.tables.append_once(city, name, rows, writer=journal.writer, number=number)
@@ -67,8 +68,8 @@ def _change(store: Store, city: str, posts: Sequence[Row]) -> None:
     dropped = [post for post in posts if post["state"] == "dropped"]
     if dropped:
         store.tables.delete(city, "posts", f"post_key IN ({_sql([post['post_key'] for post in dropped])})")
-    store.tables.replace(city, "drops", [ledger_row(post) for post in dropped], where=ours)
-    waiting = [deferred_row(post) for post in posts if post["state"] == "deferred"]
+    store.tables.replace(city, "drops", [dropped_row(post) for post in dropped], where=ours)
+    waiting = [waiting_row(post) for post in posts if post["state"] == "deferred"]
     store.tables.replace(city, "deferred", waiting, where=ours)
 
 
