@@ -130,8 +130,20 @@ class Code:
             if place not in found and not definition.is_nothing:
                 found[place] = definition
                 waiting += reversed([each for use in definition.uses for each in self._resolved(use)])
-                later += [each for use in (*definition.types, (place[0], "")) for each in self._resolved(use)]
+                later += [each for use in definition.types for each in self._in_types(use, set())]
+                later += self._resolved((place[0], ""))
         return found
+
+    def _in_types(self, place: Place, seen: set[Place]) -> Iterator[Place]:
+        """What stands at a place that a type names, where it is only another name, what that stands for."""
+        for each in self._resolved(place):
+            definition = self._module(each[0]).definition(each[1])
+            if not definition.is_type:
+                yield each
+            elif each not in seen:
+                seen.add(each)
+                for use in (*definition.uses, *definition.types):
+                    yield from self._in_types(use, seen)
 
     def _resolved(self, place: Place) -> Iterator[Place]:
         """Where what is used at a place is defined: nowhere outside, in another module where it is imported from."""

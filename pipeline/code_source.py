@@ -16,6 +16,11 @@ from pipeline.store.digests import bytes_digest
 PACKAGES = ("pipeline", "models")
 LOGGERS = frozenset({"log", "logger", "logging", "warnings", "typer"})
 LOGGING = frozenset({"debug", "info", "warning", "error", "exception", "critical", "warn", "echo", "secho"})
+PLAIN = frozenset({
+    "abstractmethod", "cache", "cached_property", "classmethod", "contextmanager", "lru_cache", "property", "setter",
+    "staticmethod", "wraps",
+})  # fmt: skip
+"""Decorators that do not read the types of their function."""
 FOR_READERS = frozenset({"description", "help"})
 """Arguments that only a reader of the settings sees."""
 
@@ -30,7 +35,8 @@ MODULE = "*"
 class Definition:
     """digest: of what it computes. uses: what it calls or reads, each time. types: what it names in types alone.
 
-    files: names that may be those of files. is_nothing: whether it computes nothing.
+    files: names that may be those of files. is_nothing: whether it computes nothing. is_type: whether it names a type
+    and nothing else.
     """
 
     digest: str
@@ -38,6 +44,7 @@ class Definition:
     types: tuple[Place, ...]
     files: frozenset[str]
     is_nothing: bool
+    is_type: bool
 
 
 class Module:
@@ -99,13 +106,21 @@ class _Reader(ast.NodeVisitor):
         self._types: list[Place] = []
         self._files: set[str] = set()
         self._is_text = False
+        self._is_type_read = False
 
     def definition(self, statements: list[ast.stmt]) -> Definition:
         """What the statements compute and use."""
         self._all(statements)
         digest = bytes_digest("\0".join(self._words).encode("utf-8", "surrogatepass"))
         files = frozenset(self._files)
-        return Definition(digest, tuple(self._uses), tuple(self._types), files, is_nothing=not self._words)
+        return Definition(
+            digest,
+            tuple(self._uses),
+            tuple(self._types),
+            files,
+            is_nothing=not self._words,
+            is_type=bool(statements) and all(map(self._is_naming_a_type, statements)),
+        )
 
     def generic_visit(self, node: ast.AST) -> None:
         self._words.append(type(node).__name__)
@@ -134,7 +149,9 @@ class _Reader(ast.NodeVisitor):
         self._is_text = before
 
     def _in_types(self, node: ast.AST | None) -> None:
-        """Note what a type names; the type itself does not count."""
+        """Note what a type names; the type itself counts where it may be read when the code runs."""
+        if self._is_type_read and node is not None:
+            self.visit(_unquoted(node))
         for each in ast.walk(node) if node is not None else ():
             if isinstance(each, ast.Constant) and isinstance(each.value, str):
                 self._in_types(_parsed(each.value))
@@ -150,6 +167,12 @@ class _Reader(ast.NodeVisitor):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             return node.attr == name and self._places(node.value.id) == {("typing", MODULE)}
         return isinstance(node, ast.Name) and self._places(node.id) == {("typing", name)}
+
+    def _is_naming_a_type(self, node: ast.stmt) -> bool:
+        if isinstance(node, ast.AnnAssign):
+            return self._is_of_typing(node.annotation, "TypeAlias")
+        call = node.value if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) else None
+        return call is not None and any(self._is_of_typing(call.func, name) for name in ("TypeVar", "ParamSpec"))
 
     def visit_Import(self, node: ast.Import) -> None:
         """Imports count where their names are used."""
@@ -181,31 +204,33 @@ class _Reader(ast.NodeVisitor):
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         self._words += [type(node).__name__, node.name]
         self._all(node.decorator_list)
+        before, self._is_type_read = self._is_type_read, not PLAIN.issuperset(map(_called, node.decorator_list))
         self.visit(node.args)
         self._in_types(node.returns)
-        before, self._is_text = self._is_text, self._is_text or _is_notes(node.name)
+        self._is_type_read = False
         self._all(node.body)
-        self._is_text = before
+        self._is_type_read = before
         self._words.append(".")
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 (the name is the visitor's)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        before, self._is_type_read = self._is_type_read, True
+        self.generic_visit(node)
+        self._is_type_read = before
 
     def visit_arg(self, node: ast.arg) -> None:
         self._words += ["arg", node.arg]
         self._in_types(node.annotation)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        self._in_types(node.annotation)
-        if isinstance(node.annotation, ast.Name) and node.annotation.id == "TypeAlias":
-            self._in_types(node.value)
-            return
+        if not self._is_of_typing(node.annotation, "TypeAlias"):
+            self._in_types(node.annotation)
         self._words.append("Assign")
         self.visit(node.target)
-        self._as_text([node.value] if node.value is not None else [], is_text=_is_notes(_name(node.target)))
+        self._all([node.value] if node.value is not None else [])
 
     def visit_Assign(self, node: ast.Assign) -> None:
-        if isinstance(node.value, ast.Call) and _name(node.value.func) in ("TypeVar", "ParamSpec"):
-            return
         self._words.append("Assign")
         self._all(node.targets)
         self._as_text([node.value], is_text=any(_is_notes(_name(target)) for target in node.targets))
@@ -279,6 +304,18 @@ def _parsed(text: str) -> ast.AST | None:
         return ast.parse(text, mode="eval")
     except SyntaxError:
         return None
+
+
+def _unquoted(node: ast.AST) -> ast.AST:
+    """A type, without the quotes that it may be written in."""
+    quoted = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+    parsed = _parsed(quoted) if quoted is not None else None
+    return parsed.body if isinstance(parsed, ast.Expression) else node
+
+
+def _called(node: ast.expr) -> str:
+    """The last name of a decorator, with its arguments or without."""
+    return _name(node.func if isinstance(node, ast.Call) else node)
 
 
 def _name(node: ast.expr) -> str:

@@ -139,6 +139,63 @@ def test_things_of_one_name_in_two_modules_are_told_apart(before, after):
     assert tiny(edited(files, WORK, (before, after))) != tiny(files)
 
 
+OF_TYPES = """
+from typing import TypeAlias, TypeVar, Literal, get_args
+
+Way: TypeAlias = Literal["a", "b"]
+Row: TypeAlias = "dict[str, int]"
+Part = TypeVar("Part", int, str)
+
+class Settings(BaseModel):
+    names: list[str]
+    side: "Annotated[float, Field(ge=1)]"
+    kind: Literal["x", "y"] | None = None
+
+@singledispatch
+def shown(value: object) -> str:
+    return ""
+
+@shown.register
+def _of_number(value: int) -> str:
+    return "a"
+
+@cache
+def looked(row: Row) -> Part:
+    return get_args(Way)
+
+def build(row):
+    return Settings(shown(looked(row)), _of_number)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param("list[str]", "list[int]", id="of a field"),
+        pytest.param("ge=1", "ge=2", id="in quotes"),
+        pytest.param('"x", "y"', '"x", "z"', id="words of a field"),
+        pytest.param('"a", "b"', '"a", "c"', id="another name of a type that is read"),
+        pytest.param("value: int", "value: float", id="of a function that a decorator takes"),
+    ],
+)
+def test_a_type_that_the_code_reads_counts(old, new):
+    files = {WORK: OF_TYPES}
+    assert tiny(edited(files, WORK, (old, new))) != tiny(files)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param("dict[str, int]", "dict[str, str]", id="another name of a type"),
+        pytest.param("int, str)", "int, float)", id="a variable of types"),
+        pytest.param("row: Row) -> Part", "row: object) -> str", id="of a function"),
+    ],
+)
+def test_a_type_that_the_code_does_not_read_does_not_count(old, new):
+    files = {WORK: OF_TYPES}
+    assert tiny(edited(files, WORK, (old, new))) == tiny(files)
+
+
 def test_a_setting_counts_and_its_description_does_not():
     path, of_settings = "pipeline/settings.py", ("pipeline.settings", "Settings")
     assert tiny(edited(TINY, path, ("of a picture", "in pixels")), *of_settings) == tiny(TINY, *of_settings)
