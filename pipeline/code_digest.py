@@ -95,6 +95,7 @@ class Code:
         for path in sorted(files.keys() - self.paths.values()):
             self._data[path.rpartition("/")[2]].append(path)
         self.modules: dict[str, Module] = {}
+        self._found: dict[Place, list[Place]] = {}
 
     @property
     def state(self) -> str:
@@ -112,7 +113,7 @@ class Code:
         numbers = {place: number for number, place in enumerate(found)}
         lines = []
         for definition in found.values():
-            used = [[numbers[each] for each in self._resolved(use) if each in numbers] for use in definition.uses]
+            used = [[numbers[each] for each in self._resolved(use) if each in numbers] for use, _ in definition.uses]
             named = [path for name in definition.files if name in self._data for path in self._data[name]]
             lines.append([definition.digest, used, sorted(bytes_digest(self.files[path]) for path in named)])
         return json_digest(lines)
@@ -122,16 +123,21 @@ class Code:
         then what types alone name, and the tops of the modules.
         """
         found: dict[Place, Definition] = {}
-        waiting = list(self._resolved((module, name)))
-        later: list[Place] = []
+        whole: set[Place] = set()
+        waiting = [(place, False) for place in self._resolved((module, name))]
+        later: list[tuple[Place, bool]] = []
         while waiting or later:
-            place = waiting.pop() if waiting else later.pop(0)
-            definition = self._module(place[0]).definition(place[1])
-            if place not in found and not definition.is_nothing:
-                found[place] = definition
-                waiting += reversed([each for use in definition.uses for each in self._resolved(use)])
-                later += [each for use in definition.types for each in self._in_types(use, set())]
-                later += self._resolved((place[0], ""))
+            place, is_told = waiting.pop() if waiting else later.pop(0)
+            definition = self._module(place[0]).definition(place[1], is_told=is_told)
+            if place in whole or (is_told and place in found) or definition.is_nothing:
+                continue
+            found[place] = definition
+            if not is_told:
+                whole.add(place)
+            used = [(each, told) for use, told in definition.uses for each in self._resolved(use)]
+            waiting += reversed(used)
+            later += [(each, is_told) for use in definition.types for each in self._in_types(use, set())]
+            later += [(each, False) for each in self._resolved((place[0], ""))]
         return found
 
     def _in_types(self, place: Place, seen: set[Place]) -> Iterator[Place]:
@@ -142,10 +148,15 @@ class Code:
                 yield each
             elif each not in seen:
                 seen.add(each)
-                for use in (*definition.uses, *definition.types):
+                for use in (*(use for use, _ in definition.uses), *definition.types):
                     yield from self._in_types(use, seen)
 
-    def _resolved(self, place: Place) -> Iterator[Place]:
+    def _resolved(self, place: Place) -> list[Place]:
+        if place not in self._found:
+            self._found[place] = list(self._find(place))
+        return self._found[place]
+
+    def _find(self, place: Place) -> Iterator[Place]:
         """Where what is used at a place is defined: nowhere outside, in another module where it is imported from."""
         name, definition = STANDS_FOR.get(place, place)
         if _is_outside(name):

@@ -33,14 +33,16 @@ MODULE = "*"
 
 @dataclass(frozen=True)
 class Definition:
-    """digest: of what it computes. uses: what it calls or reads, each time. types: what it names in types alone.
+    """digest: of what it computes. uses: what it calls or reads, each time, and whether an error alone tells it.
+
+    types: what it names in types alone.
 
     files: names that may be those of files. is_nothing: whether it computes nothing. is_type: whether it names a type
     and nothing else.
     """
 
     digest: str
-    uses: tuple[Place, ...]
+    uses: tuple[tuple[Place, bool], ...]
     types: tuple[Place, ...]
     files: frozenset[str]
     is_nothing: bool
@@ -61,7 +63,7 @@ class Module:
         for statement in self._tree.body:
             for defined in _defined(statement) or [""]:
                 self._statements.setdefault(defined, []).append(statement)
-        self._read: dict[str, Definition] = {}
+        self._read: dict[tuple[str, bool], Definition] = {}
 
     @property
     def names(self) -> Collection[str]:
@@ -84,11 +86,11 @@ class Module:
                     found.setdefault(bound, set()).add((alias.name if alias.asname else bound, MODULE))
         return found
 
-    def definition(self, name: str) -> Definition:
-        """One of its `names`."""
-        if name not in self._read:
-            self._read[name] = _Reader(self).definition(self._statements[name])
-        return self._read[name]
+    def definition(self, name: str, *, is_told: bool = False) -> Definition:
+        """One of its `names`; where it `is_told` by an error and decides nothing else, without its texts."""
+        if (name, is_told) not in self._read:
+            self._read[name, is_told] = _Reader(self, is_told).definition(self._statements[name])
+        return self._read[name, is_told]
 
 
 def is_ours(module: str) -> bool:
@@ -99,13 +101,13 @@ def is_ours(module: str) -> bool:
 class _Reader(ast.NodeVisitor):
     """Turns statements into words: two that compute the same give the same words."""
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Module, is_text: bool) -> None:
         self._module = module
         self._words: list[str] = []
-        self._uses: list[Place] = []
+        self._uses: list[tuple[Place, bool]] = []
         self._types: list[Place] = []
         self._files: set[str] = set()
-        self._is_text = False
+        self._is_text = is_text
         self._is_type_read = False
 
     def definition(self, statements: list[ast.stmt]) -> Definition:
@@ -250,7 +252,7 @@ class _Reader(ast.NodeVisitor):
     def visit_Name(self, node: ast.Name) -> None:
         places = self._places(node.id)
         ours = {place for place in places if is_ours(place[0])}
-        self._uses += sorted(ours)
+        self._uses += [(place, self._is_text) for place in sorted(ours)]
         foreign = sorted(".".join(place) for place in places - ours)
         self._words += ["Name", *foreign, *sorted(name for _, name in ours)] if places else ["Name", node.id]
 
@@ -260,7 +262,7 @@ class _Reader(ast.NodeVisitor):
         modules = {module for module, name in places if name == MODULE and is_ours(module)}
         self._words += ["Attribute", node.attr]
         if modules and len(modules) == len(places):
-            self._uses += sorted((module, node.attr) for module in modules)
+            self._uses += [((module, node.attr), self._is_text) for module in sorted(modules)]
         else:
             self.visit(node.value)
 

@@ -196,6 +196,49 @@ def test_a_type_that_the_code_does_not_read_does_not_count(old, new):
     assert tiny(edited(files, WORK, (old, new))) == tiny(files)
 
 
+OF_ERRORS = """
+HOW = "write the file"
+LATER = "look at the file"
+
+def told(row):
+    return f"the row {row} is bad" if row > 1 else "bad"
+
+def build(row):
+    if row > 3:
+        raise StageError(f"{row}: {HOW}") from OSError(told(row))
+    if row > 2:
+        raise StageError(HOW + told(row))
+    if row > 1:
+        raise StageError(LATER)
+    return LATER
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param("write the file", "write a file", id="a constant"),
+        pytest.param("is bad", "is wrong", id="a function"),
+    ],
+)
+def test_a_text_that_only_an_error_tells_does_not_count(old, new):
+    files = {WORK: OF_ERRORS}
+    assert tiny(edited(files, WORK, (old, new))) == tiny(files)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param("look at", "read", id="a text that is a result too"),
+        pytest.param('"bad"', '"wrong"', id="a word, which may be a reason"),
+        pytest.param("if row > 1 else", "if row > 2 else", id="what an error is told by"),
+    ],
+)
+def test_what_an_error_tells_counts_where_it_may_decide(old, new):
+    files = {WORK: OF_ERRORS}
+    assert tiny(edited(files, WORK, (old, new))) != tiny(files)
+
+
 def test_a_setting_counts_and_its_description_does_not():
     path, of_settings = "pipeline/settings.py", ("pipeline.settings", "Settings")
     assert tiny(edited(TINY, path, ("of a picture", "in pixels")), *of_settings) == tiny(TINY, *of_settings)
