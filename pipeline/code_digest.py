@@ -3,16 +3,22 @@
 Law: the code of a function or class is its own definition and, over all imports inside `pipeline` and `models`, every
 definition that it uses, and so on, but for the rooms of `OUTSIDE`. What of a definition counts, `pipeline.code_source`
 says. A process goes by the source as it was when it first asked.
-Not covered: what is found by a name made at run time (getattr, importlib), and other packages than our own.
+Also counted: files beside the modules that a string names, whole or as a pattern, and those that a template names.
+Not covered: what is found by a name made at run time (getattr, importlib); what a package imports for its effect, and
+functions that a decorator registers where their module is imported for other names; files that are found by listing a
+folder, or whose ending is made at run time; other packages than our own.
 """
 
+import fnmatch
 import json
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.util import cache_from_source, find_spec
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +69,10 @@ STANDS_FOR: Mapping[Place, Place] = {
 """What counts of a class outside: who writes tables goes by their columns."""
 
 
+TEMPLATES = (".j2", ".html", ".css", ".txt", ".md")
+"""Endings of files that may name others."""
+
+
 class MissingSourceError(StageError):
     """The source of our modules is not installed."""
 
@@ -96,6 +106,7 @@ class Code:
             self._data[path.rpartition("/")[2]].append(path)
         self.modules: dict[str, Module] = {}
         self._found: dict[Place, list[Place]] = {}
+        self._paths_of: dict[str, set[str]] = {}
 
     @property
     def state(self) -> str:
@@ -114,7 +125,7 @@ class Code:
         lines = []
         for definition in found.values():
             used = [[numbers[each] for each in self._resolved(use) if each in numbers] for use, _ in definition.uses]
-            named = [path for name in definition.files if name in self._data for path in self._data[name]]
+            named = {path for pattern in definition.files for path in self._named(pattern)}
             lines.append([definition.digest, used, sorted(bytes_digest(self.files[path]) for path in named)])
         return json_digest(lines)
 
@@ -137,8 +148,28 @@ class Code:
             used = [(each, told) for use, told in definition.uses for each in self._resolved(use)]
             waiting += reversed(used)
             later += [(each, is_told) for use in definition.types for each in self._in_types(use, set())]
-            later += [(each, False) for each in self._resolved((place[0], ""))]
+            later += [(each, False) for use in self._beside(place[0]) for each in self._resolved(use)]
         return found
+
+    def _beside(self, module: str) -> Iterator[Place]:
+        """What runs with its import: its top, those of its packages, and modules that it imports and names no more."""
+        yield module, ""
+        for package in accumulate(module.split(".")[:-1], "{}.{}".format):
+            if package in self.paths and not _is_outside(package):
+                yield package, ""
+        if not self.paths[module].endswith("__init__.py"):  # a package passes on what it imports
+            yield from ((name, MODULE) for name in self._module(module).for_their_effect)
+
+    def _named(self, pattern: str) -> set[str]:
+        """The files that a name or a pattern may mean, and those that these name: a template another."""
+        if pattern not in self._paths_of:
+            is_pattern = "*" in pattern.rpartition(".")[0] and "*" not in pattern.rpartition(".")[2]
+            names = fnmatch.filter(self._data, pattern) if is_pattern else [pattern]
+            self._paths_of[pattern] = found = {path for name in names for path in self._data.get(name, ())}
+            texts = [self.files[path] for path in found if path.endswith(TEMPLATES)]
+            for name in {word.decode() for text in texts for word in re.findall(rb"[\w.-]+", text) if b"." in word}:
+                found |= self._named(name)
+        return self._paths_of[pattern]
 
     def _in_types(self, place: Place, seen: set[Place]) -> Iterator[Place]:
         """What stands at a place that a type names, where it is only another name, what that stands for."""

@@ -1,11 +1,14 @@
 """What a digest sees of our source: what each definition of a module computes, and which other definitions it uses.
 
-Law: what decides no result is not seen: comments, formatting, docstrings, types, log lines, and the texts of errors,
-asserts and notes (a string with a blank in it; a word without one is a key or a reason). An imported name stands for
-what it was imported from, so imports themselves, and the names of our modules, are not seen either.
+Law: what decides no result is not seen: comments, formatting, docstrings, lines of the log without a call in them,
+types but those that the code may read (of a class's fields, of a function that a decorator takes), and the texts of
+asserts and of what is raised (a string with a blank in it; a word without one is a key or a reason). An imported name
+stands for what it was imported from, so imports themselves, and the names of our modules, are not seen either.
 """
 
 import ast
+import re
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,8 +24,10 @@ PLAIN = frozenset({
     "staticmethod", "wraps",
 })  # fmt: skip
 """Decorators that do not read the types of their function."""
-FOR_READERS = frozenset({"description", "help"})
-"""Arguments that only a reader of the settings sees."""
+PURE = frozenset(
+    {"bool", "float", "int", "len", "list", "max", "min", "repr", "round", "sorted", "str", "sum", "type"}
+)
+"""Functions of Python that change nothing."""
 
 Place: TypeAlias = tuple[str, str]
 """(module, name at its top): a definition; the name "" is what stands there and defines nothing."""
@@ -37,8 +42,8 @@ class Definition:
 
     types: what it names in types alone.
 
-    files: names that may be those of files. is_nothing: whether it computes nothing. is_type: whether it names a type
-    and nothing else.
+    files: names that may be those of files, or patterns of them. is_nothing: whether it computes nothing.
+    is_type: whether it names a type and nothing else.
     """
 
     digest: str
@@ -58,10 +63,10 @@ class Module:
 
     def __init__(self, name: str, source: str, modules: Collection[str]) -> None:
         self.name, self._modules = name, modules
-        self._tree = ast.parse(source)
+        self._source, self._tree = source, ast.parse(source)
         self._statements: dict[str, list[ast.stmt]] = {"": []}
         for statement in self._tree.body:
-            for defined in _defined(statement) or [""]:
+            for defined in dict.fromkeys(_defined(statement)):
                 self._statements.setdefault(defined, []).append(statement)
         self._read: dict[tuple[str, bool], Definition] = {}
 
@@ -71,10 +76,14 @@ class Module:
         return self._statements.keys()
 
     @cached_property
+    def _imports(self) -> list[ast.Import | ast.ImportFrom]:
+        return [node for node in _statements(self._tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+
+    @cached_property
     def imports(self) -> dict[str, set[Place]]:
         """What the imports anywhere in it bind: the name -> what it stands for."""
         found: dict[str, set[Place]] = {}
-        for node in _statements(self._tree):
+        for node in self._imports:
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 for alias in node.names:
                     whole = f"{node.module}.{alias.name}"
@@ -85,6 +94,20 @@ class Module:
                     bound = alias.asname or alias.name.partition(".")[0]
                     found.setdefault(bound, set()).add((alias.name if alias.asname else bound, MODULE))
         return found
+
+    @cached_property
+    def for_their_effect(self) -> list[str]:
+        """Modules of ours that are imported and not named again."""
+        found = []
+        words = Counter(re.findall(r"\w+", self._source))
+        for node in self._imports:
+            if isinstance(node, ast.Import):
+                found += [alias.name for alias in node.names if alias.name in self._modules and not alias.asname]
+            elif node.module and is_ours(node.module):
+                for alias in node.names:
+                    if words[alias.asname or alias.name] == 1:
+                        found += [f"{node.module}.{alias.name}", node.module]
+        return [module for module in found if module in self._modules]
 
     def definition(self, name: str, *, is_told: bool = False) -> Definition:
         """One of its `names`; where it `is_told` by an error and decides nothing else, without its texts."""
@@ -144,9 +167,9 @@ class _Reader(ast.NodeVisitor):
         for node in nodes:
             self._any(node)
 
-    def _as_text(self, nodes: list[ast.expr], *, is_text: bool = True) -> None:
+    def _as_text(self, nodes: list[ast.expr]) -> None:
         """Read them so that texts do not count."""
-        before, self._is_text = self._is_text, self._is_text or is_text
+        before, self._is_text = self._is_text, True
         self._all(nodes)
         self._is_text = before
 
@@ -165,16 +188,17 @@ class _Reader(ast.NodeVisitor):
         own = {(self._module.name, name)} if name in self._module.names else set()
         return own | self._module.imports.get(name, set())
 
-    def _is_of_typing(self, node: ast.expr, name: str) -> bool:
+    def _is_of(self, node: ast.expr, module: str, name: str) -> bool:
+        """Whether it is a name that was imported from this module, or an attribute of the module."""
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            return node.attr == name and self._places(node.value.id) == {("typing", MODULE)}
-        return isinstance(node, ast.Name) and self._places(node.id) == {("typing", name)}
+            return node.attr == name and self._places(node.value.id) == {(module, MODULE)}
+        return isinstance(node, ast.Name) and self._places(node.id) == {(module, name)}
 
     def _is_naming_a_type(self, node: ast.stmt) -> bool:
         if isinstance(node, ast.AnnAssign):
-            return self._is_of_typing(node.annotation, "TypeAlias")
+            return self._is_of(node.annotation, "typing", "TypeAlias")
         call = node.value if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) else None
-        return call is not None and any(self._is_of_typing(call.func, name) for name in ("TypeVar", "ParamSpec"))
+        return call is not None and any(self._is_of(call.func, "typing", name) for name in ("TypeVar", "ParamSpec"))
 
     def visit_Import(self, node: ast.Import) -> None:
         """Imports count where their names are used."""
@@ -186,13 +210,22 @@ class _Reader(ast.NodeVisitor):
         """Nothing."""
 
     def visit_If(self, node: ast.If) -> None:
-        if "TYPE_CHECKING" in ast.dump(node.test):
+        test = node.test
+        if self._is_of(test, "typing", "TYPE_CHECKING"):
             self._all(node.orelse)
+        elif (
+            isinstance(test, ast.UnaryOp)
+            and isinstance(test.op, ast.Not)
+            and self._is_of(test.operand, "typing", "TYPE_CHECKING")
+        ):
+            self._all(node.body)
         else:
             self.generic_visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> None:
-        if not isinstance(node.value, ast.Constant) and not _is_logging(node.value):
+        if _is_logging(node.value):
+            self._as_text(_effects(node.value))
+        elif not isinstance(node.value, ast.Constant):
             self.generic_visit(node)
 
     def visit_Assert(self, node: ast.Assert) -> None:
@@ -226,28 +259,25 @@ class _Reader(ast.NodeVisitor):
         self._in_types(node.annotation)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        if not self._is_of_typing(node.annotation, "TypeAlias"):
+        if not self._is_of(node.annotation, "typing", "TypeAlias"):
             self._in_types(node.annotation)
         self._words.append("Assign")
         self.visit(node.target)
-        self._all([node.value] if node.value is not None else [])
+        self._all([] if node.value is None else [node.value])
 
     def visit_Assign(self, node: ast.Assign) -> None:
         self._words.append("Assign")
-        self._all(node.targets)
-        self._as_text([node.value], is_text=any(_is_notes(_name(target)) for target in node.targets))
+        self._all([*node.targets, node.value])
 
     def visit_Call(self, node: ast.Call) -> None:
-        if self._is_of_typing(node.func, "cast") and len(node.args) == 2:
+        if self._is_of(node.func, "typing", "cast") and len(node.args) == 2:
             self._in_types(node.args[0])
             self.visit(node.args[1])
+        elif self._is_of(node.func, "pydantic", "Field"):
+            counting = [each for each in node.keywords if each.arg != "description"]
+            self.generic_visit(ast.Call(func=node.func, args=node.args, keywords=counting))
         else:
             self.generic_visit(node)
-
-    def visit_keyword(self, node: ast.keyword) -> None:
-        if node.arg not in FOR_READERS:
-            self._words.append(f"{node.arg}=")
-            self._as_text([node.value], is_text=_is_notes(node.arg or ""))
 
     def visit_Name(self, node: ast.Name) -> None:
         places = self._places(node.id)
@@ -269,10 +299,13 @@ class _Reader(ast.NodeVisitor):
     def visit_Constant(self, node: ast.Constant) -> None:
         value = node.value
         if isinstance(value, str) and "." in value and len(value) < 100:
-            self._files.add(value)
+            self._files.add(value.rpartition("/")[2])
         self._words.append("text" if self._is_text and _has_blank(value) else repr(value))
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        parts = [part.value if isinstance(part, ast.Constant) else "*" for part in node.values]
+        if "." in (pattern := "".join(map(str, parts)).rpartition("/")[2]):
+            self._files.add(pattern)
         if self._is_text and any(isinstance(part, ast.Constant) and _has_blank(part.value) for part in node.values):
             self._words.append("text")
         else:
@@ -280,16 +313,26 @@ class _Reader(ast.NodeVisitor):
 
 
 def _defined(statement: ast.stmt) -> list[str]:
-    """The names that a statement at the top of a module defines; [] where it does something else."""
+    """The names that a statement at the top of a module defines; with "" where it does something else too."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [statement.name]
-    targets: list[ast.expr] = []
-    if isinstance(statement, ast.Assign):
-        targets = statement.targets
-    elif isinstance(statement, ast.AnnAssign):
-        targets = [statement.target]
-    names = [each for target in targets for each in (target.elts if isinstance(target, ast.Tuple) else [target])]
-    return [name.id for name in names if isinstance(name, ast.Name)]
+    if not isinstance(statement, ast.Assign | ast.AnnAssign):
+        return [""]
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    parts = [each for target in targets for each in _parts(target)]
+    parts += [node.target for node in ast.walk(statement) if isinstance(node, ast.NamedExpr)]
+    return [each.id if isinstance(each, ast.Name) else "" for each in parts]
+
+
+def _parts(target: ast.expr) -> Iterator[ast.expr]:
+    """What is assigned to, one by one."""
+    if isinstance(target, ast.Starred):
+        yield from _parts(target.value)
+    elif isinstance(target, ast.Tuple | ast.List):
+        for part in target.elts:
+            yield from _parts(part)
+    else:
+        yield target
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
@@ -329,9 +372,15 @@ def _is_logging(node: ast.expr) -> bool:
     return isinstance(function, ast.Attribute) and function.attr in LOGGING and _name(function.value) in LOGGERS
 
 
-def _is_notes(name: str) -> bool:
-    """Whether what has this name are notes for a person."""
-    return name.lower().endswith("notes") or name.endswith("NOTE")
+def _effects(node: ast.expr) -> list[ast.expr]:
+    """What the arguments of a call may change."""
+    parts = [part for argument in ast.iter_child_nodes(node) for part in ast.walk(argument)]
+    return [
+        part
+        for part in parts
+        if isinstance(part, ast.NamedExpr | ast.Await)
+        or (isinstance(part, ast.Call) and not (isinstance(part.func, ast.Name) and part.func.id in PURE))
+    ]
 
 
 def _has_blank(value: object) -> bool:

@@ -70,7 +70,11 @@ RECALL = {"clean_images"}
             id="a network that is trained",
         ),
         pytest.param(
-            "pipeline/collect/poi_sources/sensitive_categories.csv", r"\n", "\n\n", {"pois"}, id="a list in a file"
+            "pipeline/collect/poi_sources/sensitive_categories.csv",
+            r"\n",
+            "\n\n",
+            {"pois", "places"},
+            id="a list in a file; for places, which reads another, its name has the right ending",
         ),
         pytest.param(
             "pipeline/parquet_rows.py",

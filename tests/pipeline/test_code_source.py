@@ -35,7 +35,12 @@ def other():
     pass
 """,
     "pipeline/names.py": "CITY, TOWN = 'a', 'b'\n",
-    "pipeline/settings.py": "class Settings:\n    side: int = Field(3, ge=1, description='of a picture')\n",
+    "pipeline/settings.py": """
+from pydantic import Field
+
+class Settings:
+    side: int = Field(3, ge=1, description='of a picture')
+""",
 }
 """A stage of a few lines, and what it imports."""
 WORK, RULES, NAMES = "pipeline/work.py", "pipeline/rules.py", "pipeline/names.py"
@@ -62,6 +67,8 @@ def tiny(files: Mapping[str, str] = TINY, module: str = "pipeline.work", name: s
         pytest.param(WORK, ("from math import", "from mine import"), id="another package"),
         pytest.param(WORK, ("pipeline.rules import", "pipeline.names import"), id="another module of ours"),
         pytest.param(WORK, ("raise StageError", "raise OtherError"), id="the kind of an error"),
+        pytest.param(WORK, ("looked at all", "looked at every row"), id="a note, which the report prints"),
+        pytest.param(WORK, ("len(rows))", "rows.pop())"), id="what a line of the log changes"),
         pytest.param(WORK, ('f"no row of {names.CITY} is there"', '"no_row"'), id="a reason in place of a text"),
         pytest.param(RULES, ("row < limit", "row <= limit"), id="a rule in another module"),
         pytest.param(RULES, ("assert limit", "assert limit > 0"), id="what is asserted"),
@@ -91,7 +98,6 @@ def test_an_edit_of_what_decides_counts(path, change):
         pytest.param(WORK, [("no row of {names.CITY}", "not one row")], id="the text of an error"),
         pytest.param(WORK, [("%d rows", "rows: %d")], id="a line of the log"),
         pytest.param(WORK, [("    log.info", "    typer.echo('hello there')\n    log.info")], id="one line more"),
-        pytest.param(WORK, [("looked at all", "looked at every row")], id="a note"),
         pytest.param(WORK, [("import floor", "import floor as down\nimport os"), ("floor(", "down(")], id="imports"),
         pytest.param(
             WORK,
@@ -270,6 +276,54 @@ def test_a_file_that_the_code_names_counts():
     before = tiny({**named, "pipeline/list.csv": "1"})
     assert tiny({**named, "pipeline/list.csv": "2"}) != before
     assert tiny({**named, "pipeline/list.csv": "1", "pipeline/other.csv": "2"}) == before
+
+
+def test_a_file_that_a_pattern_or_a_template_names_counts():
+    named = edited(TINY, WORK, ("names.CITY,", "read(f'rules/{names.CITY}.html.j2'),"))
+    named |= {"pipeline/rules/a.html.j2": "{% include 'part.txt' %}", "pipeline/rules/part.txt": "1"}
+    before = tiny(named)
+    assert tiny({**named, "pipeline/rules/a.html.j2": "{% include 'part.txt' %} "}) != before
+    assert tiny({**named, "pipeline/rules/part.txt": "2"}) != before
+    assert tiny({**named, "pipeline/rules/part.csv": "2"}) == before
+
+
+OF_IMPORTS = {
+    "pipeline/room/__init__.py": "LIMITS.append(1)\n",
+    "pipeline/room/work.py": """
+from typing import TYPE_CHECKING
+
+import pipeline.effects
+from pipeline import more_effects  # noqa: F401
+
+((LOW, MIDDLE), [HIGH, *REST]) = (1, 2), (3, 4, 5)
+
+if not TYPE_CHECKING:
+    LIMITS.append(2)
+
+def find_notes(rows):
+    return [row for row in rows if LOW < row < HIGH], query("SELECT a b", help="of c", description="d e")
+""",
+    "pipeline/effects.py": "LIMITS.append(6)\n",
+    "pipeline/more_effects.py": "@register\ndef changed(rows):\n    return 7\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        pytest.param("pipeline/room/__init__.py", "1", "9", id="in a package"),
+        pytest.param("pipeline/room/work.py", "(2)", "(9)", id="where types are not checked"),
+        pytest.param("pipeline/room/work.py", "= (1,", "= (9,", id="of several names at once"),
+        pytest.param("pipeline/room/work.py", "SELECT a b", "SELECT a c", id="a query in a function of notes"),
+        pytest.param("pipeline/room/work.py", "of c", "of d", id="an argument called help"),
+        pytest.param("pipeline/room/work.py", "d e", "d f", id="an argument called description"),
+        pytest.param("pipeline/effects.py", "6", "9", id="in a module that is imported for it"),
+        pytest.param("pipeline/more_effects.py", "7", "9", id="what a module registers that is imported for it"),
+    ],
+)
+def test_what_is_done_where_nobody_looks_counts(path, old, new):
+    of_notes = ("pipeline.room.work", "find_notes")
+    assert tiny(edited(OF_IMPORTS, path, (old, new)), *of_notes) != tiny(OF_IMPORTS, *of_notes)
 
 
 def test_without_its_source_nothing_is_called_the_same():
