@@ -6,7 +6,7 @@ says. A process goes by the source as it was when it first asked.
 Also counted: files beside the modules that a string names, whole or as a pattern, and those that a template names.
 Not covered: what is found by a name made at run time (getattr, importlib); what a package imports for its effect, and
 functions that a decorator registers where their module is imported for other names; files that are found by listing a
-folder, or whose ending is made at run time; other packages than our own.
+folder, that have no ending, or whose name is put together by `+`; other packages than our own.
 """
 
 import fnmatch

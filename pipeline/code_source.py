@@ -29,6 +29,9 @@ PURE = frozenset(
 )
 """Functions of Python that change nothing."""
 
+_GAP = re.compile(r"\{\w*\}|%s")
+"""Where a text is filled in."""
+
 Place: TypeAlias = tuple[str, str]
 """(module, name at its top): a definition; the name "" is what stands there and defines nothing."""
 
@@ -299,7 +302,7 @@ class _Reader(ast.NodeVisitor):
     def visit_Constant(self, node: ast.Constant) -> None:
         value = node.value
         if isinstance(value, str) and "." in value and len(value) < 100:
-            self._files.add(value.rpartition("/")[2])
+            self._files.add(_GAP.sub("*", value).rpartition("/")[2])
         self._words.append("text" if self._is_text and _has_blank(value) else repr(value))
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:

@@ -278,8 +278,11 @@ def test_a_file_that_the_code_names_counts():
     assert tiny({**named, "pipeline/list.csv": "1", "pipeline/other.csv": "2"}) == before
 
 
-def test_a_file_that_a_pattern_or_a_template_names_counts():
-    named = edited(TINY, WORK, ("names.CITY,", "read(f'rules/{names.CITY}.html.j2'),"))
+@pytest.mark.parametrize(
+    "name", ["f'rules/{names.CITY}.html.j2'", "'rules/{}.html.j2'.format('a')", "'%s.html.j2' % 'a'", "'rules/*.j2'"]
+)
+def test_a_file_that_a_pattern_or_a_template_names_counts(name):
+    named = edited(TINY, WORK, ("names.CITY,", f"read({name}),"))
     named |= {"pipeline/rules/a.html.j2": "{% include 'part.txt' %}", "pipeline/rules/part.txt": "1"}
     before = tiny(named)
     assert tiny({**named, "pipeline/rules/a.html.j2": "{% include 'part.txt' %} "}) != before
