@@ -9,7 +9,7 @@ stands for what it was imported from, so imports themselves, and the names of ou
 import ast
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -24,9 +24,7 @@ PLAIN = frozenset({
     "staticmethod", "wraps",
 })  # fmt: skip
 """Decorators that do not read the types of their function."""
-PURE = frozenset(
-    {"bool", "float", "int", "len", "list", "max", "min", "repr", "round", "sorted", "str", "sum", "type"}
-)
+PURE = frozenset({"bool", "float", "int", "len", "repr", "round", "str", "type"})
 """Functions of Python that change nothing."""
 
 _GAP = re.compile(r"\{\w*\}|%s")
@@ -44,7 +42,6 @@ class Definition:
     """digest: of what it computes. uses: what it calls or reads, each time, and whether an error alone tells it.
 
     types: what it names in types alone.
-
     files: names that may be those of files, or patterns of them. is_nothing: whether it computes nothing.
     is_type: whether it names a type and nothing else.
     """
@@ -166,11 +163,11 @@ class _Reader(ast.NodeVisitor):
         else:
             self._words.append(repr(value))
 
-    def _all(self, nodes: list[ast.stmt] | list[ast.expr]) -> None:
+    def _all(self, nodes: Sequence[ast.AST]) -> None:
         for node in nodes:
             self._any(node)
 
-    def _as_text(self, nodes: list[ast.expr]) -> None:
+    def _as_text(self, nodes: Sequence[ast.AST]) -> None:
         """Read them so that texts do not count."""
         before, self._is_text = self._is_text, True
         self._all(nodes)
@@ -375,13 +372,13 @@ def _is_logging(node: ast.expr) -> bool:
     return isinstance(function, ast.Attribute) and function.attr in LOGGING and _name(function.value) in LOGGERS
 
 
-def _effects(node: ast.expr) -> list[ast.expr]:
-    """What the arguments of a call may change."""
+def _effects(node: ast.expr) -> list[ast.AST]:
+    """What in the arguments of a call may change something, be it an iterator that it reads."""
     parts = [part for argument in ast.iter_child_nodes(node) for part in ast.walk(argument)]
     return [
         part
         for part in parts
-        if isinstance(part, ast.NamedExpr | ast.Await)
+        if isinstance(part, ast.NamedExpr | ast.Await | ast.comprehension | ast.Starred)
         or (isinstance(part, ast.Call) and not (isinstance(part.func, ast.Name) and part.func.id in PURE))
     ]
 

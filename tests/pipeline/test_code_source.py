@@ -69,6 +69,7 @@ def tiny(files: Mapping[str, str] = TINY, module: str = "pipeline.work", name: s
         pytest.param(WORK, ("raise StageError", "raise OtherError"), id="the kind of an error"),
         pytest.param(WORK, ("looked at all", "looked at every row"), id="a note, which the report prints"),
         pytest.param(WORK, ("len(rows))", "rows.pop())"), id="what a line of the log changes"),
+        pytest.param(WORK, ("len(rows))", "[row for row in rows])"), id="what a line of the log reads to its end"),
         pytest.param(WORK, ('f"no row of {names.CITY} is there"', '"no_row"'), id="a reason in place of a text"),
         pytest.param(RULES, ("row < limit", "row <= limit"), id="a rule in another module"),
         pytest.param(RULES, ("assert limit", "assert limit > 0"), id="what is asserted"),
