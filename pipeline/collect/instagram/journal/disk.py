@@ -136,7 +136,7 @@ class Disk:
         """A value of the file's own; `default` is written where there is none."""
         found = self.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         if found is None:
-            self.execute("INSERT INTO meta VALUES (?, ?)", (name, default))
+            self.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (name, default))
         return default if found is None else str(found[0])
 
     def set_meta(self, name: str, value: str) -> None:
