@@ -17,6 +17,8 @@ from tests.fakes.face_gates import GREEN, green_gate, with_green
 from tests.fakes.painting import PaintingFill
 from tests.fakes.pictures import encoded, pixels
 
+pytestmark = pytest.mark.slow
+
 SIZE = (320, 256)
 MADE_BY = {"inpainter": "painting", "weights_sha256": "ab" * 32, "recipe": "r"}
 MAGENTA = (255, 0, 255)
@@ -230,7 +232,6 @@ def test_a_picture_of_which_the_second_mask_leaves_little_is_dropped(make, store
     assert released(store) == set()
 
 
-@pytest.mark.slow
 @pytest.mark.fault("M6")
 def test_the_gate_finds_nothing_in_what_is_released(make, store, tmp_path):
     generator = np.random.default_rng(0)
@@ -248,7 +249,6 @@ def test_the_gate_finds_nothing_in_what_is_released(make, store, tmp_path):
     assert released(store) == {result["clean_digest"] for result in kept}
 
 
-@pytest.mark.slow
 @pytest.mark.fault("M6")
 def test_the_gate_judges_the_bytes_and_not_the_pixels_before_them(make, store, tmp_path):
     """Squares as green as the gate's threshold: what the encoder makes of them decides."""
@@ -270,7 +270,6 @@ def test_what_cannot_be_read_is_a_reason(make, data, reason):
     assert [result["outcome"] for result in results] == [reason, "unchanged"]
 
 
-@pytest.mark.slow
 @pytest.mark.fault("M9")
 def test_a_row_does_not_depend_on_its_batch(make):
     rows = [

@@ -94,6 +94,7 @@ def test_a_file_that_was_removed_is_told_and_mended(filled, which):
     assert filled.fetch("small_net") == found
 
 
+@pytest.mark.slow
 def test_a_record_that_cannot_be_read_is_told_and_mended(filled):
     found = filled.find("small_net")
     (filled.folder / "records" / "small_net.json").write_text('{"name": "small')
@@ -142,6 +143,7 @@ def test_a_broken_download_goes_on_the_next_time(weights_store_of, entry, server
     assert server.ranges() == [None, f"bytes={len(u2netp_pth) // 2}-"]
 
 
+@pytest.mark.slow
 def test_two_that_fetch_a_file_fetch_it_once(weights_store, entry, server, u2netp_pth):
     """Two stores in two threads: the lock is one of open files, so they are to it as two processes."""
     server.fail("small", Answer(body=u2netp_pth, delay_s=0.8))

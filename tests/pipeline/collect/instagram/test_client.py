@@ -94,6 +94,7 @@ def test_an_answer_is_one_of_the_classes_and_is_asked_once(client, server, answe
     assert CANARY not in repr(raised.value) + str(raised.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

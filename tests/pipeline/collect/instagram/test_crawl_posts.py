@@ -6,6 +6,8 @@ from pipeline.privacy.opt_out_removal import register_opt_out
 from tests.fakes.http_server import Answer, changed
 from tests.fakes.live_town import LiveTown
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def town(mixed_town) -> LiveTown:
@@ -21,7 +23,6 @@ class TestPictures:
         assert 1 <= instagram.count("api/v1/media") <= 2
         assert town.reasons("deferred") == {}
 
-    @pytest.mark.slow
     @pytest.mark.fault("I7")
     def test_an_address_that_stays_lapsed_defers_the_post_until_tomorrow(self, town, instagram):
         fault = instagram.fail("^/media/", Answer(status=403), times=None)
@@ -131,7 +132,6 @@ class TestPosts:
         assert town.reasons()[town.key(pk)] == "opted_out"
         assert not [request for request in instagram.seen("^/media/") if str(pk) in request.path]
 
-    @pytest.mark.slow
     def test_who_opts_out_while_a_picture_is_waited_for_is_not_asked_for(self, town, instagram):
         fault = instagram.fail("^/media/", Answer(status=403), times=None)
         town.collect()

@@ -9,6 +9,8 @@ from pipeline.errors import StageError
 from tests.fakes.http_server import Answer
 from tests.fakes.live_town import LiveTown
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def town(mixed_town) -> LiveTown:

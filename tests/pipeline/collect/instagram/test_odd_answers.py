@@ -16,6 +16,8 @@ from tests.fakes.http_server import Answer
 from tests.fakes.instagram_server import FakeInstagram
 from tests.fakes.live_town import LiveTown
 
+pytestmark = pytest.mark.slow
+
 
 def altered(town: LiveTown, path: str, **keys: Any) -> None:
     """The tab of the first place has these keys in place of its own."""
