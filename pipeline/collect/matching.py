@@ -38,7 +38,10 @@ TEMPLATE = (
     "# A yes makes the location that POI's and no other's; a no forbids the pair. Then build the stage places again.\n"
     "poi_id,location_id,is_match\n"
 )
-_WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+_WORDS = {
+    **dict.fromkeys(("yes", "y", "true", "t", "1", "1.0"), True),
+    **dict.fromkeys(("no", "n", "false", "f", "0", "0.0"), False),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,9 +215,6 @@ def read_overrules(path: Path, poi_ids: set[str], location_ids: set[str] | None)
     return decided
 
 
-_SPELLINGS = {"y": "yes", "t": "yes", "1.0": "yes", "n": "no", "f": "no", "0.0": "no"}
-
-
 def _cells(line: str) -> list[str]:
     """The values of a line, whatever stands between them."""
     mark = max(SEPARATORS, key=line.count)
@@ -228,7 +228,7 @@ def _values(cells: list[str], header: list[str]) -> tuple[str, ...]:
     if len(cells) != len(header):
         return tuple(cells)
     poi_id, location_id, word = (cells[header.index(name)] for name in HEADER)
-    return poi_id, whole(location_id), _SPELLINGS.get(word.lower(), word)
+    return poi_id, whole(location_id), word
 
 
 def _wrong(
