@@ -11,7 +11,7 @@ from pipeline.curate import curated_posts
 from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.images import clean_images, portrait_masks
 from pipeline.privacy.gone import tidy
-from pipeline.release import dataset
+from pipeline.release import before_pictures, dataset
 from pipeline.report import evaluate_mrlf
 from pipeline.stage import StageReport
 from pipeline.store import Store
@@ -21,6 +21,9 @@ from pipeline.training.settings import TrainMrlfSettings
 
 READ_POIS = frozenset({places.STAGE, posts.STAGE, curated_posts.STAGE, dataset.STAGE})
 """Stages that read names and places of POIs, which are kept for a time only where Foursquare gave them."""
+
+LOOK_AT_PICTURES = frozenset({portrait_masks.STAGE, clean_images.STAGE})
+"""Stages that take long, for nothing where no data set can come of the curated posts."""
 
 Build: TypeAlias = Callable[..., StageReport]
 """(store, city, settings, and what the stage can be watched with)"""
@@ -70,7 +73,8 @@ def run_stage_of(
     """Build one stage of a city with its settings from cities.yaml and `overrides` that are not None; what killed runs
     and posts that left have left behind goes first.
 
-    A stage that reads POIs whose retention period has expired begins with building these again.
+    A stage that reads POIs whose retention period has expired begins with building these again. What no data set can
+    be made of is noted by `curated_posts` and refused before any picture.
 
     watch: callbacks of this stage while it runs (`on_epoch` of train_mrlf).
     """
@@ -81,4 +85,7 @@ def run_stage_of(
         raise CityError(f"city {city.key} has settings of {', '.join(unknown)}: the stages are {', '.join(STAGES)}")
     if name in READ_POIS:
         pois.renew_pois(store, city, city.settings(pois.STAGE, pois.PoisSettings))
-    return stage.build(store, city, city.settings(name, stage.settings, overrides), **watch)
+    if name in LOOK_AT_PICTURES:
+        before_pictures.refuse_hopeless(store, city)
+    report = stage.build(store, city, city.settings(name, stage.settings, overrides), **watch)
+    return before_pictures.with_hindrance(store, city, report) if name == curated_posts.STAGE else report

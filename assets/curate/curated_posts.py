@@ -12,8 +12,10 @@ from assets.partitions import CITIES
 from assets.resources import StoreResource
 from assets.results import Results, blocking_checks, materialized
 from assets.stages import OWNERS, build, code_version
+from pipeline.cities import load_city
 from pipeline.curate.curated_posts import STAGE
 from pipeline.curate.settings import CuratedPostsSettings
+from pipeline.release.before_pictures import hindrance
 
 CuratedPostsConfig = run_config(CuratedPostsSettings)
 
@@ -25,9 +27,18 @@ CuratedPostsConfig = run_config(CuratedPostsSettings)
     kinds={"deltalake"},
     owners=OWNERS,
     code_version=code_version(STAGE),
-    check_specs=blocking_checks(STAGE, keeps_some="At least one post passes every rule."),
+    check_specs=blocking_checks(
+        STAGE,
+        keeps_some="At least one post passes every rule.",
+        can_be_split="They are of enough users or days, and of enough POIs, for a data set.",
+    ),
 )
 def curated_posts(context: dg.AssetExecutionContext, config: CuratedPostsConfig, store: StoreResource) -> Results:
     """Posts with an English caption, hashtags and pictures, of POIs with enough of them; rare hashtags are gone."""
-    report = build(STAGE, context.partition_key, store.open(), config)
-    yield from materialized(report, num_rows=report.counts["kept"], checks={"keeps_some": report.counts["kept"] > 0})
+    city, data = context.partition_key, store.open()
+    report = build(STAGE, city, data, config)
+    checks = {
+        "keeps_some": report.counts["kept"] > 0,
+        "can_be_split": hindrance(data, load_city(city)) is None,
+    }
+    yield from materialized(report, num_rows=report.counts["kept"], checks=checks)

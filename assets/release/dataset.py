@@ -10,10 +10,11 @@ from assets.config import run_config
 from assets.images.clean_images import clean_images
 from assets.partitions import CITIES
 from assets.resources import StoreResource
-from assets.results import Results, blocking_checks, materialized
+from assets.results import Results, blocking_checks, materialized, warning_checks
 from assets.stages import OWNERS, build, code_version
 from pipeline.release.dataset import STAGE, DatasetSettings
 from pipeline.release.read import Release, latest_release
+from pipeline.release.split import is_uneven
 from pipeline.report.previews import class_histogram_png
 
 DatasetConfig = run_config(DatasetSettings)
@@ -26,26 +27,35 @@ DatasetConfig = run_config(DatasetSettings)
     kinds={"webdataset", "parquet"},
     owners=OWNERS,
     code_version=code_version(STAGE),
-    check_specs=blocking_checks(
-        STAGE,
-        ledger_closes="Every post that was seen is released, dropped or deferred, and counted once.",
-        splits_disjoint="No user and no picture is in two of train, validation and test.",
-        every_split_has_posts="None of train, validation and test is empty.",
-    ),
+    check_specs=[
+        *blocking_checks(
+            STAGE,
+            ledger_closes="Every post that was seen is released, dropped or deferred, and counted once.",
+            splits_disjoint="No picture is in two of train, validation and test; by user, no user either.",
+            every_split_has_posts="None of train, validation and test is empty.",
+        ),
+        *warning_checks(STAGE, shares_hold="Each split has its share of the posts, 80, 10 and 10 %, within a third."),
+    ],
 )
 def dataset(context: dg.AssetExecutionContext, config: DatasetConfig, store: StoreResource) -> Results:
-    """Shards of posts and pictures with their class, split 80/10/10; never edited once written."""
+    """Shards of posts and pictures with their class, split 80/10/10 by user or in time; never edited once written."""
     city, data = context.partition_key, store.open()
     report = build(STAGE, city, data, config)
     release = latest_release(data, city)
     ledger = release.manifest.about["ledger"]
+    by_user = release.manifest.about["split"] == "user"
     checks = {
         "ledger_closes": ledger["posts"] == ledger["released"] + ledger["dropped"] + ledger["deferred"],
-        "splits_disjoint": _is_in_one_split(release, "user_key") and _is_in_one_split(release, "clean_digest"),
+        "splits_disjoint": _is_in_one_split(release, "clean_digest")
+        and (_is_in_one_split(release, "user_key") or not by_user),
         "every_split_has_posts": all(release.manifest.about["splits"].values()),
     }
     yield from materialized(
-        report, num_rows=report.counts["released"], checks=checks, preview=class_histogram_png(data, city)
+        report,
+        num_rows=report.counts["released"],
+        checks=checks,
+        warnings={"shares_hold": not is_uneven(release.posts["split"].to_pylist())},
+        preview=class_histogram_png(data, city),
     )
 
 

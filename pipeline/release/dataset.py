@@ -17,10 +17,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import Field
 from tqdm import tqdm
 
-from pipeline.cities import City, Settings
+from pipeline.cities import City
 from pipeline.code_digest import code_digest
 from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.instagram.terms import stated_terms
@@ -35,14 +34,18 @@ from pipeline.privacy.gone import gone_posts
 from pipeline.privacy.leftovers import sweep_leftovers
 from pipeline.records import SCHEMA_VERSION
 from pipeline.release import read
+from pipeline.release.cut import Cut, Posts, cut_posts
 from pipeline.release.read import Sample, write_shards
-from pipeline.release.split import SPLITS, linked_groups, shared_names, split_posts
+from pipeline.release.settings import DatasetSettings
+from pipeline.release.split import SPLITS, shared_names, shares
 from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
 from pipeline.store.files import seal
 
+__all__ = ["STAGE", "DatasetSettings", "build_dataset"]
 STAGE = read.STAGE
+DAY = "%Y-%m-%d"
 INPUTS = (
     ("pois", "pois"),
     ("posts", "posts"),
@@ -54,18 +57,6 @@ INPUTS = (
     ("clean_images", "clean_images"),
     ("drops", "clean_images"),
 )
-
-
-class DatasetSettings(Settings):
-    """How the release is cut."""
-
-    seed: int = Field(0, ge=0, description="Random seed of the split.")
-    min_posts_per_poi: int | None = Field(
-        None,
-        ge=1,
-        description="Minimum number of posts per POI after the image stages; by default as in curated_posts.",
-    )
-    max_samples_per_shard: int = Field(1000, ge=1, description="Maximum number of posts per shard.")
 
 
 def build_dataset(store: Store, city: City, settings: DatasetSettings) -> StageReport:
@@ -130,19 +121,19 @@ def _work(store: Store, city: City, settings: DatasetSettings, inputs: dict[str,
     if posts.empty:
         raise StageError(_nothing_left(store, city.key))
     ledger = _close_ledger(store, city.key, num_released=len(posts))
-    samples, labels = _samples(store, city.key, posts, settings.seed)
+    samples, labels, cut = _samples(store, city.key, posts, settings)
     version = json_digest([STAGE, code_digest(build_dataset), settings.model_dump(mode="json"), inputs])[:16]
     sources = {
         "sensitive_places": _sensitive(store, city.key),
         "face_gate": _face_gate(store, city.key),
         "pois_source": _pois_source(store, city.key),
     }
-    about = {**_about(city, version, settings, inputs, ledger, samples, labels), **sources}
+    about = {**_about(city, version, settings, inputs, ledger, samples, labels, cut), **sources}
     _write(store, city.key, version, settings, samples, labels, about)
     return Outcome(
         counts={"released": len(samples), "classes": len(labels), **about["splits"], **reason_counts(drops)},
         notes=about["notes"],
-        about={"version": version},
+        about={"version": version, "split": cut.kind},
     )
 
 
@@ -191,8 +182,10 @@ def _close_ledger(store: Store, city: str, *, num_released: int) -> dict[str, in
     return ledger
 
 
-def _samples(store: Store, city: str, posts: pd.DataFrame, seed: int) -> tuple[list[Sample], list[dict[str, Any]]]:
-    """Samples sorted by key, and the classes: POIs sorted by id."""
+def _samples(
+    store: Store, city: str, posts: pd.DataFrame, settings: DatasetSettings
+) -> tuple[list[Sample], list[dict[str, Any]], Cut]:
+    """Samples sorted by key, the classes (POIs sorted by id), and how they were cut into splits."""
     poi_ids = sorted(set(posts["poi_id"]))
     pois = read_pois(store, city).to_pandas().set_index("poi_id")
     labels = [
@@ -208,10 +201,19 @@ def _samples(store: Store, city: str, posts: pd.DataFrame, seed: int) -> tuple[l
         for label, poi_id in enumerate(poi_ids)
     ]
     posts = posts.sort_values("post_key").assign(label=posts["poi_id"].map(poi_ids.index))
-    groups = linked_groups(list(posts["user_key"]), _pictures(store, city, posts))
-    splits = split_posts(list(posts["label"]), groups, seed=seed)
+    to_cut = Posts(
+        labels=list(posts["label"]),
+        users=list(posts["user_key"]),
+        days=list(posts["taken_utc"].dt.strftime(DAY)),
+        pictures=_pictures(store, city, posts),
+    )
+    cut = cut_posts(to_cut, settings.split, seed=settings.seed)
     rows: list[Any] = list(posts.itertuples())
-    return [_sample(post, labels[post.label], split) for post, split in zip(rows, splits, strict=True)], labels
+    return (
+        [_sample(post, labels[post.label], split) for post, split in zip(rows, cut.splits, strict=True)],
+        labels,
+        cut,
+    )
 
 
 def _pictures(store: Store, city: str, posts: pd.DataFrame) -> list[list[str]]:
@@ -237,7 +239,7 @@ def _sample(post: Any, label: dict[str, Any], split: str) -> Sample:
         caption=post.caption,
         hashtags=list(post.hashtags),
         clean_digest=post.clean_digest,
-        taken_day=post.taken_utc.strftime("%Y-%m-%d"),
+        taken_day=post.taken_utc.strftime(DAY),
         split=split,
     )
 
@@ -275,11 +277,15 @@ def _about(
     ledger: dict[str, int],
     samples: list[Sample],
     labels: list[dict[str, Any]],
+    cut: Cut,
 ) -> dict[str, Any]:
-    splits = Counter(sample.split for sample in samples)
+    splits = Counter(cut.splits)
     in_train = {sample.label for sample in samples if sample.split == "train"}
     unseen = [label["name"] for label in labels if label["label"] not in in_train]
-    notes = [f"no training post of {name}: all its posts are of users or pictures of another split" for name in unseen]
+    of_others = {"user": "of users or pictures of another split", "time": "of later days than those of train"}[
+        cut.kind
+    ]
+    notes = [*cut.notes, *(f"no training post of {name}: all its posts are {of_others}" for name in unseen)]
     if len(labels) < 2:
         notes.append("there is one class only: nothing can be told apart, training will skip this city")
     return {
@@ -294,6 +300,9 @@ def _about(
         "ledger": ledger,
         "num_classes": len(labels),
         "splits": {name: splits[name] for name in SPLITS},
+        "shares": {name: round(share, 4) for name, share in shares(cut.splits).items()},
+        "split": cut.kind,
+        "split_reason": cut.reason,
         "notes": notes,
         "passed": all(splits[name] for name in SPLITS),
     }

@@ -27,6 +27,9 @@ their size 1 of 21 in more. Different photographs differed in 75 and more, 950 d
 BLOCK = 1024
 MAX_THREADS = 16
 SPLITS = ("train", "validation", "test")
+SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
+MOST_UNEVEN = 1 / 3
+"""How far a split may leave its share without a word, as a part of that share."""
 NUM_FOLDS = 10
 
 
@@ -98,13 +101,11 @@ def split_posts(labels: Sequence[int], groups: NDArray[np.int64], *, seed: int) 
     """The split of each post: folds of about a tenth each, stratified and grouped; one is validation, one is test.
 
     A group that is larger than a tenth by itself stays in train, where enough others are left: held out, it alone
-    would be the test.
+    would be the test. Where few are left, as many folds are made as leave the shares least.
 
     Raises:
         SplitError: there are fewer than three groups.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     free = np.flatnonzero(np.bincount(groups)[groups] <= len(labels) / NUM_FOLDS)
     if len(set(groups[free].tolist())) < NUM_FOLDS:
         free = np.arange(len(labels))
@@ -114,11 +115,54 @@ def split_posts(labels: Sequence[int], groups: NDArray[np.int64], *, seed: int) 
             f"{len(labels)} posts form only {num_free} groups that share no user and no picture: "
             f"{len(SPLITS)} are needed for train, validation and test; collect posts of more users"
         )
-    num_folds = min(num_free, max(len(SPLITS), round(NUM_FOLDS * len(free) / len(labels))))
-    folds = StratifiedGroupKFold(n_splits=num_folds, shuffle=True, random_state=seed)
-    splits = np.full(len(labels), "train", dtype=object)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class smaller than the number of folds is no fault here
-        parts = [free[held_out] for _, held_out in folds.split(free, np.asarray(labels)[free], groups[free])]
-    splits[parts[0]], splits[parts[1]] = "test", "validation"
+    most = min(num_free, max(len(SPLITS), round(NUM_FOLDS * len(free) / len(labels))))
+    tried: list[list[str]] = []
+    for num_folds in range(most, len(SPLITS) - 1, -1):
+        folds = _folds(np.asarray(labels)[free], groups[free], num_folds, seed)
+        tried.append(_held_out([free[fold] for fold in folds], len(labels)))
+        if not is_uneven(tried[-1]):
+            break
+    return min(tried, key=unevenness)
+
+
+def _folds(labels: NDArray[np.int64], groups: NDArray[np.int64], num_folds: int, seed: int) -> list[NDArray[np.int64]]:
+    """Rows by fold, none empty; stratified where some class has a post for each fold."""
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    how = {"n_splits": num_folds, "shuffle": True, "random_state": seed}
+    kinds = [GroupKFold(**how)]
+    if np.bincount(labels).max() >= num_folds:
+        kinds.insert(0, StratifiedGroupKFold(**how))
+    for kind in kinds:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a class smaller than the number of folds is no fault here
+            folds = [held_out for _, held_out in kind.split(labels, labels, groups)]
+        if all(map(len, folds)):
+            break
+    return folds
+
+
+def _held_out(folds: Sequence[NDArray[np.int64]], num_posts: int) -> list[str]:
+    """The first fold is test, the second validation; where these leave their shares, the two nearest to a tenth."""
+    nearest = sorted(folds, key=lambda rows: abs(len(rows) - num_posts / NUM_FOLDS))
+    for test, validation, *_ in (folds, nearest):
+        splits = np.full(num_posts, "train", dtype=object)
+        splits[test], splits[validation] = "test", "validation"
+        if not is_uneven(list(splits)):
+            break
     return list(splits)
+
+
+def shares(splits: Sequence[str]) -> dict[str, float]:
+    """The part of the posts that each split has."""
+    return {split: list(splits).count(split) / len(splits) for split in SPLITS}
+
+
+def unevenness(splits: Sequence[str]) -> float:
+    """How far a split leaves its share at most, as a part of that share: 0.5 where a tenth became 15 %."""
+    return max(abs(share / SHARES[split] - 1) for split, share in shares(splits).items())
+
+
+def is_uneven(splits: Sequence[str]) -> bool:
+    """Whether a split leaves its share by more than `MOST_UNEVEN`."""
+    return unevenness(splits) > MOST_UNEVEN + 1e-9

@@ -1,0 +1,101 @@
+"""Whether a data set can come of the curated posts at all, asked before a picture is looked at.
+
+Reads  curated_posts, drops of curated_posts
+Law: what is refused here could not be split later either: the picture stages only take posts away, and with them
+users, days and POIs. What they may still make impossible, the stage `dataset` says.
+"""
+
+import dataclasses
+from collections import Counter
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.cities import City
+from pipeline.curate.rules import POI_FLOOR
+from pipeline.curate.settings import CuratedPostsSettings
+from pipeline.errors import StageError
+from pipeline.privacy.forgotten import sweep_forgotten
+from pipeline.release.cut import MIN_DAYS, MIN_USERS, SplitChoice
+from pipeline.release.settings import DatasetSettings
+from pipeline.stage import StageReport
+from pipeline.store import Store
+
+STAGE = "curated_posts"
+MIN_POIS = 2
+COLUMNS = ["user_key", "poi_id", "taken_utc"]
+
+
+def refuse_hopeless(store: Store, city: City) -> None:
+    """Spend no time on pictures that no data set can hold.
+
+    Raises:
+        StageError: the curated posts cannot be split, or are of one POI; the message says what would help.
+    """
+    sentence = hindrance(store, city)
+    if sentence is not None:
+        with store.lock(city.key, "dataset"):
+            sweep_forgotten(store, city.key)  # without a new release the old one goes all the same
+        raise StageError(sentence)
+
+
+def with_hindrance(store: Store, city: City, report: StageReport) -> StageReport:
+    """The report of `curated_posts` with the hindrance among its notes: of the posts and settings as they are now."""
+    sentence = hindrance(store, city)
+    if sentence is None:
+        return report
+    notes = [*report.record.notes, sentence]
+    return dataclasses.replace(report, record=dataclasses.replace(report.record, notes=notes))
+
+
+def hindrance(store: Store, city: City) -> str | None:
+    """Why no data set can come of the curated posts, and what to do; None where one may, or where there are none."""
+    batches = list(store.tables.batches(city.key, STAGE, COLUMNS))
+    if not sum(map(len, batches)):
+        return None
+    posts = pa.Table.from_batches(batches)
+    settings = city.settings("dataset", DatasetSettings)
+    floor = settings.min_posts_per_poi or city.settings(STAGE, CuratedPostsSettings).min_posts_per_poi
+    sizes = pc.value_counts(posts["poi_id"])
+    large = pc.filter(sizes.field("values"), pc.greater_equal(sizes.field("counts"), floor))
+    if len(large) < MIN_POIS:
+        return _too_few_pois(store, city, len(large), floor)
+    posts = posts.filter(pc.is_in(posts["poi_id"], large))
+    num_users = len(posts["user_key"].unique())
+    num_days = len(pc.strftime(posts["taken_utc"], "%Y-%m-%d").unique())
+    by_user, in_time = num_users >= MIN_USERS, num_days >= MIN_DAYS
+    if {"auto": by_user or in_time, "user": by_user, "time": in_time}[settings.split]:
+        return None
+    found = f"the {posts.num_rows:,} curated posts of {city.key} are of {plural(num_users, 'user')}"
+    return f"{found} and {plural(num_days, 'day')} (UTC), so no data set can be made of them. " + _what_helps(
+        settings.split, by_user=by_user, in_time=in_time
+    )
+
+
+def _what_helps(split: SplitChoice, *, by_user: bool, in_time: bool) -> str:
+    more = {"user": f"posts of {MIN_USERS} users", "time": f"posts of {MIN_DAYS} days"}
+    if split == "auto":
+        return f"Train, validation and test need {more['user']} or {more['time']} at least: collect more"
+    other = " or set split: auto for dataset in cities.yaml" if by_user or in_time else ""
+    return f"split: {split} needs {more[split]} at least: collect more,{other}".rstrip(",")
+
+
+def _too_few_pois(store: Store, city: City, num_pois: int, floor: int) -> str:
+    """The floor is named where it has taken posts of other POIs."""
+    rows = store.tables.batches(city.key, "drops", ["stage", "reason"])
+    dropped = Counter((row["stage"], row["reason"]) for batch in rows for row in batch.to_pylist())
+    num_below = dropped[STAGE, POI_FLOOR.name]
+    found = f"the curated posts of {city.key} are of {plural(num_pois, 'POI')} with at least {plural(floor, 'post')}"
+    lower = ""
+    if num_below or not num_pois:
+        lower = (
+            f", or lower min_posts_per_poi in cities.yaml ({plural(num_below, 'post')} of smaller POIs were dropped)"
+        )
+    return (
+        f"{found}, so there is nothing that a model could tell apart. Collect posts of {MIN_POIS} POIs or more{lower}"
+    )
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 day`, `1,500 posts`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

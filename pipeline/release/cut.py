@@ -1,0 +1,192 @@
+"""How a data set is cut into train, validation and test: by user, or in time where too few users posted.
+
+By user, no user and no picture is in two splits (`split.split_posts`): the test asks how good a model is on people it
+never saw. In time, train is the past, and validation and test are what follows: the test asks how good it is on later
+posts of the same people. Whole days (UTC) are kept together. Posts that share a picture or near-duplicates of one
+count on the first day of them: a picture that is shown again is of the past, and no post is lost by it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.release.split import (
+    NUM_FOLDS,
+    SHARES,
+    SPLITS,
+    SplitError,
+    is_uneven,
+    linked_groups,
+    shares,
+    split_posts,
+    unevenness,
+)
+
+SplitChoice = Literal["auto", "user", "time"]
+SplitKind = Literal["user", "time"]
+MIN_DAYS = MIN_USERS = len(SPLITS)
+IN_TIME_WORSE = "in time the shares would be further off"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posts:
+    """What the cut looks at, a value per post.
+
+    days: the day it was made, YYYY-MM-DD, UTC. pictures: names of what it shows; posts with one in common are linked.
+    """
+
+    labels: Sequence[int]
+    users: Sequence[str]
+    days: Sequence[str]
+    pictures: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """The split of each post.
+
+    reason: why it was cut by this kind. num_early: posts in an earlier split than others of their day or of days
+    before, for the picture that they share with one; by user none is early.
+    """
+
+    kind: SplitKind
+    reason: str
+    splits: list[str]
+    num_early: int = 0
+
+    @property
+    def notes(self) -> list[str]:
+        """How it was cut, why, with what shares, and what a reader of figures should know of it."""
+        parts = ", ".join(f"{name} {share:.1%}" for name, share in shares(self.splits).items())
+        notes = [f"split by {self.kind} ({self.reason}): {parts}"]
+        if is_uneven(self.splits):
+            wanted = ", ".join(f"{share:.0%}" for share in SHARES.values())
+            notes.append(
+                f"the splits leave their shares of {wanted} by more than a third: figures on so few held-out posts, "
+                "or of so few training posts, are to be taken with care"
+            )
+        if self.num_early:
+            notes.append(
+                f"{self.num_early} posts are in an earlier split than their day, since they share a picture with a "
+                "post of it"
+            )
+        return notes
+
+
+def cut_posts(posts: Posts, choice: SplitChoice, *, seed: int) -> Cut:
+    """The posts cut as chosen; `auto` takes user where `NUM_FOLDS` users or more are independent of each other and
+    the shares come out, else time, and of two uneven cuts the one that is less so.
+
+    Raises:
+        SplitError: they cannot be cut so; the message has the numbers.
+    """
+    if choice != "auto":
+        return _cut(posts, choice, f"as split: {choice} says", _splits(posts, choice, seed))
+    tried: dict[SplitKind, list[str]] = {}
+    reasons: dict[SplitKind, str] = {}
+    kinds: tuple[SplitKind, ...] = ("user", "time")
+    for kind in kinds:
+        try:
+            tried[kind] = _splits(posts, kind, seed)
+        except SplitError as error:
+            reasons[kind] = str(error)
+    if not tried:
+        raise SplitError(f"neither by user nor in time can these posts be split. {'. '.join(reasons.values())}")
+    num_free = _num_independent(posts)
+    if "user" in tried and num_free >= NUM_FOLDS and not is_uneven(tried["user"]):
+        return _cut(posts, "user", f"{num_free} groups of posts share no user and no picture", tried["user"])
+    kind = min(tried, key=lambda each: (is_uneven(tried[each]) and unevenness(tried[each]), each))
+    against = _against_user(posts, num_free, tried.get("user"))
+    return _cut(posts, kind, against if kind == "time" else reasons.get("time", IN_TIME_WORSE), tried[kind])
+
+
+def _cut(posts: Posts, kind: SplitKind, reason: str, splits: list[str]) -> Cut:
+    num_early = _num_early(posts.days, splits) if kind == "time" else 0
+    return Cut(kind=kind, reason=reason, splits=splits, num_early=num_early)
+
+
+def _num_early(days: Sequence[str], splits: Sequence[str]) -> int:
+    """Posts that were made on or after the first day of a later split."""
+    first = {split: min(day for day, own in zip(days, splits, strict=True) if own == split) for split in SPLITS}
+    begins = {"train": min(first["validation"], first["test"]), "validation": first["test"]}
+    return sum(split in begins and day >= begins[split] for day, split in zip(days, splits, strict=True))
+
+
+def _num_independent(posts: Posts) -> int:
+    """Groups of posts that share no user and no picture, without those that hold more than a tenth of all posts."""
+    sizes = np.bincount(linked_groups(posts.users, posts.pictures))
+    return int(((sizes > 0) & (sizes <= len(posts.labels) / NUM_FOLDS)).sum())
+
+
+def _against_user(posts: Posts, num_free: int, splits: Sequence[str] | None) -> str:
+    num_users = len(set(posts.users))
+    if num_users < NUM_FOLDS:
+        return f"the posts are of {num_users} {'user' if num_users == 1 else 'users'}, by user needs {NUM_FOLDS}"
+    if num_free < NUM_FOLDS or splits is None:
+        return (
+            f"{num_free} groups of posts that share no user and no picture hold at most a tenth of all each, "
+            f"by user needs {NUM_FOLDS}"
+        )
+    counted = ", ".join(f"{name} {list(splits).count(name)}" for name in SPLITS)
+    return f"by user the shares would be far off: {counted} posts"
+
+
+def _splits(posts: Posts, kind: SplitKind, seed: int) -> list[str]:
+    ways: dict[SplitKind, Callable[[], list[str]]] = {
+        "user": lambda: split_posts(posts.labels, linked_groups(posts.users, posts.pictures), seed=seed),
+        "time": lambda: split_in_time(posts.days, linked_groups(_nobody(posts), posts.pictures)),
+    }
+    splits = ways[kind]()
+    known = {label for label, split in zip(posts.labels, splits, strict=True) if split == "train"}
+    if len(known) < 2 <= len(set(posts.labels)):
+        raise SplitError(
+            f"split by {kind}, all {splits.count('train')} training posts are of one place: nothing can be told "
+            "apart. Collect posts of more places of the same users and days"
+        )
+    return splits
+
+
+def _nobody(posts: Posts) -> list[str]:
+    """A user for each post, so that pictures alone link."""
+    return [str(row) for row in range(len(posts.users))]
+
+
+def split_in_time(days: Sequence[str], groups: NDArray[np.int64]) -> list[str]:
+    """The split of each post: the first days train, those that follow validate, the last ones test.
+
+    days: sortable, a day per post. groups: posts of a group count on its first day. The borders lie between days,
+    where the shares are nearest to 80, 10 and 10 %.
+
+    Raises:
+        SplitError: there are fewer than three days.
+    """
+    all_days, days_of_posts = np.unique(np.asarray(days), return_inverse=True)
+    first_days = np.full(groups.max(initial=-1) + 1, len(all_days))
+    np.minimum.at(first_days, groups, days_of_posts)
+    used, counted_on, sizes = np.unique(first_days[groups], return_inverse=True, return_counts=True)
+    if len(used) < MIN_DAYS:
+        raise SplitError(
+            f"{len(days)} posts are of only {len(used)} {'day' if len(used) == 1 else 'days'} (UTC; posts that share "
+            f"a picture count on the first of theirs): {MIN_DAYS} are needed for train, validation and test; collect "
+            "posts of more days"
+        )
+    last_train, last_validation = _borders(np.cumsum(sizes))
+    return [SPLITS[int(day > last_train) + int(day > last_validation)] for day in counted_on.tolist()]
+
+
+def _borders(ends: NDArray[np.int64]) -> tuple[int, int]:
+    """The last day of train and of validation, by the number of posts up to the end of each day."""
+    total, num_days = int(ends[-1]), len(ends)
+    best, least = (0, 1), np.inf
+    for last_validation in range(1, num_days - 1):
+        wanted = ends[last_validation] - SHARES["validation"] * total
+        near = int(np.searchsorted(ends[:last_validation], wanted))
+        for last_train in (max(0, near - 1), min(near, last_validation - 1)):
+            sizes = np.diff([0, ends[last_train], ends[last_validation], total])
+            off = max(abs(size / total / share - 1) for size, share in zip(sizes, SHARES.values(), strict=True))
+            if off < least:
+                best, least = (last_train, last_validation), off
+    return best

@@ -1,0 +1,87 @@
+"""What no data set can be made of is told by curated_posts and refused before a picture is looked at."""
+
+import datetime as dt
+
+import pytest
+
+from pipeline.cities import City
+from pipeline.errors import StageError
+from pipeline.ledger import write_ledger
+from pipeline.release.before_pictures import hindrance, refuse_hopeless, with_hindrance
+from pipeline.stage import StageReport
+from pipeline.stages import run_stage_of
+from pipeline.store import Store
+from tests.fakes.city import CITY, TAKEN, curated_post, poi, put_city
+
+
+def fill(store: Store, *, users, days, num_pois=2) -> None:
+    """Curated posts of these users on these days, in turn at each POI, with pictures that are nowhere."""
+    posts = [
+        curated_post(row, row % num_pois, user, ["0" * 64], taken_utc=TAKEN + dt.timedelta(days=day))
+        for row, (user, day) in enumerate(zip(users, days, strict=True))
+    ]
+    put_city(store, [poi(number) for number in range(num_pois)], posts)
+
+
+def city(**dataset) -> City:
+    return CITY.model_copy(update={"stages": {"curated_posts": {"min_posts_per_poi": 2}, "dataset": dataset}})
+
+
+@pytest.mark.fault("T15")
+@pytest.mark.parametrize(
+    ("users", "days", "split", "said"),
+    [
+        pytest.param([0] * 8, [0] * 8, "auto", r"1 user and 1 day .*3 users or posts of 3 days", id="one of each"),
+        pytest.param([0, 1] * 4, [0, 0, 1, 1] * 2, "auto", r"2 users and 2 days", id="two of each"),
+        pytest.param([0] * 8, range(8), "user", r"posts of 3 users at least.*set split: auto", id="one by user"),
+        pytest.param(range(8), [0] * 8, "time", r"posts of 3 days at least.*set split: auto", id="one day in time"),
+        pytest.param([0] * 8, [0] * 8, "time", r"posts of 3 days at least: collect more$", id="nothing else helps"),
+    ],
+)
+def test_what_cannot_be_split_is_refused_with_what_would_help(store, users, days, split, said):
+    fill(store, users=users, days=days)
+    with pytest.raises(StageError, match=said):
+        refuse_hopeless(store, city(split=split))
+
+
+@pytest.mark.fault("T15")
+@pytest.mark.parametrize(("users", "days"), [([0] * 8, range(8)), (range(8), [0] * 8)])
+def test_what_may_be_split_is_let_through(store, users, days):
+    fill(store, users=users, days=days)
+    assert hindrance(store, city()) is None
+
+
+def test_where_there_are_no_curated_posts_their_own_stage_speaks(store):
+    assert hindrance(store, city()) is None
+
+
+@pytest.mark.fault("T15")
+@pytest.mark.parametrize(("num_dropped", "advises"), [(0, False), (5, True)])
+def test_one_place_is_refused_and_the_floor_is_named_only_where_it_took_posts(store, num_dropped, advises):
+    fill(store, users=range(8), days=range(8), num_pois=1)
+    write_ledger(
+        store, "demo", "curated_posts", {f"{number:032d}": "poi_below_floor" for number in range(num_dropped)}
+    )
+    sentence = hindrance(store, city())
+    assert "nothing that a model could tell apart" in sentence
+    assert ("lower min_posts_per_poi" in sentence) is advises
+
+
+@pytest.mark.fault("T15")
+def test_the_floor_of_the_data_set_counts(store):
+    fill(store, users=range(9), days=range(9))
+    assert hindrance(store, city(min_posts_per_poi=4)) is None
+    assert "1 POI with at least 5 posts" in hindrance(store, city(min_posts_per_poi=5))
+
+
+@pytest.mark.fault("T15")
+@pytest.mark.parametrize("stage", ["portrait_masks", "clean_images"])
+def test_no_picture_is_looked_at_and_the_note_is_that_of_curated_posts(store, stage):
+    """The pictures are missing from the store: a stage that looked for them would speak of that."""
+    fill(store, users=[0] * 8, days=[0] * 8)
+    record = store.stage_record("demo", "curated_posts")
+    report = StageReport(stage="curated_posts", city="demo", digest="d", is_reused=True, record=record)
+    (note,) = with_hindrance(store, city(), report).record.notes
+    with pytest.raises(StageError) as refused:
+        run_stage_of(store, city(), stage)
+    assert str(refused.value) == note and store.stage_record("demo", stage) is None
