@@ -36,7 +36,7 @@ class Samples:
     has_image_N: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
     """bool; left out, every post has a picture. Where False, the row of image_ND is zeros and not looked at"""
     groups: list[str] = field(default_factory=list)
-    """who posted it: folds and resamples keep a group together; left out, every post is a group of its own"""
+    """who posted it, or on what day: folds and resamples keep a group together; left out, every post is its own"""
     pixels_NHWC: np.ndarray | None = None
     """uint8, RGB: the pictures themselves, for the networks that learn from pixels; None where none does"""
 

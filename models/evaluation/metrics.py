@@ -136,8 +136,8 @@ def grouped_bootstrap(
 ) -> tuple[float, float]:
     """Percentile interval (low, high) of a mean per sample, or of any figure, over resamples of whole groups.
 
-    Posts of one user resemble each other, so users are drawn with replacement, not posts. `values` holds one number
-    per sample, whose mean is the figure, or is a function from the row numbers of a resample to the figure.
+    Posts of one user or day resemble each other, so groups are drawn with replacement, not posts. `values` holds one
+    number per sample, whose mean is the figure, or is a function from the row numbers of a resample to the figure.
     """
     _require_samples(np.asarray(groups))
     group_N = np.unique(np.asarray(groups), return_inverse=True)[1]

@@ -58,10 +58,15 @@ class Cut:
     num_early: int = 0
 
     @property
-    def notes(self) -> list[str]:
-        """How it was cut, why, with what shares, and what a reader of figures should know of it."""
+    def sentence(self) -> str:
+        """How it was cut, why, and with what shares."""
         parts = ", ".join(f"{name} {share:.1%}" for name, share in shares(self.splits).items())
-        notes = [f"split by {self.kind} ({self.reason}): {parts}"]
+        return f"split by {self.kind} ({self.reason}): {parts}"
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader of figures should know of it."""
+        notes = []
         if is_uneven(self.splits):
             wanted = ", ".join(f"{share:.0%}" for share in SHARES.values())
             notes.append(

@@ -132,7 +132,7 @@ def _work(store: Store, city: City, settings: DatasetSettings, inputs: dict[str,
     _write(store, city.key, version, settings, samples, labels, about)
     return Outcome(
         counts={"released": len(samples), "classes": len(labels), **about["splits"], **reason_counts(drops)},
-        notes=about["notes"],
+        notes=[cut.sentence, *about["notes"]],
         about={"version": version, "split": cut.kind},
     )
 
@@ -285,7 +285,7 @@ def _about(
     of_others = {"user": "of users or pictures of another split", "time": "of later days than those of train"}[
         cut.kind
     ]
-    notes = [*cut.notes, *(f"no training post of {name}: all its posts are {of_others}" for name in unseen)]
+    notes = [*cut.remarks, *(f"no training post of {name}: all its posts are {of_others}" for name in unseen)]
     if len(labels) < 2:
         notes.append("there is one class only: nothing can be told apart, training will skip this city")
     return {

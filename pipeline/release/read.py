@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +22,9 @@ import pyarrow.parquet as pq
 from pipeline.errors import StageError
 from pipeline.store import Store
 from pipeline.store.files import Manifest, write_atomically
+
+if TYPE_CHECKING:
+    from pipeline.release.cut import SplitKind
 
 STAGE = "dataset"
 """The stage that writes releases; named here, so that readers load nothing of how one is made."""
@@ -45,6 +48,12 @@ class Release:
     def city_name(self) -> str:
         """The city's name as a person reads it."""
         return str(self.manifest.about["city_name"])
+
+    @property
+    def split(self) -> "SplitKind":
+        """Whether it is split by user or in time; releases that do not say are older, and by user."""
+        kind: SplitKind = self.manifest.about.get("split", "user")
+        return kind
 
     @property
     def is_synthetic(self) -> bool:

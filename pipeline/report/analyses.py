@@ -11,8 +11,9 @@ Calibration. One temperature is fitted on the validation posts; the test posts o
 Label words. Every accuracy is given twice, on the posts as they are and with the words of all places taken out. The
 models are those trained on the posts as they are; trained without the words they would do better, see the study.
 
-Drift. A span of time with fewer than `MIN_POSTS` test posts gets no interval. The split is random among users, so
-training posts come from every span: this shows whether some time is harder, not how a model ages.
+Drift. A span of time with fewer than `MIN_POSTS` test posts gets no interval. Where the split is by user, training
+posts come from every span: this shows whether some time is harder, not how a model ages. Where it is in time, all test
+posts are later than those of training.
 """
 
 import dataclasses

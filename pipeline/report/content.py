@@ -279,11 +279,13 @@ class DrawnPeople:
 
 @dataclass(frozen=True, kw_only=True)
 class SplitSize:
-    """Posts and users of one split."""
+    """Posts and users of one split, and the first and the last day they were made on."""
 
     split: str
     num_posts: int
     num_users: int
+    first_day: str
+    last_day: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -325,6 +327,11 @@ class Report:
     num_resamples: int
     num_test_posts: int
     num_test_users: int
+    split: str
+    """user or time: what keeps train, validation and test apart"""
+    split_reason: str
+    unit: str
+    """user, month or day: what intervals draw"""
     models: list[ModelResult]
     places: list[PlaceResult]
     confusion: list[list[int]]

@@ -178,11 +178,20 @@ def drawn_people(store: Store, city: str) -> DrawnPeople | None:
 
 
 def split_sizes(release: Release) -> list[SplitSize]:
-    """Posts and users of each split."""
+    """Posts, users and days of each split."""
     sizes = []
     for split in SPLITS:
-        users = release.posts.filter(pc.equal(release.posts["split"], split))["user_key"]
-        sizes.append(SplitSize(split=split, num_posts=len(users), num_users=len(users.unique())))
+        posts = release.posts.filter(pc.equal(release.posts["split"], split))
+        days = pc.min_max(posts["taken_day"]).as_py()
+        sizes.append(
+            SplitSize(
+                split=split,
+                num_posts=len(posts),
+                num_users=len(posts["user_key"].unique()),
+                first_day=days["min"],
+                last_day=days["max"],
+            )
+        )
     return sizes
 
 

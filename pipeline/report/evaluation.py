@@ -1,7 +1,8 @@
-"""Trains the baselines and scores every model on the test posts, with bootstrap intervals grouped by user.
+"""Trains the baselines and scores every model on the test posts, with grouped bootstrap intervals.
 
-Posts of one user resemble each other, so the bootstrap draws whole users. Differences are taken post by post first, so
-that both models are compared on the same posts.
+Posts of one user, or of one day of a user, resemble each other, so the bootstrap draws whole users, or whole days or
+months where the data set is split in time. Differences are taken post by post first, so that both models are compared
+on the same posts.
 """
 
 import logging
@@ -34,7 +35,7 @@ BASELINES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrap:
-    """How intervals are computed: `groups` holds the user of each test post."""
+    """How intervals are computed: `groups` holds the user of each test post, or its day or month."""
 
     groups: list[str]
     num_resamples: int
@@ -51,12 +52,12 @@ class Bootstrap:
         return self._mean(values[chosen], [self.groups[row] for row in np.flatnonzero(chosen)])
 
     def of_change(self, values: Floats, is_later: "np.ndarray[Any, Any]") -> Estimate:
-        """The mean over the later posts minus that over the others; users may have posts on both sides."""
+        """The mean over the later posts minus that over the others; a user may have posts on both sides."""
         from models.evaluation.metrics import grouped_bootstrap
 
         def change(rows: "np.ndarray[Any, Any]") -> float:
             later = is_later[rows]
-            if later.all() or not later.any():  # few users, all drawn from one side: there is nothing to compare
+            if later.all() or not later.any():  # few groups, all drawn from one side: there is nothing to compare
                 return 0.0
             return float(values[rows[later]].mean() - values[rows[~later]].mean())
 

@@ -35,9 +35,9 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
     test, validation = samples.splits["test"], samples.splits["validation"]
     proba = predicted_probabilities(run.predictions, samples, "test")
     model = run.model(test, proba)
-    bootstrap = Bootstrap(groups=samples.users["test"], num_resamples=num_resamples, seed=seed)
+    bootstrap = Bootstrap(groups=test.groups, num_resamples=num_resamples, seed=seed)
     masked = without_label_words(release, test)
-    num_users = len(set(bootstrap.groups))
+    num_groups, unit = len(set(bootstrap.groups)), samples.unit
     preset = run.preset(len(samples.splits["train"]))
     title = title_of(OURS) + (", preset best" if preset == "best" else "")
     answers = [answers_of(OURS, title, proba, model, test, masked), *baseline_answers(city, samples, masked)]
@@ -49,11 +49,11 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
         is_synthetic=release.is_synthetic,
         preset=preset,
         headline=headline(models[0], num_places=len(places), num_posts=len(proba)),
-        warnings=warnings(models, num_places=len(places), num_users=num_users),
-        verdict=verdict(models, preset=preset, num_users=num_users),
+        warnings=warnings(models, num_places=len(places), num_groups=num_groups, unit=unit),
+        verdict=verdict(models, preset=preset, num_groups=num_groups, unit=unit),
         num_resamples=num_resamples,
         num_test_posts=len(proba),
-        num_test_users=num_users,
+        **_of_split(release, samples),
         models=models,
         places=places,
         confusion=confusion,
@@ -78,6 +78,16 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
         settings=settings_of(model),
         versions=_versions(release, run),
     )
+
+
+def _of_split(release: Release, samples: CitySamples) -> dict[str, Any]:
+    """How the release is split, whose the test posts are, and what intervals draw."""
+    return {
+        "num_test_users": len(set(samples.users["test"])),
+        "split": release.split,
+        "split_reason": plain(release.manifest.about.get("split_reason", ""), 400),
+        "unit": samples.unit,
+    }
 
 
 def predicted_probabilities(predictions: pd.DataFrame, samples: CitySamples, split: str) -> "np.ndarray[Any, Any]":

@@ -100,6 +100,8 @@ def drift_note(report: Report) -> str:
     few = sum(each.accuracy is None for each in drift.bins)
     if few:
         note += f" Hollow: too few posts for an interval (fewer than {drift.min_posts})."
+    if report.split == "time":
+        return f"{note} All of them were made after the training posts, so the figures are those of later posts."
     return (
         f"{note} Training posts come from the same period, so this shows whether some months are harder, not how the "
         "model ages. For that, the study splits by date."

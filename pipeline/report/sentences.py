@@ -10,6 +10,15 @@ USED_FOR = {
     "test": "the figures on this page, and nothing else",
 }
 
+NOT_IN_TRAINING = {"user": "none of them in training", "time": "made after the training posts"}
+OF_SPLIT = {
+    "user": "The split is random among users, not by date. On posts made after the training posts, models usually "
+    "score lower; the study measures that.",
+    "time": "The split is by date: the figures are those of later posts of the users that the model was trained on, "
+    "and say nothing about other users.",
+}
+"""What the figures are about, by how the data set is split."""
+
 NO_EXAMPLES = (
     "None are shown. Captions and pictures of real posts belong to the people who made them, and anybody who reads a "
     "caption can search for its author. Reports are shared, so this one contains figures only."
@@ -89,10 +98,10 @@ def recall_sentence(gate: FaceGateFacts) -> str:
 def table_note(report: Report) -> str:
     """What the columns of the table of models mean."""
     return (
-        f"{plural(report.num_test_posts, 'test post')} of {plural(report.num_test_users, 'user')}, none of them in "
-        "training. Small print: 95 % intervals. Top-5: the true place is among the five most probable"
-        f"{' (of ' + str(len(report.places)) + ')' if len(report.places) < 20 else ''}. Macro-F1: every place counts "
-        "the same. Error: distance from the predicted place to the true one, 0 if they are the same."
+        f"{plural(report.num_test_posts, 'test post')} of {plural(report.num_test_users, 'user')}, "
+        f"{NOT_IN_TRAINING[report.split]}. Small print: 95 % intervals. Top-5: the true place is among the five most "
+        f"probable{' (of ' + str(len(report.places)) + ')' if len(report.places) < 20 else ''}. Macro-F1: every place "
+        "counts the same. Error: distance from the predicted place to the true one, 0 if they are the same."
     )
 
 
@@ -162,10 +171,25 @@ def data_sentence(report: Report) -> str:
     """Size of the release and the rule of its split."""
     num_posts = sum(size.num_posts for size in report.splits)
     num_users = sum(size.num_users for size in report.splits)
+    places = plural(len(report.places), "place")
+    if report.split == "time":
+        spans = ", ".join(f"{size.split} {size.first_day} to {size.last_day}" for size in report.splits)
+        return (
+            f"{plural(num_posts, 'post')} at {places}, split in time ({report.split_reason}): {spans}. Posts of one "
+            "day (UTC) are in the same split, and so are posts that share a picture, which count on the first of "
+            "their days."
+        )
     return (
-        f"{plural(num_posts, 'post')} of {plural(num_users, 'user')} at {plural(len(report.places), 'place')}. All "
-        "posts of one user, and posts that share a picture, are in the same split."
+        f"{plural(num_posts, 'post')} of {plural(num_users, 'user')} at {places}. All posts of one user, and posts "
+        "that share a picture, are in the same split."
     )
+
+
+def _scope(report: Report) -> str:
+    """What the intervals leave out, where they do not draw users."""
+    if report.unit == "user":
+        return ""
+    return f"They say how far other {report.unit}s of the same users would differ, not other users. "
 
 
 def how_measured(report: Report) -> list[str]:
@@ -175,12 +199,11 @@ def how_measured(report: Report) -> list[str]:
         f"{plural(report.num_test_posts, 'test post')}, which were used neither for training nor for any choice. The "
         "linear models are logistic regressions with fixed settings, not tuned; the random forest is Tagvisor "
         "(Zhang et al. 2018).",
-        f"Intervals are percentiles of {plural(report.num_resamples, 'bootstrap sample')} that draw whole users, "
-        "since posts of one user resemble each other. Two models are compared post by post (paired). The intervals "
-        "are not corrected for multiple comparisons.",
+        f"Intervals are percentiles of {plural(report.num_resamples, 'bootstrap sample')} that draw whole "
+        f"{report.unit}s, since posts of one {report.unit} resemble each other. {_scope(report)}Two models are "
+        "compared post by post (paired). The intervals are not corrected for multiple comparisons.",
         "One training run with one seed was measured; another seed or another split changes the figures.",
-        "The split is random among users, not by date. On posts made after the training posts, models usually score "
-        "lower; the study measures that.",
+        OF_SPLIT[report.split],
         "A caption or hashtag may name its place. Such posts were kept; the section on leakage shows their effect.",
         "Calibration error (ECE): the mean gap between confidence and accuracy over 15 bins of confidence. The "
         "temperature maximises the likelihood of the validation posts.",

@@ -21,15 +21,15 @@ TITLES = {
 }
 
 HARDEST = "logistic_all"
-MIN_USERS = 10
+MIN_GROUPS = 10
 BEST = (
     "This is the preset “best”, our own extension, an ensemble of MRLF and linear models; it is not the model of the "
     "paper."
 )
 
-ONE_USER = (
-    "All test posts are of one user, so there is no interval and no model can be called better than another: collect "
-    "posts of more users."
+ONE_GROUP = (
+    "All test posts are of one {unit}, so there is no interval and no model can be called better than another: "
+    "collect posts of more {unit}s."
 )
 
 
@@ -91,8 +91,9 @@ def headline(ours: ModelResult, *, num_places: int, num_posts: int) -> str:
     )
 
 
-def warnings(models: Sequence[ModelResult], *, num_places: int, num_users: int) -> list[str]:
-    """What a reader has to know before the figures: a model that is no better than no model, and too few users."""
+def warnings(models: Sequence[ModelResult], *, num_places: int, num_groups: int, unit: str = "user") -> list[str]:
+    """What a reader has to know before the figures: a model that is no better than no model, and too few groups of
+    test posts; `unit` is what a group is."""
     ours, sentences = models[0], []
     majority = next((model.gain for model in models if model.name == "majority"), None)
     if ours.accuracy.value <= 1 / num_places:
@@ -106,19 +107,21 @@ def warnings(models: Sequence[ModelResult], *, num_places: int, num_users: int) 
             f"{points(majority.value)} points, {points_range(majority)}). Do not use it; look at the training curve "
             "and the data first."
         )
-    if num_users < MIN_USERS:
+    if num_groups < MIN_GROUPS:
         sentences.append(
-            f"The test posts come from {plural(num_users, 'user')} only. Intervals over so few are too narrow: do not "
+            f"The test posts come from {plural(num_groups, unit)} only. Intervals over so few are too narrow: do not "
             "rely on any figure here."
         )
     return sentences
 
 
-def verdict(models: Sequence[ModelResult], *, preset: str = "", num_users: int = MIN_USERS) -> list[str]:
+def verdict(
+    models: Sequence[ModelResult], *, preset: str = "", num_groups: int = MIN_GROUPS, unit: str = "user"
+) -> list[str]:
     """First whether the linear model on all three is beaten, then a sentence each for the models that MRLF beats,
-    those it ties with and those that beat it. With one user there is no interval, so nobody wins."""
-    if num_users < 2:
-        return [*([BEST] if preset == "best" else []), ONE_USER]
+    those it ties with and those that beat it. With one group there is no interval, so nobody wins."""
+    if num_groups < 2:
+        return [*([BEST] if preset == "best" else []), ONE_GROUP.format(unit=unit)]
     others = [(model, model.gain) for model in models if model.gain is not None]
     better = [quoted(model) for model, gain in others if gain.low > 0]
     tied = [_with_gain(model, gain) for model, gain in others if gain.low <= 0 <= gain.high]

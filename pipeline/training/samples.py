@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from pipeline.release.read import Release
 from pipeline.release.split import SPLITS
+from pipeline.training.groups import Unit, fold_groups, groups_of, unit_of
 from pipeline.training.image_features import read_features
 
 if TYPE_CHECKING:
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class CitySamples:
-    """The three splits of a city; `users` holds each post's user key, by which bootstraps are grouped."""
+    """The three splits of a city; `users` holds each post's user key.
+
+    unit: what the groups of the test posts are, by which intervals are drawn.
+    """
 
     splits: dict[str, "Samples"]
     users: dict[str, list[str]]
+    unit: Unit
     class_latitudes: "np.ndarray[tuple[int], np.dtype[np.float64]]"
     class_longitudes: "np.ndarray[tuple[int], np.dtype[np.float64]]"
 
@@ -39,20 +44,27 @@ def city_samples(store: "Store", city: str, release: Release, backbone: str) -> 
     from models.data.samples import Samples
 
     splits, users = {}, {}
+    unit: Unit = "user"
     for split in SPLITS:
         posts = release.posts.filter(pc.equal(release.posts["split"], split)).to_pydict()
-        users[split] = posts["user_key"]
+        users[split], days = posts["user_key"], posts["taken_day"]
+        if split == "test":
+            unit = unit_of(release.split, users[split], days)
+            groups = groups_of(unit, users[split], days)
+        else:
+            groups = fold_groups(release.split, users[split], days, posts["post_key"])
         splits[split] = Samples(
             keys=posts["post_key"],
             captions=posts["caption"],
             hashtags=posts["hashtags"],
             image_ND=read_features(store, city, posts["clean_digest"], backbone),
             labels_N=np.array(posts["label"], dtype=np.int64),
-            groups=posts["user_key"],
+            groups=groups,
         )
     return CitySamples(
         splits=splits,
         users=users,
+        unit=unit,
         class_latitudes=np.array([label["latitude"] for label in release.labels], dtype=np.float64),
         class_longitudes=np.array([label["longitude"] for label in release.labels], dtype=np.float64),
     )

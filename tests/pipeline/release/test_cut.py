@@ -71,7 +71,7 @@ def test_a_picture_shown_again_later_counts_on_its_first_day_and_no_post_is_lost
     pictures[20], pictures[85], pictures[99] = ["a"], ["a", "b"], ["b"]
     cut = cut_posts(make_posts([0] * 100, range(100), pictures=pictures), "auto", seed=0)
     assert {cut.splits[row] for row in (20, 85, 99)} == {"train"} and len(cut.splits) == 100
-    assert cut.num_early == 2 and any("2 posts are in an earlier split" in note for note in cut.notes)
+    assert cut.num_early == 2 and any("2 posts are in an earlier split" in note for note in cut.remarks)
 
 
 @pytest.mark.fault("T13")
@@ -91,7 +91,7 @@ def test_a_dominant_account_beside_five_others_is_never_the_test():
     posts = replace(make_posts(users, [row % 90 for row in range(298)]), labels=labels)
     cut = cut_posts(posts, "user", seed=0)
     assert set(cut.splits[:271]) == {"train"} and min(sizes(cut)) > 4
-    assert any("leave their shares" in note for note in cut.notes)
+    assert any("leave their shares" in note for note in cut.remarks)
     in_time = cut_posts(posts, "auto", seed=0)
     assert in_time.kind == "time" and not is_uneven(in_time.splits) and "6 users" in in_time.reason
 
@@ -117,7 +117,7 @@ def test_no_split_leaves_its_share_by_a_third_without_a_word(counts, num_days):
             continue
         assert all(sizes(cut)), "an empty split"
         off = [abs(size / len(users) / share - 1) for size, share in zip(sizes(cut), (0.8, 0.1, 0.1), strict=True)]
-        assert (max(off) > 1 / 3 + 1e-9) == any("leave their shares" in note for note in cut.notes)
+        assert (max(off) > 1 / 3 + 1e-9) == any("leave their shares" in note for note in cut.remarks)
 
 
 def test_many_users_are_cut_by_user_as_ever():
@@ -134,7 +134,7 @@ def test_fewer_than_ten_users_are_cut_in_time(num_users):
     cut = cut_posts(
         make_posts([row % num_users for row in range(300)], [row // 5 for row in range(300)]), "auto", seed=0
     )
-    assert cut.kind == "time" and not is_uneven(cut.splits) and f"{num_users} users" in cut.notes[0]
+    assert cut.kind == "time" and not is_uneven(cut.splits) and f"{num_users} users" in cut.sentence
 
 
 @pytest.mark.fault("T14")
@@ -177,4 +177,4 @@ def test_training_days_of_one_place_are_refused():
 def test_few_users_on_one_day_are_cut_by_user_and_the_uneven_shares_are_told():
     cut = cut_posts(make_posts([row % 4 for row in range(80)], [0] * 80), "auto", seed=0)
     assert cut.kind == "user" and sizes(cut) == [40, 20, 20]
-    assert "only 1 day" in cut.notes[0] and "leave their shares" in cut.notes[1]
+    assert "only 1 day" in cut.sentence and "leave their shares" in cut.remarks[0]

@@ -32,6 +32,7 @@ def make_city(samples: Samples) -> CitySamples:
     return CitySamples(
         splits={"test": samples},
         users={"test": samples.groups},
+        unit="user",
         class_latitudes=LATITUDES,
         class_longitudes=LONGITUDES,
     )

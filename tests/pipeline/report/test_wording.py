@@ -73,7 +73,7 @@ def test_the_preset_best_is_named_as_ours():
 
 def test_posts_of_one_user_let_nobody_win():
     models = [model("mrlf"), model("majority", 0.3, 0.3), model("logistic_all", -0.1, -0.1)]
-    (sentence,) = verdict(models, num_users=1)
+    (sentence,) = verdict(models, num_groups=1)
     assert "no model can be called better" in sentence
 
 
@@ -90,15 +90,15 @@ def test_posts_of_one_user_let_nobody_win():
 )
 def test_a_model_that_is_no_better_than_none_is_warned_of(accuracy, low, high, start):
     ours = dataclasses.replace(model("mrlf"), accuracy=Estimate(value=accuracy, low=0.0, high=0.4))
-    found = warnings([ours, model("majority", low, high)], num_places=12, num_users=99)
+    found = warnings([ours, model("majority", low, high)], num_places=12, num_groups=99)
     assert len(found) == (start is not None)
     assert all(start in sentence and "Do not use it" in sentence for sentence in found)
 
 
 def test_few_users_are_warned_of():
     models = [model("mrlf"), model("majority", 0.1, 0.2)]
-    assert "9 users only" in warnings(models, num_places=12, num_users=9)[0]
-    assert warnings(models, num_places=12, num_users=10) == []
+    assert "9 users only" in warnings(models, num_places=12, num_groups=9)[0]
+    assert warnings(models, num_places=12, num_groups=10) == []
 
 
 def test_headline_has_the_figure_its_interval_and_the_distance():

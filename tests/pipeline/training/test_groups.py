@@ -1,0 +1,71 @@
+"""What belongs together: users where users are asked about, else days or months; enough groups for the folds."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from models.linear.wide import NUM_FOLDS, folds_of
+from pipeline.training import groups
+from pipeline.training.groups import fold_groups, groups_of, unit_of
+from tests.models.synthetic import city
+
+
+def days_from(count: int, *, of_months: int = 1) -> list[str]:
+    """Ten days a month, one after the other."""
+    days = [f"2025-{1 + month:02d}-{1 + day:02d}" for month in range(of_months) for day in range(10)]
+    return [days[row % len(days)] for row in range(count)]
+
+
+@pytest.mark.fault("T13")
+@pytest.mark.parametrize(
+    ("kind", "num_users", "num_months", "unit"),
+    [
+        ("user", 30, 12, "user"),
+        ("user", 2, 12, "user"),
+        ("user", 1, 2, "day"),
+        ("user", 1, 12, "month"),
+        ("time", 1, 9, "day"),
+        ("time", 1, 10, "month"),
+        ("time", 30, 2, "day"),
+    ],
+)
+def test_intervals_draw_users_or_spans_of_time(kind, num_users, num_months, unit):
+    users, days = [f"u{row % num_users}" for row in range(240)], days_from(240, of_months=num_months)
+    assert unit_of(kind, users, days) == unit
+    number = {"user": num_users, "day": 10 * num_months, "month": num_months}[unit]
+    assert len(set(groups_of(unit, users, days))) == number
+
+
+@pytest.mark.fault("T13")
+@pytest.mark.parametrize("num_users", [1, 2])
+@pytest.mark.parametrize("kind", ["user", "time"])
+def test_the_posts_of_one_or_two_users_make_folds_by_day(kind, num_users):
+    """With users as groups there was one fold, and preset `best` was the linear model after all its training."""
+    users, days = [f"u{row % num_users}" for row in range(60)], days_from(60)
+    samples = dataclasses.replace(city(60), groups=fold_groups(kind, users, days, [str(row) for row in range(60)]))
+    folds = folds_of(samples, seed=0)
+    assert sorted(np.unique(folds)) == list(range(NUM_FOLDS))
+    groups_in_folds = set(zip(users, days, folds.tolist(), strict=True))
+    assert len(groups_in_folds) == len(set(zip(users, days, strict=True)))
+
+
+@pytest.mark.fault("T13")
+def test_only_the_posts_of_a_dominant_user_are_cut_by_day():
+    users = ["big"] * 40 + [f"u{row % 5}" for row in range(20)]
+    found = fold_groups("user", users, days_from(60), [str(row) for row in range(60)])
+    assert found[40:] == users[40:] and len(set(found[:40])) == 10
+
+
+def test_many_users_are_left_as_they_are():
+    users = [f"u{row % 30}" for row in range(240)]
+    assert fold_groups("user", users, days_from(240), users) == users
+
+
+def test_posts_of_one_day_are_groups_of_their_own():
+    keys = [str(row) for row in range(9)]
+    assert fold_groups("time", ["u"] * 9, ["2025-01-01"] * 9, keys) == keys
+
+
+def test_the_number_of_folds_is_that_of_the_linear_experts():
+    assert groups.NUM_FOLDS == NUM_FOLDS
