@@ -86,3 +86,7 @@ class Study:
     notes: list[str]
     sections: list[StudySection]
     versions: list[Fact]
+    split: str = "user"
+    """how the release is split, and with it all rows that do not say otherwise; user or time"""
+    unit: str = "user"
+    """what intervals draw: user, month or day"""

@@ -68,7 +68,7 @@ LEAKING = {
 BOTH = {"mrlf": "MRLF", "logistic_all": "Linear, all three"}
 SPLITS: dict[SplitKind, str] = {
     "random": "post by post (users on both sides)",
-    "user": "by user and picture (ours)",
+    "user": "by user and picture",
     "time": "oldest to newest",
 }
 TRAINED_ON = {"complete_only": "trained on complete posts", "with_incomplete": "trained on incomplete ones too"}
@@ -102,23 +102,25 @@ class PlannedSection:
 
 @dataclass(frozen=True, kw_only=True)
 class Planner:
-    """What all rows share: the settings, the city's threshold of hashtags, and which candidates are networks."""
+    """What all rows share: the settings, the city's threshold of hashtags, how its release is split, and which
+    candidates are networks."""
 
     settings: StudySettings
     min_hashtag_count: int
+    own: SplitKind
     titles: dict[str, str]
     networks: frozenset[str]
 
     def cells(
-        self, candidate: str, variant: str = "release", split: SplitKind = "user", **settings: Any
+        self, candidate: str, variant: str = "release", split: SplitKind | None = None, **settings: Any
     ) -> tuple[Cell, ...]:
-        """A cell for each seed."""
+        """A cell for each seed; without `split` it is split as the release is."""
         if candidate == "mrlf":
             settings = {"preset": self.settings.preset, **settings}
         if self.settings.max_epochs is not None and candidate in self.networks:
             settings = {**settings, "max_epochs": self.settings.max_epochs}
         return tuple(
-            Cell(candidate=candidate, variant=variant, split=split, seed=seed, settings=settings)
+            Cell(candidate=candidate, variant=variant, split=split or self.own, seed=seed, settings=settings)
             for seed in range(self.settings.num_seeds)
         )
 
@@ -254,6 +256,7 @@ def leakage(plan: Planner) -> PlannedSection:
 def splits(plan: Planner) -> PlannedSection:
     rows = []
     for split, how in SPLITS.items():
+        how += " (ours)" if split == plan.own else ""
         ours = f"MRLF, {how}"
         rows += [
             PlannedRow(title=ours, cells=plan.cells("mrlf", split=split)),
@@ -305,13 +308,14 @@ SECTIONS = {
 """By the name that `mrlf study --only` takes."""
 
 
-def plan_study(settings: StudySettings, *, min_hashtag_count: int) -> list[PlannedSection]:
-    """All sections; `min_hashtag_count` is the city's."""
+def plan_study(settings: StudySettings, *, min_hashtag_count: int, own: SplitKind = "user") -> list[PlannedSection]:
+    """All sections; `min_hashtag_count` is the city's, and `own` how its release is split."""
     from models.candidates import CANDIDATES
 
     planner = Planner(
         settings=settings,
         min_hashtag_count=min_hashtag_count,
+        own=own,
         titles={name: candidate.title for name, candidate in CANDIDATES.items()},
         networks=frozenset(name for name, candidate in CANDIDATES.items() if candidate.is_network),
     )

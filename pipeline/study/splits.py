@@ -2,7 +2,8 @@
 
 random: posts are drawn one by one, so the posts of one user and copies of one picture are on both sides.
 user:   as the release does it: no user, no picture and no near-duplicate of a released picture on two sides.
-time:   the oldest 80 % train, the next 10 % validate, the newest 10 % test.
+time:   the oldest 80 % train, the next 10 % validate, the newest 10 % test; where the release is split in time, as
+        it does it: whole days, and a picture that is shown again counts on its first day.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from pipeline.release.cut import split_in_time
 from pipeline.release.split import linked_groups, split_posts
 from pipeline.study.posts import StudyPost
 
@@ -32,9 +34,26 @@ def split_of(
         return _by_time(posts)
     if kind == "random":
         return split_posts(labels, np.arange(len(posts), dtype=np.int64), seed=seed)
-    pictures = [[*post.image_digests, *near.get(post.post_key, ())] for post in posts]
-    groups = linked_groups([post.user_key for post in posts], pictures)
+    groups = linked_groups([post.user_key for post in posts], _pictures(posts, near))
     return split_posts(labels, groups, seed=seed)
+
+
+def split_by_day(posts: Sequence[StudyPost], near: Mapping[str, Sequence[str]] = NO_NAMES) -> list[str]:
+    """The split of each post in time, whole days, no picture in two.
+
+    Raises:
+        SplitError: there are too few days.
+    """
+    return split_in_time(days_of(posts), linked_groups([post.post_key for post in posts], _pictures(posts, near)))
+
+
+def days_of(posts: Sequence[StudyPost]) -> list[str]:
+    """The day of each post, UTC."""
+    return [post.taken_utc.strftime("%Y-%m-%d") for post in posts]
+
+
+def _pictures(posts: Sequence[StudyPost], near: Mapping[str, Sequence[str]]) -> list[list[str]]:
+    return [[*post.image_digests, *near.get(post.post_key, ())] for post in posts]
 
 
 def _by_time(posts: Sequence[StudyPost]) -> list[str]:

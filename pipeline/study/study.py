@@ -35,6 +35,7 @@ from pipeline.study.study_render import render
 from pipeline.study.variants import needs_study_data
 from pipeline.study.words import findings, section_notes, study_notes, versions
 from pipeline.study.work import CellRunner, Machine
+from pipeline.training.samples import interval_unit
 
 __all__ = ["STAGE", "StudySettings", "build_study"]
 
@@ -62,7 +63,7 @@ def build_study(
     with store.lock(city.key, STAGE):
         _check_features(store, city)
         common = city.settings("curated_posts", CuratedPostsSettings).min_hashtag_count
-        sections = plan_study(settings, min_hashtag_count=common)
+        sections = plan_study(settings, min_hashtag_count=common, own=latest_release(store, city.key).split)
         device = device_for(settings.device)
         wanted = cells_of(sections, chosen)
         data_reason = _build_data(store, city, wanted)
@@ -226,6 +227,8 @@ def _work(
         is_synthetic=release.is_synthetic,
         num_seeds=settings.num_seeds,
         num_resamples=settings.num_resamples,
+        split=release.split,
+        unit=interval_unit(release),
         num_posts=release.posts.num_rows,
         num_users=len(set(release.posts["user_key"].to_pylist())),
         num_classes=len(release.labels),

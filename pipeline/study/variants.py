@@ -9,9 +9,9 @@ without_portraits     those with a picture that people fill to no more than the 
 filled                those with a picture that was made clean: that one
 complete_only         trained on complete posts, tested also on posts that lack caption, hashtag or picture
 with_incomplete       the same, trained on those too
-Near-duplicates among the released pictures stay on one side of a split by users, as in the release. They are looked
-for once per release and kept in study/<city>/near_duplicates/<version>.json. Of posts outside the release no clean
-picture is kept: equal files link these, similar ones do not.
+Near-duplicates among the released pictures stay on one side of a split that is made as the release has it. They are
+looked for once per release and kept in study/<city>/near_duplicates/<version>.json. Of posts outside the release no
+clean picture is kept: equal files link these, similar ones do not.
 Law: variants that are compared share their splits: the last two one, the three of pictures one, the others one.
 """
 
@@ -32,9 +32,10 @@ from pipeline.release.split import SPLITS, shared_names
 from pipeline.store import Store
 from pipeline.store.files import write_atomically
 from pipeline.study.posts import StudyPost, StudyPosts, study_posts
-from pipeline.study.splits import SplitKind, split_of
+from pipeline.study.splits import SplitKind, days_of, split_by_day, split_of
 from pipeline.study.study_pictures import check_clean
 from pipeline.study.vectors import StudyVectors
+from pipeline.training.groups import groups_in
 from pipeline.training.label_words import mask_label_words
 
 if TYPE_CHECKING:
@@ -98,8 +99,9 @@ class StudyData:
         return np.array([label["longitude"] for label in self.release.labels], dtype=np.float64)
 
     def splits(self, population: Population, kind: SplitKind, seed: int) -> dict[str, str]:
-        """post_key -> its split. By users with seed 0 the release's own split holds for the release's posts alone."""
-        if population == "release" and kind == "user" and seed == 0:
+        """post_key -> its split. The release's own split holds for its posts alone: by users as that of seed 0, in
+        time, where nothing is drawn, as that of every seed."""
+        if population == "release" and kind == self.release.split and (seed == 0 or kind == "time"):
             return {key: row["split"] for key, row in self._released.items()}
         return self._drawn_splits(population, kind, seed)
 
@@ -124,8 +126,8 @@ class StudyData:
                 if splits[post.post_key] == split and (trains_on_all or post.is_complete)
             ]
             if not chosen:
-                raise StageError(f"the {kind} split of {variant} leaves no {split} posts: collect posts of more users")
-            samples[split] = self._samples(variant, chosen)
+                raise StageError(f"the {kind} split of {variant} leaves no {split} posts: collect more posts")
+            samples[split] = self._samples(variant, chosen, self._groups(split, kind, [post for post, _ in chosen]))
             complete[split] = np.array([post.is_complete for post, _ in chosen], dtype=bool)
         return Parts(**samples, is_complete=complete["test"])
 
@@ -136,8 +138,10 @@ class StudyData:
     @lru_cache(maxsize=64)  # noqa: B019 (one object lives as long as its process)
     def _drawn_splits(self, population: Population, kind: SplitKind, seed: int) -> dict[str, str]:
         posts = self.populations[population]
-        near = self._near if kind == "user" else {}
-        return dict(zip((post.post_key for post in posts), split_of(posts, kind, seed, near), strict=True))
+        near = self._near if kind in ("user", self.release.split) else {}
+        in_days = kind == "time" == self.release.split
+        splits = split_by_day(posts, near) if in_days else split_of(posts, kind, seed, near)
+        return dict(zip((post.post_key for post in posts), splits, strict=True))
 
     @cached_property
     def _near(self) -> dict[str, list[str]]:
@@ -156,7 +160,13 @@ class StudyData:
         row = self._released.get(post.post_key)
         return None if row is None else str(row["clean_digest"])
 
-    def _samples(self, variant: str, chosen: Sequence[tuple[StudyPost, Any]]) -> "Samples":
+    def _groups(self, split: str, kind: SplitKind, posts: Sequence[StudyPost]) -> list[str]:
+        """Users, but in a release that is split in time days or months, as there."""
+        by = self.release.split if kind == self.release.split else "user"
+        users, keys = [post.user_key for post in posts], [post.post_key for post in posts]
+        return groups_in(split, by, users, days_of(posts), keys)
+
+    def _samples(self, variant: str, chosen: Sequence[tuple[StudyPost, Any]], groups: list[str]) -> "Samples":
         from models.data.samples import Samples
 
         width = next((len(vector) for _, vector in chosen if vector is not None), self.vectors.width)
@@ -168,7 +178,7 @@ class StudyData:
             image_ND=np.stack([nothing if vector is None else vector for _, vector in chosen]).astype(np.float32),
             has_image_N=np.array([vector is not None for _, vector in chosen], dtype=bool),
             labels_N=np.array([post.label for post, _ in chosen], dtype=np.int64),
-            groups=[post.user_key for post, _ in chosen],
+            groups=groups,
         )
         if variant != MASKED:
             return samples

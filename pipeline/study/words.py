@@ -152,7 +152,7 @@ def section_notes(key: str, data: "StudyData") -> list[str]:
 
 
 def _leaking(data: "StudyData") -> str:
-    parts = data.parts("release", "user", 0)
+    parts = data.parts("release", data.release.split, 0)
     has_words = [
         posts_with_label_words(samples, data.release.labels, city_name=data.release.city_name)
         for samples in (parts.train, parts.validation, parts.test)

@@ -45,5 +45,14 @@ def fold_groups(kind: SplitKind, users: Sequence[str], days: Sequence[str], keys
     return groups if len(set(groups)) >= NUM_FOLDS else list(keys)
 
 
+def groups_in(
+    split: str, kind: SplitKind, users: Sequence[str], days: Sequence[str], keys: Sequence[str]
+) -> list[str]:
+    """The group of each post of one split: what intervals draw in the test, what folds keep together elsewhere."""
+    if split == "test":
+        return groups_of(unit_of(kind, users, days), users, days)
+    return fold_groups(kind, users, days, keys)
+
+
 def _month(day: str) -> str:
     return day[:7]

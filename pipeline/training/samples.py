@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from pipeline.release.read import Release
 from pipeline.release.split import SPLITS
-from pipeline.training.groups import Unit, fold_groups, groups_of, unit_of
+from pipeline.training.groups import Unit, groups_in, unit_of
 from pipeline.training.image_features import read_features
 
 if TYPE_CHECKING:
@@ -35,6 +35,12 @@ class CitySamples:
         return len(self.class_latitudes)
 
 
+def interval_unit(release: Release) -> Unit:
+    """What intervals draw of the test posts of a release."""
+    test = release.posts.filter(pc.equal(release.posts["split"], "test"))
+    return unit_of(release.split, test["user_key"].to_pylist(), test["taken_day"].to_pylist())
+
+
 def city_samples(store: "Store", city: str, release: Release, backbone: str) -> CitySamples:
     """The posts of a release with their features, split as the release is.
 
@@ -44,27 +50,21 @@ def city_samples(store: "Store", city: str, release: Release, backbone: str) -> 
     from models.data.samples import Samples
 
     splits, users = {}, {}
-    unit: Unit = "user"
     for split in SPLITS:
         posts = release.posts.filter(pc.equal(release.posts["split"], split)).to_pydict()
-        users[split], days = posts["user_key"], posts["taken_day"]
-        if split == "test":
-            unit = unit_of(release.split, users[split], days)
-            groups = groups_of(unit, users[split], days)
-        else:
-            groups = fold_groups(release.split, users[split], days, posts["post_key"])
+        users[split] = posts["user_key"]
         splits[split] = Samples(
             keys=posts["post_key"],
             captions=posts["caption"],
             hashtags=posts["hashtags"],
             image_ND=read_features(store, city, posts["clean_digest"], backbone),
             labels_N=np.array(posts["label"], dtype=np.int64),
-            groups=groups,
+            groups=groups_in(split, release.split, posts["user_key"], posts["taken_day"], posts["post_key"]),
         )
     return CitySamples(
         splits=splits,
         users=users,
-        unit=unit,
+        unit=interval_unit(release),
         class_latitudes=np.array([label["latitude"] for label in release.labels], dtype=np.float64),
         class_longitudes=np.array([label["longitude"] for label in release.labels], dtype=np.float64),
     )

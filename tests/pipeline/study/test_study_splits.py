@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.study.posts import StudyPost
-from pipeline.study.splits import SplitKind, split_of
+from pipeline.study.splits import SplitKind, days_of, split_by_day, split_of
 
 
 def make_posts(number: int, *, seed: int = 0) -> list[StudyPost]:
@@ -72,6 +72,18 @@ def test_in_time_the_test_is_the_newest():
         side: [p.taken_utc.date() for p, s in zip(posts, splits, strict=True) if s == side] for side in set(splits)
     }
     assert max(days["train"]) <= min(days["validation"]) <= max(days["validation"]) <= min(days["test"])
+
+
+@pytest.mark.fault("T13")
+def test_by_day_no_day_and_no_picture_is_on_two_sides_but_for_pictures_shown_again():
+    posts = make_posts(300)
+    splits = split_by_day(posts)
+    assert len({(post.image_digests[0], split) for post, split in zip(posts, splits, strict=True)}) == len(
+        {post.image_digests[0] for post in posts}
+    )
+    alone = [post for post in posts if sum(other.image_digests == post.image_digests for other in posts) == 1]
+    sides = set(zip(days_of(alone), split_by_day(alone), strict=True))
+    assert len(sides) == len({day for day, _ in sides})
 
 
 @pytest.mark.slow

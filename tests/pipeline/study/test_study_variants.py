@@ -9,9 +9,12 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import StageError
+from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release
 from pipeline.release.split import SPLITS
 from pipeline.store import Store
+from pipeline.study.plan import plan_study
+from pipeline.study.settings import StudySettings
 from pipeline.study.variants import StudyData, near_names, needs_study_data
 from pipeline.training.samples import city_samples
 from tests.fakes.city import key
@@ -178,3 +181,18 @@ def test_a_picture_that_is_gone_before_near_duplicates_were_looked_for_is_refuse
     store.blobs.remove("clean", release.posts["clean_digest"][0].as_py())
     with pytest.raises(StageError, match=r"^1 of 59 clean pictures of demo are gone"):
         near_names(store, "demo", release)
+
+
+@pytest.mark.fault("T13")
+def test_a_release_in_time_is_studied_in_time_with_days_as_groups(bare):
+    """Every seed has the release's own split, and the samples are those that the model was trained on."""
+    build_dataset(bare, CITY, DatasetSettings(min_posts_per_poi=5, split="time"))
+    release = latest_release(bare, "demo")
+    data, theirs = StudyData(bare, CITY, release), city_samples(bare, "demo", release, BACKBONE)
+    wanted = [theirs.splits[split].sha256() for split in SPLITS]
+    for seed in (0, 1):
+        ours = data.parts("release", release.split, seed)
+        assert [getattr(ours, split).sha256() for split in SPLITS] == wanted
+    assert set(ours.test.groups) <= set(release.posts["taken_day"].to_pylist()) and theirs.unit == "day"
+    (table_2, *_) = plan_study(StudySettings(), min_hashtag_count=2, own=release.split)
+    assert {cell.split for row in table_2.rows for cell in row.cells} == {"time"}
