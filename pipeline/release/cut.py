@@ -129,11 +129,12 @@ def _num_independent(posts: Posts) -> int:
 def _against_user(posts: Posts, num_free: int, splits: Sequence[str] | None) -> str:
     num_users = len(set(posts.users))
     if num_users < NUM_FOLDS:
-        return f"the posts are of {num_users} {'user' if num_users == 1 else 'users'}, by user needs {NUM_FOLDS}"
+        users = "1 user" if num_users == 1 else f"{num_users} users"
+        return f"the posts are of {users}; a split by user needs {NUM_FOLDS}"
     if num_free < NUM_FOLDS or splits is None:
         return (
-            f"{num_free} groups of posts that share no user and no picture hold at most a tenth of all each, "
-            f"by user needs {NUM_FOLDS}"
+            f"{num_free} groups of posts that share no user and no picture hold at most a tenth of all each; "
+            f"a split by user needs {NUM_FOLDS}"
         )
     counted = ", ".join(f"{name} {list(splits).count(name)}" for name in SPLITS)
     return f"by user the shares would be far off: {counted} posts"

@@ -143,9 +143,10 @@ def _folds(labels: NDArray[np.int64], groups: NDArray[np.int64], num_folds: int,
 
 
 def _held_out(folds: Sequence[NDArray[np.int64]], num_posts: int) -> list[str]:
-    """The first fold is test, the second validation; where these leave their shares, the two nearest to a tenth."""
-    nearest = sorted(folds, key=lambda rows: abs(len(rows) - num_posts / NUM_FOLDS))
-    for test, validation, *_ in (folds, nearest):
+    """The first fold is test, the second validation; where these leave their shares, the two nearest to a tenth, of
+    which the larger is the test."""
+    nearest = sorted(folds, key=lambda rows: abs(len(rows) - num_posts / NUM_FOLDS))[:2]
+    for test, validation in (folds[:2], sorted(nearest, key=len, reverse=True)):
         splits = np.full(num_posts, "train", dtype=object)
         splits[test], splits[validation] = "test", "validation"
         if not is_uneven(list(splits)):

@@ -140,7 +140,7 @@ def brief(report: Report) -> list[Line]:
             section="calibration",
         ),
         Line(question="Do posts name their place?", answer=leakage_line(report), section="leakage"),
-        Line(question="Is it as good on later posts?", answer=drift_line(report.drift), section="drift"),
+        Line(question="Is it as good on later posts?", answer=later_line(report), section="drift"),
     ]
 
 
@@ -190,6 +190,17 @@ def leakage_line(report: Report) -> str:
         f"{share} of test posts name their place. With the names removed, accuracy changes from "
         f"{percent(ours.accuracy.value)} to {percent(ours.masked.value)} ({_difference(ours.fall)})."
     )
+
+
+def later_line(report: Report) -> str:
+    """Where the split is in time, every figure is of later posts; else the change within the same time."""
+    if report.split != "time":
+        return drift_line(report.drift)
+    return f"All figures are those of later posts. Within these: {_lowered(drift_line(report.drift))}"
+
+
+def _lowered(sentence: str) -> str:
+    return f"{sentence[:1].lower()}{sentence[1:]}"
 
 
 def drift_line(drift: Drift) -> str:

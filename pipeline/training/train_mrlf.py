@@ -104,8 +104,8 @@ def _require_enough(release: Release, city: str) -> None:
     empty = [split for split, count in about["splits"].items() if not count]
     if empty:
         raise StageError(
-            f"the data set of {city} has no {' and no '.join(empty)} posts: posts of more users are needed, "
-            "so that each split has some of its own"
+            f"the data set of {city} has no {' and no '.join(empty)} posts: posts of more users or days are "
+            "needed, so that each split has some of its own"
         )
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from pipeline.report.measure_sentences import drift_note
+from pipeline.report.measure_sentences import brief, drift_note
 from pipeline.report.sentences import data_sentence, how_measured, table_note
 from pipeline.report.wording import verdict, warnings
 
@@ -28,6 +28,7 @@ def test_a_report_of_a_split_in_time_speaks_of_later_posts_and_of_no_other_users
         "say nothing about other users",
     ):
         assert wanted in said
+    assert brief(in_time)[-1].answer.startswith("All figures are those of later posts. Within these: ")
     for wrong in ("random among users", "All posts of one user", "whole users", "come from the same period"):
         assert wrong not in said
 
