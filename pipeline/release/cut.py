@@ -143,7 +143,7 @@ def _against_user(posts: Posts, num_free: int, splits: Sequence[str] | None) -> 
 def _splits(posts: Posts, kind: SplitKind, seed: int) -> list[str]:
     ways: dict[SplitKind, Callable[[], list[str]]] = {
         "user": lambda: split_posts(posts.labels, linked_groups(posts.users, posts.pictures), seed=seed),
-        "time": lambda: split_in_time(posts.days, linked_groups(_nobody(posts), posts.pictures)),
+        "time": lambda: split_in_time(posts.labels, posts.days, linked_groups(_nobody(posts), posts.pictures)),
     }
     splits = ways[kind]()
     known = {label for label, split in zip(posts.labels, splits, strict=True) if split == "train"}
@@ -160,14 +160,14 @@ def _nobody(posts: Posts) -> list[str]:
     return [str(row) for row in range(len(posts.users))]
 
 
-def split_in_time(days: Sequence[str], groups: NDArray[np.int64]) -> list[str]:
+def split_in_time(labels: Sequence[int], days: Sequence[str], groups: NDArray[np.int64]) -> list[str]:
     """The split of each post: the first days train, those that follow validate, the last ones test.
 
     days: sortable, a day per post. groups: posts of a group count on its first day. The borders lie between days,
-    where the shares are nearest to 80, 10 and 10 %.
+    where the shares are nearest to 80, 10 and 10 %, and train has posts of two places if any has.
 
     Raises:
-        SplitError: there are fewer than three days.
+        SplitError: there are fewer than three days, or fewer than two after the first with a second place.
     """
     all_days, days_of_posts = np.unique(np.asarray(days), return_inverse=True)
     first_days = np.full(groups.max(initial=-1) + 1, len(all_days))
@@ -179,20 +179,27 @@ def split_in_time(days: Sequence[str], groups: NDArray[np.int64]) -> list[str]:
             f"a picture count on the first of theirs): {MIN_DAYS} are needed for train, validation and test; collect "
             "posts of more days"
         )
-    last_train, last_validation = _borders(np.cumsum(sizes))
+    begins = sorted(counted_on[np.asarray(labels) == label].min() for label in set(labels))
+    second = int(begins[1]) if len(begins) > 1 else 0
+    if second > len(used) - MIN_DAYS:
+        raise SplitError(
+            f"in time, all posts before {all_days[used[second]]} are of one place, and fewer than two days with posts "
+            "follow it to validate and test on: collect earlier posts of other places, or later posts"
+        )
+    last_train, last_validation = _borders(np.cumsum(sizes), second)
     return [SPLITS[int(day > last_train) + int(day > last_validation)] for day in counted_on.tolist()]
 
 
-def _borders(ends: NDArray[np.int64]) -> tuple[int, int]:
-    """The last day of train and of validation, by the number of posts up to the end of each day."""
+def _borders(ends: NDArray[np.int64], least: int) -> tuple[int, int]:
+    """The last day of train, from `least` on, and of validation, by the number of posts up to the end of each day."""
     total, num_days = int(ends[-1]), len(ends)
-    best, least = (0, 1), np.inf
-    for last_validation in range(1, num_days - 1):
+    best, lowest = (least, least + 1), np.inf
+    for last_validation in range(least + 1, num_days - 1):
         wanted = ends[last_validation] - SHARES["validation"] * total
         near = int(np.searchsorted(ends[:last_validation], wanted))
-        for last_train in (max(0, near - 1), min(near, last_validation - 1)):
+        for last_train in (max(least, near - 1), max(least, min(near, last_validation - 1))):
             sizes = np.diff([0, ends[last_train], ends[last_validation], total])
             off = max(abs(size / total / share - 1) for size, share in zip(sizes, SHARES.values(), strict=True))
-            if off < least:
-                best, least = (last_train, last_validation), off
+            if off < lowest:
+                best, lowest = (last_train, last_validation), off
     return best

@@ -44,7 +44,8 @@ def split_by_day(posts: Sequence[StudyPost], near: Mapping[str, Sequence[str]] =
     Raises:
         SplitError: there are too few days.
     """
-    return split_in_time(days_of(posts), linked_groups([post.post_key for post in posts], _pictures(posts, near)))
+    groups = linked_groups([post.post_key for post in posts], _pictures(posts, near))
+    return split_in_time([post.label for post in posts], days_of(posts), groups)
 
 
 def days_of(posts: Sequence[StudyPost]) -> list[str]:

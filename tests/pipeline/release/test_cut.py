@@ -46,7 +46,7 @@ def test_an_archive_of_one_user_is_cut_in_time(choice):
 def test_in_time_no_day_is_in_two_splits_and_none_is_empty(seed, num_days):
     rng = np.random.default_rng(seed)
     days = [*range(num_days), *rng.integers(0, num_days, 30).tolist()]
-    splits = split_in_time([f"{day:02d}" for day in days], np.arange(len(days)))
+    splits = split_in_time([0] * len(days), [f"{day:02d}" for day in days], np.arange(len(days)))
     assert set(splits) == set(SPLITS)
     assert len(set(zip(days, splits, strict=True))) == num_days
     assert [SPLITS.index(split) for _, split in sorted(zip(days, splits, strict=True))] == sorted(
@@ -57,7 +57,7 @@ def test_in_time_no_day_is_in_two_splits_and_none_is_empty(seed, num_days):
 @pytest.mark.fault("T13")
 def test_the_borders_between_days_are_those_nearest_to_the_shares():
     days = [0] * 5 + [1] * 74 + [2] * 3 + [3] * 9 + [4] * 8 + [5]
-    assert Counter(split_in_time([str(day) for day in days], np.arange(100))) == {
+    assert Counter(split_in_time([0] * 100, [str(day) for day in days], np.arange(100))) == {
         "train": 82,
         "validation": 9,
         "test": 9,
@@ -78,9 +78,9 @@ def test_a_picture_shown_again_later_counts_on_its_first_day_and_no_post_is_lost
 def test_the_time_of_the_day_and_the_order_of_posts_do_not_matter():
     days = np.random.default_rng(1).integers(0, 30, 200)
     order = np.random.default_rng(2).permutation(200)
-    labels = [f"{day:02d}" for day in days]
-    splits = split_in_time(labels, np.arange(200))
-    assert split_in_time([labels[row] for row in order], np.arange(200)) == [splits[row] for row in order]
+    names, alone = [f"{day:02d}" for day in days], np.arange(200)
+    splits = split_in_time([0] * 200, names, alone)
+    assert split_in_time([0] * 200, [names[row] for row in order], alone) == [splits[row] for row in order]
 
 
 @pytest.mark.fault("T14")
@@ -166,11 +166,28 @@ def test_what_cannot_be_cut_is_refused_with_the_numbers(users, days, choice, sai
         cut_posts(make_posts(users, days), choice, seed=0)
 
 
+@pytest.mark.fault("T13")
+@pytest.mark.parametrize(("num_late", "wanted"), [(40, [80, 10, 10]), (10, [91, 4, 5]), (3, [98, 1, 1])])
+def test_train_reaches_to_the_first_day_of_a_second_place(num_late, wanted):
+    posts = replace(make_posts([0] * 100, range(100)), labels=[0] * (100 - num_late) + [1] * num_late)
+    cut = cut_posts(posts, "auto", seed=0)
+    assert cut.kind == "time" and sorted(sizes(cut)) == sorted(wanted)
+    assert is_uneven(cut.splits) == any("leave their shares" in note for note in cut.remarks)
+
+
 @pytest.mark.fault("T15")
-def test_training_days_of_one_place_are_refused():
-    posts = make_posts([0] * 100, range(100))
+@pytest.mark.parametrize("num_late", [1, 2])
+def test_a_second_place_on_the_last_days_alone_is_refused(num_late):
+    posts = replace(make_posts([0] * 100, range(100)), labels=[0] * (100 - num_late) + [1] * num_late)
+    with pytest.raises(SplitError, match="fewer than two days with posts follow"):
+        cut_posts(posts, "time", seed=0)
+
+
+@pytest.mark.fault("T15")
+def test_users_of_one_place_each_are_refused_where_one_would_train():
+    posts = make_posts([0, 1, 2] * 5, [0] * 15, num_labels=3)
     with pytest.raises(SplitError, match="training posts are of one place"):
-        cut_posts(replace(posts, labels=[0] * 90 + [1] * 10), "time", seed=0)
+        cut_posts(posts, "user", seed=0)
 
 
 @pytest.mark.fault("T14")
