@@ -8,6 +8,7 @@ count on the first day of them: a picture that is shown again is of the past, an
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -42,6 +43,16 @@ class Posts:
     users: Sequence[str]
     days: Sequence[str]
     pictures: Sequence[Sequence[str]]
+
+    @cached_property
+    def groups(self) -> NDArray[np.int64]:
+        """The number of the group of each post: posts that share a user or a picture, also in a chain."""
+        return linked_groups(self.users, self.pictures)
+
+    @property
+    def num_independent(self) -> int:
+        """Groups, without those that hold more than a tenth of all posts."""
+        return int((np.bincount(self.groups) <= len(self.labels) / NUM_FOLDS).sum())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,13 +109,13 @@ def cut_posts(posts: Posts, choice: SplitChoice, *, seed: int) -> Cut:
             tried[kind] = _splits(posts, kind, seed)
         except SplitError as error:
             reasons[kind] = str(error)
+        if kind == "user" and kind in tried and posts.num_independent >= NUM_FOLDS and not is_uneven(tried["user"]):
+            many = f"{posts.num_independent} groups of posts share no user and no picture"
+            return _cut(posts, "user", many, tried["user"])
     if not tried:
         raise SplitError(f"neither by user nor in time can these posts be split. {'. '.join(reasons.values())}")
-    num_free = _num_independent(posts)
-    if "user" in tried and num_free >= NUM_FOLDS and not is_uneven(tried["user"]):
-        return _cut(posts, "user", f"{num_free} groups of posts share no user and no picture", tried["user"])
     kind = min(tried, key=lambda each: (is_uneven(tried[each]) and unevenness(tried[each]), each))
-    against = _against_user(posts, num_free, tried.get("user"))
+    against = _against_user(posts, tried.get("user"))
     return _cut(posts, kind, against if kind == "time" else reasons.get("time", IN_TIME_WORSE), tried[kind])
 
 
@@ -120,14 +131,8 @@ def _num_early(days: Sequence[str], splits: Sequence[str]) -> int:
     return sum(split in begins and day >= begins[split] for day, split in zip(days, splits, strict=True))
 
 
-def _num_independent(posts: Posts) -> int:
-    """Groups of posts that share no user and no picture, without those that hold more than a tenth of all posts."""
-    sizes = np.bincount(linked_groups(posts.users, posts.pictures))
-    return int(((sizes > 0) & (sizes <= len(posts.labels) / NUM_FOLDS)).sum())
-
-
-def _against_user(posts: Posts, num_free: int, splits: Sequence[str] | None) -> str:
-    num_users = len(set(posts.users))
+def _against_user(posts: Posts, splits: Sequence[str] | None) -> str:
+    num_users, num_free = len(set(posts.users)), posts.num_independent
     if num_users < NUM_FOLDS:
         users = "1 user" if num_users == 1 else f"{num_users} users"
         return f"the posts are of {users}; a split by user needs {NUM_FOLDS}"
@@ -142,7 +147,7 @@ def _against_user(posts: Posts, num_free: int, splits: Sequence[str] | None) -> 
 
 def _splits(posts: Posts, kind: SplitKind, seed: int) -> list[str]:
     ways: dict[SplitKind, Callable[[], list[str]]] = {
-        "user": lambda: split_posts(posts.labels, linked_groups(posts.users, posts.pictures), seed=seed),
+        "user": lambda: split_posts(posts.labels, posts.groups, seed=seed),
         "time": lambda: split_in_time(posts.labels, posts.days, linked_groups(_nobody(posts), posts.pictures)),
     }
     splits = ways[kind]()
@@ -179,8 +184,9 @@ def split_in_time(labels: Sequence[int], days: Sequence[str], groups: NDArray[np
             f"a picture count on the first of theirs): {MIN_DAYS} are needed for train, validation and test; collect "
             "posts of more days"
         )
-    begins = sorted(counted_on[np.asarray(labels) == label].min() for label in set(labels))
-    second = int(begins[1]) if len(begins) > 1 else 0
+    begins = np.full(max(labels) + 1, len(used))
+    np.minimum.at(begins, np.asarray(labels), counted_on)
+    second = int(np.sort(begins)[1]) if len(set(labels)) > 1 else 0
     if second > len(used) - MIN_DAYS:
         raise SplitError(
             f"in time, all posts before {all_days[used[second]]} are of one place, and fewer than two days with posts "
