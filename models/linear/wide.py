@@ -1,8 +1,8 @@
 """The wide part of preset `best`: its linear experts, each chosen and scored on posts that it was not fitted on.
 
 Below `CROSS_FIT_BELOW_POSTS` training posts the choices are made by cross-fitting: training is cut into folds that
-keep a user together, and each fold is scored by experts of the others. From there on the validation split is large
-enough to choose on, and every expert is fitted once.
+keep a group of samples together (a user, a day), and each fold is scored by experts of the others. From there on the
+validation split is large enough to choose on, and every expert is fitted once.
 Shape letters: N training samples, V samples that choices are made on, M experts, C classes.
 """
 

@@ -73,16 +73,16 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
         picture_stages=picture_stages(store, city),
         face_gate=face_gate(store, city),
         drawn_people=drawn_people(store, city),
-        splits=split_sizes(release),
-        remarks=[plain(note, 400) for note in release.manifest.about["notes"]],
         settings=settings_of(model),
         versions=_versions(release, run),
     )
 
 
 def _of_split(release: Release, samples: CitySamples) -> dict[str, Any]:
-    """How the release is split, whose the test posts are, and what intervals draw."""
+    """How the release is split, with what remarks, whose the test posts are, and what intervals draw."""
     return {
+        "splits": split_sizes(release),
+        "remarks": [plain(note, 400) for note in release.manifest.about["notes"]],
         "num_test_users": len(set(samples.users["test"])),
         "split": release.split,
         "split_reason": plain(release.manifest.about.get("split_reason", ""), 400),
