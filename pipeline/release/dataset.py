@@ -46,6 +46,8 @@ from pipeline.store.files import seal
 __all__ = ["STAGE", "DatasetSettings", "build_dataset"]
 STAGE = read.STAGE
 DAY = "%Y-%m-%d"
+MOST_NAMES = 5
+"""of classes without a training post, in a note"""
 INPUTS = (
     ("pois", "pois"),
     ("posts", "posts"),
@@ -280,12 +282,7 @@ def _about(
     cut: Cut,
 ) -> dict[str, Any]:
     splits = Counter(cut.splits)
-    in_train = {sample.label for sample in samples if sample.split == "train"}
-    unseen = [label["name"] for label in labels if label["label"] not in in_train]
-    of_others = {"user": "of users or pictures of another split", "time": "of later days than those of train"}[
-        cut.kind
-    ]
-    notes = [*cut.remarks, *(f"no training post of {name}: all its posts are {of_others}" for name in unseen)]
+    notes = [*cut.remarks, *_without_training_posts(samples, labels, cut)]
     if len(labels) < 2:
         notes.append("there is one class only: nothing can be told apart, training will skip this city")
     return {
@@ -306,6 +303,21 @@ def _about(
         "notes": notes,
         "passed": all(splits[name] for name in SPLITS),
     }
+
+
+def _without_training_posts(samples: list[Sample], labels: list[dict[str, Any]], cut: Cut) -> list[str]:
+    """A note on the classes that nothing can be learnt of, and how many test posts are of them; none where none is."""
+    in_train = {sample.label for sample in samples if sample.split == "train"}
+    names = [label["name"] for label in labels if label["label"] not in in_train]
+    if not names:
+        return []
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    why = {"user": "are of users or pictures of another split", "time": "were made after those of train"}[cut.kind]
+    test = [sample.label in in_train for sample in samples if sample.split == "test"]
+    return [
+        f"no training post of {', '.join(names[:MOST_NAMES])}{more}: all their posts {why}. {test.count(False)} of "
+        f"{len(test)} test posts are of such places, which no model can name"
+    ]
 
 
 def _write(

@@ -1,5 +1,6 @@
 """The release: the ledger closes, equal input gives equal bytes, and other people's readers read it."""
 
+import datetime as dt
 import io
 import json
 import shutil
@@ -17,7 +18,7 @@ from pipeline.release.read import latest_release, released_cities
 from pipeline.store import Store
 from pipeline.store.blobs import Blobs
 from pipeline.store.files import IncompleteFolderError
-from tests.fakes.city import CITY, fill_city, post_of
+from tests.fakes.city import CITY, TAKEN, fill_city, post_of
 from tests.fakes.engine import in_this_process
 
 SETTINGS = DatasetSettings(min_posts_per_poi=5, max_samples_per_shard=10)
@@ -145,6 +146,25 @@ def test_pois_below_the_floor_after_the_image_stages_are_dropped(store):
     assert report.counts["dropped/poi_below_floor"] == 9  # the POI that lost a post to a portrait
     assert report.counts["classes"] == 2
     assert latest_release(store, "demo").manifest.about["ledger"]["dropped"] == 11
+
+
+@pytest.mark.fault("T13")
+def test_a_place_that_occurs_only_late_is_noted_with_its_test_posts(store):
+    """One account: at two places for twenty days, then at the third for three."""
+    posts = store.tables.read("demo", "curated_posts").to_pylist()
+    late = [post for post in posts if post["poi_id"] == "poi2"][:5]
+    for number, post in enumerate(posts):
+        post |= {"user_key": "0" * 32, "taken_utc": TAKEN + dt.timedelta(days=number % 20)}
+        post["poi_id"] = f"poi{number % 2}"
+    for number, post in enumerate(late):
+        post |= {"poi_id": "poi2", "taken_utc": TAKEN + dt.timedelta(days=20 + number // 2)}
+    store.tables.replace("demo", "curated_posts", posts)
+    report = build_dataset(store, CITY, SETTINGS)
+    split, note = report.record.notes
+    assert "split by time (the posts are of 1 user" in split
+    num_test = report.counts["test"]
+    assert "no training post of Place 2: all their posts were made after those of train" in note
+    assert f"{num_test} of {num_test} test posts are of such places" in note
 
 
 def test_where_no_post_is_left_the_error_names_what_to_change(store):
