@@ -50,6 +50,8 @@ def _bare(annotation: Any) -> Any:
 def _kind(annotation: Any) -> Any:
     """The type that Dagster's configuration takes for a field: choices and paths are strings there."""
     bare = _bare(annotation)
+    if isinstance(bare, type) and issubclass(bare, Settings):
+        return run_config(bare)
     is_enum = isinstance(bare, type) and issubclass(bare, Enum)
     return str if is_enum or bare is Path or get_origin(bare) is Literal else bare
 

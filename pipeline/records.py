@@ -58,8 +58,8 @@ _POIS = TableSpec(
         _column("category_name", pa.string()),
         _column("semantic_label", pa.string()),              # top-level Foursquare category
         _column("rank", pa.int32()),                         # 1 = most popular
-        _column("popularity", pa.float64(), nullable=True),  # 0..1, null where the source has none
-        _column("source", pa.string()),                      # file | demo | foursquare | os_places
+        _column("popularity", pa.float64(), nullable=True),  # 0..1, of an archive its posts; null where there is none
+        _column("source", pa.string()),                      # file | demo | foursquare | os_places | from_archive
         _column("retrieved_utc", UTC),
     ]),
 )  # fmt: skip
@@ -76,7 +76,8 @@ _PLACES = TableSpec(
         _column("distance_m", pa.float64(), nullable=True),
         _column("name_similarity", pa.float64()),            # 0..100
         _column("is_match", pa.bool_()),
-        _column("decided_by", pa.string()),                  # distance_and_name | name_only | overrule | ambiguous
+        # distance_and_name | name_only | overrule | ambiguous; of POIs from the archive: location_id | same_place
+        _column("decided_by", pa.string()),
     ]),
 )  # fmt: skip
 

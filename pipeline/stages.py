@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, TypeAlias
 
 from pipeline.cities import City, CityError, Settings
@@ -9,8 +10,10 @@ from pipeline.code_digest import code_digest
 from pipeline.collect import places, pois, posts
 from pipeline.curate import curated_posts
 from pipeline.curate.settings import CuratedPostsSettings
+from pipeline.errors import IncompleteError, StageError
 from pipeline.images import clean_images, portrait_masks
 from pipeline.privacy.gone import tidy
+from pipeline.refusals import forget_refusal, note_refusal
 from pipeline.release import before_pictures, dataset
 from pipeline.report import evaluate_mrlf
 from pipeline.stage import StageReport
@@ -67,6 +70,26 @@ STAGES: dict[str, Stage] = {
 }
 
 
+def _noting_refusals(run: Build) -> Build:
+    """The same; where a stage is refused, later messages can say so in place of advising to build it."""
+
+    @wraps(run)
+    def noted(store: Store, city: City, name: str, *options: Any, **watch: Any) -> StageReport:
+        try:
+            report = run(store, city, name, *options, **watch)
+        except IncompleteError:
+            raise
+        except StageError as error:
+            order = list(STAGES)
+            note_refusal(store, city.key, name, str(error), order[order.index(name) + 1 :])
+            raise
+        forget_refusal(store, city.key, name)
+        return report
+
+    return noted
+
+
+@_noting_refusals
 def run_stage_of(
     store: Store, city: City, name: str, overrides: dict[str, Any] | None = None, **watch: Any
 ) -> StageReport:

@@ -1,6 +1,6 @@
 """Points of interest of a city: the classes that a model will distinguish.
 
-Reads  the POI source that cities.yaml names: a file, an OS Places extract, or Foursquare's Places API
+Reads  the POI source that cities.yaml names: a file, an OS Places extract, the archive, or Foursquare's Places API
 Writes pois
 """
 

@@ -85,6 +85,7 @@ def status(city: CityArgument) -> None:
         from pipeline.collect.instagram.status import live_status
         from pipeline.collect.poi_sources.keeping import expire_answers
         from pipeline.collect.waiting import what_waits
+        from pipeline.refusals import refusal_of
         from pipeline.stages import STAGES
         from pipeline.store import Store
 
@@ -93,7 +94,9 @@ def status(city: CityArgument) -> None:
         for name in STAGES:
             record = store.stage_record(known.key, name)
             if record is None:
-                typer.echo(f"{name:<16} not built yet")
+                refusal = refusal_of(store, known.key, name)
+                is_own = refusal is not None and refusal.stage == name
+                typer.echo(f"{name:<16} {f'refused: {refusal.why}' if refusal and is_own else 'not built yet'}")
                 continue
             counts = ", ".join(f"{key} {value:,}" for key, value in record.counts.items())
             typer.echo(f"{name:<16} {record.finished_utc}  {counts}")

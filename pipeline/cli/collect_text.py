@@ -27,6 +27,7 @@ SOURCES = {
     "file": "a file",
     "demo": "the demo generator",
     "os_places": "an extract of Foursquare's OS Places",
+    "from_archive": "the places that the posts of the archive name",
     "foursquare": "Foursquare's Places API",
 }
 
@@ -112,7 +113,7 @@ def pois_lines(report: StageReport) -> list[str]:
     about = report.record.about
     source = SOURCES.get(about.get("source", ""), about.get("source", "unknown"))
     since = f", answers since {about['answers_since_utc']}" if about.get("answers_since_utc") else ""
-    rank = f", ranked by {about['rank']}" if about.get("rank") else ""
+    rank = f", ranked by {about['rank'].removeprefix('by ')}" if about.get("rank") else ""
     return [
         f"{report.city}: {report.counts['pois']:,} POIs, from {source}{rank}{since}",
         *(f"  {name:<28} {count:,}" for name, count in report.counts.items() if name != "pois" and count),

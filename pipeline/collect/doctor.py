@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from pipeline.cities import City, CityError, cities_path, load_cities
 from pipeline.collect.instagram.addresses import instagram_url
 from pipeline.collect.instagram.readiness import Check, live_checks, section_checks, shared_checks, wrong
-from pipeline.collect.poi_sources.choose import PoisSettings
+from pipeline.collect.poi_sources.choose import PoisSettings, named_source
 from pipeline.collect.poi_sources.foursquare_client import (
     DEFAULT_URL,
     KEY_VARIABLE,
@@ -29,7 +29,7 @@ from pipeline.collect.poi_sources.foursquare_client import (
     key_from_environment,
 )
 from pipeline.collect.posts import PostsSettings
-from pipeline.collect.sources import archive_folder
+from pipeline.collect.sources import archive_folder, archive_in_cities
 from pipeline.errors import StageError
 from pipeline.privacy.opt_out import OptOut
 from pipeline.privacy.pseudonyms import KEY_FILE, load_opt_out_pseudonyms
@@ -78,7 +78,10 @@ def foursquare_check(city: City | None) -> Check:
     """The key of Foursquare, which a city without another source of POIs needs."""
     topic, is_wanted = "Foursquare's key", city is not None and wants_foursquare(city)
     if not os.environ.get(KEY_VARIABLE, "").strip():
-        need = f"{city.key} needs it" if city and is_wanted else "it is needed where a city names no source of POIs"
+        need = "it is needed where a city names no source of POIs"
+        if city is not None and is_wanted:
+            other = " (or `pois: {from_archive: {min_posts: 10}}` in cities.yaml)" if archive_in_cities(city) else ""
+            need = f"{city.key} needs it{other}"
         finding = f"{KEY_VARIABLE} is not set; {need}"
         return Check(topic=topic, state="missing", finding=finding, stops=is_wanted)
     try:
@@ -94,10 +97,7 @@ def wants_foursquare(city: City) -> bool:
     Raises:
         CityError: the settings of its stage pois are wrong.
     """
-    settings = city.settings("pois", PoisSettings)
-    if settings.source != "auto":
-        return settings.source == "foursquare"
-    return settings.file is None and settings.os_places is None and city.demo is None
+    return named_source(city, city.settings("pois", PoisSettings)) == "foursquare"
 
 
 def _versions() -> Check:

@@ -1,37 +1,36 @@
 """Which Instagram location is which POI: by distance and name, and by the file in which a person overrules that.
 
 A location matches one POI at most, the one of the most similar name; of about equal names the nearer one; where the
-distances are about equal too, none (`ambiguous`). Many locations may match one POI.
+distances are about equal too, none (`ambiguous`). Many locations may match one POI. Where the POIs are locations of an
+archive themselves, the id decides, and for another page of one place its words and the distance.
 The person's file: a CSV `poi_id,location_id,is_match` with yes or no, made with its header where it is absent; `#`
 begins a remark. As spreadsheets write it back: `;` or tabs between the columns, other columns beside them under a
 header, `212928653.0`, UTF-16.
 """
 
 import csv
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import regex
 from rapidfuzz import fuzz
 
 from pipeline.collect.archive.fields import LOCATION_ID, LocationStub
+from pipeline.collect.poi_sources.archive_places import SamePlaces
 from pipeline.collect.poi_sources.tables import SEPARATORS
 from pipeline.collect.poi_sources.values import decoded, whole
 from pipeline.errors import StageError
 from pipeline.geo import distance_km
 from pipeline.store.files import write_atomically
+from pipeline.text.place_names import normal_name, without_words
 
 BY_BOTH, BY_NAME, AMBIGUOUS, OVERRULE = "distance_and_name", "name_only", "ambiguous", "overrule"
+BY_ID, SAME_PLACE = "location_id", "same_place"
 
 PART_OF_NAME = 0.94
 """Weight of a name that is a part of the other, against equal names."""
 
-_NOT_A_WORD = regex.compile(r"[^\p{L}\p{N}\p{M}]+")
-_APOSTROPHE = regex.compile(r"['’ʼ`´]")
-_ACCENT = regex.compile(r"(?<=[\p{Latin}\p{Greek}\p{Cyrillic}])\p{Mn}+")
 HEADER = ("poi_id", "location_id", "is_match")
 TEMPLATE = (
     "# Overrule the matching of places: one line per pair, is_match is yes or no, for example 4b72f0c2,212928653,no.\n"
@@ -46,12 +45,13 @@ _WORDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class NamedPoint:
-    """A POI as the matching sees it."""
+    """A POI as the matching sees it. is_location: it is a location of the archive, whose id is its own."""
 
     poi_id: str
     name: str
     latitude: float
     longitude: float
+    is_location: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,14 +77,6 @@ class Pair:
     decided_by: str
 
 
-def normal_name(name: str) -> str:
-    """Words of a name in lower case without accents and punctuation; never empty unless the name is."""
-    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
-    # only Latin, Greek and Cyrillic accents: other scripts' marks are vowels
-    plain = _ACCENT.sub("", _APOSTROPHE.sub("", folded))
-    return " ".join(_NOT_A_WORD.sub(" ", unicodedata.normalize("NFC", plain)).split()) or name.strip()
-
-
 def name_similarity(a: str, b: str) -> float:
     """0 to 100 of two normal names; 95 and more only for nearly the same words, `park` in `park zoo` is 94."""
     if not a or not b:
@@ -98,10 +90,16 @@ class Matcher:
     def __init__(self, pois: Sequence[NamedPoint], city_name: str, rules: MatchRules) -> None:
         self.pois = pois
         self._rules = rules
-        self._city_words = set(normal_name(city_name).split())
+        self._city_words = frozenset(normal_name(city_name).split())
         self._names = [normal_name(poi.name) for poi in pois]
         self._short_names = [self._without_city(name) or name for name in self._names]
         self._points = np.array([(poi.latitude, poi.longitude) for poi in pois]).reshape(-1, 2)
+        self._are_locations = any(poi.is_location for poi in pois)
+        self._locations = SamePlaces(city_name)
+        for poi in pois:
+            if poi.is_location:
+                point = (poi.latitude, poi.longitude)
+                self._locations.add(LocationStub(location_id=poi.poi_id, name=poi.name, coordinates=point))
 
     def pairs(self, location: LocationStub, overruled: Mapping[str, bool] | None = None) -> list[Pair]:
         """The pairs of one location that are within reach, at most one of them a match.
@@ -109,13 +107,25 @@ class Matcher:
         overruled: poi_id -> what a person decided of this location; a yes decides alone, a no takes that POI out.
         """
         decisions = overruled or {}
+        place_id = self._locations.find(location)
         compared = self._with_distance(location) if location.coordinates else self._by_name(location)
         candidates = [
             replace(pair, is_match=decisions[pair.poi_id], decided_by=OVERRULE) if pair.poi_id in decisions else pair
             for pair in compared
-            if pair.poi_id in decisions or self._is_within_reach(pair)
+            if pair.poi_id in decisions or pair.poi_id == place_id or self._is_within_reach(pair)
         ]
-        return candidates if any(decisions.values()) else self._decided(candidates)
+        if any(decisions.values()):
+            return candidates
+        return self._of_locations(candidates, place_id) if self._are_locations else self._decided(candidates)
+
+    def _of_locations(self, pairs: list[Pair], place_id: str) -> list[Pair]:
+        """The pair of this POI matches; one that a person forbade stays forbidden."""
+        return [
+            replace(pair, is_match=True, decided_by=BY_ID if pair.location_id == place_id else SAME_PLACE)
+            if pair.poi_id == place_id and pair.decided_by != OVERRULE
+            else pair
+            for pair in pairs
+        ]
 
     def _with_distance(self, location: LocationStub) -> list[Pair]:
         """Compared without the words of the city's name: else the page of New York is the New York Public Library."""
@@ -149,7 +159,7 @@ class Matcher:
         ]
 
     def _without_city(self, name: str) -> str:
-        return " ".join(word for word in name.split() if word not in self._city_words)
+        return without_words(name, self._city_words)
 
     def _is_within_reach(self, pair: Pair) -> bool:
         if pair.distance_m is None:

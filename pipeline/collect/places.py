@@ -4,8 +4,7 @@ Reads  pois, the locations that the posts of the archive name, those that Instag
 Writes places: every pair within reach, matched or not
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +12,13 @@ from pydantic import Field
 
 from pipeline.cities import City
 from pipeline.code_digest import code_digest
-from pipeline.collect.archive.fields import LocationStub
+from pipeline.collect.archive.fields import LocationStub, PostFields
 from pipeline.collect.archive.folder import Archive, Entry
+from pipeline.collect.archive.locations import locations_of
 from pipeline.collect.instagram.live import Runtime, open_journal, search
 from pipeline.collect.instagram.searching import SearchReport
 from pipeline.collect.matching import AMBIGUOUS, Matcher, MatchRules, NamedPoint, Pair, make_overrules, read_overrules
+from pipeline.collect.poi_sources.archive_places import FROM_ARCHIVE
 from pipeline.collect.poi_sources.keeping import read_pois
 from pipeline.collect.sources import ArchiveSettings, archive_or_live, journal_path
 from pipeline.errors import IncompleteError, StageError
@@ -114,7 +115,13 @@ def _pois(store: Store, city: str) -> list[NamedPoint]:
     """The POIs in the order of their rank."""
     rows = sorted(read_pois(store, city).to_pylist(), key=lambda poi: poi["rank"])
     return [
-        NamedPoint(poi_id=poi["poi_id"], name=poi["name"], latitude=poi["latitude"], longitude=poi["longitude"])
+        NamedPoint(
+            poi_id=poi["poi_id"],
+            name=poi["name"],
+            latitude=poi["latitude"],
+            longitude=poi["longitude"],
+            is_location=poi["source"] == FROM_ARCHIVE,
+        )
         for poi in rows
     ]
 
@@ -182,32 +189,16 @@ def _named_by_hand(decided: dict[str, dict[str, bool]], locations: list[Location
 
 
 def scan_locations(entries: Iterable[Entry]) -> tuple[list[LocationStub], int]:
-    """Every location that a post names, by id, and the number of posts.
-
-    Of several names or coordinates of one id the most frequent is taken; posts without coordinates do not count.
-    """
-    names: dict[str, Counter[str]] = {}
-    coordinates: dict[str, Counter[tuple[float, float]]] = {}
+    """Every location that a post names, by id, as the newest post names it, and the number of posts."""
     num_posts = 0
-    for entry in entries:
-        if entry.fields is None:
-            continue
-        num_posts += 1
-        stub = entry.fields.location
-        if stub is not None:
-            names.setdefault(stub.location_id, Counter())[stub.name] += bool(stub.name)
-            coordinates.setdefault(stub.location_id, Counter()).update([stub.coordinates] if stub.coordinates else [])
-    stubs = [
-        LocationStub(
-            location_id=location_id,
-            name=min(names[location_id], key=lambda name: (-names[location_id][name], name)),
-            coordinates=min(
-                coordinates[location_id], key=lambda point: (-coordinates[location_id][point], point), default=None
-            ),
-        )
-        for location_id in sorted(names)
-    ]
-    return stubs, num_posts
+
+    def posts() -> Iterator[PostFields]:
+        nonlocal num_posts
+        for fields in (entry.fields for entry in entries if entry.fields is not None):
+            num_posts += 1
+            yield fields
+
+    return [location.stub for location in locations_of(posts())], num_posts
 
 
 def _row(pair: Pair, stub: LocationStub) -> dict[str, object]:
@@ -273,7 +264,8 @@ def _outcome(pairs: dict[str, list[Pair]], *, num_pois: int, overrules: Path, re
         notes.append(f"{len(ambiguous)} locations could be two POIs and match none ({named}): decide in {overrules}")
     if not matched:
         notes.append(
-            f"no location matches a POI: change max_distance_m or min_name_similarity, or decide in {overrules}"
+            f"no location matches a POI: change max_distance_m or min_name_similarity, decide in {overrules}, or take "
+            "the archive's own places as POIs (`pois: {from_archive: {min_posts: 10}}`)"
         )
     return Outcome(counts=counts, notes=notes)
 

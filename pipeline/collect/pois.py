@@ -1,16 +1,19 @@
 """POIs: the places of a city that a post can be located at.
 
-Reads  a CSV, Parquet or JSON file, an extract of OS Places, or Foursquare's Places API (its kept answers first)
+Reads  a CSV, Parquet or JSON file, an extract of OS Places, the places that an archive's posts name, or Foursquare's
+       Places API (its kept answers first)
 Writes pois; what Foursquare sent on POIs goes at the end of its time (pipeline.collect.poi_sources.keeping)
 Law: every row of the source is a POI, or counted with the first reason against it, or beyond `max_pois`. Places of
 sensitive categories are left out unless the city lets their area in and says why.
 """
 
 import logging
+from collections import Counter
 from dataclasses import replace
 
 from pipeline.cities import City
 from pipeline.code_digest import code_digest
+from pipeline.collect.poi_sources.archive_places import FROM_ARCHIVE
 from pipeline.collect.poi_sources.categories import Sensitivity, read_taxonomy, sensitivity
 from pipeline.collect.poi_sources.choose import FoundPois, PoiSearch, PoisSettings, select_pois, table_rows, top_level
 from pipeline.collect.poi_sources.files import PoiRow
@@ -93,6 +96,7 @@ def _kept_for_ever(report: StageReport) -> StageReport:
 def _work(
     store: Store, city: City, settings: PoisSettings, found: FoundPois, rules: Sensitivity, clock: Clock
 ) -> Outcome:
+    found = found.read()
     pois, drops = select_pois(found.rows, city, rules)
     if not pois:
         raise _no_pois(city, found, drops)
@@ -108,7 +112,8 @@ def _work(
         **reason_counts(drops),
         **found.counts,
     }
-    unknown_counts, notes = ({}, []) if found.source == "demo" else _unknown(taken, rules)
+    unknown_counts, notes = ({}, []) if found.source in ("demo", FROM_ARCHIVE) else _unknown(taken, rules)
+    notes += _without_coordinates(found, drops)
     return Outcome(
         counts={**counts, **unknown_counts},
         notes=[*found.notes, *notes],
@@ -119,12 +124,26 @@ def _work(
 def _no_pois(city: City, found: FoundPois, drops: dict[str, str]) -> StageError:
     reasons = ", ".join(f"{reason.split('/')[1]} {count}" for reason, count in reason_counts(drops).items())
     nothing = "the file is empty" if found.source in ("file", "demo") else "there is no place in it"
+    if found.source == FROM_ARCHIVE:
+        nothing = f"none of its {found.counts['posts']:,} posts names its place"
     is_elsewhere = not drops or "outside_city" in drops.values()
     circle = ", and at the city's latitude, longitude and radius_km in cities.yaml" if is_elsewhere else ""
+    advice = "; ".join(found.advice[reason] for reason in Counter(drops.values()) if reason in found.advice)
     return StageError(
         f"city {city.key} is empty: none of the {len(found.rows)} rows of {found.origin} is a POI of it "
-        f"({reasons or nothing}): look at the source{circle}"
+        f"({reasons or nothing}): {advice or f'look at the source{circle}'}"
     )
+
+
+def _without_coordinates(found: FoundPois, drops: dict[str, str]) -> list[str]:
+    """A note where posts name places of which the archive does not know where they are."""
+    count = Counter(drops.values())["no_coordinates"]
+    if not count or "no_coordinates" not in found.advice:
+        return []
+    return [
+        f"of {count} of the {len(found.rows)} places that posts name no post says where they are, so these are no "
+        f"POIs: {found.advice['no_coordinates']}"
+    ]
 
 
 def _unknown(pois: list[PoiRow], rules: Sensitivity) -> tuple[dict[str, int], list[str]]:

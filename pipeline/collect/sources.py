@@ -70,7 +70,7 @@ def archive_folder(store: Store, city: City, settings: ArchiveSettings) -> Path 
     Raises:
         StageError: the city has neither.
     """
-    named = settings.archive or _archive_in_cities(city)
+    named = settings.archive or archive_in_cities(city)
     if named is not None:
         return named.expanduser()
     demo = demo_city(store, city)
@@ -84,6 +84,7 @@ def archive_folder(store: Store, city: City, settings: ArchiveSettings) -> Path 
     )
 
 
-def _archive_in_cities(city: City) -> Path | None:
+def archive_in_cities(city: City) -> Path | None:
+    """The folder that cities.yaml names for the posts of a city."""
     named = (city.stages.get(stage, {}).get("archive") for stage in ("posts", "places"))
     return next((Path(str(folder)) for folder in named if folder), None)

@@ -1,7 +1,7 @@
 """The rules of curation: what a post must have to be learnt from (MRLF, arXiv:2306.07935, section IV-A).
 
 Law: a post is dropped by the first rule that it breaks, in the order of `RULES`; `kept + dropped == seen`. The order
-of posts does not matter.
+of posts does not matter. Rules about a part of a post that the setting `require` leaves out are not asked.
 A new rule is one more `Rule` in the list (and its setting in `settings.py`): the order of drops, the counts of the
 stage, the report and the message of an empty city follow from the list. `docs/CURATION.md` shows it to users.
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import regex
 
-from pipeline.curate.settings import CuratedPostsSettings
+from pipeline.curate.settings import HASHTAGS, IMAGE, TEXT, CuratedPostsSettings
 from pipeline.errors import StageError
 from pipeline.text.captions import PLACEHOLDERS, without_hashtags
 
@@ -107,12 +107,14 @@ class Rule:
     setting: the field of `CuratedPostsSettings` that makes it drop more or fewer posts; None where none does.
     meaning: why a post was dropped by it, as the report says it.
     check: whether each of the posts that the rules before it have left passes.
+    part: what of a post it asks for; it counts where `require` names that.
     """
 
     name: str
     meaning: str
     check: Check
     setting: str | None = None
+    part: str | None = None
 
     def reason(self, settings: CuratedPostsSettings) -> str:
         """The reason in the ledger: the name, but `not_<code>` where another language than English is wanted."""
@@ -134,6 +136,12 @@ def has_enough_posts(poi_ids: Sequence[str], minimum: int) -> list[bool]:
     """Whether the POI of each post has at least so many of these posts."""
     counted = Counter(poi_ids)
     return [counted[poi_id] >= minimum for poi_id in poi_ids]
+
+
+def _are_in_language(posts: Sequence[Candidate], settings: CuratedPostsSettings) -> list[bool]:
+    """Whether the captions are in the language asked for; one without a word is in any."""
+    texts = [words_of(post.caption) for post in posts]
+    return [not text or speaks for text, speaks in zip(texts, are_in_language(texts, settings.language), strict=True)]
 
 
 def _is_near(post: Candidate, settings: CuratedPostsSettings) -> bool:
@@ -160,6 +168,8 @@ POST_RULES = (
     ),
     Rule(
         name="no_text",
+        part=TEXT,
+        setting="require",
         meaning="no caption is left without hashtags, names and addresses",
         check=each(lambda post, _: bool(words_of(post.caption))),
     ),
@@ -167,16 +177,18 @@ POST_RULES = (
         name="not_english",
         setting="language",
         meaning="the caption is not in English",
-        check=lambda posts, settings: are_in_language([words_of(post.caption) for post in posts], settings.language),
+        check=_are_in_language,
     ),
     Rule(
         name="no_hashtag",
+        part=HASHTAGS,
         setting="min_hashtag_count",
         meaning="none of its hashtags is frequent enough in the city",
         check=each(lambda post, _: bool(post.hashtags)),
     ),
     Rule(
         name="no_image",
+        part=IMAGE,
         meaning="it has no picture that can be read",
         check=each(lambda post, _: bool(post.image_digests)),
     ),
@@ -211,7 +223,7 @@ def apply_rules(
         for post in posts
     ]
     drops: dict[str, str] = {}
-    for rule in RULES:
+    for rule in (rule for rule in RULES if rule.part is None or rule.part in settings.require):
         checked = list(zip(left, rule.check(left, settings), strict=True))
         drops |= {post.post_key: rule.reason(settings) for post, passes in checked if not passes}
         left = [post for post, passes in checked if passes]

@@ -26,8 +26,8 @@ NOTICE = (
     "Predicts which of the known places a picture and its caption resemble. It looks for no person and must not be "
     "used to find one. What you send stays in memory for the answer alone: nothing is stored or passed on."
 )
-NO_PICTURE = "no picture was given: the model learnt from posts with all three, so trust these probabilities less"
-NO_TEXT = "no word was given: the model learnt from posts with all three, so trust these probabilities less"
+NO_PICTURE = "no picture was given: the model learnt from posts that have one, so trust these probabilities less"
+NO_TEXT = "no word was given: the model learnt from posts that have some, so trust these probabilities less"
 
 
 class Record(BaseModel):
@@ -113,8 +113,8 @@ class Places:
     def kinds(self) -> list[str]:
         """Each class's category as a coarse answer may show it."""
         counted = Counter(label["category"] for label in self.labels)
-        hidden: set[str] = set()
-        num_hidden = 0
+        hidden = {""}  # of a place of unknown category there is nothing to show
+        num_hidden = counted.pop("", 0)
         for kind in sorted(counted, key=lambda kind: (counted[kind], kind)):
             if counted[kind] < MIN_PLACES_OF_A_KIND or 0 < num_hidden < MIN_PLACES_OF_A_KIND:
                 hidden.add(kind)

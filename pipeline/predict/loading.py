@@ -18,11 +18,13 @@ from pipeline.cities import City, load_city
 from pipeline.errors import StageError
 from pipeline.predict.answer import Places
 from pipeline.predict.predictor import ModelFacts, Predictor
+from pipeline.refusals import how_to_build
 from pipeline.release.read import READ_ALWAYS
 from pipeline.store import Store
 from pipeline.store.files import Manifest
 from pipeline.training.image_features import ImageFeaturesSettings, feature_name, features_weights, make_backbone
 from pipeline.training.run_files import read_model
+from pipeline.training.train_mrlf import STAGE as TRAINING
 from pipeline.training.train_mrlf import latest_run
 
 if TYPE_CHECKING:
@@ -69,9 +71,10 @@ def _release(store: Store, city: str, run: Manifest) -> "tuple[Manifest, pa.Tabl
     version = run.about["release"]
     release = store.manifest(store.dataset_folder(city, version))
     if run.about["city"] != city or release is None:
+        advice = how_to_build(store, city, TRAINING, f"Train again: `mrlf run {city} --to train_mrlf`")
         raise StageError(
             f"the model of {city} learnt from data set {version} of {run.about['city']}, which is not here: it was "
-            f"withdrawn or moved. Train again: `mrlf run {city} --to train_mrlf`"
+            f"withdrawn or moved. {advice}"
         )
     release.verify(READ_ALWAYS)
     columns = ["post_key", "caption", "hashtags", "clean_digest"]

@@ -56,6 +56,7 @@ FOLDERS = (
     "models",
     "overrules",
     "private",
+    "refused",
     "reports",
     "stages",
     "study",

@@ -24,7 +24,7 @@ from pipeline.code_digest import code_digest
 from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.instagram.terms import stated_terms
 from pipeline.collect.poi_sources.keeping import read_pois
-from pipeline.curate.rules import POI_FLOOR, has_enough_posts
+from pipeline.curate.rules import POI_FLOOR, has_enough_posts, rule_of
 from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.errors import StageError
 from pipeline.images.clean_images import KEPT
@@ -159,10 +159,13 @@ def _nothing_left(store: Store, city: str) -> str:
         for row in store.tables.read(city, table).to_pylist()
     )
     most = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common(5)) or "there were none"
+    of_curation = [reason.split(": ") for reason in reasons if reason.startswith(("curated_posts: ", f"{STAGE}: "))]
+    rules = (rule_of(reason) for _, reason in of_curation)
+    settings = sorted({rule.setting for rule in rules if rule is not None and rule.setting is not None})
+    change = f", or change {', '.join(settings)} of curated_posts for this city in cities.yaml" if settings else ""
     return (
         f"no post of {city} is left to release. Dropped or deferred most: {most}. Collect more posts or their missing "
-        "pictures, or lower the thresholds of curated_posts for this city in cities.yaml (min_hashtag_count, "
-        "min_posts_per_poi)"
+        f"pictures{change}"
     )
 
 
@@ -348,5 +351,6 @@ def _write(
 
 
 def _write_posts(path: Path, samples: list[Sample]) -> None:
-    columns = {name: [getattr(sample, name) for sample in samples] for name in Sample.__dataclass_fields__}
+    columns: dict[str, Any] = {name: [getattr(one, name) for one in samples] for name in Sample.__dataclass_fields__}
+    columns["hashtags"] = pa.array(columns["hashtags"], pa.list_(pa.string()))  # else of no type where no post has any
     pq.write_table(pa.table(columns), path, compression="zstd")

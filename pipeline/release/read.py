@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import StageError
+from pipeline.refusals import how_to_build
 from pipeline.store import Store
 from pipeline.store.files import Manifest, write_atomically
 
@@ -71,11 +72,11 @@ def latest_release(store: Store, city: str, *, compare_all: bool = False) -> Rel
     folder = store.dataset_folder(city, record.about["version"]) if record is not None else None
     manifest = store.manifest(folder) if folder is not None else None
     if manifest is None:
-        raise StageError(
-            f"there is no data set of {city} yet: build all of it with "
-            f'`dagster asset materialize --select "+evaluate_mrlf" --partition {city}`, '
+        advice = (
+            f'build all of it with `dagster asset materialize --select "+evaluate_mrlf" --partition {city}`, '
             f"or only that far with `mrlf run {city} --to dataset`"
         )
+        raise StageError(f"there is no data set of {city} yet: {how_to_build(store, city, STAGE, advice)}")
     _verify(store.root / "stages" / city / "verified.json", manifest, compare_all=compare_all)
     posts = pq.read_table(manifest.folder / "posts.parquet")
     return Release(manifest=manifest, posts=posts, labels=json.loads((manifest.folder / "labels.json").read_text()))

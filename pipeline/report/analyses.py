@@ -55,25 +55,35 @@ THRESHOLDS_KM = (0.5, 1.0, 5.0)
 
 
 def category_mistakes(places: list[PlaceResult], confusion: list[list[int]]) -> CategoryMistakes:
-    """The confusion of places summed over categories, in the order of the places."""
+    """The confusion of places summed over categories, in the order of the places.
+
+    Places of unknown category are of none: two of them are not of the same.
+    """
     names = list(dict.fromkeys(place.category for place in places))
     row_of = [names.index(place.category) for place in places]
     summed = [[0] * len(names) for _ in names]
-    num_wrong, within, expected = 0, 0, 0.0
+    is_known = [bool(place.category) for place in places]
+    num_wrong, num_unknown, within, expected = 0, 0, 0, 0.0
     for true, row in enumerate(confusion):
         siblings = row_of.count(row_of[true]) - 1
         for predicted, posts in enumerate(row):
             summed[row_of[true]][row_of[predicted]] += posts
-            if true != predicted:
-                num_wrong += posts
+            if true == predicted:
+                continue
+            num_wrong += posts
+            if is_known[true] and is_known[predicted]:
                 within += posts * (row_of[true] == row_of[predicted])
-                expected += posts * siblings / (len(places) - 1)
+                expected += posts * siblings / (sum(is_known) - 1)
+            else:
+                num_unknown += posts
+    num_judged = num_wrong - num_unknown
     return CategoryMistakes(
         names=names,
         confusion=summed,
         num_wrong=num_wrong,
-        share_within=within / num_wrong if num_wrong else None,
-        by_chance=expected / num_wrong if num_wrong else None,
+        share_within=within / num_judged if num_judged else None,
+        by_chance=expected / num_judged if num_judged else None,
+        num_unknown=num_unknown,
     )
 
 

@@ -44,7 +44,9 @@ class ModalityUse:
 class CategoryMistakes:
     """`confusion[i][j]`: test posts of category i for which a place of category j was predicted.
 
-    share_within: share of wrong answers in the right category; by_chance: the same for a wrong place drawn at random.
+    num_unknown: wrong answers at or for a place whose category is not known ("" in `names`).
+    share_within: share of the other wrong answers in the right category; by_chance: the same for a wrong place that is
+    drawn at random.
     """
 
     names: list[str]
@@ -52,6 +54,7 @@ class CategoryMistakes:
     num_wrong: int
     share_within: float | None
     by_chance: float | None
+    num_unknown: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

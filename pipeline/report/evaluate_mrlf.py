@@ -11,6 +11,7 @@ from pydantic import Field
 from pipeline.cities import City, Settings
 from pipeline.code_digest import code_digest
 from pipeline.errors import StageError
+from pipeline.refusals import how_to_build
 from pipeline.release.read import Release, latest_release
 from pipeline.report.content import Report
 from pipeline.report.data_facts import data_inputs
@@ -22,6 +23,7 @@ from pipeline.stage import Outcome, StageReport, run_stage
 from pipeline.store import Store
 from pipeline.store.digests import bytes_digest
 from pipeline.store.files import Manifest
+from pipeline.training.train_mrlf import STAGE as TRAINING
 from pipeline.training.train_mrlf import latest_run
 
 STAGE = "evaluate_mrlf"
@@ -43,7 +45,7 @@ def build_evaluate_mrlf(store: Store, city: City, settings: EvaluateMrlfSettings
     with store.lock(city.key, STAGE):
         release = latest_release(store, city.key)
         run = latest_run(store, city.key)
-        _check_release(city.key, release, run)
+        _check_release(store, city.key, release, run)
         _forget_if_changed(store, city.key)
         inputs = {
             "run": run.folder.name,
@@ -63,12 +65,13 @@ def build_evaluate_mrlf(store: Store, city: City, settings: EvaluateMrlfSettings
         )
 
 
-def _check_release(city: str, release: Release, run: Manifest) -> None:
+def _check_release(store: Store, city: str, release: Release, run: Manifest) -> None:
     trained_on = run.about["release"]
     if trained_on != release.version:
+        what_to_do = how_to_build(store, city, TRAINING, "run train_mrlf first, then evaluate_mrlf")
         raise StageError(
             f"the model of {city} was trained on release {trained_on}, but the data set is now {release.version}: "
-            "run train_mrlf first, then evaluate_mrlf"
+            f"{what_to_do}"
         )
 
 

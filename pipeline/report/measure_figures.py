@@ -81,7 +81,9 @@ def category_matrix(mistakes: CategoryMistakes) -> bytes:
 
     count = len(mistakes.names)
     shares = [[cell / max(1, sum(row)) for cell in row] for row in mistakes.confusion]
-    names = [drawable(name, 34) or f"category {row + 1}" for row, name in enumerate(mistakes.names)]
+    names = [
+        drawable(name, 34) or f"category {row + 1}" if name else "not known" for row, name in enumerate(mistakes.names)
+    ]
     with style():
         figure = new_figure(min(9.0, max(HALF_WIDTH_IN, 2.8 + 0.42 * count)), 0.9 + 0.46 * max(3, count))
         axes = figure.subplots()

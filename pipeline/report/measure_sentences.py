@@ -46,11 +46,15 @@ def distance_note(report: Report) -> str:
 def categories_note(report: Report) -> str:
     """The matrix of categories in words."""
     mistakes = report.categories
-    if mistakes.share_within is None or mistakes.by_chance is None:
+    if not mistakes.num_wrong:
         return "Test posts by true category (rows) and predicted category (columns): none is wrong."
+    found = "Test posts by true category (rows) and category of the predicted place (columns)."
+    if mistakes.share_within is None or mistakes.by_chance is None:
+        return f"{found} The wrong predictions are at or for places whose category is not known."
+    left_out = f", those at or for places of unknown category ({mistakes.num_unknown}) left out,"
     return (
-        "Test posts by true category (rows) and category of the predicted place (columns). Of "
-        f"{plural(mistakes.num_wrong, 'wrong prediction')} {percent(mistakes.share_within)} have the right category; "
+        f"{found} Of {plural(mistakes.num_wrong - mistakes.num_unknown, 'wrong prediction')}"
+        f"{left_out if mistakes.num_unknown else ''} {percent(mistakes.share_within)} have the right category; "
         f"for a wrong place drawn at random it would be {percent(mistakes.by_chance)}."
     )
 
@@ -158,11 +162,17 @@ def modalities_line(use: ModalityUse) -> str:
 def mistakes_line(report: Report) -> str:
     """How near wrong predictions are, by category and by distance."""
     mistakes, far = report.categories, report.distances.median_wrong_km
-    if not mistakes.num_wrong or mistakes.share_within is None or mistakes.by_chance is None or far is None:
+    if not mistakes.num_wrong or far is None:
         return "Nowhere in these posts."
+    kinds = "the places' categories are not known"
+    if mistakes.share_within is not None and mistakes.by_chance is not None:
+        judged = "of those between places of known category " if mistakes.num_unknown else ""
+        kinds = (
+            f"{percent(mistakes.share_within)} {judged}are places of the same category "
+            f"(by chance {percent(mistakes.by_chance)})"
+        )
     return (
-        f"{plural(mistakes.num_wrong, 'wrong prediction')}: {percent(mistakes.share_within)} are places of the same "
-        f"category (by chance {percent(mistakes.by_chance)}); half of them are more than {kilometres(far)} off."
+        f"{plural(mistakes.num_wrong, 'wrong prediction')}: {kinds}; half of them are more than {kilometres(far)} off."
     )
 
 

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from pipeline.errors import StageError
 from pipeline.images.stages import picture_outcomes
 from pipeline.picture_bytes import Mask, Picture, UnreadablePicture, decode_mask, decode_picture
+from pipeline.refusals import how_to_build
 from pipeline.store import Store
 from pipeline.store.blobs import Kind
 from pipeline.templates import environment
@@ -53,7 +54,8 @@ def review(store: Store, city: str, *, outcome: str | None, number: int) -> list
     """
     outcomes = picture_outcomes(store, city, "clean_images")
     if not outcomes:
-        raise StageError(f"there are no clean pictures of {city} yet: run `mrlf run {city} --to clean_images` first")
+        advice = how_to_build(store, city, "clean_images", f"run `mrlf run {city} --to clean_images` first")
+        raise StageError(f"there are no clean pictures of {city} yet: {advice}")
     known = sorted(set(outcomes.values()))
     if outcome is not None and outcome not in known:
         raise StageError(f"no picture of {city} ended as {outcome}: take one of {', '.join(known)}")

@@ -289,8 +289,8 @@ def noise(plan: Planner) -> PlannedSection:
         key="noise",
         title="Noise: posts that lack a modality",
         rows=tuple(rows),
-        question="The release keeps posts that have caption, hashtag and picture. What if the others stay, in "
-        "training or in the test?",
+        question="The release keeps posts with what curation asks for, in the paper caption, hashtag and picture. "
+        "What if the others stay, in training or in the test?",
     )
 
 

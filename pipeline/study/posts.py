@@ -44,12 +44,12 @@ class StudyPost:
 
     @property
     def is_complete(self) -> bool:
-        """Whether it is in the release: caption, hashtag and picture."""
+        """Whether it is in the release: it has all that curation requires."""
         return not self.lost
 
     @property
     def lacks_modality(self) -> bool:
-        """Whether caption, hashtag or picture is all that the release missed of it."""
+        """Whether a caption, hashtag or picture that curation requires is all that the release missed of it."""
         return self.lost in NO_MODALITY or self.lost.startswith(PICTURE_STAGES)
 
 

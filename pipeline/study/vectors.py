@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from pipeline.errors import StageError
+from pipeline.refusals import how_to_build
 from pipeline.store import Store
 from pipeline.study.features import TABLE
 from pipeline.study.posts import PICTURE_STAGES, StudyPost
@@ -34,7 +35,8 @@ class StudyVectors:
         """
         record = self._store.stage_record(self._city, "image_features")
         if record is None:
-            raise StageError(f"the pictures of {self._city} have no features yet: `mrlf run {self._city}` first")
+            how = how_to_build(self._store, self._city, "image_features", f"`mrlf run {self._city}` first")
+            raise StageError(f"the pictures of {self._city} have no features yet: {how}")
         return str(record.about["backbone"])
 
     @property

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.cities import City
 from pipeline.code_digest import code_digest
 from pipeline.errors import IncompleteError, StageError
+from pipeline.refusals import how_to_build
 from pipeline.release.read import Release, latest_release
 from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
@@ -86,12 +87,22 @@ def latest_run(store: Store, city: str) -> Manifest:
     record = store.stage_record(city, STAGE)
     manifest = store.manifest(store.run_folder(MODEL, city, record.about["run"])) if record is not None else None
     if manifest is None:
-        raise StageError(
-            f"no model of {city} has been trained yet: `dagster asset materialize --select train_mrlf`, "
-            f"or `mrlf run {city} --to train_mrlf`"
-        )
+        advice = f"`dagster asset materialize --select train_mrlf`, or `mrlf run {city} --to train_mrlf`"
+        why = _why_none_can_be(store, city) or how_to_build(store, city, STAGE, advice)
+        raise StageError(f"no model of {city} has been trained yet: {why}")
     manifest.verify()
     return manifest
+
+
+def _why_none_can_be(store: Store, city: str) -> str:
+    """Why training would refuse the city's data set; "" where it would not, or there is none."""
+    if store.stage_record(city, "dataset") is None:
+        return ""
+    try:
+        _require_enough(latest_release(store, city), city)
+    except StageError as error:
+        return str(error)
+    return ""
 
 
 def _require_enough(release: Release, city: str) -> None:
@@ -112,10 +123,12 @@ def _require_enough(release: Release, city: str) -> None:
 def _features_record(store: Store, city: str, release: Release) -> StageRecord:
     record = store.stage_record(city, "image_features")
     if record is None:
-        raise StageError(
-            f"the pictures of {city} have no features yet: build image_features first, with "
+        advice = (
+            "build image_features first, with "
             f'`dagster asset materialize --select "+evaluate_mrlf" --partition {city}` or `mrlf run {city}`'
         )
+        how = how_to_build(store, city, "image_features", advice)
+        raise StageError(f"the pictures of {city} have no features yet: {how}")
     return record
 
 

@@ -20,6 +20,12 @@ class Colour(Enum):
     RED = "red"
 
 
+class Group(Settings):
+    """Settings of one thing."""
+
+    least: int = Field(2, description="the least")
+
+
 class Everything(Settings):
     """A setting of every kind that stages have."""
 
@@ -32,6 +38,7 @@ class Everything(Settings):
     file: Path | None = Field(None, description="a file")
     colour: Colour = Field(Colour.RED, description="a colour")
     sizes: list[int] | None = Field(None, description="sizes")
+    group: Group | None = Field(None, description="a group")
 
 
 CONFIG = run_config(Everything)
@@ -46,6 +53,13 @@ def test_what_is_given_is_passed_on_as_the_stage_takes_it():
     given = {"whole": 5, "choice": "builtin", "file": "a/b.csv", "sizes": [3, 4], "is_on": False, "colour": "red"}
     assert CONFIG(**given).overrides() == given
     assert Everything(**CONFIG(**given).overrides()).file == Path("a/b.csv")
+
+
+@pytest.mark.parametrize(
+    ("given", "least"), [pytest.param({}, 2, id="default"), pytest.param({"least": 7}, 7, id="7")]
+)
+def test_settings_within_a_setting_are_passed_on_too(given, least):
+    assert Everything(**CONFIG(group=given).overrides()).group == Group(least=least)
 
 
 @pytest.mark.parametrize(

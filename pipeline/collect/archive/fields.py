@@ -212,15 +212,26 @@ def _is_videos(post: "Post") -> tuple[bool, ...] | None:
 
 
 def _location(node: dict[str, Any]) -> LocationStub | None:
-    for raw in (node.get("location"), _part(node, "iphone_struct", "location")):
-        location_id = next(iter(raw_ids(raw)), "")
-        if LOCATION_ID.fullmatch(location_id):
-            return LocationStub(
-                location_id=location_id,
-                name=clean_name(_part(raw, "name")),
-                coordinates=valid_coordinates(_part(raw, "lat"), _part(raw, "lng")),
-            )
-    return None
+    """The place that the file names first; what is not said of it there (coordinates) is taken from the second place
+    in the file where it is named.
+    """
+    named = [
+        LocationStub(
+            location_id=location_id,
+            name=clean_name(_part(raw, "name")),
+            coordinates=valid_coordinates(_part(raw, "lat"), _part(raw, "lng")),
+        )
+        for raw in (node.get("location"), _part(node, "iphone_struct", "location"))
+        if LOCATION_ID.fullmatch(location_id := next(iter(raw_ids(raw)), ""))
+    ]
+    if not named:
+        return None
+    same = [stub for stub in named if stub.location_id == named[0].location_id]
+    return LocationStub(
+        location_id=same[0].location_id,
+        name=next((stub.name for stub in same if stub.name), ""),
+        coordinates=next((stub.coordinates for stub in same if stub.coordinates), None),
+    )
 
 
 def _post_coordinates(node: dict[str, Any]) -> tuple[float, float] | None:

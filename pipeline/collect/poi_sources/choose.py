@@ -1,4 +1,5 @@
-"""Where a city's POIs come from, and which rows are POIs: a file, OS Places, the demo generator, or Foursquare's API.
+"""Where a city's POIs come from, and which rows are POIs: a file, OS Places, the places that an archive's posts name,
+the demo generator, or Foursquare's API.
 
 Law: every row is a POI, or counted with the first reason against it, or beyond the number wanted. What is taken
 depends on the rows, the city and what it does about sensitive places, and not on where the rows came from.
@@ -6,7 +7,8 @@ depends on the rows, the city and what it does about sensitive places, and not o
 
 import os
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -14,6 +16,13 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from pipeline.cities import City, Settings
+from pipeline.collect.poi_sources.archive_places import (
+    ADVICE,
+    BLIND_ARCHIVE,
+    FROM_ARCHIVE,
+    ArchivePoisSettings,
+    read_places,
+)
 from pipeline.collect.poi_sources.categories import Sensitivity, Taxonomy
 from pipeline.collect.poi_sources.files import BLIND, PoiRow, mark_older, read_poi_file
 from pipeline.collect.poi_sources.foursquare_answers import AnswerFolder, State
@@ -23,15 +32,17 @@ from pipeline.collect.poi_sources.foursquare_places import poi_row
 from pipeline.collect.poi_sources.foursquare_query import MAX_RADIUS_M, PlacesQuery, Sort
 from pipeline.collect.poi_sources.os_places import extract_files, listing_digest, read_os_places, release_of
 from pipeline.collect.poi_sources.values import number
-from pipeline.collect.sources import demo_city
+from pipeline.collect.sources import archive_in_cities, archive_or_live, demo_city
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.retries import Retries
 from pipeline.errors import StageError
 from pipeline.geo import distance_km, valid_coordinates
+from pipeline.privacy.opt_out import OptOut
+from pipeline.progress import progress
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
 
-Source = Literal["file", "demo", "os_places", "foursquare"]
+Source = Literal["file", "os_places", "from_archive", "demo", "foursquare"]
 
 
 def select_pois(rows: list[PoiRow], city: City, sensitivity: Sensitivity) -> tuple[list[PoiRow], dict[str, str]]:
@@ -90,7 +101,7 @@ def _reason(row: PoiRow, city: City, sensitivity: Sensitivity) -> str:
         return "bad_coordinates"
     if distance_km(*coordinates, city.latitude, city.longitude) > city.radius_km:
         return "outside_city"
-    return "sensitive_category" if sensitivity.is_left_out(row) else ""
+    return "sensitive_category" if sensitivity.is_left_out(row) else row.last_problem
 
 
 def _preference(row: PoiRow) -> tuple[float, float]:
@@ -111,9 +122,9 @@ class PoisSettings(Settings):
 
     PER_RUN: ClassVar[frozenset[str]] = frozenset({"foursquare_keep_hours", "max_requests", "max_wait_s"})
 
-    source: Literal["auto", "file", "os_places", "foursquare"] = Field(
+    source: Literal["auto", "file", "os_places", "from_archive", "foursquare"] = Field(
         "auto",
-        description="source of POIs; auto takes the first of: file, os_places, the demo generator, "
+        description="source of POIs; auto takes the first of: file, os_places, from_archive, the demo generator, "
         "Foursquare's Places API (needs FOURSQUARE_API_KEY)",
     )
     file: Path | None = Field(
@@ -122,6 +133,9 @@ class PoisSettings(Settings):
     )
     os_places: Path | None = Field(
         None, description="Parquet file, folder or pattern of Foursquare's OS Places; no key is needed"
+    )
+    from_archive: ArchivePoisSettings | None = Field(
+        None, description="take the places that enough posts of the archive name, for example {min_posts: 10}"
     )
     max_pois: int = Field(40, ge=1, description="maximum number of POIs, most popular first")
     categories: list[str] = Field(
@@ -151,12 +165,26 @@ class PoisSettings(Settings):
     )
 
 
+def named_source(city: City, settings: PoisSettings) -> Source:
+    """The source that a city names; Foursquare's API where it names none."""
+    if settings.source != "auto":
+        return settings.source
+    if settings.file is not None:
+        return "file"
+    if settings.os_places is not None:
+        return "os_places"
+    if settings.from_archive is not None:
+        return FROM_ARCHIVE
+    return "demo" if city.demo is not None else "foursquare"
+
+
 @dataclass(frozen=True, kw_only=True)
 class FoundPois:
     """The rows of a source, and what to report of it.
 
     origin: the source in words, for messages. inputs: what the rows depend on, by name. asked: when a source was asked
-    whose answers are kept for a time, None where they stay.
+    whose answers are kept for a time, None where they stay. advice: what to do where a reason left no POI. late: reads
+    the rows, and counts of what they were made of, of a source that takes long.
     """
 
     source: Source
@@ -167,6 +195,15 @@ class FoundPois:
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     about: dict[str, str] = field(default_factory=dict)
+    advice: dict[str, str] = field(default_factory=dict)
+    late: Callable[[], tuple[list[PoiRow], dict[str, int]]] | None = None
+
+    def read(self) -> "FoundPois":
+        """The same with the rows of a source that is only read where something changed."""
+        if self.late is None:
+            return self
+        rows, counts = self.late()
+        return replace(self, rows=rows, counts={**self.counts, **counts}, late=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,32 +228,47 @@ class PoiSearch:
                 return self._of_os_places()
             case "foursquare":
                 return self._of_foursquare()
+            case "from_archive":
+                return self._of_archive(self.settings.from_archive or ArchivePoisSettings())
             case source:
                 return self._of_file(source)
 
     def _source(self) -> Source:
-        settings = self.settings
-        if settings.source != "auto":
-            if settings.source in ("file", "os_places") and getattr(settings, settings.source) is None:
-                raise StageError(
-                    f"city {self.city.key}: source: {settings.source} is set, but no path is given: write "
-                    f"`pois: {{{settings.source}: path}}` in cities.yaml"
-                )
-            return settings.source
-        if settings.file is not None:
-            return "file"
-        if settings.os_places is not None:
-            return "os_places"
-        if self.city.demo is not None:
-            return "demo"
+        settings, source = self.settings, named_source(self.city, self.settings)
+        if source in ("file", "os_places") and getattr(settings, source) is None:
+            raise StageError(
+                f"city {self.city.key}: source: {source} is set, but no path is given: write "
+                f"`pois: {{{source}: path}}` in cities.yaml"
+            )
+        if settings.source != "auto" or source != "foursquare":
+            return source
         state = self._answers().state()
         if _has_key() or state.is_started or state.asked_before_utc:
             return "foursquare"
-        raise StageError(
-            f"city {self.city.key} has no source of POIs. There are three: a CSV, Parquet or JSON file with the "
-            "columns poi_id, name, latitude and longitude, as `pois: {file: path/to/file}` under this city in "
-            "cities.yaml; an extract of Foursquare's OS Places, as `pois: {os_places: path/to/folder}`; or "
-            f"Foursquare's Places API, with a service key in the environment variable {KEY_VARIABLE}"
+        raise StageError(f"city {self.city.key} has no source of POIs. {_ways(self.city)}")
+
+    def _of_archive(self, settings: ArchivePoisSettings) -> FoundPois:
+        archive = archive_or_live(self.store, self.city, settings)
+        if archive is None:
+            raise StageError(
+                f"city {self.city.key} has no archive whose places could be its POIs (from_archive of pois): name one "
+                "as `posts: {archive: path/to/folder}` in cities.yaml, or another source of POIs"
+            )
+        opt_out = OptOut.load(self.store)
+
+        def read() -> tuple[list[PoiRow], dict[str, int]]:
+            entries = progress(archive.entries(), f"{self.city.key} places of the archive", total=len(archive))
+            return read_places(entries, self.city.name, settings.min_posts, opt_out)
+
+        return FoundPois(
+            source=FROM_ARCHIVE,
+            origin=f"the archive {archive.root}",
+            rows=[],
+            late=read,
+            inputs={"archive": archive.digest, "opt_out": opt_out.fingerprint, "city_name": self.city.name},
+            notes=[BLIND_ARCHIVE],
+            about={"rank": "by number of posts"},
+            advice=ADVICE,
         )
 
     def _of_file(self, source: Literal["file", "demo"]) -> FoundPois:
@@ -292,7 +344,8 @@ class PoiSearch:
             f"what Foursquare sent on the POIs of {self.city.key} at {asked:%Y-%m-%d %H:%M} UTC is deleted but for "
             "the ids: its retention period has expired (foursquare_keep_hours of pois). Put your key into "
             f"{KEY_VARIABLE} and run this again; without one, name a file of POIs as `pois: {{file: ...}}`"
-            " or an extract of OS Places as `pois: {os_places: ...}` in cities.yaml"
+            ", an extract of OS Places as `pois: {os_places: ...}`, or the places of your archive as `pois: "
+            "{from_archive: {min_posts: 10}}` in cities.yaml"
         )
 
     def _query(self) -> PlacesQuery:
@@ -303,6 +356,22 @@ class PoiSearch:
 
     def _answers(self) -> AnswerFolder:
         return AnswerFolder(self.store.root / "crawl" / "foursquare" / self.city.key / self._query().digest())
+
+
+def _ways(city: City) -> str:
+    """The sources that there are, the likeliest first for a city with an archive."""
+    ways = [
+        "the places that enough posts of its archive name, as `pois: {from_archive: {min_posts: 10}}` under this city "
+        "in cities.yaml",
+        "a file (CSV, Parquet, JSON, GeoJSON) with columns poi_id, name, latitude and longitude, as "
+        "`pois: {file: path/to/file}`",
+        "an extract of Foursquare's OS Places, as `pois: {os_places: path/to/folder}`",
+        f"Foursquare's Places API, with a service key in the environment variable {KEY_VARIABLE}",
+    ]
+    if archive_in_cities(city) is None:
+        ways[0] = ways[0].replace("its archive", "an archive of yours")
+        ways = [*ways[1:], ways[0]]
+    return f"There are {len(ways)}: {'; '.join(ways)}"
 
 
 def _has_key() -> bool:

@@ -75,7 +75,7 @@ class PoiRow:
     """One row of a source as it stands there: nothing is checked yet; None or "" where it says nothing.
 
     category_labels: names or paths "A > B > C" of its categories. semantic_label: only where the source names one.
-    problem: a reason against the row that no field shows.
+    problem: a reason against the row that no field shows. last_problem: one that counts where there is no other.
     """
 
     poi_id: str
@@ -93,6 +93,7 @@ class PoiRow:
     is_flagged: bool = False
     as_of: tuple[int, ...] = ()
     problem: str = ""
+    last_problem: str = ""
 
 
 def read_poi_file(path: Path) -> list[PoiRow]:

@@ -101,6 +101,14 @@ def test_the_weights_of_each_stage_are_looked_for(store, environment, settings, 
     ("variables", "changes", "topic", "state", "words"),
     [
         pytest.param({"FOURSQUARE_API_KEY": None}, {}, "Foursquare's key", "missing", "town needs it", id="no key"),
+        pytest.param(
+            {"FOURSQUARE_API_KEY": None},
+            {"posts": {"archive": "/nowhere"}},
+            "Foursquare's key",
+            "missing",
+            "from_archive: {min_posts: 10}",
+            id="no key, but an archive",
+        ),
         # pragma: allowlist nextline secret
         pytest.param({"FOURSQUARE_API_KEY": "a b"}, {}, "Foursquare's key", "wrong", "one word", id="no such key"),
         pytest.param({"MRLF_FOURSQUARE_URL": "http://x.org"}, {}, "Foursquare's address", "wrong", "https", id="http"),
@@ -158,6 +166,8 @@ def test_what_a_city_can_do_without_is_missing_and_stops_nothing(store, environm
         pytest.param({}, True, id="no other source"),
         pytest.param({"pois": {"file": "a.csv"}}, False, id="a file"),
         pytest.param({"pois": {"os_places": "a"}}, False, id="OS Places"),
+        pytest.param({"pois": {"from_archive": {}}}, False, id="the archive"),
+        pytest.param({"pois": {"source": "from_archive"}}, False, id="the archive by its name"),
         pytest.param({"demo": {}}, False, id="the demo's"),
         pytest.param({"pois": {"file": "a.csv", "source": "foursquare"}}, True, id="named"),
     ],

@@ -139,3 +139,15 @@ def test_posts_first(store):
 def test_the_defaults_are_the_papers():
     settings = CuratedPostsSettings()
     assert (settings.min_hashtag_count, settings.min_posts_per_poi, settings.language) == (50, 100, "en")
+
+
+@pytest.mark.fault("I41")
+def test_a_post_of_hashtags_only_stays_where_text_is_not_required(town):
+    town.archive.post(4, caption="#harbour #morning")
+    assert build(town).counts["dropped/no_text"] == 1
+    report = build(town, require=["image", "hashtags"])
+    assert (report.counts["kept"], report.counts["dropped"]) == (4, 0)
+    (row,) = [row for row in town.rows("curated_posts") if row["post_key"] == town.key(4)]
+    assert (row["caption"], row["hashtags"]) == ("", ["harbour", "morning"])
+    build(town, require=["image", "hashtags"], language="es", min_posts_per_poi=1)
+    assert [row["post_key"] for row in town.rows("curated_posts")] == [town.key(4)]  # without a word in any language

@@ -181,3 +181,56 @@ def test_the_page_for_users_shows_every_rule_in_its_order():
     ]
     page = Path(pipeline.__file__).parent.parent / "docs/CURATION.md"
     assert [line for line in page.read_text().splitlines() if line.startswith("| `")] == rows
+
+
+@pytest.mark.fault("I41")
+@pytest.mark.parametrize(
+    ("require", "changes", "expected"),
+    [
+        pytest.param(["hashtags", "image"], {"caption": "#harbour #sun"}, None, id="hashtags only"),
+        pytest.param(["hashtags", "image"], {"caption": ""}, None, id="no caption"),
+        pytest.param(["hashtags", "image"], {"caption": "🎉 <USER>"}, None, id="no word"),
+        pytest.param(["hashtags", "image"], {"caption": "nicht doch"}, "not_english", id="words of another language"),
+        pytest.param(["hashtags", "image"], {"hashtags": ("rare",)}, "no_hashtag", id="a rare hashtag"),
+        pytest.param(["text", "image"], {"hashtags": ()}, None, id="no hashtag"),
+        pytest.param(
+            ["text", "image"], {"caption": "#rare", "hashtags": ("rare",)}, "no_text", id="hashtags are no text"
+        ),
+        pytest.param(["image"], {"caption": "", "hashtags": ()}, None, id="a picture alone"),
+        pytest.param(["image"], {"image_digests": ()}, "no_image", id="no picture"),
+        pytest.param(["image"], {"caption": "", "hashtags": (), "distance_km": 3.0}, "far_from_poi", id="other rules"),
+    ],
+)
+def test_what_is_not_required_drops_no_post(require, changes, expected):
+    settings = CuratedPostsSettings(min_hashtag_count=2, min_posts_per_poi=1, require=require)
+    assert apply_rules([post(**changes)], FREQUENT, settings)[1].get("k1") == expected
+
+
+@pytest.mark.fault("I41")
+def test_a_caption_of_hashtags_stays_as_an_empty_one():
+    settings = SETTINGS.model_copy(update={"require": ["hashtags", "image"]})
+    ((kept,), _) = apply_rules([post(caption="#harbour #rare", hashtags=("harbour", "rare"))], FREQUENT, settings)
+    assert (kept.caption, kept.hashtags) == ("", ("harbour",))
+
+
+@pytest.mark.fault("I41")
+@pytest.mark.parametrize(
+    ("require", "message"),
+    [
+        pytest.param([], "image is missing.*write \\[image\\]", id="nothing"),
+        pytest.param(["text", "hashtags"], "image is missing.*write \\[text, hashtags, image\\]", id="no image"),
+        pytest.param(["image", "caption"], "no 'caption': take of text, hashtags, image", id="unknown word"),
+        pytest.param(["image", "text", "text"], "text stands there twice", id="twice"),
+        pytest.param("image", "valid list", id="no list"),
+        pytest.param(None, "valid list", id="left empty"),
+    ],
+)
+def test_a_requirement_that_cannot_be_is_refused(require, message):
+    with pytest.raises(ValueError, match=message):
+        CuratedPostsSettings(require=require)
+
+
+@pytest.mark.fault("I41")
+def test_the_order_of_what_is_required_makes_no_difference():
+    assert CuratedPostsSettings(require=["image", "text"]) == CuratedPostsSettings(require=["text", "image"])
+    assert CuratedPostsSettings().require == ["text", "hashtags", "image"]

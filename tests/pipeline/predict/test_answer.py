@@ -77,6 +77,8 @@ def test_kinds_add_up_and_rare_ones_are_told_as_other():
         pytest.param("aaaab", "ooooo", id="one place alone hides in all"),
         pytest.param("aaaabbbbbcc", "oooobbbbboo", id="two hide in the rarer kind"),
         pytest.param("ab", "oo", id="a city of two places"),
+        pytest.param(["a"] * 4 + [""] * 3, "aaaaooo", id="places of unknown kind"),
+        pytest.param(["a"] * 4 + [""], "ooooo", id="one place of unknown kind hides in all"),
     ],
 )
 def test_no_kind_and_not_other_either_is_fewer_than_three_places_where_there_are_more(kinds, shown):

@@ -70,6 +70,21 @@ def test_without_a_mistake_there_is_no_share():
     assert (found.num_wrong, found.share_within, found.by_chance) == (0, None, None)
 
 
+@pytest.mark.fault("I40")
+@pytest.mark.parametrize(
+    ("categories", "num_unknown", "within", "chance"),
+    [
+        pytest.param(["", "", ""], 5, None, None, id="none is known"),
+        pytest.param(["A", "A", ""], 3, 1.0, 1.0, id="one is not known"),
+        pytest.param(["A", "", ""], 5, None, None, id="one is known"),
+    ],
+)
+def test_two_places_of_unknown_category_are_not_of_the_same(categories, num_unknown, within, chance):
+    found = category_mistakes(places(categories), [[5, 2, 1], [0, 3, 1], [0, 1, 6]])
+    assert (found.num_wrong, found.num_unknown) == (5, num_unknown)
+    assert (found.share_within, found.by_chance) == (within, chance)
+
+
 def test_curves_equal_loops_rise_and_hold_the_thresholds():
     labels = [0, 1, 2, 3] * 5
     predicted = [1, 1, 2, 0, *labels[4:]]

@@ -8,6 +8,7 @@ from pipeline.report.content import Estimate
 from pipeline.report.measure_sentences import (
     brief,
     calibration_line,
+    categories_note,
     drift_line,
     leakage_line,
     mistakes_line,
@@ -84,6 +85,21 @@ def test_leakage_without_such_posts_and_with(reported_record):
 def test_a_model_without_a_mistake_errs_nowhere(reported_record):
     right = dataclasses.replace(reported_record.categories, num_wrong=0, share_within=None, by_chance=None)
     assert mistakes_line(dataclasses.replace(reported_record, categories=right)) == "Nowhere in these posts."
+
+
+@pytest.mark.fault("I40")
+def test_a_share_of_the_same_category_is_given_of_known_categories_alone(reported_record):
+    none_known = {"num_wrong": 5, "num_unknown": 5, "share_within": None, "by_chance": None}
+    wrong = dataclasses.replace(reported_record.categories, **none_known)
+    report = dataclasses.replace(reported_record, categories=wrong)
+    assert "5 wrong predictions: the places' categories are not known" in plain(mistakes_line(report))
+    assert "whose category is not known" in categories_note(report)
+    some = dataclasses.replace(wrong, num_unknown=2, share_within=2 / 3, by_chance=0.5)
+    report = dataclasses.replace(reported_record, categories=some)
+    assert "66.7 % of those between places of known category" in plain(mistakes_line(report))
+    assert "Of 3 wrong predictions, those at or for places of unknown category (2) left out," in plain(
+        categories_note(report)
+    )
 
 
 def test_every_line_leads_to_a_section(reported_record):

@@ -174,6 +174,20 @@ def test_the_place_is_read_from_the_file(location, expected):
     assert post(location=location).location == expected
 
 
+@pytest.mark.fault("P24")
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [
+        pytest.param({"pk": 5, "name": "Y", "lat": 1.5, "lng": 2}, (1.5, 2.0), id="the same place"),
+        pytest.param({"pk": 6, "name": "Y", "lat": 1.5, "lng": 2}, None, id="another place"),
+        pytest.param(None, None, id="none"),
+    ],
+)
+def test_coordinates_that_the_first_statement_of_a_place_leaves_out_are_in_the_second(second, expected):
+    read = post(location={"id": "5", "name": "X"}, iphone_struct={"location": second}).location
+    assert read == LocationStub(location_id="5", name="X", coordinates=expected)
+
+
 @pytest.mark.parametrize(
     ("structure", "expected"),
     [
