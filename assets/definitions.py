@@ -9,6 +9,7 @@ import dagster as dg
 from assets.collect import places, pois, posts
 from assets.curate import curated_posts
 from assets.images import clean_images, portrait_masks
+from assets.partitions import UNUSABLE
 from assets.release import dataset
 from assets.report import evaluate_mrlf, study, study_data
 from assets.resources import StoreResource
@@ -33,12 +34,19 @@ ON_REQUEST = [study_data, study]
 """What is built when somebody asks for it: no part of `+evaluate_mrlf`."""
 
 
+def _with_unusable_cities(spec: dg.AssetSpec) -> dg.AssetSpec:
+    """Every asset's page says which cities cannot be used, and why."""
+    told = {f"{city} cannot be used": dg.MetadataValue.text(sentence) for city, sentence in UNUSABLE.items()}
+    return spec.merge_attributes(metadata=told)
+
+
 @dg.definitions
 def defs() -> dg.Definitions:
     """All assets of all cities."""
     wait_patiently()
+    assets = [getattr(module, module.STAGE) for module in (*PIPELINE, *ON_REQUEST)]
     return dg.Definitions(
-        assets=[getattr(module, module.STAGE) for module in (*PIPELINE, *ON_REQUEST)],
+        assets=[asset.map_asset_specs(_with_unusable_cities) for asset in assets] if UNUSABLE else assets,
         jobs=[refresh],
         schedules=schedules,
         sensors=[sweep_dead_runs],

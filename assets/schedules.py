@@ -3,6 +3,7 @@
 import dagster as dg
 
 from assets.partitions import CITIES
+from pipeline.cities import KEY
 
 REFRESHED = dg.AssetSelection.assets("places").downstream() & dg.AssetSelection.assets("dataset").upstream()
 
@@ -26,4 +27,4 @@ def _weekly(city: str) -> dg.ScheduleDefinition:
     return schedule
 
 
-schedules = [_weekly(city) for city in CITIES.get_partition_keys()]
+schedules = [_weekly(city) for city in CITIES.get_partition_keys() if KEY.fullmatch(city)]

@@ -7,9 +7,9 @@ import dagster as dg
 
 from assets.config import AllCitiesConfig, StageConfig
 from assets.failures import UserError, user_errors
-from pipeline.cities import load_cities, load_city
+from pipeline.cities import load_cities
 from pipeline.stage import StageReport
-from pipeline.stages import STAGES, run_stage_of
+from pipeline.stages import STAGES, checked_city, run_stage_of
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
 
@@ -40,7 +40,7 @@ def build(name: str, city: str, store: Store, config: StageConfig, **watch: Any)
         UserError: the settings, the input or the state of the store do not allow it; the message says what to do.
     """
     with user_errors():
-        return run_stage_of(store, load_city(city), name, config.overrides(), **watch)
+        return run_stage_of(store, checked_city(city), name, config.overrides(), **watch)
 
 
 def build_each(
@@ -77,6 +77,9 @@ def chosen_cities(
     """
     partition = context.run.tags.get(PARTITION_TAG)
     wanted = [partition] if partition else (config.cities or ready)
+    with user_errors():
+        for city in [partition] if partition else config.cities or ():
+            checked_city(city)
     missing = [city for city in wanted if city not in ready]
     if missing or not wanted:
         raise UserError(otherwise.replace("CITY", (missing or ["demo"])[0]))

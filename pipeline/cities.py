@@ -2,16 +2,41 @@
 
 A city's settings of a stage stand under the stage's name and override the stage's own defaults, which are the
 paper's values. One more layer, the run configuration of Dagster or the command line, may override both.
+Law: one city's mistake is one city's mistake. A city that is wrong is unusable, with a sentence that says why; the
+others are read.
 """
 
 import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from pipeline.cities_yaml import read_entries
+from pipeline.errors import did_you_mean
 
 CITIES_VARIABLE = "MRLF_CITIES"
+CITIES_NAME = "cities.yaml"
+STAGE_NAMES = (
+    "pois",
+    "places",
+    "posts",
+    "curated_posts",
+    "portrait_masks",
+    "clean_images",
+    "dataset",
+    "image_features",
+    "train_mrlf",
+    "evaluate_mrlf",
+    "study_data",
+    "study",
+)
+"""Those of `pipeline.stages`, spelt out: a stage reads its city, so it cannot be read here."""
+KEY = re.compile(r"[a-z][a-z0-9-]{0,62}")
+LONGEST_SHOWN = 60
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
@@ -20,27 +45,40 @@ class CityError(ValueError):
     """cities.yaml, or what was asked of it, is wrong; the message says what to do."""
 
 
-class Settings(BaseModel):
-    """What every stage's settings share: unknown names are refused, values are fixed once made.
+class _Fields(BaseModel):
+    """Unknown names are refused, values are fixed once made, and numbers are finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_switch(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML reads `yes`, `no`, `on` and `off` as switches, and pydantic those as 1 and 0."""
+        if isinstance(value, bool):
+            annotation = cls.model_fields[info.field_name or ""].annotation
+            kinds = {annotation, *get_args(annotation)}
+            if kinds & {int, float} and bool not in kinds:
+                raise ValueError("a number is needed; yes, no, on and off are none")
+        return value
+
+
+class Settings(_Fields):
+    """What every stage's settings share.
 
     PER_RUN: names of settings that say how much one run may do and not what comes out; they are in no digest.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     PER_RUN: ClassVar[frozenset[str]] = frozenset()
 
 
-class City(BaseModel):
+class City(_Fields):
     """One city: its name, circle and per-stage settings.
 
     demo: settings of the seeded generator that writes the archive and the POI file of a synthetic city.
     live: where it stands, posts are collected from Instagram; who collects, why, and how fast.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    key: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")
+    key: str = Field(pattern=f"^{KEY.pattern}$")
     name: str
     latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
@@ -51,11 +89,30 @@ class City(BaseModel):
     stages: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @classmethod
-    def from_fields(cls, key: str, fields: dict[str, Any]) -> "City":
-        """A city as cities.yaml describes it: what is no field of a city is a stage with its settings."""
-        own = {name: value for name, value in fields.items() if name in cls.model_fields and name != "stages"}
-        stages = {name: value or {} for name, value in fields.items() if name not in cls.model_fields}
-        return cls(key=key, stages=stages, **own)
+    def from_fields(cls, key: str, fields: Mapping[str, Any]) -> "City":
+        """A city as cities.yaml describes it: what is no field of a city is a stage with its settings.
+
+        Raises:
+            ValueError: a name is unknown, or a value is wrong; the message says which and does not name the city.
+        """
+        if not KEY.fullmatch(key):
+            raise ValueError(
+                f"a key has small letters, digits and hyphens, begins with a letter and is short{_slug(key)}"
+            )
+        names = [name for name in cls.model_fields if name not in ("key", "stages")]
+        if unknown := [name for name in fields if name not in names and name not in STAGE_NAMES]:
+            known = (*names, *STAGE_NAMES)
+            raise ValueError(
+                "; ".join(
+                    f"{name!r} is neither a field of a city nor a stage{did_you_mean(name, known)}" for name in unknown
+                )
+            )
+        own = {name: value for name, value in fields.items() if name in names}
+        stages = {name: {} if value is None else value for name, value in fields.items() if name in STAGE_NAMES}
+        try:
+            return cls(key=key, stages=stages, **own)
+        except ValidationError as error:
+            raise ValueError(error_summary(error, cls)) from None
 
     def settings(self, stage: str, kind: type[SettingsT], overrides: dict[str, Any] | None = None) -> SettingsT:
         """The settings of one stage: defaults, then cities.yaml, then `overrides` that are not None.
@@ -67,46 +124,109 @@ class City(BaseModel):
         try:
             return kind.model_validate({**self.stages.get(stage, {}), **given})
         except ValidationError as error:
-            raise CityError(f"settings of stage {stage} of city {self.key}: {error_summary(error)}") from None
+            raise CityError(f"settings of stage {stage} of city {self.key}: {error_summary(error, kind)}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cities:
+    """The cities of a file in its order: those that can be used, and of the others why not, in a sentence each."""
+
+    path: Path
+    keys: list[str] = field(default_factory=list)
+    usable: dict[str, City] = field(default_factory=dict)
+    unusable: dict[str, str] = field(default_factory=dict)
+
+    def city(self, key: str) -> City:
+        """The city of this key.
+
+        Raises:
+            CityError: it cannot be used, or is not in the file; then the message names the nearest of those that are.
+        """
+        if key in self.unusable:
+            raise CityError(self.unusable[key])
+        if key not in self.usable:
+            add = f"add it there, or take one of {', '.join(self.usable)}"
+            raise CityError(f"there is no city {key!r} in {self.path}{did_you_mean(key, self.usable)}: {add}")
+        return self.usable[key]
 
 
 def cities_path() -> Path:
-    """The file of cities: `MRLF_CITIES`, else `cities.yaml` at the project's root."""
-    return Path(os.environ.get(CITIES_VARIABLE) or Path(__file__).parent.parent / "cities.yaml")
+    """The file of cities: `MRLF_CITIES`, else `cities.yaml` of the folder one is in, else that of the checkout."""
+    if named := os.environ.get(CITIES_VARIABLE):
+        return Path(named).expanduser()  # no shell has read it in a .env file
+    here, checkout = Path(CITIES_NAME).absolute(), Path(__file__).parent.parent / CITIES_NAME
+    return checkout if checkout.is_file() and not here.is_file() else here
+
+
+def read_cities(path: Path | None = None) -> Cities:
+    """All cities of the file; their settings are checked by `pipeline.stages.checked_cities`.
+
+    Raises:
+        CityError: the file as a whole cannot be read.
+    """
+    path = path or cities_path()
+    cities = Cities(path=path)
+    try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no file")
+        entries = read_entries(path.read_bytes())
+    except FileNotFoundError:
+        raise CityError(
+            f"there is no {path}: go to the project's folder, begin one here with `mrlf init`, or name the file of "
+            f"cities with {CITIES_VARIABLE}"
+        ) from None
+    except (ValueError, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise CityError(f"{path} is not a file of cities (`cities:` with a key and fields for each): {why}") from None
+    for entry in entries:
+        cities.keys.append(entry.key)
+        try:
+            if entry.fault:
+                raise ValueError(entry.fault)
+            cities.usable[entry.key] = City.from_fields(entry.key, entry.fields)
+        except ValueError as error:
+            cities.unusable[entry.key] = unusable(path, entry.key, error)
+    return cities
+
+
+def unusable(path: Path, key: str, why: Exception) -> str:
+    """What is said of a city that cannot be used."""
+    return f"city {key!r} of {path} cannot be used until this is mended there: {why}"
 
 
 def load_cities(path: Path | None = None) -> dict[str, City]:
-    """All cities by key, in the order of the file.
+    """All usable cities by key, in the order of the file.
 
     Raises:
-        CityError: the file is missing, is not YAML, or a city in it is wrong.
+        CityError: the file as a whole cannot be read.
     """
-    path = path or cities_path()
-    try:
-        content = yaml.safe_load(path.read_text())
-        cities = content["cities"]
-        return {key: City.from_fields(key, fields) for key, fields in cities.items()}
-    except FileNotFoundError:
-        raise CityError(f"there is no {path}: name the file of cities with {CITIES_VARIABLE}") from None
-    except ValidationError as error:
-        raise CityError(f"{path}: {error_summary(error)}") from None
-    except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
-        raise CityError(f"{path} is not a file of cities (a mapping `cities:` of name to fields): {error}") from None
+    return read_cities(path).usable
 
 
 def load_city(key: str, path: Path | None = None) -> City:
     """The city of this key.
 
     Raises:
-        CityError: it is not in the file; the message lists those that are.
+        CityError: it is not in the file, or cannot be used; the message lists those that are there.
     """
-    cities = load_cities(path)
-    if key not in cities:
-        known = ", ".join(cities)
-        raise CityError(f"there is no city {key!r} in {path or cities_path()}: add it there, or take one of {known}")
-    return cities[key]
+    return read_cities(path).city(key)
 
 
-def error_summary(error: ValidationError) -> str:
-    """Each wrong value with what is wrong about it, in one line."""
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['msg']}" for e in error.errors())
+def error_summary(error: ValidationError, kind: type[BaseModel]) -> str:
+    """Each wrong value with what is wrong about it, in one line; of an unknown name of `kind` the nearest known."""
+    return "; ".join(_told(one, kind) for one in error.errors(include_url=False))
+
+
+def _slug(key: str) -> str:
+    """The end of a sentence about a key that is none: one like it that is."""
+    slug = re.sub(r"[^a-z0-9]+", "-", key.lower()).strip("-")
+    return f": rename it {slug}" if KEY.fullmatch(slug) else ""
+
+
+def _told(one: Mapping[str, Any], kind: type[BaseModel]) -> str:
+    name = ".".join(map(str, one["loc"])).removeprefix("stages.") or "value"
+    if one["type"] == "extra_forbidden":
+        return f"{name} is unknown{did_you_mean(name, kind.model_fields)}"
+    given = one["input"]
+    shown = f", not {str(given)[:LONGEST_SHOWN]!r}" if isinstance(given, str | int | float) else ""
+    return f"{name}: {one['msg']}{shown}"

@@ -1,6 +1,8 @@
 """Errors whose message is for the user: what happened, why, and what to do."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from difflib import get_close_matches
 
 
 class StageError(ValueError):
@@ -21,3 +23,10 @@ class IncompleteError(StageError):
 
 class StageBusyError(RuntimeError):
     """Another process is at work on the same stage of the same city."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """What follows an unknown name in a sentence: the nearest of those known, nothing where none is near."""
+    by_lower = {other.lower(): other for other in known}
+    near = get_close_matches(name.lower(), by_lower, n=1)
+    return f" (did you mean {by_lower[near[0]]}?)" if near else ""

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeAlias
 
-from pipeline.cities import City, CityError, Settings
+from pipeline.cities import Cities, City, CityError, Settings, read_cities, unusable
 from pipeline.code_digest import code_digest
 from pipeline.collect import places, pois, posts
+from pipeline.collect.instagram.settings import live_settings
+from pipeline.collect.sources import demo_settings
 from pipeline.curate import curated_posts
 from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.errors import IncompleteError, StageError
@@ -70,6 +73,34 @@ STAGES: dict[str, Stage] = {
 }
 
 
+def checked_cities(path: Path | None = None) -> Cities:
+    """The cities of the file; one with a wrong setting of any stage, of `demo` or of `live` is among the unusable.
+
+    Raises:
+        CityError: the file as a whole cannot be read.
+    """
+    cities = read_cities(path)
+    for key, city in list(cities.usable.items()):
+        try:
+            for name, stage in STAGES.items():
+                city.settings(name, stage.settings)
+            live_settings(city)
+            demo_settings(city)
+        except CityError as error:
+            cities.unusable[key] = unusable(cities.path, key, error)
+            del cities.usable[key]
+    return cities
+
+
+def checked_city(key: str) -> City:
+    """The city of this key, with settings that every stage takes.
+
+    Raises:
+        CityError: it is not in the file, or cannot be used.
+    """
+    return checked_cities().city(key)
+
+
 def _noting_refusals(run: Build) -> Build:
     """The same; where a stage is refused, later messages can say so in place of advising to build it."""
 
@@ -103,9 +134,6 @@ def run_stage_of(
     """
     tidy(store, city.key)
     stage = STAGES[name]
-    unknown = sorted(set(city.stages) - set(STAGES))
-    if unknown:
-        raise CityError(f"city {city.key} has settings of {', '.join(unknown)}: the stages are {', '.join(STAGES)}")
     if name in READ_POIS:
         pois.renew_pois(store, city, city.settings(pois.STAGE, pois.PoisSettings))
     if name in LOOK_AT_PICTURES:

@@ -124,11 +124,32 @@ def _quietly_exported(module: nn.Module, example: tuple[Tensor, ...], **how: Any
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            return torch.onnx.export(
+            program = torch.onnx.export(
                 module, example, dynamo=True, opset_version=OPSET, verbose=False, optimize=True, **how
             )
     finally:
         log.setLevel(level)
+    _strip(program.model)  # type: ignore[union-attr]
+    return program
+
+
+def _strip(model: Any) -> None:
+    """Take out what torch notes of its making: the files and folders of the code that every node came of (fault S24).
+
+    A home folder is a person's name.
+    """
+    from onnx_ir.traversal import RecursiveGraphIterator
+
+    told = [model]
+    for part in (model.graph, *model.functions.values()):
+        told += [part, *part.inputs]
+        for node in RecursiveGraphIterator(part):
+            told += [node, node.graph, *node.outputs, *node.attributes.values()]
+    told += [each for value in model.graph.initializers.values() for each in (value, value.const_value)]
+    for each in told:
+        each.doc_string = None
+        if hasattr(each, "metadata_props"):
+            each.metadata_props.clear()
 
 
 def _require_onnxscript() -> None:

@@ -5,34 +5,61 @@ Law: a module of commands imports what it works with inside its commands, so tha
 
 import json
 import logging
+import os
 import sys
 from datetime import UTC, datetime
-from typing import Annotated
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 
 from pipeline.cli.arguments import CityArgument
 from pipeline.cli.collect import collect, pois
 from pipeline.cli.doctor import doctor, opt_out
+from pipeline.cli.environment import misspelt_variables
 from pipeline.cli.errors import plain_errors
 from pipeline.cli.images import images
+from pipeline.cli.init import init
 from pipeline.cli.predict import export, predict, serve
+from pipeline.cli.streams import streams_of_a_command
 from pipeline.cli.study import study
 from pipeline.cli.weights import weights
-from pipeline.errors import StageError
+from pipeline.errors import StageError, did_you_mean
 
-app = typer.Typer(
+
+class _Commands(typer.Typer):
+    """The commands as a process: with streams that are open, and what they said written out at the end."""
+
+    def __call__(self, *words: Any, **how: Any) -> Any:
+        with streams_of_a_command():
+            return super().__call__(*words, **how)
+
+
+app = _Commands(
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="From a city's name to a trained model that predicts where a single social post was made.",
 )
 
 
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"mrlf {version('mrlf-pipeline')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _log() -> None:
+def _begin(
+    is_version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("mrlf").setLevel(logging.INFO)
+    for sentence in misspelt_variables(os.environ):
+        typer.echo(f"mrlf: {sentence}", err=True)
 
 
 @app.command()
@@ -52,15 +79,12 @@ def run(
         mrlf run melbourne --only curated_posts
     """
     with plain_errors():
-        from pipeline.cities import load_city
         from pipeline.collect.poi_sources.keeping import expire_answers
-        from pipeline.stages import STAGES, run_stage_of
+        from pipeline.stages import STAGES, checked_city, run_stage_of
         from pipeline.store import Store
 
-        store, known = Store.open(), load_city(city)
-        chosen = _chosen(to, only, list(STAGES))
-        for name in chosen:
-            known.settings(name, STAGES[name].settings)  # before any work: a wrong one is reported now
+        known, chosen = checked_city(city), _chosen(to, only, list(STAGES))
+        store = Store.open()
         expire_answers(store, datetime.now(UTC))
         for name in chosen:
             report = run_stage_of(store, known, name)
@@ -89,7 +113,8 @@ def status(city: CityArgument) -> None:
         from pipeline.stages import STAGES
         from pipeline.store import Store
 
-        store, known, now = Store.open(), load_city(city), datetime.now(UTC)
+        known, now = load_city(city), datetime.now(UTC)
+        store = Store.open()
         expire_answers(store, now)
         for name in STAGES:
             record = store.stage_record(known.key, name)
@@ -108,6 +133,8 @@ def status(city: CityArgument) -> None:
                 typer.echo(line)
         for line in waiting_lines(known.key, what_waits(store, known, datetime.now(UTC))):
             typer.echo(line)
+        if not any(store.stage_record(known.key, name) for name in STAGES):
+            typer.echo(f"nothing of {known.key} is in {store.root} yet")
         report = store.report_folder(known.key) / "report.html"
         if report.is_file():
             typer.echo(f"report: {report}")
@@ -123,13 +150,13 @@ def settings(city: CityArgument) -> None:
     Example: mrlf settings melbourne
     """
     with plain_errors():
-        from pipeline.cities import cities_path, load_city
+        from pipeline.cities import cities_path
         from pipeline.collect.instagram.cookie_files import cookies_path
         from pipeline.collect.instagram.settings import live_settings
-        from pipeline.stages import STAGES
+        from pipeline.stages import STAGES, checked_city
         from pipeline.store.store import data_folder
 
-        known = load_city(city)
+        known = checked_city(city)
         stages = {name: known.settings(name, stage.settings).model_dump(mode="json") for name, stage in STAGES.items()}
         live, cookies = live_settings(known), cookies_path()
         beside = {
@@ -143,12 +170,15 @@ def settings(city: CityArgument) -> None:
 
 @app.command()
 def cities() -> None:
-    """List the cities of cities.yaml."""
+    """List the cities of cities.yaml, with what is wrong."""
     with plain_errors():
-        from pipeline.cities import load_cities
+        from pipeline.stages import checked_cities
 
-        for key, city in load_cities().items():
-            typer.echo(f"{key:<12} {city.name}{' (synthetic)' if city.is_synthetic else ''}")
+        known = checked_cities()
+        for key in known.keys:
+            city = known.usable.get(key)
+            synthetic = " (synthetic)" if city is not None and city.is_synthetic else ""
+            typer.echo(f"{key:<12} {known.unusable[key] if city is None else city.name + synthetic}")
 
 
 @app.command()
@@ -166,6 +196,7 @@ def verify(city: CityArgument) -> None:
         typer.echo(f"{release.manifest.folder}: all {len(release.manifest.files)} files match the manifest")
 
 
+app.command()(init)
 app.command()(pois)
 app.command()(collect)
 app.command()(doctor)
@@ -181,5 +212,5 @@ app.add_typer(weights, name="weights")
 def _chosen(to: str, only: str | None, names: list[str]) -> list[str]:
     for name in filter(None, (to, only)):
         if name not in names:
-            raise StageError(f"there is no stage {name!r}: take one of {', '.join(names)}")
+            raise StageError(f"there is no stage {name!r}{did_you_mean(name, names)}: take one of {', '.join(names)}")
     return [only] if only else names[: names.index(to) + 1]

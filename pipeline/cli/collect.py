@@ -34,14 +34,14 @@ def pois(city: CityArgument) -> None:
         FOURSQUARE_API_KEY=... mrlf pois melbourne
     """
     with plain_errors():
-        from pipeline.cities import load_city
         from pipeline.cli.collect_text import pois_lines
         from pipeline.cli.keeping import keeping_lines
         from pipeline.collect.poi_sources.keeping import expire_answers
-        from pipeline.stages import run_stage_of
+        from pipeline.stages import checked_city, run_stage_of
         from pipeline.store import Store
 
-        store, known, now = Store.open(), load_city(city), datetime.now(UTC)
+        known, now = checked_city(city), datetime.now(UTC)
+        store = Store.open()
         expire_answers(store, now)
         report = run_stage_of(store, known, "pois")
         _print_notes(report)
@@ -77,13 +77,14 @@ def collect(
         mrlf collect melbourne --max-requests 200
     """
     with plain_errors():
-        from pipeline.cities import load_city
         from pipeline.cli.collect_text import run_lines
         from pipeline.collect.poi_sources.keeping import expire_answers
         from pipeline.collect.waiting import what_waits
+        from pipeline.stages import checked_city
         from pipeline.store import Store
 
-        store, known = Store.open(), load_city(city)
+        known = checked_city(city)
+        store = Store.open()
         expire_answers(store, datetime.now(UTC))
         if dry_run:
             _plan(store, known)

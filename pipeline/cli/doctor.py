@@ -52,13 +52,16 @@ def doctor(
         from pipeline.cities import load_city
         from pipeline.cli.collect_text import check_lines
         from pipeline.collect.doctor import examine
+        from pipeline.stages import checked_cities
         from pipeline.store import Store
 
-        store, known = Store.open(), load_city(city) if city else None
+        known = load_city(city) if city else None
+        store = Store.open()
         if location_id is not None:
             _try(store, known or _only_live_city(), location_id)
             return
-        checks = examine(store, known, datetime.now(UTC), dial=None if offline else socket.create_connection)
+        dial = None if offline else socket.create_connection
+        checks = examine(store, known, datetime.now(UTC), dial=dial, read=checked_cities)
         for line in check_lines(checks):
             typer.echo(line)
         if known is not None and any(check.stops for check in checks):

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import typer
 
+from pipeline.cli.streams import READER_GONE, is_reader_gone, lead_nowhere
 from pipeline.errors import IncompleteError, StageBusyError
 
 EX_TEMPFAIL = 75
@@ -22,6 +23,11 @@ def plain_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo(STOPPED, err=True)
         raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError as error:
+        if not is_reader_gone():
+            raise _ended(error) from None
+        lead_nowhere()
+        raise typer.Exit(READER_GONE) from None
     except IncompleteError as error:
         typer.echo(f"mrlf: incomplete: {error}", err=True)
         raise typer.Exit(EX_TEMPFAIL) from None
@@ -29,5 +35,14 @@ def plain_errors() -> Iterator[None]:
         typer.echo(f"mrlf: {error}", err=True)
         raise typer.Exit(EX_TEMPFAIL) from None
     except (ValueError, OSError) as error:  # by our convention a ValueError is for the user
-        typer.echo(f"mrlf: {error}", err=True)
-        raise typer.Exit(1) from None
+        raise _ended(error) from None
+
+
+def _ended(error: ValueError | OSError) -> typer.Exit:
+    """Print what happened; of an error of the system its words and file, without its number."""
+    said = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        files = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+        said = f"{files}: {error.strerror}" if files else error.strerror
+    typer.echo(f"mrlf: {said}", err=True)
+    return typer.Exit(1)

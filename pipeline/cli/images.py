@@ -44,7 +44,7 @@ def review_pictures(
         from pipeline.report.review import page_of, review, write_page
         from pipeline.store import Store
 
-        store, known = Store.open(), load_city(city)
+        known, store = load_city(city), Store.open()
         shown = review(store, known.key, outcome=outcome, number=number)
         path = write_page(store, page_of(known.name, shown), output)
         typer.echo(str(path))

@@ -127,6 +127,10 @@ def export(
 
 def _read_picture(path: Path) -> bytes:
     """The file's bytes, of a video or a device given by mistake at most the size limit."""
+    if not path.exists():
+        raise ValueError(f"there is no picture {path}: name a file as --image")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: name one picture as --image")
     with path.open("rb") as file:
         picture = file.read(MAX_PICTURE_BYTES + 1)
     if len(picture) > MAX_PICTURE_BYTES:

@@ -44,13 +44,13 @@ def study(
     tuned = None if fine_tuned is None else ("always" if fine_tuned else "never")
     given = {"num_seeds": seeds, "max_epochs": max_epochs, "fine_tuned": tuned, "num_processes": processes}
     with plain_errors():
-        from pipeline.cities import load_city
+        from pipeline.stages import checked_city
         from pipeline.store import Store
         from pipeline.study.settings import StudySettings
         from pipeline.study.study import build_study
         from pipeline.study.study_render import PAGE_NAME, TEXT_NAME
 
-        store, known = Store.open(), load_city(city)
+        known, store = checked_city(city), Store.open()
         settings = known.settings("study", StudySettings, given)
         build_study(store, known, settings, only=only or ())
         typer.echo((store.report_folder(city) / TEXT_NAME).read_text())

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from pipeline.cities import City, CityError, cities_path, load_cities
+from pipeline.cities import Cities, City, CityError, cities_path, read_cities
 from pipeline.collect.instagram.addresses import instagram_url
 from pipeline.collect.instagram.readiness import Check, live_checks, section_checks, shared_checks, wrong
 from pipeline.collect.poi_sources.choose import PoisSettings, named_source
@@ -47,10 +47,20 @@ Dial: TypeAlias = Callable[[tuple[str, int], float], socket.socket]
 """As `socket.create_connection`: host and port, and the seconds it may take."""
 
 
-def examine(store: Store, city: City | None, now: datetime, *, dial: Dial | None) -> list[Check]:
-    """Everything that was looked at, for one city or for all; `dial` None leaves the network alone."""
-    cities, all_cities = _cities()
-    checks = [_versions(), _data(store), cities, pseudonym_check(store), *_foursquare(city)]
+def examine(
+    store: Store,
+    city: City | None,
+    now: datetime,
+    *,
+    dial: Dial | None,
+    read: Callable[[], Cities] = read_cities,
+) -> list[Check]:
+    """Everything that was looked at, for one city or for all; `dial` None leaves the network alone.
+
+    read: reads the file of cities; one that checks the settings of every stage tells more (`pipeline.stages`).
+    """
+    cities, all_cities = _cities(read)
+    checks = [_versions(), _data(store), *cities, pseudonym_check(store), *_foursquare(city)]
     if city is not None:
         checks += [*live_checks(store, city, now), *_archive(store, city)]
     else:
@@ -126,15 +136,19 @@ def _data(store: Store) -> Check:
     return Check(topic=topic, state="ok", finding=finding)
 
 
-def _cities() -> tuple[Check, list[City]]:
+def _cities(read: Callable[[], Cities]) -> tuple[list[Check], list[City]]:
+    """How the file is, each city that cannot be used, and those that can; what stops another city stops none."""
     topic = "cities"
     try:
-        cities = load_cities()
+        cities = read()
     except CityError as error:
-        return wrong(topic, error), []
-    live = [key for key, city in cities.items() if city.live is not None]
-    finding = f"{len(cities)} in {cities_path()}, collected live: {', '.join(live) or 'none'}"
-    return Check(topic=topic, state="ok", finding=finding), list(cities.values())
+        return [wrong(topic, error)], []
+    live = [key for key, city in cities.usable.items() if city.live is not None]
+    finding = f"{len(cities.usable)} in {cities_path()}, collected live: {', '.join(live) or 'none'}"
+    unusable = [
+        Check(topic=f"city {key}", state="wrong", finding=sentence) for key, sentence in cities.unusable.items()
+    ]
+    return [Check(topic=topic, state="ok", finding=finding), *unusable], list(cities.usable.values())
 
 
 def _foursquare(city: City | None) -> list[Check]:

@@ -11,7 +11,7 @@ from pipeline.errors import StageError
 from pipeline.store import Store
 
 if TYPE_CHECKING:
-    from pipeline.demo import DemoCity
+    from pipeline.demo import DemoCity, DemoSettings
 
 
 class ArchiveSettings(Settings):
@@ -29,20 +29,33 @@ def journal_path(store: Store, city: str) -> Path:
     return store.root / "crawl" / f"{city}.sqlite"
 
 
-def demo_city(store: Store, city: City) -> "DemoCity | None":
-    """The files of a synthetic city, written where they are missing; None for every other city.
+def demo_settings(city: City) -> "DemoSettings | None":
+    """What a synthetic city is made from; None for every other city.
 
     Raises:
         CityError: the section `demo` of the city is wrong.
     """
     if city.demo is None:
         return None
-    from pipeline.demo import DemoSettings, write_demo_city
+    from pipeline.demo.settings import DemoSettings
 
     try:
-        settings = DemoSettings.model_validate(city.demo)
+        return DemoSettings.model_validate(city.demo)
     except ValidationError as error:
-        raise CityError(f"demo settings of city {city.key}: {error_summary(error)}") from None
+        raise CityError(f"demo settings of city {city.key}: {error_summary(error, DemoSettings)}") from None
+
+
+def demo_city(store: Store, city: City) -> "DemoCity | None":
+    """The files of a synthetic city, written where they are missing; None for every other city.
+
+    Raises:
+        CityError: the section `demo` of the city is wrong.
+    """
+    settings = demo_settings(city)
+    if settings is None:
+        return None
+    from pipeline.demo import write_demo_city
+
     with store.lock(city.key, "demo", timeout_s=600):
         return write_demo_city(
             demo_folder(store, city), settings, centre=(city.latitude, city.longitude), radius_km=city.radius_km

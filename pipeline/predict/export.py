@@ -15,6 +15,7 @@ from pipeline.predict.answer import NOTICE
 from pipeline.predict.loading import load_predictor, picture_network
 from pipeline.predict.predictor import Predictor
 from pipeline.store import Store
+from pipeline.store.files import modes_of_the_user
 from pipeline.training.image_features import ImageFeaturesSettings
 from pipeline.training.train_mrlf import latest_run
 from pipeline.weights import Builtin, WeightsFile
@@ -38,7 +39,8 @@ def export_model(store: Store, city_key: str, folder: Path, export_format: Forma
     predictor = load_predictor(store, city_key, device="cpu")
     how = picture_network(store, load_city(city_key), latest_run(store, city_key), "cpu")
     write = write_onnx if export_format == "onnx" else write_safetensors
-    write(predictor, picture_module(*how), folder)
+    with modes_of_the_user():
+        write(predictor, picture_module(*how), folder)
     return {str(path.relative_to(folder)): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()}
 
 

@@ -1,8 +1,9 @@
 """The middlewares round every request: who may ask, private headers on every answer, and one line in the log.
 
 Who may ask: this server's own pages, and programs; a browser states on whose behalf it asks, programs do not. A page
-of another site could send its forms to the reader's own machine (`Sec-Fetch-Site` shows that), and under a name of
-its own that it makes point there (DNS rebinding) read the answers and the places too (`Host` shows that).
+of another site could send its forms to the reader's own machine (`Sec-Fetch-Site` shows that, and `Origin` in
+a browser that does not state it), and under a name of its own that it makes point there (DNS rebinding) read the
+answers and the places too (`Host` shows that).
 Law (fault N5): the log line holds method, route, status and time. A path that is no route, a query and a header may
 hold anybody's words and are not logged.
 """
@@ -18,8 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipeline.serve.body import AnswerBeforeTheEnd
 from pipeline.serve.refusals import Refusal
 
-FOREIGN = {"cross-site", "same-site"}
-"""A page of the same site is one of another port, so of another program."""
+OWN = "same-origin"
+NOBODYS = "none"
+"""The reader asks, no page. `same-site` is a page of another port, so of another program."""
+PORTS = {"http": 80, "https": 443}
 HEADERS = {
     b"cache-control": b"no-store",
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
@@ -53,7 +56,7 @@ class OwnPages:
                 f"this server answers to {', '.join(self._hosts)} alone: a proxy in front of it must send one of them "
                 "as Host",
             )
-        if method not in ("GET", "HEAD") and headers.get("sec-fetch-site") in FOREIGN:
+        if method not in ("GET", "HEAD") and _is_foreign(headers):
             return Refusal("foreign_page", "pages of other sites may not ask: open this server's own page")
         return None
 
@@ -86,6 +89,27 @@ class Envelope:
             route = getattr(scope.get("route"), "path", "(no such page)")
             method = scope["method"] if scope["method"] in METHODS else "?"
             log.info("%s %s %d, %.0f ms", method, route, status, 1000 * (time.perf_counter() - started))
+
+
+def _is_foreign(headers: Headers) -> bool:
+    """Whether a page of another site asks, by all that the browser states."""
+    sites = {site.strip().lower() for site in headers.getlist("sec-fetch-site")}
+    if sites == {OWN}:
+        return False
+    if sites - {NOBODYS}:
+        return True
+    return any(not _is_at(page, headers.get("host", "")) for page in headers.getlist("origin"))
+
+
+def _is_at(page: str, host: str) -> bool:
+    """Whether a page's address is at this host and port; `null`, which hides the page's address, is not."""
+    try:
+        parts = urlsplit(page)
+        own = urlsplit(f"{parts.scheme}://{host}")
+        default = PORTS.get(parts.scheme)
+        return default is not None and (parts.hostname, parts.port or default) == (own.hostname, own.port or default)
+    except ValueError:
+        return False
 
 
 def _name(host: str) -> str | None:

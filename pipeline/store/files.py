@@ -1,4 +1,8 @@
-"""Files and folders on disk: locked by who works on them, and whole or not there.
+"""Files and folders on disk: their owner's alone, locked by who works on them, and whole or not there.
+
+Modes: libraries make most files of a store (tables and their logs, databases, shards), so the process's mask of modes
+keeps all of them to their owner; workers that it starts have the same mask. What is written for a place outside the
+store has the modes that the user's own mask gives.
 
 Locks between processes are held by one or shared by many; the system frees them when their holder dies.
 
@@ -33,6 +37,29 @@ POLL_S = 0.05
 log = logging.getLogger("mrlf")
 PREFIX = ".writing-"
 MANIFEST = "manifest.json"
+
+
+OTHERS = 0o077
+_given: list[int] = []
+"""The mask that the process was started with, once it is known."""
+
+
+def keep_private() -> None:
+    """From here on this process makes files and folders for their owner alone."""
+    mask = os.umask(OTHERS)
+    _given[:] = _given or [mask]
+    os.umask(mask | OTHERS)
+
+
+@contextmanager
+def modes_of_the_user() -> Iterator[None]:
+    """Make files as the process was started to, for a place outside the store."""
+    before = os.umask(_given[0]) if _given else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.umask(before)
 
 
 @contextmanager

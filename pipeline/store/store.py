@@ -1,4 +1,4 @@
-"""The store: all state of the pipeline under one root, mode 0700."""
+"""The store: all state of the pipeline under one root, mode 0700; its files are 0600 whatever the umask."""
 
 import json
 import os
@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline.cities import CITIES_NAME
 from pipeline.errors import StageBusyError
 from pipeline.records import LEDGER_TABLES
 from pipeline.store.blobs import Blobs, Kind
-from pipeline.store.files import Manifest, exclusive_lock, shared_lock, unseal, write_atomically
+from pipeline.store.files import Manifest, exclusive_lock, keep_private, shared_lock, unseal, write_atomically
 from pipeline.store.tables import Tables
 
 DATA_VARIABLE = "MRLF_DATA"
@@ -43,7 +44,7 @@ def data_folder(root: str | None = None) -> Path:
     Raises:
         ValueError: it is no folder of this machine, or can hold no tables.
     """
-    root = root or os.environ.get(DATA_VARIABLE) or "data"
+    root = os.path.expanduser(root or os.environ.get(DATA_VARIABLE) or "data")  # no shell has read it in a .env file
     if "://" in root:
         raise ValueError(f"{DATA_VARIABLE}={root}: only a folder of this machine can hold the data so far")
     folder = str(Path(root).resolve())
@@ -54,6 +55,8 @@ def data_folder(root: str | None = None) -> Path:
             f"no data can lie in {folder!r}: the tables' library misreads {signs} in the path of a folder; rename the "
             f"folder or name another as {DATA_VARIABLE}"
         )
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise ValueError(f"{folder} is no folder: name the folder of the data with {DATA_VARIABLE}")
     return Path(root).absolute()
 
 
@@ -62,6 +65,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
+        keep_private()
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.root.chmod(0o700)
         self.tables = Tables(self.root / "tables")
@@ -72,9 +76,18 @@ class Store:
         """The store at `root`, else at `MRLF_DATA`, by default `./data`.
 
         Raises:
-            ValueError: it is no folder of this machine, or can hold no tables.
+            ValueError: it is no folder of this machine, or can hold no tables; or none was named, and the folder one
+                is in has no data and no cities.yaml, so that it is no project.
         """
-        return cls(data_folder(root))
+        folder = data_folder(root)
+        is_named = bool(root or os.environ.get(DATA_VARIABLE))
+        if not is_named and not folder.exists() and not Path(CITIES_NAME).is_file():
+            raise ValueError(
+                f"there is no {folder}, and no {CITIES_NAME} beside it that would make this a project's folder: go to "
+                f"that folder, begin a project here with `mrlf init`, or name the folder of the data with "
+                f"{DATA_VARIABLE}"
+            )
+        return cls(folder)
 
     @property
     def private(self) -> Path:
@@ -145,6 +158,7 @@ class Store:
         Raises:
             StageBusyError: another process holds it for longer than `timeout_s` seconds; the message says which.
         """
+        keep_private()  # somebody may have changed the mask since
         path, kind = self.root / "locks" / f"{city}.{stage}.lock", HAS_PICTURES.get(stage)
 
         def busy(waited_s: float) -> StageBusyError:

@@ -1,6 +1,6 @@
 """Asking an address for a file: where a request may go, and how long an answer may take to begin.
 
-Law: https only, also after each redirect; plain http goes to 127.0.0.1 alone, and only where the first address did.
+Law: https only, also after each redirect; plain http goes to 127.0.0.1 alone, and never after https.
 The name's look-up, the connection, its encryption, redirects and headers together have one limit, so that a dead name
 server or a host that drips its headers holds nobody up.
 """
@@ -66,24 +66,25 @@ def ask(
 
 
 def _follow(address: str, headers: Mapping[str, str], timeout: tuple[float, float]) -> requests.Response:
-    url = address
+    url, before = address, ""
     for _ in range(1 + MAX_REDIRECTS):
-        _check(url, address)
+        _check(url, before)
         session = requests.Session()
         session.trust_env = urlsplit(url).hostname != LOCAL  # else a proxy or .netrc of the environment counts
         answer = session.get(url, headers={**HEADERS, **headers}, stream=True, allow_redirects=False, timeout=timeout)
         if not answer.is_redirect:
             return answer
         answer.close()
-        url = urljoin(url, answer.headers["Location"])
+        url, before = urljoin(url, answer.headers["Location"]), url
     raise TransferError(f"more than {MAX_REDIRECTS} redirects")
 
 
-def _check(url: str, first: str) -> None:
+def _check(url: str, before: str) -> None:
+    """Refuse an address that may not be asked; `before` is the one that led to it, "" for the first."""
     parts = urlsplit(url)
-    is_local = parts.scheme == "http" and parts.hostname == LOCAL and urlsplit(first).hostname == LOCAL
+    is_local = parts.scheme == "http" and parts.hostname == LOCAL and urlsplit(before).scheme in ("", "http")
     if parts.scheme != "https" and not is_local:
-        where = "" if url == first else f" (a redirect to {parts.scheme}://{parts.hostname})"
+        where = f" (a redirect to {parts.scheme}://{parts.hostname})" if before else ""
         raise TransferError(f"only https is asked, this is {parts.scheme or 'no address'}{where}")
 
 

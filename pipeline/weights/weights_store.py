@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.errors import StageError
+from pipeline.errors import StageError, did_you_mean
 from pipeline.networks import WeightsPolicy
 from pipeline.progress import log
 from pipeline.store import Store
@@ -85,7 +85,9 @@ class WeightsStore:
             )
         entries = self.entries()
         if name not in entries:
-            raise StageError(f"there are no weights {name!r}: take one of {', '.join(entries)}")
+            raise StageError(
+                f"there are no weights {name!r}{did_you_mean(name, entries)}: take one of {', '.join(entries)}"
+            )
         return entries[name]
 
     def find(self, name: str) -> WeightsFile | None:

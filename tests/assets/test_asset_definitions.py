@@ -1,5 +1,8 @@
 """The definitions: what Dagster loads, and what its pages and commands make of it."""
 
+import subprocess
+import sys
+
 import dagster as dg
 import pytest
 
@@ -106,3 +109,20 @@ def test_a_wrong_value_in_cities_yaml_does_not_keep_the_definitions_from_loading
     cities["demo"]["curated_posts"] = {"min_hashtag_count": "many"}
     write_cities(cities)
     assert code_version("curated_posts")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("P26")
+def test_a_city_that_cannot_be_used_is_a_partition_and_told_on_every_asset(cities, tmp_path):
+    cities["melbourne"]["radius_km"] = -1
+    cities |= {"New York": cities["demo"], "../up": cities["demo"]}
+    write_cities(cities)
+    code = "from assets.definitions import defs\nfor asset in defs().assets:\n    "
+    code += "print(*asset.partitions_def.get_partition_keys() if asset.partitions_def else '', sep='|')\n    "
+    code += "print(*next(iter(asset.specs)).metadata, sep='|')"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = loaded.stdout.splitlines()
+    assert len(lines) == 2 * len(STAGES)
+    assert {line for line in lines[::2] if line} == {"New York|demo|melbourne"}
+    for line in lines[1::2]:
+        assert {"melbourne cannot be used", "New York cannot be used", "../up cannot be used"} <= set(line.split("|"))

@@ -110,3 +110,16 @@ def test_a_bad_value_is_told_without_a_traceback(store, cities, fake_stage):
     error = failure.step_failure_data.error
     assert "settings of stage curated_posts of city demo: min_posts_per_poi" in error.message
     assert (seen, error.stack, error.cause) == ([], [], None)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("P26")
+def test_a_city_that_cannot_be_used_fails_its_own_runs_with_the_sentence(store, cities, fake_stage):
+    cities["melbourne"]["curate_posts"] = {}
+    write_cities(cities)
+    seen = fake_stage("curated_posts", counts=COUNTS)
+    assert materialize(store, curated_posts).success
+    (failure,) = materialize(store, curated_posts, city="melbourne").get_step_failure_events()
+    error = failure.step_failure_data.error
+    assert "city 'melbourne'" in error.message and "did you mean curated_posts?" in error.message
+    assert ([city for city, _ in seen], error.stack, error.cause) == (["demo"], [], None)

@@ -2,12 +2,15 @@
 
 import pytest
 
-from pipeline.cities import CityError, Settings, load_cities, load_city
+from pipeline.cities import STAGE_NAMES, CityError, Settings, load_cities, load_city, read_cities
+from pipeline.stages import STAGES, checked_cities, checked_city
 
 GOOD = """
 cities:
   demo: {name: Demo, latitude: 1, longitude: 2, radius_km: 3, curated_posts: {value: 8}, dataset: }
 """
+PLACE = {"name": "Rome", "latitude": 1, "longitude": 2, "radius_km": 3}
+OSLO = "name: Oslo, latitude: 1, longitude: 2, radius_km: 3"
 
 
 class Threshold(Settings):
@@ -46,9 +49,6 @@ def test_an_unknown_city_is_answered_with_those_that_are_known(cities_file):
     [
         pytest.param("cities: [", "not a file of cities", id="no YAML"),
         pytest.param("towns: {}", "not a file of cities", id="another key"),
-        pytest.param(GOOD.replace("latitude: 1", "latitude: 91"), "latitude", id="off the globe"),
-        pytest.param(GOOD.replace("demo:", "../demo:"), "key", id="a key that is a path"),
-        pytest.param(GOOD.replace("name", "nome"), "name: Field required", id="a misspelt field"),
     ],
 )
 def test_a_wrong_file_is_refused(tmp_path, text, message):
@@ -56,6 +56,78 @@ def test_a_wrong_file_is_refused(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(CityError, match=message):
         load_cities(path)
+
+
+@pytest.mark.fault("P26")
+def test_the_names_of_the_stages_are_those_of_the_stages():
+    assert list(STAGE_NAMES) == list(STAGES)
+
+
+@pytest.mark.fault("P26")
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ("radius: 3", r"'radius' is .* .did you mean radius_km\?"),
+        ("curate_posts: {}", r"did you mean curated_posts\?"),
+        ("Posts: {}", r"did you mean posts\?"),
+        ("min_hashtag_count: 8", "'min_hashtag_count' is neither a field of a city nor a stage"),
+        ("latitude: 37,8136", "'8136' is neither"),
+        ("radius_km: ", "radius_km: "),
+        ("radius_km: .inf", "radius_km: .*finite"),
+        ("radius_km: yes", "radius_km: .*a number is needed"),
+        ("radius_km: -3", "radius_km: .*greater than 0, not '-3'"),
+        ("latitude: 91, longitude: 2:30", "latitude: .*longitude: .*'2:30'"),
+        ("name: 1770", "name: .*string"),
+        ("posts: 5", "posts: .* dictionary, not '5'"),
+        ("posts: {archiv: x}", r"settings of stage posts .*archiv is unknown .did you mean archive\?"),
+        ("dataset: {min_hashtag_count: 8}", "min_hashtag_count is unknown"),
+        ("live: {purpos: x}", r"live settings.*did you mean purpose\?"),
+        ("demo: {sed: 7}", r"demo settings.*did you mean seed\?"),
+        ("study: {max_epochs: yes}", "max_epochs: .*a number is needed"),
+    ],
+)
+def test_one_citys_mistake_is_one_citys_mistake(tmp_path, more, why):
+    path = tmp_path / "cities.yaml"
+    kept = ", ".join(f"{key}: {value}" for key, value in PLACE.items() if f"{key}:" not in more)
+    path.write_text(f"cities:\n  rome: {{{kept}, {more}}}\n  oslo: {{{OSLO}, study: }}\n")
+    cities = checked_cities(path)
+    assert (cities.keys, list(cities.usable), list(cities.unusable)) == (["rome", "oslo"], ["oslo"], ["rome"])
+    with pytest.raises(CityError, match=f"city 'rome' of .*cities.yaml cannot be used .*{why}"):
+        cities.city("rome")
+
+
+@pytest.mark.fault("P26")
+@pytest.mark.parametrize(
+    ("key", "advice"),
+    [("New York", "rename it new-york"), ("../demo", "rename it demo"), ("1770", "begins with a letter"), ("Ω", "")],
+)
+def test_a_key_that_is_no_slug_is_told_with_one_that_is(tmp_path, key, advice):
+    path = tmp_path / "cities.yaml"
+    path.write_text(GOOD + f"  {key}: {{{OSLO}}}\n")
+    cities = read_cities(path)
+    assert list(cities.usable) == ["demo"]
+    assert advice in cities.unusable[key]
+
+
+@pytest.mark.fault("P26")
+def test_a_city_that_is_asked_for_is_checked_whole(tmp_path, monkeypatch):
+    path = tmp_path / "cities.yaml"
+    path.write_text(f"cities: {{rome: {{{OSLO}, pois: {{max_poi: 1}}}}}}")
+    monkeypatch.setenv("MRLF_CITIES", str(path))
+    with pytest.raises(CityError, match=r"did you mean max_pois\?"):
+        checked_city("rome")
+
+
+@pytest.mark.fault("P26")
+def test_a_near_name_is_offered_for_a_city_that_is_not_there(cities_file):
+    with pytest.raises(CityError, match=r"did you mean demo\?"):
+        load_city("demmo", cities_file)
+
+
+@pytest.mark.fault("P26")
+def test_a_folder_in_place_of_the_file_is_named(tmp_path):
+    with pytest.raises(CityError, match="it is no file"):
+        load_cities(tmp_path)
 
 
 def test_a_missing_file_is_named(tmp_path):

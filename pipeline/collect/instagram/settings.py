@@ -55,4 +55,4 @@ def live_settings(city: City) -> LiveSettings | None:
     try:
         return LiveSettings.model_validate(city.live)
     except ValidationError as error:
-        raise CityError(f"live settings of city {city.key}: {error_summary(error)}") from None
+        raise CityError(f"live settings of city {city.key}: {error_summary(error, LiveSettings)}") from None

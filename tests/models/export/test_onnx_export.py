@@ -2,8 +2,11 @@
 
 import dataclasses
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -13,7 +16,7 @@ from models.best.wide_and_deep import Ensemble
 from models.data.batches import make_batch
 from models.data.samples import Samples
 from models.data.text import TextConfig, Vocabulary, encode_text, normalise, words_of
-from models.export.onnx_export import INPUTS, METADATA, export_onnx
+from models.export.onnx_export import INPUTS, METADATA, export_onnx, export_pictures_onnx
 from models.training.fitted import Fitted
 from tests.models.best.test_best import NETWORK as OF_TWO_SIZES
 from tests.models.best.test_best import trained
@@ -22,6 +25,7 @@ from tests.models.synthetic import city
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).parent.parent.parent.parent
 TOLERANCE = 1e-4
 ONE_SIZE = {"char_filter_sizes": (4,), "word_filter_sizes": (4,)}
 """of filters: the time of an export goes with their number"""
@@ -180,6 +184,17 @@ def test_a_blend_of_linear_layer_and_networks_is_answered_alike(blend):
     for asked in (lacking, lacking.take([1]), lacking.take([2, 3])):
         [found_NC] = session.run(["probabilities"], blend_inputs(session, asked))
         np.testing.assert_allclose(found_NC, best.predict_proba(asked), atol=TOLERANCE)
+
+
+@pytest.mark.fault("S24")
+def test_the_file_names_no_folder_and_no_code_of_the_exporter(small, tmp_path):
+    session = small[1]
+    export_pictures_onnx(torch.nn.Flatten().double(), tmp_path / "pictures.onnx", {"image_size": 8})
+    for path in (Path(session._model_path), tmp_path / "pictures.onnx"):
+        data = path.read_bytes()
+        for canary in (str(ROOT), sys.prefix, str(Path.home()), ".py", "tests.", "models.", "stack_trace", "File "):
+            assert canary.encode() not in data, f"{path.name} holds {canary}"
+        assert [entry.key for entry in onnx.load(path).metadata_props] == [METADATA]
 
 
 def test_labels_of_another_model_and_a_missing_package_are_refused(tmp_path, monkeypatch):

@@ -3,13 +3,16 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from pipeline.cities import load_city
 from pipeline.cli.app import app
-from pipeline.stages import STAGES
+from pipeline.cli.errors import plain_errors
+from pipeline.stages import STAGES, checked_cities
 from pipeline.store import Store
 
 
@@ -28,13 +31,75 @@ def mrlf(tmp_path, monkeypatch):
         pytest.param(("run", "melbourne"), "cities.yaml", id="a city without a POI file"),
         pytest.param(("run", "demo", "--only", "train_mrlf"), "there is no data set of demo", id="no data set"),
         pytest.param(("verify", "demo"), "there is no data set of demo", id="nothing to verify"),
+        pytest.param(("run", "demo", "--to", "data_set"), "(did you mean dataset?)", id="a stage with a slip"),
+        pytest.param(("predict", "demo", "--image", "no.jpg"), "there is no picture no.jpg", id="no picture"),
+        pytest.param(("predict", "demo", "--image", "."), ". is a folder: name one picture", id="a folder"),
+        pytest.param(("images", "review", "demo", "--output", "/dev/null/x"), "mrlf: ", id="no folder"),
     ],
 )
 def test_a_users_mistake_is_one_line(mrlf, words, message):
     result = mrlf(*words)
     assert result.exit_code == 1
     assert message in result.output
-    assert "Traceback" not in result.output
+    assert "Traceback" not in result.output and "[Errno" not in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+@pytest.mark.fault("D20")
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "a.csv"), "mrlf: a.csv: No such file or directory"),
+        (OSError(18, "Invalid cross-device link", "a", None, "b"), "mrlf: a -> b: Invalid cross-device link"),
+        (OSError(28, "cannot write 7 bytes to b: No space left"), "mrlf: cannot write 7 bytes to b: No space left"),
+        (OSError("the picture is cut"), "mrlf: the picture is cut"),
+        (BrokenPipeError(32, "Broken pipe"), "mrlf: Broken pipe"),
+    ],
+)
+def test_an_error_of_the_system_is_told_by_its_words_and_file(capsys, error, said):
+    with pytest.raises(typer.Exit) as end, plain_errors():
+        raise error
+    assert (capsys.readouterr().err, end.value.exit_code) == (f"{said}\n", 1)
+
+
+@pytest.mark.fault("D20")
+def test_the_version_and_the_short_help_are_there_for_every_command(mrlf):
+    assert mrlf("--version").stdout == f"mrlf {version('mrlf-pipeline')}\n"
+    for words in ((), ("run",), ("weights",), ("weights", "fetch"), ("images", "review")):
+        assert mrlf(*words, "-h").stdout == mrlf(*words, "--help").stdout
+
+
+@pytest.mark.fault("D20")
+@pytest.mark.parametrize(
+    "words",
+    [("status", "demo"), ("run", "demo"), ("opt-out", "@x"), ("weights", "list"), ("doctor",), ("verify", "demo")],
+    ids=" ".join,
+)
+def test_outside_a_project_nothing_is_made_and_the_folder_is_named(mrlf, tmp_path, monkeypatch, words):
+    monkeypatch.delenv("MRLF_DATA")
+    monkeypatch.chdir(tmp_path)
+    result = mrlf(*words)
+    assert result.exit_code == 1
+    assert f"there is no {tmp_path}/data" in result.output and "`mrlf init`" in result.output
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.fault("D20")
+def test_a_project_begins_with_a_file_of_cities_that_works_and_is_never_overwritten(mrlf, tmp_path, monkeypatch):
+    ours = load_city("demo")
+    monkeypatch.delenv("MRLF_DATA")
+    monkeypatch.chdir(tmp_path)
+    assert mrlf("init").stdout.startswith(f"{tmp_path}/cities.yaml: ")
+    assert list(checked_cities().usable.values()) == [ours]
+    assert f"nothing of demo is in {tmp_path}/data yet" in mrlf("status", "demo").stdout
+    (tmp_path / "cities.yaml").write_text("mine")
+    result = mrlf("init")
+    assert (result.exit_code, (tmp_path / "cities.yaml").read_text()) == (1, "mine")
+    assert "was left alone" in result.output
+    assert mrlf("init", "new/folder").exit_code == 0
+    text = (tmp_path / "new/folder/cities.yaml").read_text().replace("\n#  ", "\n  ")
+    (tmp_path / "cities.yaml").write_text(text)
+    assert list(checked_cities().usable) == ["demo", "melbourne"], "the example is right where the signs are gone"
 
 
 def test_the_settings_of_a_city_are_printed_whole(mrlf):
@@ -92,6 +157,16 @@ def test_a_wrong_setting_of_a_late_stage_is_told_before_any_work(mrlf, tmp_path,
     assert result.exit_code == 1
     assert "train_mrlf" in result.output and "learning_rate" in result.output
     assert "pois" not in result.output
+
+
+@pytest.mark.fault("P26")
+def test_the_list_of_cities_tells_those_that_cannot_be_used(mrlf, tmp_path, monkeypatch):
+    path, place = tmp_path / "cities.yaml", "latitude: 0, longitude: 0, radius_km: 1"
+    path.write_text(f"cities: {{a: {{name: A, {place}}}, b: {{nome: B, {place}}}}}")
+    monkeypatch.setenv("MRLF_CITIES", str(path))
+    good, bad = mrlf("cities").stdout.splitlines()
+    assert good.split() == ["a", "A"]
+    assert bad.startswith("b ") and bad.endswith("(did you mean name?)")
 
 
 def test_status_tells_what_is_not_built(mrlf):

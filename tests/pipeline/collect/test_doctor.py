@@ -230,3 +230,14 @@ def test_no_secret_is_reported(store, environment, variables):
     environment(**variables)
     found = "".join(map(repr, examine(store, city(), NOW, dial=Dial(ConnectionRefusedError))))
     assert not re.search("|".join([*COOKIES.values(), KEY, SECRET[:40]]), found)
+
+
+@pytest.mark.fault("P26")
+def test_a_city_that_cannot_be_used_is_told_and_stops_no_other(store, environment, tmp_path, monkeypatch):
+    environment(MRLF_CITIES=str(tmp_path / "cities.yaml"))
+    place = "name: A, latitude: 0, longitude: 0, radius_km: 1"
+    (tmp_path / "cities.yaml").write_text(f"cities: {{a: {{{place}}}, b: {{{place}, curate_posts: {{}}}}}}")
+    checks = {check.topic: check for check in examine(store, None, NOW, dial=None)}
+    assert (checks["cities"].state, checks["cities"].finding[:4]) == ("ok", "1 in")
+    assert (checks["city b"].state, checks["city b"].stops) == ("wrong", False)
+    assert "did you mean curated_posts?" in checks["city b"].finding

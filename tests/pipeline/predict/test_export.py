@@ -112,6 +112,15 @@ def test_a_folder_of_safetensors_loads_and_answers_bit_for_bit_the_same(tmp_path
     assert torch.equal(weights["mixture"], GridColours().mixture)
 
 
+@pytest.mark.fault("S24")
+def test_no_file_of_an_export_names_a_folder_of_the_exporter(onnx_folder, tmp_path):
+    write_safetensors(town_predictor(), GridColours(), tmp_path / "town")
+    files = [path for folder in (onnx_folder, tmp_path / "town") for path in folder.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} >= {".onnx", ".safetensors", ".json", ".md"}
+    named = [os.getcwd(), sys.prefix, str(Path.home()), str(tmp_path), str(onnx_folder.parent)]
+    assert not [(path.name, name) for path in files for name in named if name.encode() in path.read_bytes()]
+
+
 def test_what_has_no_onnx_form_says_what_to_do(tmp_path):
     town = town_predictor()
     other = Predictor(

@@ -3,7 +3,9 @@
 import datetime as dt
 import io
 import json
+import os
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
@@ -26,7 +28,11 @@ SETTINGS = DatasetSettings(min_posts_per_poi=5, max_samples_per_shard=10)
 
 @pytest.fixture(scope="module")
 def cleaned(tmp_path_factory) -> Path:
-    """The store of a city whose pictures are clean, and of one post that an earlier stage dropped."""
+    """The store of a city whose pictures are clean, and of one post that an earlier stage dropped.
+
+    Whoever builds it lets others read and write what is made without a mode of its own.
+    """
+    os.umask(0)
     store = Store(tmp_path_factory.mktemp("cleaned"))
     posts = fill_city(store, posts_per_poi=10)
     lost = {**post_of(posts[0]), "post_key": "f" * 32}
@@ -64,6 +70,14 @@ def copied(released, tmp_path) -> Store:
 
 def folder_of(store: Store) -> Path:
     return latest_release(store, "demo").manifest.folder
+
+
+@pytest.mark.slow
+@pytest.mark.fault("S23")
+def test_no_file_of_a_store_is_for_others(released):
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (released.root, *released.root.rglob("*"))}
+    assert {path.suffix for path in modes} >= {".parquet", ".json", ".tar", ".lock"}
+    assert not {path: oct(mode) for path, mode in modes.items() if mode & 0o077}
 
 
 @pytest.mark.slow

@@ -51,6 +51,39 @@ def test_a_form_is_taken_from_the_own_page_and_from_programs(local, site, status
     assert (result.status_code, result.json()["error"]) == (status, error)
 
 
+@pytest.mark.fault("N8")
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        pytest.param({"origin": "http://127.0.0.1:8000"}, 422, id="its own page"),
+        pytest.param({"referer": "https://example.org/"}, 422, id="a program that sends a referer"),
+        pytest.param({"origin": "http://LOCALHOST", "host": "localhost:80"}, 422, id="capitals and the port of http"),
+        pytest.param({"origin": "https://localhost", "host": "localhost"}, 422, id="a proxy that encrypts"),
+        pytest.param({"origin": "http://[::1]:8000", "host": "[::1]:8000"}, 422, id="IPv6"),
+        pytest.param({"origin": "https://evil.example", "sec-fetch-site": "same-origin"}, 422, id="a proxy renames"),
+        pytest.param({"origin": "https://evil.example"}, 403, id="another site"),
+        pytest.param({"origin": "https://evil.example", "sec-fetch-site": "none"}, 403, id="another site, as nobody"),
+        pytest.param({"origin": "http://127.0.0.1:9000"}, 403, id="another port"),
+        pytest.param({"origin": "http://localhost:8000"}, 403, id="another name of this machine"),
+        pytest.param({"origin": "null"}, 403, id="a page that hides its address"),
+        pytest.param({"origin": ""}, 403, id="an empty origin"),
+        pytest.param({"origin": "file://"}, 403, id="a file"),
+        pytest.param({"origin": "http://127.0.0.1:8000.evil.example"}, 403, id="a port that is none"),
+        pytest.param({"origin": "http://127.0.0.1:8000@evil.example"}, 403, id="a user name"),
+        pytest.param({"sec-fetch-site": "Cross-Site"}, 403, id="capitals"),
+        pytest.param({"sec-fetch-site": "sideways"}, 403, id="a word nobody knows"),
+    ],
+)
+def test_a_foreign_page_is_refused_by_all_that_a_browser_states(local, headers, status):
+    assert local.post("/predict", json={}, headers=headers).status_code == status
+
+
+@pytest.mark.fault("N8")
+def test_two_origins_are_none_of_ours(local):
+    headers = [("origin", "http://127.0.0.1:8000"), ("origin", "https://evil.example")]
+    assert local.post("/predict", json={}, headers=headers).status_code == 403
+
+
 def test_a_link_on_another_site_opens_the_page(local):
     assert local.get("/", headers={"sec-fetch-site": "cross-site"}).status_code == 200
 

@@ -1,6 +1,7 @@
 """The store's root, pictures, folders with manifests, records and locks."""
 
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import sys
 import pytest
 
 from pipeline.errors import StageBusyError
-from pipeline.store import Store
+from pipeline.store import Store, files
 from pipeline.store.files import IncompleteFolderError, seal, unseal
 from pipeline.store.store import StageRecord
 
@@ -18,9 +19,52 @@ def test_the_root_is_for_its_owner_alone(store):
     assert stat.S_IMODE(store.private.stat().st_mode) == 0o700
 
 
+@pytest.fixture
+def new_process(monkeypatch):
+    """As if this process had made no store yet; its mask comes back."""
+    mask = os.umask(0o022)
+    monkeypatch.setattr(files, "_given", [])
+    yield
+    os.umask(mask)
+
+
+@pytest.mark.fault("S23")
+@pytest.mark.parametrize("mask", [0, 0o002, 0o022, 0o077])
+def test_what_a_library_makes_in_a_store_is_the_owners_and_what_goes_elsewhere_as_the_user_wants(
+    tmp_path, new_process, mask
+):
+    os.umask(mask)
+    store = Store(tmp_path / "store")
+    (store.root / "folder").mkdir()
+    sqlite3.connect(store.root / "folder" / "file").execute("create table t (x)")
+    with files.modes_of_the_user():
+        (tmp_path / "outside").touch()
+    os.umask(mask)
+    with store.lock("demo", "pois"):
+        (store.root / "later").touch()
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
+    inside = {"store": 0o700, "folder": 0o700, "file": 0o600, "later": 0o600}
+    assert modes == {**modes, **inside, "outside": 0o666 & ~mask}
+
+
 def test_the_root_comes_from_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("MRLF_DATA", str(tmp_path / "elsewhere"))
     assert Store.open().root == tmp_path / "elsewhere"
+
+
+@pytest.mark.fault("P26")
+def test_the_root_is_of_the_users_home_where_the_variable_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MRLF_DATA", "~/data")
+    assert Store.open().root == tmp_path / "data"
+
+
+@pytest.mark.fault("P26")
+def test_a_file_in_place_of_the_root_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MRLF_DATA", str(tmp_path / "file"))
+    with pytest.raises(ValueError, match="file is no folder"):
+        Store.open()
 
 
 def test_an_address_that_is_no_folder_is_refused(monkeypatch):

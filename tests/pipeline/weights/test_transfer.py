@@ -2,8 +2,10 @@
 
 import time
 from dataclasses import replace
+from io import BytesIO
 
 import pytest
+import requests
 
 from pipeline.weights.addresses import TransferError
 from pipeline.weights.transfer import CannotKeepError, transfer
@@ -187,6 +189,24 @@ def test_a_redirect_leads_nowhere_else(server, part, to, raised):
     server.fail("/loop", Answer.redirect(to), times=None)
     with pytest.raises(TransferError, match=raised):
         fetch(f"{server.url}/loop", part)
+
+
+@pytest.mark.fault("M11")
+@pytest.mark.parametrize("first", ["https://files.example.org", "https://127.0.0.1", "http://127.0.0.1"])
+def test_a_redirect_never_leaves_https(part, monkeypatch, first):
+    asked = []
+
+    def get(session, url, **how):
+        asked.append(url)
+        answer = requests.Response()
+        answer.status_code, answer.raw = 302, BytesIO()
+        answer.headers["Location"] = "https://127.0.0.1/b" if url.startswith("http:") else "http://127.0.0.1:1/net"
+        return answer
+
+    monkeypatch.setattr(requests.Session, "get", get)
+    with pytest.raises(TransferError, match="a redirect to http://127"):
+        fetch(f"{first}/a", part, max_tries=1)
+    assert asked == ([f"{first}/a"] if first.startswith("https") else [f"{first}/a", "https://127.0.0.1/b"])
 
 
 def test_a_full_disk_is_reported(server, part):

@@ -12,7 +12,7 @@ import socket
 import threading
 from http.cookiejar import DefaultCookiePolicy
 from typing import Self
-from urllib.parse import urldefrag, urljoin
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -227,7 +227,11 @@ def _new_session(adapter: GuardedAdapter) -> requests.Session:
 
 
 def _next_address(url: str, location: str) -> str:
+    """Where a redirect leads; one that leaves https is not followed, wherever it leads."""
     try:
-        return urldefrag(urljoin(url, location)).url
+        to = urldefrag(urljoin(url, location)).url
+        if urlsplit(url).scheme == "https" and urlsplit(to).scheme != "https":
+            raise RefusedError("refused_address")
     except ValueError:
         raise RefusedError("refused_address") from None
+    return to

@@ -1,8 +1,10 @@
 """Where the download of pictures connects: never to a private place, at no hop, whatever a name resolves to."""
 
 import socket
+from io import BytesIO
 
 import pytest
+import requests
 
 from pipeline.collect.instagram.addresses import AllowedHosts
 from pipeline.collect.instagram.media.downloads import MAX_REDIRECTS, MediaFetcher
@@ -56,6 +58,19 @@ def test_a_redirect_to_a_private_place_is_refused_before_connecting_at_each_hop(
     assert server.count() == num_good + 1
     assert set(names.asked) == {"127.0.0.1"}
     assert len({address for address in wires.dialled}) == 1
+
+
+@pytest.mark.fault("I8")
+def test_a_redirect_never_leaves_https_even_to_the_named_base(server, monkeypatch):
+    def get(session, url, **how):
+        answer = requests.Response()
+        answer.status_code, answer.raw = 302, BytesIO()
+        answer.headers["Location"] = f"{server.url}/0.jpg"
+        return answer
+
+    monkeypatch.setattr(requests.Session, "get", get)
+    with pytest.raises(RefusedError, match="refused_address"):
+        fetcher_of(server).fetch(f"https://{CDN_HOST}/a.jpg")
 
 
 @pytest.mark.fault("I8")
