@@ -22,7 +22,6 @@ from pipeline.stages import STAGES, checked_cities
 
 COMMANDS = {("asset", "materialize"), ("asset", "list"), ("job", "execute")}
 NO_PARTITION = "no '--partition' option was provided"
-NOT_PARTITIONED = "none of the assets are partitioned"
 UNKNOWN_ASSET = re.compile(r"AssetKey\(s\) \[(.*?)\] were selected")
 FIELD = re.compile(r"(\w+)\??:")
 
@@ -54,8 +53,6 @@ def sentence(error: BaseException, words: Sequence[str]) -> str | None:
             return str(error)
         case CheckError() if NO_PARTITION in str(error):
             return f"name the city: --partition {_cities()[0]} (the cities are {', '.join(_cities())})"
-        case CheckError() if NOT_PARTITIONED in str(error):
-            return _for_one_city(_given(words, "--select"), _given(words, "--partition"))
         case dg.DagsterInvalidSubsetError() if unknown := UNKNOWN_ASSET.search(str(error)):
             names = re.findall(r"'([^']*)'", unknown[1])
             near = did_you_mean(names[0], STAGES) if names else ""
@@ -72,14 +69,6 @@ def sentence(error: BaseException, words: Sequence[str]) -> str | None:
         case dg.DagsterInvalidConfigError():
             return "; ".join(_shortened(message) for message in error.error_messages)
     return None
-
-
-def _for_one_city(selected: str, city: str) -> str:
-    config = f'{{"ops": {{"{selected}": {{"config": {{"cities": ["{city}"]}}}}}}}}'
-    return (
-        f"{selected} is built for all cities at once, so it takes no --partition: leave that out, or name the city as "
-        f"--config-json '{config}', or run `mrlf run {city} --only {selected}`"
-    )
 
 
 def _shortened(message: str) -> str:

@@ -13,7 +13,7 @@ import dagster as dg
 from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
-from pipeline.cities import Settings
+from pipeline.cities import DEFAULT_TEXT, Settings
 
 
 class StageConfig(dg.Config):
@@ -25,9 +25,11 @@ class StageConfig(dg.Config):
 
 
 class AllCitiesConfig(StageConfig):
-    """Of the assets that look at all cities at once."""
+    """Of the assets that a command without a partition builds for all cities at once."""
 
-    cities: list[str] | None = Field(None, description="Only these cities; by default all that are ready.")
+    cities: list[str] | None = Field(
+        None, description="Without a partition: only these cities; by default all that are ready."
+    )
 
 
 def run_config(settings: type[Settings], base: type[StageConfig] = StageConfig) -> type[StageConfig]:
@@ -60,5 +62,15 @@ def _description(field: FieldInfo) -> str:
     bare = _bare(field.annotation)
     choices = f" One of {', '.join(get_args(bare))}." if get_origin(bare) is Literal else ""
     text = (field.description or "").rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}.{choices} Default: as cities.yaml says{_otherwise(field)}."
+
+
+def _otherwise(field: FieldInfo) -> str:
+    """The value where cities.yaml says nothing: None may stand for another, and the description may tell it."""
+    extra = field.json_schema_extra
+    if isinstance(extra, dict) and DEFAULT_TEXT in extra:
+        return f", else {extra[DEFAULT_TEXT]}"
     default = field.get_default(call_default_factory=True)
-    return f"{text[:1].upper()}{text[1:]}.{choices} Default: as cities.yaml says, else {default}."
+    if default is None:
+        return "" if "by default" in (field.description or "") else ", else none"
+    return f", else {default}"

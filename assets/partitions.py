@@ -3,6 +3,7 @@
 A city that cannot be used is a partition, too: its runs fail with the sentence that says why.
 """
 
+import click
 import dagster as dg
 
 from pipeline.stages import checked_cities
@@ -19,4 +20,17 @@ _cities = checked_cities()
 CITIES = dg.StaticPartitionsDefinition([key for key in _cities.keys if _is_partition(key)])
 UNUSABLE = _cities.unusable
 """Why a city cannot be used, by city."""
-ALL_CITIES = dg.AllPartitionMapping()
+
+
+def _names_no_partition() -> bool:
+    """Whether the definitions are loaded by `dagster asset materialize`, or `dg launch`, without a partition."""
+    command = click.get_current_context(silent=True)
+    if command is None or "partition" not in command.params:
+        return False
+    return not (command.params["partition"] or command.params.get("partition_range"))
+
+
+CITIES_OR_ALL = None if _names_no_partition() else CITIES
+"""Of training and evaluation: a partition per city, so that in a backfill one city's failure cancels no other's.
+Dagster's commands refuse an asset with partitions where none is named, so there they stand for all cities at once.
+"""

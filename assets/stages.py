@@ -1,20 +1,22 @@
 """What all assets do alike: run a stage of `pipeline` for a city, with a version that knows cities.yaml."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 import dagster as dg
 
 from assets.config import AllCitiesConfig, StageConfig
 from assets.failures import UserError, user_errors
-from pipeline.cities import load_cities
+from assets.partitions import CITIES
+from pipeline.cities import CityError, load_cities
 from pipeline.stage import StageReport
 from pipeline.stages import STAGES, checked_city, run_stage_of
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
 
 OWNERS = ["team:mrlf"]
-PARTITION_TAG = "dagster/partition"
+FIRST_CITY = CITIES.get_partition_keys()[:1]
+"""The example in what is said where no city is ready."""
 
 
 def code_version(name: str) -> str:
@@ -44,15 +46,27 @@ def build(name: str, city: str, store: Store, config: StageConfig, **watch: Any)
 
 
 def build_each(
-    name: str, cities: Iterable[str], store: Store, config: AllCitiesConfig, **watch: Any
+    context: dg.AssetExecutionContext,
+    name: str,
+    ready: Collection[str],
+    store: Store,
+    config: AllCitiesConfig,
+    *,
+    otherwise: str,
+    **watch: Any,
 ) -> tuple[list[StageReport], dict[str, str]]:
-    """Build a stage of several cities: the reports of those that could be, and why the others could not.
+    """Build a stage of the run's city, else of those of its configuration, else of all that are ready: the reports of
+    those that could be, and why the others could not.
+
+    otherwise: the message for a city that is not ready, with CITY for its key.
 
     Raises:
         UserError: it could be done for none of them.
     """
-    reports, hindered = [], {}
-    for city in cities:
+    wanted = [context.partition_key] if context.has_partition_key else (config.cities or list(ready))
+    hindered = {city: _why_not(city, otherwise) for city in wanted or FIRST_CITY if city not in ready}
+    reports = []
+    for city in (city for city in wanted if city in ready):
         try:
             reports.append(build(name, city, store, config, **watch))
         except UserError as mistake:
@@ -62,25 +76,15 @@ def build_each(
     return reports, hindered
 
 
+def _why_not(city: str, otherwise: str) -> str:
+    """Why a city is not ready: cities.yaml has none of this name, or something is wrong there, else `otherwise`."""
+    try:
+        checked_city(city)
+    except CityError as error:
+        return str(error)
+    return otherwise.replace("CITY", city)
+
+
 def built_cities(store: Store, name: str) -> list[str]:
     """Cities of which a stage has run to its end."""
     return [city for city in store.cities() if store.stage_record(city, name) is not None]
-
-
-def chosen_cities(
-    context: dg.AssetExecutionContext, config: AllCitiesConfig, ready: list[str], *, otherwise: str
-) -> list[str]:
-    """The cities this run is about: its partition's, else those of its configuration, else all that are ready.
-
-    Raises:
-        UserError: one of them is not ready, or none is; `otherwise` is the message, with the city's key for CITY.
-    """
-    partition = context.run.tags.get(PARTITION_TAG)
-    wanted = [partition] if partition else (config.cities or ready)
-    with user_errors():
-        for city in [partition] if partition else config.cities or ():
-            checked_city(city)
-    missing = [city for city in wanted if city not in ready]
-    if missing or not wanted:
-        raise UserError(otherwise.replace("CITY", (missing or ["demo"])[0]))
-    return wanted

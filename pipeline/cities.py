@@ -37,6 +37,8 @@ STAGE_NAMES = (
 """Those of `pipeline.stages`, spelt out: a stage reads its city, so it cannot be read here."""
 KEY = re.compile(r"[a-z][a-z0-9-]{0,62}")
 LONGEST_SHOWN = 60
+DEFAULT_TEXT = "default_text"
+"""In `json_schema_extra` of a setting whose None means something else: what, as a person reads it."""
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
@@ -69,6 +71,13 @@ class Settings(_Fields):
     """
 
     PER_RUN: ClassVar[frozenset[str]] = frozenset()
+
+    def in_effect(self, city: "City", num_train_posts: int | None) -> dict[str, Any]:
+        """All settings for a person to read, with the value that will be used where None stands for one.
+
+        num_train_posts: of the city's data set, None where it has none yet.
+        """
+        return self.model_dump(mode="json")
 
 
 class City(_Fields):

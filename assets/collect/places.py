@@ -6,11 +6,13 @@ Writes places
 
 import dagster as dg
 
+from assets.checks import blocking_checks, is_whole, warning_checks
 from assets.collect.pois import pois
 from assets.config import run_config
+from assets.metadata import where_table
 from assets.partitions import CITIES
 from assets.resources import StoreResource
-from assets.results import Results, blocking_checks, is_whole, materialized, warning_checks
+from assets.results import Results, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.collect.places import STAGE, PlacesSettings
 
@@ -30,10 +32,12 @@ PlacesConfig = run_config(PlacesSettings)
 )
 def places(context: dg.AssetExecutionContext, config: PlacesConfig, store: StoreResource) -> Results:
     """Which place of Instagram is which POI, how far apart they are, how alike their names; a person can overrule."""
-    report = build(STAGE, context.partition_key, store.open(), config)
+    city, data = context.partition_key, store.open()
+    report = build(STAGE, city, data, config)
     yield from materialized(
         report,
         num_rows=report.counts["pairs"],
+        where=where_table(data, city, STAGE),
         checks={"some_match": report.counts["matched_pois"] > 0},
         warnings={"nothing_waits": is_whole(report)},
     )

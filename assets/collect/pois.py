@@ -6,10 +6,12 @@ Writes pois
 
 import dagster as dg
 
+from assets.checks import blocking_checks
 from assets.config import run_config
+from assets.metadata import where_table
 from assets.partitions import CITIES
 from assets.resources import StoreResource
-from assets.results import Results, blocking_checks, materialized
+from assets.results import Results, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.collect.pois import STAGE, PoisSettings
 
@@ -27,6 +29,9 @@ PoisConfig = run_config(PoisSettings)
 )
 def pois(context: dg.AssetExecutionContext, config: PoisConfig, store: StoreResource) -> Results:
     """Points of interest inside the city's circle, with their category, rank and popularity."""
-    report = build(STAGE, context.partition_key, store.open(), config)
+    city, data = context.partition_key, store.open()
+    report = build(STAGE, city, data, config)
     num_pois = report.counts["pois"]
-    yield from materialized(report, num_rows=num_pois, checks={"some_pois": num_pois > 0})
+    yield from materialized(
+        report, num_rows=num_pois, where=where_table(data, city, STAGE), checks={"some_pois": num_pois > 0}
+    )

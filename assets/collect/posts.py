@@ -8,11 +8,13 @@ from datetime import timedelta
 
 import dagster as dg
 
+from assets.checks import blocking_checks, is_whole, warning_checks
 from assets.collect.places import places
 from assets.config import run_config
+from assets.metadata import where_table
 from assets.partitions import CITIES
 from assets.resources import StoreResource
-from assets.results import Results, blocking_checks, is_whole, materialized, warning_checks
+from assets.results import Results, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.collect.posts import STAGE, PostsSettings
 from pipeline.report.previews import poi_map_png
@@ -49,6 +51,7 @@ def posts(context: dg.AssetExecutionContext, config: PostsConfig, store: StoreRe
     yield from materialized(
         report,
         num_rows=counts["posts"],
+        where=where_table(data, city, STAGE),
         checks=checks,
         warnings={"nothing_waits": is_whole(report)},
         preview=poi_map_png(data, city),

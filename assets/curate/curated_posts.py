@@ -6,11 +6,13 @@ Writes curated_posts, what was dropped and by which rule
 
 import dagster as dg
 
+from assets.checks import blocking_checks
 from assets.collect.posts import posts
 from assets.config import run_config
+from assets.metadata import where_table
 from assets.partitions import CITIES
 from assets.resources import StoreResource
-from assets.results import Results, blocking_checks, materialized
+from assets.results import Results, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.cities import load_city
 from pipeline.curate.curated_posts import STAGE
@@ -41,4 +43,5 @@ def curated_posts(context: dg.AssetExecutionContext, config: CuratedPostsConfig,
         "keeps_some": report.counts["kept"] > 0,
         "can_be_split": hindrance(data, load_city(city)) is None,
     }
-    yield from materialized(report, num_rows=report.counts["kept"], checks=checks)
+    where = where_table(data, city, STAGE)
+    yield from materialized(report, num_rows=report.counts["kept"], where=where, checks=checks)

@@ -6,11 +6,13 @@ Writes clean_images, the clean pictures, what was dropped
 
 import dagster as dg
 
+from assets.checks import blocking_checks, every_picture_has_an_outcome
 from assets.config import run_config
 from assets.images.portrait_masks import portrait_masks
+from assets.metadata import where_table
 from assets.partitions import CITIES
 from assets.resources import StoreResource
-from assets.results import Results, blocking_checks, every_picture_has_an_outcome, materialized
+from assets.results import Results, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.images.clean_images import STAGE, CleanImagesSettings
 from pipeline.report.contact_sheets import clean_sheet_png
@@ -38,6 +40,7 @@ def clean_images(context: dg.AssetExecutionContext, config: CleanImagesConfig, s
     yield from materialized(
         report,
         num_rows=report.counts["pictures"],
+        where=where_table(data, city, STAGE),
         checks={"every_picture": every_picture_has_an_outcome(report)},
         preview=clean_sheet_png(data, city),
     )

@@ -6,11 +6,13 @@ Writes portrait_masks
 
 import dagster as dg
 
+from assets.checks import blocking_checks, every_picture_has_an_outcome
 from assets.config import run_config
 from assets.curate.curated_posts import curated_posts
+from assets.metadata import where_table
 from assets.partitions import CITIES
 from assets.resources import StoreResource
-from assets.results import Results, blocking_checks, every_picture_has_an_outcome, materialized
+from assets.results import Results, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.images.portrait_masks import STAGE, PortraitMasksSettings
 from pipeline.report.contact_sheets import masks_sheet_png
@@ -35,6 +37,7 @@ def portrait_masks(context: dg.AssetExecutionContext, config: PortraitMasksConfi
     yield from materialized(
         report,
         num_rows=report.counts["pictures"],
+        where=where_table(data, city, STAGE),
         checks={"every_picture": every_picture_has_an_outcome(report)},
         preview=masks_sheet_png(data, city),
     )

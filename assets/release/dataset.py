@@ -6,11 +6,13 @@ Writes datasets/<city>/<version>: WebDataset shards, posts.parquet, labels.json,
 
 import dagster as dg
 
+from assets.checks import blocking_checks, warning_checks
 from assets.config import run_config
 from assets.images.clean_images import clean_images
+from assets.metadata import where
 from assets.partitions import CITIES
 from assets.resources import StoreResource
-from assets.results import Results, blocking_checks, materialized, warning_checks
+from assets.results import Results, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.release.dataset import STAGE, DatasetSettings
 from pipeline.release.read import Release, latest_release
@@ -53,6 +55,7 @@ def dataset(context: dg.AssetExecutionContext, config: DatasetConfig, store: Sto
     yield from materialized(
         report,
         num_rows=report.counts["released"],
+        where=where(release.manifest.folder, release.posts.schema),
         checks=checks,
         warnings={"shares_hold": not is_uneven(release.posts["split"].to_pylist())},
         preview=class_histogram_png(data, city),

@@ -4,20 +4,26 @@ Reads  the trained models, the data sets, image_features, and of every stage bef
 Writes reports/<city>: report.html, report.md, report.json
 """
 
+from typing import Any
+
 import dagster as dg
 
+from assets.checks import city_or_all_checks
 from assets.collect import places, pois, posts
 from assets.config import AllCitiesConfig, run_config
 from assets.curate import curated_posts
 from assets.images import clean_images, portrait_masks
-from assets.partitions import ALL_CITIES
+from assets.metadata import markdown, where
+from assets.partitions import CITIES_OR_ALL
 from assets.release import dataset
 from assets.resources import StoreResource
-from assets.results import every_city_check, materialized_each
-from assets.stages import OWNERS, build_each, built_cities, chosen_cities, code_version
+from assets.results import materialized_each
+from assets.stages import OWNERS, build_each, built_cities, code_version
 from assets.training import image_features, train_mrlf
 from pipeline.report.evaluate_mrlf import STAGE, EvaluateMrlfSettings
+from pipeline.report.previews import report_summary
 from pipeline.stage import StageReport
+from pipeline.store import Store
 
 EvaluateMrlfConfig = run_config(EvaluateMrlfSettings, AllCitiesConfig)
 # The report shows every stage, so it depends on each. In `--select "+evaluate_mrlf"` the + is one step up, and so
@@ -32,9 +38,6 @@ REPORTED = (
     dataset.dataset,
     image_features.image_features,
 )
-BEATS_MAJORITY = dg.AssetCheckSpec(
-    "beats_majority", asset=STAGE, description="MRLF is right more often than always naming the most frequent place."
-)
 NO_MODEL = (
     "there is no trained model of CITY, so there is nothing to evaluate. Build all of it with\n"
     '    dagster asset materialize --select "+evaluate_mrlf" --partition CITY'
@@ -42,24 +45,34 @@ NO_MODEL = (
 
 
 @dg.asset(
-    deps=[train_mrlf.train_mrlf, *(dg.AssetDep(asset, partition_mapping=ALL_CITIES) for asset in REPORTED)],
+    deps=[train_mrlf.train_mrlf, *REPORTED],
+    partitions_def=CITIES_OR_ALL,
     group_name="report",
     kinds={"html", "scikitlearn"},
     owners=OWNERS,
     code_version=code_version(STAGE),
-    check_specs=[every_city_check(STAGE), BEATS_MAJORITY],
+    check_specs=city_or_all_checks(
+        STAGE, beats_majority="MRLF is right more often than always naming the most frequent place."
+    ),
 )
 def evaluate_mrlf(
     context: dg.AssetExecutionContext, config: EvaluateMrlfConfig, store: StoreResource
 ) -> dg.MaterializeResult:
-    """A report per city that has a model: accuracy with an interval, the baselines, the curve, what was dropped."""
+    """A report: accuracy with an interval, the baselines, the curve, what was dropped; of every city with a model
+    where no partition is named.
+    """
     data = store.open()
-    cities = chosen_cities(context, config, built_cities(data, train_mrlf.STAGE), otherwise=NO_MODEL)
-    reports, hindered = build_each(STAGE, cities, data, config)
-    pages = {report.city: data.report_folder(report.city) / "report.html" for report in reports}
+    trained = built_cities(data, train_mrlf.STAGE)
+    reports, hindered = build_each(context, STAGE, trained, data, config, otherwise=NO_MODEL)
+    shown = {city: _shown(data, city) for city in (report.city for report in reports)}
     beats = all(float(report.record.about["accuracy"]) > _majority(report) for report in reports)
-    return materialized_each(reports, hindered, checks={"beats_majority": beats}, files=pages)
+    return materialized_each(context, reports, hindered, shown=shown, checks={"beats_majority": beats})
 
 
 def _majority(report: StageReport) -> float:
     return float(report.record.about["accuracy/majority"])
+
+
+def _shown(store: Store, city: str) -> dict[str, Any]:
+    page = where(store.report_folder(city) / "report.html")
+    return {**page, "report": markdown(report_summary(store, city))}

@@ -7,11 +7,13 @@ Writes image_features
 import dagster as dg
 import numpy as np
 
+from assets.checks import blocking_checks, every_picture_has_an_outcome
 from assets.config import run_config
+from assets.metadata import where_table
 from assets.partitions import CITIES
 from assets.release.dataset import dataset
 from assets.resources import StoreResource
-from assets.results import Results, blocking_checks, every_picture_has_an_outcome, materialized
+from assets.results import Results, materialized
 from assets.stages import OWNERS, build, code_version
 from pipeline.release.read import latest_release
 from pipeline.training.image_features import STAGE, ImageFeaturesSettings, read_features
@@ -40,4 +42,6 @@ def image_features(context: dg.AssetExecutionContext, config: ImageFeaturesConfi
     pictures = latest_release(data, city).posts["clean_digest"].to_pylist()
     features = read_features(data, city, pictures, report.record.about["backbone"])
     checks = {"every_picture": every_picture_has_an_outcome(report), "all_finite": bool(np.isfinite(features).all())}
-    yield from materialized(report, num_rows=report.counts["pictures"], checks=checks)
+    yield from materialized(
+        report, num_rows=report.counts["pictures"], where=where_table(data, city, STAGE), checks=checks
+    )

@@ -144,7 +144,8 @@ def status(city: CityArgument) -> None:
 def settings(city: CityArgument) -> None:
     """Print all settings of a city as JSON.
 
-    They come from cities.yaml and the defaults. First the settings of its stages, by stage; then `live`, the limits of
+    They come from cities.yaml and the defaults. First the settings of its stages, by stage, those of train_mrlf with
+    the preset's numbers: by preset where that depends on a data set that is not there yet. Then `live`, the limits of
     live collection (null where it is off), and the paths that MRLF_CITIES, MRLF_DATA and MRLF_INSTAGRAM_COOKIES name.
 
     Example: mrlf settings melbourne
@@ -153,11 +154,11 @@ def settings(city: CityArgument) -> None:
         from pipeline.cities import cities_path
         from pipeline.collect.instagram.cookie_files import cookies_path
         from pipeline.collect.instagram.settings import live_settings
-        from pipeline.stages import STAGES, checked_city
+        from pipeline.stages import checked_city, settings_in_effect
         from pipeline.store.store import data_folder
 
         known = checked_city(city)
-        stages = {name: known.settings(name, stage.settings).model_dump(mode="json") for name, stage in STAGES.items()}
+        stages = settings_in_effect(known)
         live, cookies = live_settings(known), cookies_path()
         beside = {
             "live": None if live is None else live.model_dump(mode="json"),

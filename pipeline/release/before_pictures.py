@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 
 from pipeline.cities import City
 from pipeline.curate.rules import POI_FLOOR
-from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.errors import StageError
 from pipeline.privacy.forgotten import sweep_forgotten
 from pipeline.release.cut import MIN_DAYS, MIN_USERS, SplitChoice
@@ -56,7 +55,7 @@ def hindrance(store: Store, city: City) -> str | None:
         return None
     posts = pa.Table.from_batches(batches)
     settings = city.settings("dataset", DatasetSettings)
-    floor = settings.min_posts_per_poi or city.settings(STAGE, CuratedPostsSettings).min_posts_per_poi
+    floor = settings.floor(city)
     sizes = pc.value_counts(posts["poi_id"])
     large = pc.filter(sizes.field("values"), pc.greater_equal(sizes.field("counts"), floor))
     if len(large) < MIN_POIS:

@@ -25,7 +25,6 @@ from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.instagram.terms import stated_terms
 from pipeline.collect.poi_sources.keeping import read_pois
 from pipeline.curate.rules import POI_FLOOR, has_enough_posts, rule_of
-from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.errors import StageError
 from pipeline.images.clean_images import KEPT
 from pipeline.ledger import reason_counts, write_ledger
@@ -71,8 +70,7 @@ def build_dataset(store: Store, city: City, settings: DatasetSettings) -> StageR
 
 def _build(store: Store, city: City, settings: DatasetSettings) -> StageReport:
     with store.lock(city.key, STAGE):
-        floor = settings.min_posts_per_poi or city.settings("curated_posts", CuratedPostsSettings).min_posts_per_poi
-        settings = settings.model_copy(update={"min_posts_per_poi": floor})
+        settings = settings.model_copy(update={"min_posts_per_poi": settings.floor(city)})
         city_digest = json_digest(
             [
                 city.name,

@@ -1,8 +1,11 @@
-"""Small figures for the Dagster UI: each a PNG under 200 KB, also where there is little or nothing to show.
+"""Small figures for the Dagster UI: each a PNG under 200 KB, also where there is little or nothing to show; and the
+report's first page.
 
 Law: no text of a user and no picture of one.
 """
 
+import re
+from base64 import b64encode
 from collections import Counter
 
 import pyarrow.parquet as pq
@@ -14,6 +17,24 @@ from pipeline.report.figures import PREVIEW_DPI, class_histogram, message, train
 from pipeline.report.maps import MapPoint, preview_map
 from pipeline.store import Store
 from pipeline.training.train_mrlf import latest_run
+
+NUM_SHOWN_PARTS = 3
+"""Of the report: its summary, the comparison with simpler models, and which input matters. The others name places and
+show captions."""
+PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)]+\.png)\)")
+LINK = re.compile(r"(?<!!)\[([^\]]*)\]\([^)]+\)")
+
+
+def report_summary(store: Store, city: str) -> str:
+    """The first parts of a city's report in Markdown, with their charts in it, and where the whole report lies."""
+    folder = store.report_folder(city)
+    parts = (folder / "report.md").read_text().split("\n## ")[:NUM_SHOWN_PARTS]
+    text = LINK.sub(r"\1", "\n## ".join(parts))  # what a link leads to lies beside the report
+
+    def embedded(found: re.Match[str]) -> str:
+        return f"![{found[1]}](data:image/png;base64,{b64encode((folder / found[2]).read_bytes()).decode()})"
+
+    return f"{PICTURE.sub(embedded, text)}\n\nThe whole report: `{folder / 'report.html'}`\n"
 
 
 def poi_map_png(store: Store, city: str) -> bytes:

@@ -6,13 +6,15 @@ out. Nothing here loads torch.
 
 import dataclasses
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, Field, create_model, model_validator
+from pydantic.config import JsonDict
 
 from models.mrlf.config import MrlfConfig
 from models.settings.train_config import SMALL_BELOW_POSTS, Preset, TrainConfig, check_best, sized
-from pipeline.cities import Settings
+from pipeline.cities import DEFAULT_TEXT, City, Settings
 
 DEVICE = r"^(auto|cpu|cuda(:\d+)?)$"
 LIMITS: dict[str, dict[str, Any]] = {
@@ -23,6 +25,8 @@ LIMITS: dict[str, dict[str, Any]] = {
 """What is refused before anything is read, beside what the configurations refuse themselves."""
 FIRST = ("modalities", "characters", "words")
 """What the network reads stands first."""
+UNSET = {"clip": "no clipping", "num_threads": "torch's own", "compile": "CUDA graphs on a GPU"}
+"""What the configurations' own None means."""
 
 
 class PresetSettings(Settings):
@@ -53,6 +57,16 @@ class PresetSettings(Settings):
         """What was given of the network's own settings."""
         return self._given(MrlfConfig)
 
+    def in_effect(self, city: City, num_train_posts: int | None) -> dict[str, Any]:
+        """The settings with the preset's numbers; by preset where these differ and `auto` cannot choose yet."""
+        counts = (0, SMALL_BELOW_POSTS) if num_train_posts is None else (num_train_posts, num_train_posts)
+        small, paper = (dict(chain.from_iterable(vars(c).items() for c in self.configs(n))) for n in counts)
+        numbers = {
+            name: value if small[name] == value else {"small": small[name], "paper": value}
+            for name, value in paper.items()
+        }
+        return super().in_effect(city, num_train_posts) | numbers
+
     def _given(self, kind: type[MrlfConfig] | type[TrainConfig]) -> dict[str, Any]:
         names = {field.name for field in dataclasses.fields(kind)}
         return {name: value for name, value in self.model_dump(exclude_none=True).items() if name in names}
@@ -70,7 +84,20 @@ def _optional_fields() -> Iterator[tuple[str, Any]]:
     hints = get_type_hints(MrlfConfig, include_extras=True) | get_type_hints(TrainConfig, include_extras=True)
     for name in dict.fromkeys((*FIRST, *hints)):
         kind, description = get_args(hints[name])
-        yield name, (_as_list(kind) | None, Field(None, description=description, **LIMITS.get(name, {})))
+        shown: JsonDict = {DEFAULT_TEXT: _of_presets(name)}
+        field = Field(None, description=description, json_schema_extra=shown, **LIMITS.get(name, {}))
+        yield name, (_as_list(kind) | None, field)
+
+
+def _of_presets(name: str) -> str:
+    """What a field is where it is left out, as a person reads it."""
+    kind = MrlfConfig if name in MrlfConfig.__dataclass_fields__ else TrainConfig
+    paper, small = (_words(name, getattr(size, name)) for size in (kind.paper(), kind.small()))
+    return paper if small == paper else f"{paper} (preset paper) or {small} (preset small)"
+
+
+def _words(name: str, value: Any) -> str:
+    return UNSET[name] if value is None else str(list(value) if isinstance(value, tuple) else value)
 
 
 def _as_list(kind: Any) -> Any:

@@ -47,9 +47,10 @@ def failures(result: dg.ExecuteInProcessResult) -> str:
     return "\n".join(event.step_failure_data.error.to_string() for event in result.get_step_failure_events())
 
 
-def metadata(result: dg.ExecuteInProcessResult, name: str) -> dict[str, Any]:
-    """The metadata of the one materialization of an asset."""
-    (event,) = result.asset_materializations_for_node(name)
+def metadata(result: dg.ExecuteInProcessResult, name: str, city: str | None = None) -> dict[str, Any]:
+    """The metadata of the one materialization of an asset; of the city's, where the run was of several."""
+    events = result.asset_materializations_for_node(name)
+    (event,) = [event for event in events if city is None or event.partition == city]
     return {key: value.value for key, value in event.metadata.items()}
 
 

@@ -11,11 +11,11 @@ from assets.schedules import REFRESHED
 from assets.stages import code_version
 from pipeline.cities import load_cities
 from pipeline.stages import STAGES
-from tests.assets.helpers import write_cities
+from tests.assets.helpers import ROOT, write_cities
 
 DEFINITIONS = defs()
 GRAPH = DEFINITIONS.resolve_asset_graph()
-UNPARTITIONED = {"train_mrlf", "evaluate_mrlf"}
+OF_A_CITY_OR_ALL = {"train_mrlf", "evaluate_mrlf"}
 ON_REQUEST = {"study_data", "study"}
 """No part of `+evaluate_mrlf`: built when somebody asks for it."""
 
@@ -47,23 +47,33 @@ def test_an_asset_says_what_it_is(name):
     assert asset.code_version.startswith(STAGES[name].code_version[:12])
 
 
+@pytest.mark.fault("D17")
 @pytest.mark.parametrize("name", STAGES)
-def test_assets_are_partitioned_by_city_but_for_training_and_evaluation(name):
-    partitions = node(name).partitions_def
-    expected = None if name in UNPARTITIONED else list(load_cities())
-    assert (partitions and partitions.get_partition_keys()) == expected
+def test_an_asset_and_its_checks_are_partitioned_by_city(name):
+    nodes = [node(name), *(GRAPH.get(key) for key in node(name).check_keys)]
+    assert [each.partitions_def.get_partition_keys() for each in nodes] == [list(load_cities())] * len(nodes)
 
 
-@pytest.mark.parametrize("name", sorted(set(STAGES) - UNPARTITIONED - {"study"}))  # nothing follows the study
+@pytest.mark.fault("D16")
+@pytest.mark.parametrize("name", STAGES)
+def test_a_city_depends_on_itself_alone(name):
+    for parent in node(name).parent_keys:
+        mapping = GRAPH.get_partition_mapping(dg.AssetKey(name), parent)
+        assert isinstance(mapping, dg.IdentityPartitionMapping), parent
+
+
+@pytest.mark.parametrize("name", sorted(set(STAGES) - OF_A_CITY_OR_ALL - {"study"}))  # nothing follows the study
 def test_checks_of_a_city_block_what_follows(name):
     checks = {key.name: GRAPH.get(key).blocking for key in node(name).check_keys}
     assert {check for check, blocks in checks.items() if not blocks} <= {"nothing_waits", "shares_hold"}
     assert any(checks.values())
 
 
-def test_all_of_a_city_is_one_selection():
-    assert selected("+evaluate_mrlf") == set(STAGES) - ON_REQUEST
-    assert selected("train_mrlf") == {"train_mrlf"}
+@pytest.mark.parametrize("words", [("+evaluate_mrlf", "train_mrlf"), ('+key:"evaluate_mrlf"', 'key:"train_mrlf"')])
+def test_all_of_a_city_is_one_selection_on_the_command_line_and_in_the_search_of_the_ui(words):
+    page = (ROOT / "README.md").read_text()
+    assert selected(words[0]) == set(STAGES) - ON_REQUEST and words[0] in page
+    assert selected(words[1]) == {"train_mrlf"} and words[1] in page
 
 
 def test_a_study_is_built_of_its_data_and_the_features():

@@ -1,19 +1,27 @@
 """What Dagster shows of a stage: numbers, losses, facts, remarks and pictures, and nothing that could do harm."""
 
+from collections import defaultdict
+from types import SimpleNamespace
+
+import dagster as dg
+import pyarrow as pa
 import pytest
 
 from assets import results
-from assets.metadata import MAX_PREVIEW_BYTES
-from assets.results import every_picture_has_an_outcome, materialized_each
+from assets.checks import every_picture_has_an_outcome
+from assets.metadata import MAX_PREVIEW_BYTES, markdown, where
+from assets.results import materialized_each
 from pipeline.stage import StageReport
 from pipeline.store.store import StageRecord
 
+OF_DEMO = SimpleNamespace(has_partition_key=True)
+OF_ALL = SimpleNamespace(has_partition_key=False, asset_key=dg.AssetKey("train_mrlf"), log_event=lambda event: None)
 HOSTILE = "<script>alert(1)</script> [x](javascript:alert(1)) | a | b |"
 
 
 def materialized(*args, **kwargs):
     """The one result."""
-    return next(results.materialized(*args, **kwargs))
+    return next(results.materialized(*args, where={}, **kwargs))
 
 
 def report(city: str = "demo", *, counts=None, notes=None, about=None, is_reused: bool = False) -> StageReport:
@@ -60,15 +68,32 @@ def test_figures_are_numbers_and_digests_are_not():
 @pytest.mark.fault("D9")
 def test_a_name_in_a_remark_is_never_markup():
     shown = materialized(report(notes=[HOSTILE], about={"name": HOSTILE}), num_rows=0, checks={})
-    of_many = materialized_each([report(notes=[HOSTILE])], {"melbourne": HOSTILE})
+    of_many = materialized_each(OF_DEMO, [report(notes=[HOSTILE])], {"melbourne": HOSTILE}, shown={"demo": {}})
     why = of_many.check_results[0].metadata["melbourne"]
-    for value in (shown.metadata["notes"], shown.metadata["name"], of_many.metadata["demo: notes"], why):
+    for value in (shown.metadata["notes"], shown.metadata["name"], of_many.metadata["notes"], why):
         assert type(value).__name__ == "TextMetadataValue"
 
 
 def test_a_picture_is_embedded():
     shown = materialized(report(), num_rows=0, checks={}, preview=b"\x89PNG")
     assert shown.metadata["preview"].value == "![](data:image/png;base64,iVBORw==)"
+
+
+@pytest.mark.fault("D19")
+def test_where_a_thing_lies_is_a_path_and_an_address_with_the_columns_of_its_rows(tmp_path):
+    schema = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("tags", pa.list_(pa.string()))])
+    shown = where(tmp_path / "50% off", schema)
+    assert (shown["path"].value, shown["dagster/uri"]) == (f"{tmp_path}/50% off", f"file://{tmp_path}/50%25%20off")
+    columns = [
+        (column.name, column.type, column.constraints.nullable) for column in shown["dagster/column_schema"].columns
+    ]
+    assert columns == [("id", "string", False), ("tags", str(pa.list_(pa.string())), True)]
+    assert set(where(tmp_path)) == {"path", "dagster/uri"}
+
+
+def test_a_page_too_large_for_the_event_log_is_left_out():
+    assert markdown("# page").value == "# page"
+    assert markdown("ä" * MAX_PREVIEW_BYTES).value.startswith("left out: 400,000 bytes")
 
 
 def test_a_picture_too_large_for_the_event_log_is_left_out_and_that_is_said():
@@ -90,7 +115,7 @@ def test_every_picture_has_an_outcome(counts, is_whole):
 
 def test_the_data_version_of_several_cities_changes_with_each():
     versions = {
-        materialized_each([report(city) for city in cities], {}).data_version.value
+        materialized_each(OF_ALL, [report(city) for city in cities], {}, shown=defaultdict(dict)).data_version.value
         for cities in (["demo"], ["melbourne"], ["demo", "melbourne"])
     }
     assert len(versions) == 3

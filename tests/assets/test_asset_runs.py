@@ -25,17 +25,27 @@ def released(monkeypatch):
     return lambda *cities: monkeypatch.setattr(training, "released_cities", lambda store: list(cities))
 
 
+def all_cities(store, *assets):
+    """A run of each asset without a partition, one after the other; the last one's result."""
+    return [materialize(store, asset, city=None) for asset in assets][-1]
+
+
 @pytest.fixture
 def curves(monkeypatch):
-    """A training curve that needs no training."""
-    monkeypatch.setattr(training, "training_curve_png", lambda store, city: b"png")
+    """What is shown of a model and a report where there is neither."""
+    for module in (training, evaluation):
+        monkeypatch.setattr(module, "_shown", lambda store, city: {"path": dg.MetadataValue.path(f"here/{city}")})
 
 
+@pytest.mark.fault("D19")
 def test_a_stage_is_built_for_the_city_of_the_run(store, cities, fake_stage):
     seen = fake_stage("curated_posts", counts=CURATED)
     result = materialize(store, curated_posts, city="melbourne")
     assert [city for city, _ in seen] == ["melbourne"]
-    assert metadata(result, "curated_posts")["dagster/row_count"] == 4
+    shown = metadata(result, "curated_posts")
+    assert shown["dagster/row_count"] == 4
+    assert shown["path"] == str(store.root / "tables" / "melbourne" / "curated_posts")
+    assert {"post_key", "caption"} < {column.name for column in shown["dagster/column_schema"].columns}
 
 
 def test_a_second_run_says_reused_and_shows_the_same_version(store, cities, fake_stage):
@@ -138,6 +148,21 @@ def test_training_without_a_data_set_says_what_to_do(store, cities, fake_stage, 
     assert "Stack Trace" not in printed
 
 
+@pytest.mark.fault("D16")
+def test_a_city_that_was_asked_for_and_is_not_ready_hides_no_other(store, cities, fake_stage, released, curves):
+    released("melbourne")
+    seen = fake_stage("train_mrlf")
+    result = materialize(store, train_mrlf, city=None, cities=["demo", "melbourne"])
+    assert ([city for city, _ in seen], checks(result)) == (["melbourne"], {"every_city": False})
+    assert "no data set of demo" in result.get_asset_check_evaluations()[0].metadata["demo"].value
+
+
+def test_a_city_that_cities_yaml_does_not_have_is_told_so(store, cities, released):
+    released("melbourne")
+    printed = failures(materialize(store, train_mrlf, city=None, cities=["rome"]))
+    assert "there is no city 'rome'" in printed and "take one of demo, melbourne" in printed
+
+
 @pytest.mark.fault("P10")
 def test_one_city_that_cannot_be_trained_hides_no_other(store, cities, fake_stage, released, curves):
     released("demo", "melbourne")
@@ -146,7 +171,7 @@ def test_one_city_that_cannot_be_trained_hides_no_other(store, cities, fake_stag
     (evaluation_of_check,) = result.get_asset_check_evaluations()
     assert result.success and not evaluation_of_check.passed
     assert "nothing to work on" in evaluation_of_check.metadata["demo"].value
-    assert "melbourne: preview" in metadata(result, "train_mrlf")
+    assert metadata(result, "train_mrlf", "melbourne")["path"] == "here/melbourne"
 
 
 def test_training_fails_where_no_city_can_be_trained(store, cities, fake_stage, released):
@@ -160,17 +185,43 @@ def test_evaluation_follows_the_cities_that_have_a_model(store, cities, fake_sta
     released("demo", "melbourne")
     fake_stage("train_mrlf", refused=("demo",))
     seen = fake_stage("evaluate_mrlf", **ACCURACY)
-    result = materialize(store, train_mrlf, evaluate_mrlf, city=None)
+    result = all_cities(store, train_mrlf, evaluate_mrlf)
     assert [city for city, _ in seen] == ["melbourne"]
     assert checks(result) == {"every_city": True, "beats_majority": True}
-    assert metadata(result, "evaluate_mrlf")["melbourne: report"].endswith("reports/melbourne/report.html")
+    assert metadata(result, "evaluate_mrlf", "melbourne")["path"] == "here/melbourne"
 
 
 def test_a_model_worse_than_the_most_frequent_place_is_seen(store, cities, fake_stage, released, curves):
     released("demo")
     fake_stage("train_mrlf")
     fake_stage("evaluate_mrlf", **{**ACCURACY, "accuracy": "0.147"})
-    assert checks(materialize(store, train_mrlf, evaluate_mrlf, city=None))["beats_majority"] is False
+    assert checks(all_cities(store, train_mrlf, evaluate_mrlf))["beats_majority"] is False
+
+
+@pytest.mark.fault("D16")
+def test_a_run_of_all_cities_is_seen_at_each_of_them(store, cities, fake_stage, released, curves):
+    released("demo", "melbourne")
+    fake_stage("train_mrlf", epochs="3")
+    with dg.DagsterInstance.ephemeral() as instance:
+        of_all = materialize(store, train_mrlf, city=None, instance=instance)
+        assert instance.get_materialized_partitions(dg.AssetKey("train_mrlf")) == {"demo", "melbourne"}
+        of_one = materialize(store, train_mrlf, city="demo", instance=instance)
+    shown = [metadata(of_all, "train_mrlf", "demo"), metadata(of_one, "train_mrlf")]
+    assert shown[0] | {"reused": True} == shown[1]
+
+
+@pytest.mark.fault("D17")
+def test_what_a_check_found_in_one_city_is_not_lost_when_another_is_checked(store, cities, fake_stage):
+    with dg.DagsterInstance.ephemeral() as instance:
+        for city, kept in (("demo", 0), ("melbourne", 4)):
+            fake_stage("curated_posts", counts={**CURATED, "kept": kept})
+            materialize(store, curated_posts, city=city, instance=instance)
+        key = dg.AssetCheckKey(dg.AssetKey("curated_posts"), "keeps_some")
+        kept = instance.event_log_storage.get_asset_check_partition_info([key])
+    assert {each.partition_key: each.latest_execution_status.value for each in kept} == {
+        "demo": "FAILED",
+        "melbourne": "SUCCEEDED",
+    }
 
 
 def test_evaluation_without_a_model_says_what_to_do(store, cities):

@@ -20,7 +20,6 @@ WRONG_ASSET = "AssetKey(s) ['datasets'] were selected, but no AssetsDefinition o
     ("error", "more", "said"),
     [
         (CheckError("Asset has partitions, but no '--partition' option was provided"), [], "--partition demo (the"),
-        (CheckError("but none of the assets are partitioned"), ["--partition=demo"], "`mrlf run demo --only dataset`"),
         (dg.DagsterInvalidSubsetError(WRONG_CITY), ["--partition", "melburn"], "(did you mean melbourne?)"),
         (dg.DagsterInvalidSubsetError(WRONG_ASSET), [], "no asset datasets (did you mean dataset?)"),
         (DagsterInvalidAssetSelectionError("+("), [], "is no selection of assets"),

@@ -1,5 +1,6 @@
 """`dagster asset materialize --select ...` as a user types it after `source .venv/bin/activate`."""
 
+import dagster as dg
 import pytest
 
 from tests.assets.helpers import dagster
@@ -16,9 +17,18 @@ def test_training_without_a_data_set_says_what_to_do_and_shows_no_traceback(dags
 
 
 @pytest.mark.slow
-@pytest.mark.fault("D20")
-def test_a_mistake_in_the_command_is_one_line(dagster_home):
-    completed = dagster(dagster_home, *TRAIN, "--partition", "demo")
-    assert completed.returncode == 1
-    assert "Traceback" not in completed.stderr
-    assert "`mrlf run demo --only train_mrlf`" in completed.stderr.splitlines()[-1]
+@pytest.mark.fault("D16")
+@pytest.mark.parametrize(
+    ("words", "trained"),
+    [
+        pytest.param((), {"demo", "melbourne"}, id="every city that has a data set"),
+        pytest.param(("--partition", "melbourne"), {"melbourne"}, id="the one that is named"),
+    ],
+)
+def test_training_needs_no_partition_and_takes_one(dagster_home, cities, tmp_path, words, trained):
+    module = {"DAGSTER_CLI_ASSET_MATERIALIZE_MODULE_NAME": "tests.assets.fake_training"}
+    files = {"MRLF_CITIES": str(tmp_path / "cities.yaml"), "RELEASED": "demo melbourne"}
+    completed = dagster({**dagster_home, **module, **files}, *TRAIN, *words)
+    assert completed.returncode == 0, completed.stderr
+    with dg.DagsterInstance.from_config(dagster_home["DAGSTER_HOME"]) as instance:
+        assert instance.get_materialized_partitions(dg.AssetKey("train_mrlf")) == trained

@@ -11,6 +11,7 @@ from assets.config import AllCitiesConfig, run_config
 from assets.curate.curated_posts import curated_posts
 from pipeline.cities import Settings
 from pipeline.stages import STAGES
+from pipeline.training.settings import UNSET, TrainMrlfSettings
 from tests.assets.helpers import materialize, write_cities
 
 
@@ -36,9 +37,18 @@ class Everything(Settings):
     choice: Literal["auto", "builtin"] = Field("auto", description="a choice")
     maybe_choice: Literal["mean", "sum"] | None = Field(None, description="a choice")
     file: Path | None = Field(None, description="a file")
+    folder: Path | None = Field(None, description="a folder; by default the demo's")
     colour: Colour = Field(Colour.RED, description="a colour")
     sizes: list[int] | None = Field(None, description="sizes")
     group: Group | None = Field(None, description="a group")
+
+
+def shown(settings: TrainMrlfSettings, name: str) -> str:
+    """A setting with this preset as a person reads it."""
+    if name == "preset":
+        return "auto"
+    (value,) = (vars(config)[name] for config in settings.configs(1) if name in vars(config))
+    return UNSET[name] if value is None else str(list(value) if isinstance(value, tuple) else value)
 
 
 CONFIG = run_config(Everything)
@@ -71,12 +81,25 @@ def test_settings_within_a_setting_are_passed_on_too(given, least):
             "choice", "A choice. One of auto, builtin. Default: as cities.yaml says, else auto.", id="choice"
         ),
         pytest.param(
-            "maybe_choice", "A choice. One of mean, sum. Default: as cities.yaml says, else None.", id="or nothing"
+            "maybe_choice", "A choice. One of mean, sum. Default: as cities.yaml says, else none.", id="or nothing"
         ),
+        pytest.param("folder", "A folder; by default the demo's. Default: as cities.yaml says.", id="told already"),
     ],
 )
 def test_the_form_tells_the_meaning_and_the_default(name, description):
     assert CONFIG.model_fields[name].description == description
+
+
+@pytest.mark.fault("D18")
+@pytest.mark.parametrize("name", TrainMrlfSettings.model_fields)
+def test_the_form_of_the_training_tells_the_value_that_a_preset_gives(name):
+    config = run_config(TrainMrlfSettings)
+    paper, small = (shown(TrainMrlfSettings(preset=preset), name) for preset in ("paper", "small"))
+    described = config.model_fields[name].description
+    assert "None" not in described
+    assert described.endswith(f", else {paper}.") or described.endswith(
+        f", else {paper} (preset paper) or {small} (preset small)."
+    )
 
 
 def test_cities_are_no_setting_of_a_stage():

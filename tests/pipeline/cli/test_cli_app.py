@@ -14,6 +14,8 @@ from pipeline.cli.app import app
 from pipeline.cli.errors import plain_errors
 from pipeline.stages import STAGES, checked_cities
 from pipeline.store import Store
+from pipeline.store.store import StageRecord
+from pipeline.training.settings import UNSET
 
 
 @pytest.fixture
@@ -109,6 +111,31 @@ def test_the_settings_of_a_city_are_printed_whole(mrlf):
         printed["curated_posts"]["min_hashtag_count"] == load_city("demo").stages["curated_posts"]["min_hashtag_count"]
     )
     assert json.loads(mrlf("settings", "melbourne").stdout)["curated_posts"]["min_hashtag_count"] == 50
+
+
+@pytest.mark.fault("D18")
+@pytest.mark.parametrize(
+    ("given", "num_train_posts", "batch_size"),
+    [
+        pytest.param("{}", None, {"small": 32, "paper": 128}, id="no data set yet"),
+        pytest.param("{}", 4999, 32, id="a small data set"),
+        pytest.param("{}", 5000, 128, id="a large data set"),
+        pytest.param("{preset: paper}", None, 128, id="a preset that is named"),
+        pytest.param("{batch_size: 7}", None, 7, id="a number that is given"),
+    ],
+)
+def test_settings_tell_the_numbers_that_will_be_used(mrlf, tmp_path, monkeypatch, given, num_train_posts, batch_size):
+    place = "name: A, latitude: 0, longitude: 0, radius_km: 1, curated_posts: {min_posts_per_poi: 9}"
+    (tmp_path / "cities.yaml").write_text(f"cities: {{a: {{{place}, train_mrlf: {given}}}}}")
+    monkeypatch.setenv("MRLF_CITIES", str(tmp_path / "cities.yaml"))
+    if num_train_posts is not None:
+        counts = {"train": num_train_posts}
+        record = StageRecord(stage="dataset", digest="d", outputs={}, versions={}, counts=counts)
+        Store(tmp_path / "data").write_stage_record("a", record)
+    printed = json.loads(mrlf("settings", "a").stdout)
+    assert printed["train_mrlf"]["batch_size"] == batch_size
+    assert printed["dataset"]["min_posts_per_poi"] == 9
+    assert {name for name, value in printed["train_mrlf"].items() if value is None} <= set(UNSET)
 
 
 @pytest.mark.fault("I34")

@@ -43,3 +43,18 @@ def test_histogram_before_a_release_counts_curated_posts(own):
 def test_curve_of_a_run_that_is_gone_says_so(own):
     write_record(own.store, "demo", "train_mrlf", {"run": "gone"}, [])
     assert opened(previews.training_curve_png(own.store, "demo"))
+
+
+@pytest.mark.fault("D19")
+def test_the_first_parts_of_a_report_hold_their_charts_and_show_no_caption(store):
+    folder = store.report_folder("demo")
+    folder.mkdir(parents=True)
+    (folder / "report-accuracy.png").write_bytes(b"\x89PNG")
+    (folder / "report.md").write_text(
+        "# Demo\n\n## Compared\n\n![bars (95 %)](report-accuracy.png)\n\n[The study](study.html) says more.\n\n"
+        "## Inputs\n\ntext\n\n## Where it errs\n\na place\n\n## Examples\n\na caption\n"
+    )
+    assert previews.report_summary(store, "demo") == (
+        "# Demo\n\n## Compared\n\n![bars (95 %)](data:image/png;base64,iVBORw==)\n\nThe study says more.\n\n"
+        f"## Inputs\n\ntext\n\n\nThe whole report: `{folder / 'report.html'}`\n"
+    )
