@@ -1,19 +1,29 @@
 """The data-parallel engine: pictures in, results out, committed every so many rows.
 
 The native runner needs nothing to start; `DAFT_RUNNER=ray` (with RAY_ADDRESS) runs the same code on a cluster.
-Law: a fault of one picture is a result with a reason; a blob that is gone arrives as None. A worker whose run was
-killed ends with the batch it is at, and leaves no result of it in the machine's memory.
+Law: a fault of one picture is a result with a reason; a blob that is gone arrives as None. The end of the stream
+proves nothing: what came is compared with what was asked for. A worker whose run was killed ends with the batch it is
+at, and leaves no result of it in the machine's memory.
 """
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+import pickle
+import signal
+import traceback
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import pyarrow as pa
 from tqdm import tqdm
+
+from pipeline.errors import IncompleteError
+
+FAULT = "fault"
+"""The field of a result in which a worker says that it failed."""
 
 log = logging.getLogger("mrlf")
 
@@ -48,17 +58,60 @@ class PictureJob:
     title: str = "pictures"
 
 
+class WorkerProcess:
+    """A worker in the process that it has for itself, which `run`, the process of its run, started.
+
+    It can be told to stop at any time. The interpreter is not to end while a result is handed over: that would stay in
+    the machine's memory.
+    """
+
+    def __init__(self, make_worker: Callable[[], PictureWorker], run: int) -> None:
+        self._make_worker, self._run = make_worker, run
+        self._work: PictureWorker | None = None
+        self._is_at_work = self._is_stopped = False
+        self._is_own = os.getppid() == run  # a cluster's workers are ended by the cluster
+        if self._is_own:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self._stop)
+
+    def _stop(self, *_: object) -> None:
+        """End at once where there is no result, else when the next one is there."""
+        if self._is_at_work:
+            os._exit(1)
+        self._is_stopped = True
+
+    def __call__(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The worker's results, or in each of them what it raised."""
+        self._is_at_work = True
+        try:
+            self._work = self._work or self._make_worker()
+            results = self._work(rows)
+        except Exception as error:  # the engine loses it where the process ends with it
+            results = [{FAULT: packed(error)}] * len(rows)
+        if self._is_own and (self._is_stopped or os.getppid() != self._run):
+            os._exit(1)  # nobody is there to take them
+        self._is_at_work = False
+        return results
+
+
 def blob_addresses(paths: Sequence[Path]) -> list[str]:
     """Addresses as the engine reads them: it takes them as they stand, so nothing in them is percent-encoded."""
     return [f"file://{path.absolute()}" for path in paths]
 
 
 def run_pictures(job: PictureJob, commit: Callable[[pa.Table], None]) -> int:
-    """Run the job, hand every `commit_every` results to `commit` as they come, return their number."""
+    """Run the job, hand every `commit_every` results to `commit` as they come, return their number.
+
+    Raises:
+        IncompleteError: the engine ended before all were there; those that were are committed.
+        StageError: a worker died.
+        OSError: a worker cannot write.
+    """
     waiting: list[pa.Table] = []
     num_waiting = num_done = 0
-    with tqdm(total=job.rows.num_rows, desc=job.title, unit="picture", disable=None) as bar:
-        for results in _stream(job):
+    bar = tqdm(total=job.rows.num_rows, desc=job.title, unit="picture", disable=None)
+    with bar, closing(_stream(job)) as stream:
+        for results in stream:
             waiting.append(results)
             num_waiting += results.num_rows
             num_done += results.num_rows
@@ -69,38 +122,60 @@ def run_pictures(job: PictureJob, commit: Callable[[pa.Table], None]) -> int:
                 log.info("%s: %d of %d", job.title, num_done, job.rows.num_rows)
         if waiting:
             commit(pa.concat_tables(waiting))
+    if num_done != job.rows.num_rows:  # a signal that Python was told to ignore ends the engine all the same
+        raise IncompleteError(
+            f"{job.title} was interrupted after {num_done:,} of {job.rows.num_rows:,} pictures", reason="interrupted"
+        )
     return num_done
 
 
-def _stream(job: PictureJob) -> Iterator[pa.Table]:
+def _stream(job: PictureJob) -> Generator[pa.Table]:
     if not job.rows.num_rows:
         return
     import daft
     from daft import DataType, col
 
+    from pipeline.engine_workers import ended_workers
+
     os.environ.setdefault("DAFT_PROGRESS_BAR", "0")  # one bar is enough: ours counts what is committed
+    logging.getLogger("daft_local_execution").setLevel(logging.CRITICAL)  # what it says there, it raises too
     names = [name for name in job.rows.column_names if name != "address"]
     run = os.getpid()
-    kind = DataType.from_arrow_type(pa.struct(list(job.result)))
+    kind = DataType.from_arrow_type(pa.struct([*job.result, pa.field(FAULT, pa.binary())]))
 
     # so many processes, each working on its batches one after the other: what a worker holds is its own
     @daft.cls(max_concurrency=job.num_workers, gpus=job.num_gpus)
     class Worker:
         def __init__(self) -> None:
-            self.work = job.make_worker()
-            self.is_of_run = os.getppid() == run
+            self.work = WorkerProcess(job.make_worker, run)
 
         @daft.method.batch(return_dtype=kind, batch_size=min(job.batch_size, job.commit_every))
         def run(self, data: Any, *columns: Any) -> Any:
             values = zip(data.to_pylist(), *(column.to_pylist() for column in columns), strict=True)
-            results = self.work([dict(zip(["data", *names], row, strict=True)) for row in values])
-            if self.is_of_run and os.getppid() != run:
-                os._exit(1)  # nobody is there to take them: they would stay in the machine's shared memory
-            return results
+            return self.work([dict(zip(["data", *names], row, strict=True)) for row in values])
 
     frame = daft.from_arrow(job.rows)
     frame = frame.with_column("data", col("address").download(on_error="null"))
     frame = frame.select(Worker().run(col("data"), *[col(name) for name in names]).alias("result"))
-    for batch in frame.to_arrow_iter():
-        column = batch.column("result").cast(pa.struct(list(job.result)))
-        yield pa.Table.from_arrays(column.flatten(), schema=job.result)
+    with ended_workers(cast(Generator[Any], frame.to_arrow_iter())) as batches:
+        for batch in batches:
+            *columns, faults = batch.column("result").flatten()
+            for fault in faults.drop_null():
+                raise unpacked(fault.as_py())
+            yield pa.Table.from_arrays(columns, names=job.result.names).cast(job.result)
+
+
+def packed(error: Exception) -> bytes:
+    """An error of a worker for its run, with the worker's traceback as a note."""
+    error.add_note("".join(traceback.format_exception(error)))
+    try:
+        pickle.loads(data := pickle.dumps(error))  # noqa: S301 (our own)
+    except (pickle.PickleError, AttributeError, TypeError, ValueError):  # it cannot be copied: its words go
+        data = pickle.dumps(RuntimeError(repr(error)))
+    return data
+
+
+def unpacked(data: bytes) -> Exception:
+    """The error that `packed` made these bytes of."""
+    error: Exception = pickle.loads(data)  # noqa: S301 (our own)
+    return error

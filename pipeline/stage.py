@@ -1,7 +1,8 @@
 """A stage: one step of the pipeline, which runs when something it depends on changed and else is `reused`.
 
 Law: a stage's outputs are committed before its record, so a killed run leaves no record and is run again; a record
-counts only while its outputs are the ones it was written for.
+counts only while its outputs are the ones it was written for. No stage works on what another has not finished: it is
+refused where the other's record is missing, or was written for other outputs or inputs than those that are there.
 """
 
 import logging
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.cities import City, Settings
+from pipeline.errors import StageError
 from pipeline.store import Store
 from pipeline.store.digests import stage_digest
 from pipeline.store.store import StageRecord
@@ -57,6 +59,30 @@ def count_values(prefix: str, values: Iterable[str]) -> dict[str, int]:
     return {f"{prefix}/{value}": count for value, count in sorted(Counter(values).items())}
 
 
+def require_finished(store: Store, city: str, inputs: Mapping[str, str]) -> None:
+    """Compare the records of the stages that wrote `inputs` (as `table_inputs` names them) with the tables, and with
+    what the stages before these wrote last.
+
+    Raises:
+        StageError: one has not finished, or not run since; what it lacks would be lost on the way.
+    """
+    for stage in dict.fromkeys(stage for _, stage in map(_table_of, inputs) if stage):
+        record = store.stage_record(city, stage)
+        if record is None or not _outputs_are_untouched(store, city, record):
+            raise StageError(f"the stage {stage} of {city} has not finished: build {stage} first")
+        for name, digest in record.inputs.items():
+            table, before = _table_of(name)
+            last = store.stage_record(city, before) if before else None
+            if last is not None and last.outputs.get(table, digest) != digest:
+                raise StageError(f"the stage {stage} of {city} has not run since {before} did: build {stage} first")
+
+
+def _table_of(name: str) -> tuple[str, str]:
+    """The table and stage of an input; the stage is "" for one that is no table."""
+    table, _, stage = name.partition("@")
+    return table, stage
+
+
 def run_stage(
     store: Store,
     city: City,
@@ -68,10 +94,15 @@ def run_stage(
     work: Callable[[], Outcome],
     outputs: tuple[str, ...] = (),
     weights: Mapping[str, str] | None = None,
+    is_of_release: bool = False,
 ) -> StageReport:
     """Run `work` unless the last complete run had the same digest and its outputs are untouched.
 
-    outputs: the tables the stage writes. The caller holds the lock of (city, stage).
+    outputs: the tables the stage writes. is_of_release: it works on what is released, and the tables may have gone on
+    since. The caller holds the lock of (city, stage).
+
+    Raises:
+        StageError: a stage that wrote an input has not finished.
     """
     digest = stage_digest(
         stage=stage,
@@ -85,8 +116,10 @@ def run_stage(
     if record is not None and record.digest == digest and _outputs_are_untouched(store, city.key, record):
         log.info("%s %s: reused, nothing it depends on changed", city.key, stage)
         return StageReport(stage=stage, city=city.key, digest=digest, is_reused=True, record=record)
+    if not is_of_release:
+        require_finished(store, city.key, inputs)
     outcome = work()
-    record = _record(store, city.key, stage, digest, outcome, outputs)
+    record = _record(store, city.key, stage, digest, outcome, outputs, inputs)
     store.write_stage_record(city.key, record)
     log.info("%s %s: %s", city.key, stage, _sentence(outcome.counts))
     return StageReport(stage=stage, city=city.key, digest=digest, is_reused=False, record=record)
@@ -97,12 +130,19 @@ def _outputs_are_untouched(store: Store, city: str, record: StageRecord) -> bool
 
 
 def _record(
-    store: Store, city: str, stage: str, digest: str, outcome: Outcome, outputs: tuple[str, ...]
+    store: Store,
+    city: str,
+    stage: str,
+    digest: str,
+    outcome: Outcome,
+    outputs: tuple[str, ...],
+    inputs: Mapping[str, str],
 ) -> StageRecord:
     return StageRecord(
         stage=stage,
         digest=digest,
         outputs={name: store.output_digest(city, name, stage) for name in outputs},
+        inputs=dict(inputs),
         versions={name: store.tables.version(city, name) for name in outputs},
         finished_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         counts=outcome.counts,

@@ -28,6 +28,7 @@ from pipeline.store import Store
 from pipeline.store.digests import file_digest, json_digest
 
 STAGE = "places"
+UNREAD = "unreadable_files"
 _RULES = MatchRules.__dataclass_fields__
 
 
@@ -72,6 +73,7 @@ def build_places(store: Store, city: City, settings: PlacesSettings, runtime: Ru
         if store.stage_record(city.key, "pois") is None:
             raise StageError(f"the POIs of {city.key} were not built: build the stage pois first")
         archive = archive_or_live(store, city, settings)
+        _forget_if_unread(store, city.key)
         overrules = _overrule_file(store, city, settings)
         pois = _pois(store, city.key)
         matcher = Matcher(pois, city.name, MatchRules(**settings.model_dump(include=set(_RULES))))
@@ -100,6 +102,13 @@ def build_places(store: Store, city: City, settings: PlacesSettings, runtime: Ru
             work=lambda: _work(store, city, archive, found, matcher, overrules, report),
         )
         return _with_search(done, report)
+
+
+def _forget_if_unread(store: Store, city: str) -> None:
+    """Try files of the archive again that could not be read: nothing in its listing shows when they can be."""
+    record = store.stage_record(city, STAGE)
+    if record is not None and UNREAD in record.counts:
+        store.forget_stage_record(city, STAGE)
 
 
 def _with_search(done: StageReport, report: SearchReport | None) -> StageReport:
@@ -164,7 +173,9 @@ def _work(
     pairs = {stub.location_id: matcher.pairs(stub, decided.get(stub.location_id)) for stub in locations}
     rows = [_row(pair, stub) for stub in locations for pair in pairs[stub.location_id]]
     store.tables.replace(city.key, "places", rows)
-    return _outcome(pairs, num_pois=len(poi_ids), overrules=overrules, report=report)
+    unread = {UNREAD: archive.num_unreadable} if archive is not None and archive.num_unreadable else {}
+    done = _outcome(pairs, num_pois=len(poi_ids), overrules=overrules, report=report)
+    return replace(done, counts={**done.counts, **unread})
 
 
 def _locations(city: City, archive: Archive | None, found: list[LocationStub]) -> tuple[list[LocationStub], int]:

@@ -26,7 +26,7 @@ from pipeline.collect.post_rules import OPTED_OUT, PictureLimits, PostRules
 from pipeline.collect.posts_tables import (
     ArchiveCounts,
     counts_of,
-    is_early_reading,
+    is_passing_reading,
     posts_outcome,
     put_archive,
     with_run,
@@ -92,7 +92,7 @@ def build_posts(store: Store, city: City, settings: PostsSettings, runtime: Runt
             raise StageError(f"the places of {city.key} were not built: build the stages pois and places first")
         archive = archive_or_live(store, city, settings)
         now = runtime.clock.now()
-        if is_early_reading(store, city.key, now):
+        if is_passing_reading(store, city.key, now):
             _forget_reading(store, city.key)
         matches = _matches(store, city.key)
         rules = _rules(store, city, {location_id: poi_id for location_id, poi_id, _ in matches})

@@ -13,7 +13,8 @@ from typing import Self
 import pyarrow.compute as pc
 
 from pipeline.collect.archive.fields import latest_utc
-from pipeline.collect.archive.posts import ArchivePosts
+from pipeline.collect.archive.folder import NOT_READABLE
+from pipeline.collect.archive.posts import PICTURE_NOT_READABLE, ArchivePosts
 from pipeline.collect.instagram.crawl import CrawlReport
 from pipeline.collect.instagram.flush import dropped_row, waiting_row
 from pipeline.collect.instagram.journal import Journal
@@ -32,9 +33,17 @@ OF_ARCHIVE = "source <> 'live'"
 HOLD_POSTS = ("posts", "curated_posts")
 """Tables that hold words of a post until they are built anew."""
 
+PASSING = (NOT_READABLE, PICTURE_NOT_READABLE)
+"""What a post of an archive waits for beside its pictures."""
+
 AHEAD = "times_ahead_utc"
 """Where a record keeps the first time of a post that lay ahead of the clock."""
+LAST = "times_until_utc"
+"""Where it keeps the last time of a post of the archive that was taken."""
 
+CLOCK = (
+    "posts are dated later than this machine's clock, the first of them {}: if the clock is wrong, set it and rerun"
+)
 LOOKS = "a visitor sees the first posts of a place only"
 SIGN_IN = "with the cookies of an account (MRLF_INSTAGRAM_COOKIES) all are collected"
 WHAT_TO_DO = {
@@ -48,24 +57,31 @@ WHAT_TO_DO = {
 class ArchiveCounts:
     """What an archive came to, in numbers: its entries, and those dropped and deferred by reason.
 
-    ahead_utc: as of `ArchivePosts`, in ISO form; "" where no time lay ahead of the clock.
+    ahead_utc: as of `ArchivePosts`, in ISO form; "" where no time lay ahead of the clock. last_utc: the last time of a
+    post that was taken.
     """
 
     num_entries: int
     drops: Counter[str]
     deferred: Counter[str]
     ahead_utc: str = ""
+    last_utc: str = ""
 
     def to_json(self) -> str:
         """As the journal notes it."""
-        return json.dumps([self.num_entries, self.drops, self.deferred, self.ahead_utc])
+        return json.dumps([self.num_entries, self.drops, self.deferred, self.ahead_utc, self.last_utc])
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """From the journal's note."""
-        num_entries, drops, deferred, *ahead_utc = json.loads(text)
+        num_entries, drops, deferred, *times = json.loads(text)
+        ahead_utc, last_utc = [*times, "", ""][:2]  # earlier versions noted one or none
         return cls(
-            num_entries=num_entries, drops=Counter(drops), deferred=Counter(deferred), ahead_utc="".join(ahead_utc)
+            num_entries=num_entries,
+            drops=Counter(drops),
+            deferred=Counter(deferred),
+            ahead_utc=ahead_utc,
+            last_utc=last_utc,
         )
 
 
@@ -76,6 +92,7 @@ def counts_of(found: ArchivePosts) -> ArchiveCounts:
         drops=Counter(found.drops.values()),
         deferred=Counter(found.deferred.values()),
         ahead_utc=found.ahead_utc.isoformat() if found.ahead_utc else "",
+        last_utc=max((post["taken_utc"].isoformat() for post in found.posts), default=""),
     )
 
 
@@ -118,7 +135,7 @@ def posts_outcome(store: Store, city: str, found: ArchiveCounts, live: Mapping[s
         drops.update({reason: count} if state == "dropped" else {})
         deferred.update({reason: count} if state == "deferred" else {})
     num_posts, num_deleted, num_users = _count_posts(store, city)
-    num_kept = num_posts - num_deleted - deferred.total()
+    num_kept = num_posts - num_deleted - deferred.total() + deferred[NOT_READABLE]  # which is no post yet
     num_seen = found.num_entries + sum(count for outcome, count in live.items() if outcome not in ("known", "bare"))
     assert num_seen == num_kept + num_deleted + drops.total() + deferred.total(), "a post was lost or counted twice"
     counts = {
@@ -133,15 +150,24 @@ def posts_outcome(store: Store, city: str, found: ArchiveCounts, live: Mapping[s
         **by_reason("deferred", deferred),
         **by_reason("dropped", drops),
     }
-    about = {AHEAD: found.ahead_utc} if found.ahead_utc else {}
-    return Outcome(counts=counts, notes=_notes(num_posts, drops, deferred, is_live=bool(live)), about=about)
+    about = {name: time for name, time in ((AHEAD, found.ahead_utc), (LAST, found.last_utc)) if time}
+    notes = [CLOCK.format(found.ahead_utc)] if found.ahead_utc else []
+    notes += _notes(num_posts, drops, deferred, is_live=bool(live))
+    return Outcome(counts=counts, notes=notes, about=about)
 
 
-def is_early_reading(store: Store, city: str, now: datetime) -> bool:
-    """Whether the archive was read by a clock that was behind: a time that lay ahead then has come since."""
+def is_passing_reading(store: Store, city: str, now: datetime) -> bool:
+    """Whether an archive that did not change may read otherwise now: files could not be read, the clock was behind (a
+    time that lay ahead has come since) or ahead (a post that was taken is of a time to come).
+    """
     record = store.stage_record(city, STAGE)
-    ahead = record.about.get(AHEAD) if record else None
-    return ahead is not None and datetime.fromisoformat(ahead) <= latest_utc(now)
+    if record is None:
+        return False
+    ahead = record.about.get(AHEAD)
+    last = record.about.get(LAST)
+    has_come = ahead is not None and datetime.fromisoformat(ahead) <= latest_utc(now)
+    is_to_come = last is not None and datetime.fromisoformat(last) > latest_utc(now)
+    return has_come or is_to_come or any(f"deferred/{reason}" in record.counts for reason in PASSING)
 
 
 def with_run(done: StageReport, report: CrawlReport | None, waiting: Waiting) -> StageReport:

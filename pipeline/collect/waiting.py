@@ -71,7 +71,10 @@ class Waiting:
     def when(self) -> str:
         """When to come back, and what for."""
         if self.is_for_files:
-            return "put the pictures beside their metadata as <name>.jpg or <name>_<n>.jpg and run it again"
+            rights = "give this user the right to read the files"
+            bring = "put the pictures beside their metadata as <name>.jpg or <name>_<n>.jpg"
+            needed = dict.fromkeys(rights if "readable" in reason else bring for reason in self.files)
+            return f"{'; '.join(needed)} and run it again"
         if self.for_person:
             return f"action needed first: {WHAT_TO_DO[self.for_person]}; then run it again"
         return f"run it again after {self.not_before:%Y-%m-%d %H:%M} UTC" if self.not_before else "run it again now"

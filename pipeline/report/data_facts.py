@@ -64,6 +64,7 @@ MEANINGS = {
     "unmatched_place": "its location belongs to none of the POIs",
     "bad_time": "it has no valid date",
     "video": "the post has a video and no picture",
+    "image_not_readable": "no permission to read its picture; the post comes back once there is",
     "image_missing": "its picture is missing; the post comes back once it is there",
     "waiting": "something of the post was missing when the release was made",
     # posts collected live

@@ -61,6 +61,7 @@ def build_evaluate_mrlf(store: Store, city: City, settings: EvaluateMrlfSettings
             code_version=code_digest(build_evaluate_mrlf),
             settings=settings,
             inputs=inputs,
+            is_of_release=True,
             work=partial(_work, store, city.key, settings, release, run),
         )
 

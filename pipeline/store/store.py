@@ -26,7 +26,10 @@ HAS_PICTURES: dict[str, Kind] = {"posts": "original", "clean_images": "clean", "
 
 @dataclass(frozen=True, kw_only=True)
 class StageRecord:
-    """What the last complete run of a stage left: equal `digest` and untouched outputs mean there is nothing to do."""
+    """What the last complete run of a stage left: equal `digest` and untouched outputs mean there is nothing to do.
+
+    inputs: the digests of what it read, by name; none in records of older versions.
+    """
 
     stage: str
     digest: str
@@ -36,6 +39,7 @@ class StageRecord:
     notes: list[str] = field(default_factory=list)
     about: dict[str, str] = field(default_factory=dict)
     finished_utc: str = ""
+    inputs: dict[str, str] = field(default_factory=dict)
 
 
 def data_folder(root: str | None = None) -> Path:

@@ -301,10 +301,10 @@ class Tables:
 
     @contextmanager
     def _named(self, city: str, name: str) -> Iterator[None]:
-        """Report a full or read-only disk as what it is, with the path: Delta's own error is of no such class."""
+        """Report a full or read-only disk as what it is, with the path: Delta's own errors are of many classes."""
         try:
             yield
-        except DeltaError as error:
+        except (DeltaError, OSError) as error:
             number = re.search(r"\(os error ([0-9]+)\)", str(error))
             if number is None:
                 raise

@@ -205,6 +205,7 @@ def _write(
         code_version=code_digest(build_study),
         settings=settings,
         inputs=inputs,
+        is_of_release=True,
         work=partial(_work, folder, settings, runner, sections, computed),
     )
 

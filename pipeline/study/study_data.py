@@ -82,6 +82,7 @@ def build_study_data(store: Store, city: City, settings: StudyDataSettings) -> S
                 networks.filler.network: networks.filler.weights_sha256,
                 **sources,
             },
+            is_of_release=True,
             work=partial(_work, store, city.key, release, networks, others),
         )
 

@@ -3,6 +3,7 @@
 from pipeline.curate.curated_posts import build_curated_posts
 from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.store import Store
+from tests.fakes.city import finish
 from tests.fakes.pictures import encoded, pixels
 from tests.fakes.town import CITY
 
@@ -24,6 +25,8 @@ def curate_and_clean(store: Store) -> None:
     ]
     store.tables.merge(CITY.key, "portrait_masks", masks)
     store.tables.merge(CITY.key, "clean_images", clean)
+    for stage in ("portrait_masks", "clean_images"):
+        finish(store, stage, CITY.key)
 
 
 def _clean(store: Store, digest: str) -> str:

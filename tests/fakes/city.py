@@ -89,13 +89,20 @@ def put_city(store: Store, pois: list[dict[str, Any]], posts: list[dict[str, Any
     store.tables.replace(city, "posts", [post_of(post) for post in posts])
     store.tables.replace(city, "curated_posts", posts)
     for name in ("pois", "posts", "curated_posts"):
-        store.write_stage_record(city, StageRecord(stage=name, digest="d", outputs={}, versions={}))
+        finish(store, name, city)
+
+
+def finish(store: Store, stage: str, city: str = "demo") -> None:
+    """Say that a stage has finished, whatever its tables hold; it runs all the same where it is built."""
+    store.write_stage_record(city, StageRecord(stage=stage, digest="d", outputs={}, versions={}))
 
 
 def fill_released_city(store: Store, settings: DatasetSettings | None = None, **how: Any) -> None:
     """A small city as far as its release; nobody was in its pictures, each clean one is another than its original."""
     digests = [digest for post in fill_city(store, **how) for digest in post["image_digests"]]
     store.tables.replace("demo", "clean_images", [clean_row(store, *numbered) for numbered in enumerate(digests)])
+    for name in ("portrait_masks", "clean_images"):
+        finish(store, name)
     build_dataset(store, CITY, settings or DatasetSettings(min_posts_per_poi=5))
 
 

@@ -3,6 +3,7 @@
 import os
 import secrets
 import signal
+import sys
 import time
 from functools import partial
 from multiprocessing import get_context
@@ -16,6 +17,7 @@ from pipeline.engine import (
     blob_addresses,
     run_pictures,
 )
+from pipeline.errors import IncompleteError, StageError
 from pipeline.store import Store
 from tests.fakes.workers import Sizes, Slow
 
@@ -51,7 +53,7 @@ def test_results_are_committed_in_parts(store):
 def test_a_run_that_breaks_off_keeps_what_was_committed(store):
     parts: list[pa.Table] = []
     last = store.blobs.put("original", PICTURES[-1])
-    with pytest.raises(Exception, match="told to stop"):
+    with pytest.raises(ValueError, match="told to stop"):
         run_pictures(job(store, PICTURES, commit_every=4, make_worker=partial(Sizes, 1, last)), parts.append)
     assert 0 < sum(part.num_rows for part in parts) < 30
 
@@ -73,10 +75,6 @@ def test_a_blob_is_found_in_a_folder_of_any_name(tmp_path):
     assert sorted(pa.concat_tables(parts)["size"].to_pylist()) == [2, 4]
 
 
-def test_nothing_to_do_starts_nothing(store):
-    assert run_pictures(job(store, []), lambda rows: pytest.fail("nothing to commit")) == 0
-
-
 MEMORY = Path("/dev/shm")  # noqa: S108
 
 
@@ -86,6 +84,72 @@ def bytes_of(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+@pytest.mark.fault("M19")
+def test_a_stream_that_ends_early_is_incomplete_and_what_came_is_committed(store, monkeypatch):
+    parts: list[pa.Table] = []
+    came = pa.table({"digest": ["a"], "size": pa.array([1], pa.int64())})
+    monkeypatch.setattr("pipeline.engine._stream", lambda job: (came for _ in range(3)))
+    with pytest.raises(IncompleteError, match="interrupted after 3 of 30 pictures"):
+        run_pictures(job(store, PICTURES), parts.append)
+    assert sum(part.num_rows for part in parts) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.fault("M20")
+def test_workers_that_die_before_they_begin_end_the_run(store, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(StageError, match="a worker process ended, as happens when"):
+        run_pictures(job(store, PICTURES), lambda rows: pytest.fail("nothing was done"))
+
+
+def run_and_tell(root: Path, told_at: Path, ended_at: Path, is_deaf: bool) -> None:
+    """A run of many batches, which can be hit meanwhile; how it ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN if is_deaf else signal.default_int_handler)
+    try:
+        run_pictures(job(Store(root), PICTURES, make_worker=partial(Slow, told_at)), lambda rows: None)
+        ended_at.write_text("whole")
+    except BaseException as error:
+        ended_at.write_text(f"{type(error).__name__}: {error}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("who", "number", "is_deaf", "end"),
+    [
+        pytest.param("run", signal.SIGINT, False, "KeyboardInterrupt", id="Ctrl-C", marks=pytest.mark.fault("M20")),
+        pytest.param(
+            "run", signal.SIGINT, True, "IncompleteError", id="ignored SIGINT", marks=pytest.mark.fault("M19")
+        ),
+        pytest.param(
+            "worker", signal.SIGKILL, False, "killed by SIGKILL", id="worker", marks=pytest.mark.fault("M20")
+        ),
+    ],
+)
+def test_a_run_that_is_hit_ends_in_words_and_leaves_no_process_socket_or_picture(
+    store, tmp_path, monkeypatch, who, number, is_deaf, end
+):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "t"))
+    (tmp_path / "t").mkdir()
+    told_at, ended_at, before = tmp_path / "at_work", tmp_path / "ended", set(MEMORY.glob("psm_*"))
+    run = get_context("spawn").Process(target=run_and_tell, args=(store.root, told_at, ended_at, is_deaf))
+    run.start()
+    while not told_at.exists():
+        assert run.is_alive()
+        time.sleep(0.01)
+    worker = int(told_at.read_text())
+    os.kill(run.pid if who == "run" else worker, number)
+    run.join()
+    assert run.exitcode == 0, "and not by SIGABRT"
+    assert end in ended_at.read_text()
+    assert not Path(f"/proc/{worker}").exists()
+    assert not list((tmp_path / "t").iterdir())
+    assert not [path for path in set(MEMORY.glob("psm_*")) - before if PICTURES[-1] in bytes_of(path)]
+
+
+def test_nothing_to_do_starts_nothing(store):
+    assert run_pictures(job(store, []), lambda rows: pytest.fail("nothing to commit")) == 0
 
 
 def run_slowly(root: Path, told_at: Path) -> None:

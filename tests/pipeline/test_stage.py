@@ -1,10 +1,15 @@
 """A stage runs when something it depends on changed, and else says that it reused what stands."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.cities import City, Settings
+from pipeline.errors import StageError
+from pipeline.ledger import write_ledger
 from pipeline.stage import Outcome, StageReport, count_values, run_stage, table_inputs
 from pipeline.store import Store
+from tests.fakes.city import key
 
 CITY = City(key="demo", name="Demo", latitude=0, longitude=0, radius_km=1)
 
@@ -90,3 +95,70 @@ def test_inputs_are_what_stages_wrote(store):
 
 def test_values_are_counted_in_order():
     assert count_values("pictures", ["b", "a", "b"]) == {"pictures/a": 1, "pictures/b": 2}
+
+
+class Chain:
+    """Three stages, each of which writes to its table what it reads: posts, curated_posts, portrait_masks."""
+
+    ORDER = ("posts", "curated_posts", "portrait_masks")
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def build(self, stage: str, reason: str = "x") -> StageReport:
+        before = self.ORDER[: self.ORDER.index(stage)][-1:]
+        inputs = {"key": reason, **table_inputs(self.store, "demo", [("drops", name) for name in before])}
+        return run_stage(
+            self.store,
+            CITY,
+            stage,
+            code_version="1",
+            settings=Threshold(),
+            inputs=inputs,
+            outputs=("drops",),
+            work=lambda: self.work(stage, reason),
+        )
+
+    def work(self, stage: str, reason: str) -> Outcome:
+        write_ledger(self.store, "demo", stage, {key(number): reason for number in range(3)})
+        return Outcome()
+
+
+@pytest.fixture
+def chain(store) -> Chain:
+    """The first two stages, built."""
+    chain = Chain(store)
+    chain.build("posts")
+    chain.build("curated_posts")
+    return chain
+
+
+@pytest.mark.fault("S25")
+class TestAStageThatHasNotFinished:
+    def test_never_ran_to_its_end(self, chain):
+        chain.store.forget_stage_record("demo", "curated_posts")
+        with pytest.raises(StageError, match="curated_posts of demo has not finished: build curated_posts first"):
+            chain.build("portrait_masks")
+        assert chain.store.stage_record("demo", "portrait_masks") is None
+
+    def test_was_broken_off_while_it_ran_again(self, chain):
+        write_ledger(chain.store, "demo", "curated_posts", {key(0): "other"})
+        with pytest.raises(StageError, match="has not finished"):
+            chain.build("portrait_masks")
+
+    def test_has_not_run_since_what_it_reads_changed(self, chain):
+        chain.build("posts", "y")
+        with pytest.raises(StageError, match="curated_posts of demo has not run since posts did"):
+            chain.build("portrait_masks")
+        chain.build("curated_posts", "y")
+        assert not chain.build("portrait_masks").is_reused
+
+    def test_is_none_where_other_stages_write_to_the_same_table(self, chain):
+        write_ledger(chain.store, "demo", "dataset", {key(9): "other"})
+        assert not chain.build("portrait_masks").is_reused
+
+    def test_is_none_of_an_older_version_which_does_not_say_what_it_read(self, chain):
+        chain.build("posts", "y")
+        record = chain.store.stage_record("demo", "curated_posts")
+        chain.store.write_stage_record("demo", replace(record, inputs={}))
+        assert not chain.build("portrait_masks").is_reused

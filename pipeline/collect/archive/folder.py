@@ -38,6 +38,8 @@ from pipeline.collect.archive.json_files import UnreadableFile, read_json
 from pipeline.errors import StageError
 from pipeline.store.digests import json_digest
 
+NOT_READABLE = "not_readable"
+"""The disk does not give a file, or not to this user: that can change without a trace in the listing."""
 MAX_MEDIAS = 20_000
 """A page holds some dozens; a file of 16 MiB that holds more of them is none."""
 
@@ -162,6 +164,7 @@ class Archive:
         self.digest = digest
         self._files = files
         self._reasons: set[str] = set()
+        self.num_unreadable = 0
 
     def __len__(self) -> int:
         """The number of metadata files; entries can be more, since a page holds many posts."""
@@ -184,10 +187,11 @@ class Archive:
 
     def entries(self, now: datetime | None = None) -> Iterator[Entry]:
         """Every post in the order of paths, one file read at a time."""
-        now = now or datetime.now(UTC)
+        now, self.num_unreadable = now or datetime.now(UTC), 0
         for file in self._files:
             for entry in _entries(file, now):
                 self._reasons.add(entry.reason)
+                self.num_unreadable += entry.reason == NOT_READABLE
                 yield entry
 
     def how_to_fill(self) -> str:
@@ -286,7 +290,7 @@ def _read(file: _File) -> object:
     try:
         structure = read_json(file.folder.path / file.name)
     except OSError:
-        raise UnreadableFile("not_readable") from None
+        raise UnreadableFile(NOT_READABLE) from None
     is_instaloaders = isinstance(structure, dict) and "instaloader" in structure
     if not is_instaloaders and is_own_export(structure):
         raise UnreadableFile(OWN_EXPORT)

@@ -29,6 +29,7 @@ OF_OWN_EXPORT = (
     "your own posts with Instaloader (`instaloader --login NAME NAME` writes .json.xz files that name the places) and "
     "name that folder as `archive` of posts in cities.yaml"
 )
+NOT_OURS = "this user may not read them: give it the right to, or run this as the user who may"
 WITHOUT_JSON = (
     "these are files of `instaloader --no-metadata-json`, which say neither whose nor where a post is: run "
     "Instaloader in that folder again without this option; pictures that are there are not fetched again"
@@ -132,6 +133,8 @@ def how_to_fill(root: Path, reasons: Collection[str] = ()) -> str:
     """What to do about a folder in which no post was found, for these reasons; names its format if that is known."""
     if OWN_EXPORT in reasons:
         return OF_OWN_EXPORT
+    if "not_readable" in reasons:
+        return NOT_OURS
     for _, folders, names in os.walk(root):
         for pattern, advice in (
             (_OF_EXPORT, OF_OWN_EXPORT),

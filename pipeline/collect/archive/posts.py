@@ -2,7 +2,8 @@
 
 Reads  the archive
 Writes blobs/original
-Law: entries = kept + dropped + deferred. A post without a picture is kept as a row and deferred.
+Law: entries = kept + dropped + deferred. A post without a picture is kept as a row and deferred. What hangs on the
+world and not on the files (rights, a disk that fails, the clock) is no fact of a post: it waits, and is read again.
 """
 
 from collections import defaultdict
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.collect.archive.fields import PostFields
-from pipeline.collect.archive.folder import Archive, Entry, Media
+from pipeline.collect.archive.folder import NOT_READABLE, Archive, Entry, Media
 from pipeline.collect.post_rules import OK, CheckedPicture, PictureLimits, PostRules, check_picture, image_row
 from pipeline.errors import StageError
 from pipeline.ledger import reason_counts
 from pipeline.progress import progress
 from pipeline.store.blobs import Blobs
+
+PICTURE_NOT_READABLE = "image_not_readable"
 
 
 @dataclass(kw_only=True)
@@ -61,11 +64,12 @@ def read_archive(
     collector = _Collector(rules=rules, limits=limits, blobs=blobs, is_elsewhere=is_elsewhere)
     chosen = collector.one_of_each(progress(archive.entries(now), "posts of the archive", total=len(archive)))
     if not chosen:
-        raise StageError(_no_posts(archive, collector.found.drops))
+        raise StageError(_no_posts(archive, {**collector.found.drops, **collector.found.deferred}))
     for entry, fields in progress(chosen, "pictures of the archive"):
         collector.take(entry, fields)
     found = collector.found
-    kept, lost = len(found.posts) - len(found.deferred), len(found.drops) + len(found.deferred)
+    waiting = found.deferred.keys()
+    kept, lost = sum(post["post_key"] not in waiting for post in found.posts), len(found.drops) + len(waiting)
     assert found.num_entries == kept + lost, "an entry of the archive was lost or counted twice"
     return found
 
@@ -87,7 +91,9 @@ class _Collector:
         by_id: defaultdict[str, list[tuple[Entry, PostFields]]] = defaultdict(list)
         for entry in entries:
             self.found.num_entries += 1
-            if entry.fields is None:
+            if entry.fields is None and entry.reason == NOT_READABLE:
+                self.found.deferred[self.rules.pseudonyms.file_key(entry.path)] = NOT_READABLE
+            elif entry.fields is None:
                 self._drop_file(entry, entry.reason)
             else:
                 by_id[entry.fields.media_id].append((entry, entry.fields))
@@ -117,12 +123,12 @@ class _Collector:
             if reason == "bad_time" and fields.ahead_utc is not None:
                 self.found.ahead_utc = min(self.found.ahead_utc or fields.ahead_utc, fields.ahead_utc)
             return
-        pictures = [picture for path in media.pictures if (picture := self._picture(path))]
-        if pictures and all(picture.outcome != OK for picture in pictures):
+        pictures, reason = self._pictures(media.pictures)
+        if reason:
+            self.found.deferred[key] = reason
+        elif all(picture.outcome != OK for picture in pictures):
             self.found.drops[key] = pictures[0].outcome
             return
-        if not pictures:
-            self.found.deferred[key] = "image_missing"
         self.found.posts.append(self.rules.row(fields, [picture.digest for picture in pictures], entry.retrieved_utc))
         self.found.media_ids[key], self.found.authors[key] = fields.media_id, self.rules.author_keys(fields)
 
@@ -134,12 +140,22 @@ class _Collector:
         is_placed = fields.location is not None and fields.location.location_id in self.rules.poi_of_location
         return not is_placed, not (entry.media.pictures or entry.media.has_video), entry.path
 
-    def _picture(self, path: Path) -> CheckedPicture | None:
-        """The picture without its bytes; None where the file went away or may not be read, as if it were missing."""
-        try:
-            picture = check_picture(path, self.limits)
-        except OSError:
-            return None
+    def _pictures(self, paths: Iterable[Path]) -> tuple[list[CheckedPicture], str]:
+        """A post's pictures, and the reason why it waits for what is not there or cannot be read now; "" for none."""
+        pictures, reason = [], ""
+        for path in paths:
+            try:
+                picture = check_picture(path, self.limits)
+            except FileNotFoundError:  # it went away since
+                continue
+            except OSError:
+                reason = PICTURE_NOT_READABLE
+                continue
+            pictures.append(self._kept(picture))
+        return pictures, reason or ("" if pictures else "image_missing")
+
+    def _kept(self, picture: CheckedPicture) -> CheckedPicture:
+        """The picture without its bytes, which are in the store if it is a good one."""
         if picture.data is not None:
             self.blobs.put("original", picture.data)
         self.found.images[picture.digest] = image_row(picture)

@@ -15,6 +15,7 @@ from pipeline.errors import StageError
 from pipeline.privacy.pseudonyms import load_pseudonyms
 from tests.fakes.archive import TAKEN_UTC, graphql_node, instaloader_json, iphone_node, media_id
 from tests.fakes.clock import FakeClock
+from tests.fakes.permissions import plain_user
 from tests.fakes.pictures import encoded, pixels
 from tests.fakes.private_ids import read_private_ids
 from tests.fakes.town import CITY, Town
@@ -304,6 +305,52 @@ def test_posts_that_lay_in_the_future_are_read_again_when_the_clock_is_right(tow
     clock.jump((datetime(2026, 3, 1, tzinfo=UTC) - clock.now()).total_seconds())
     assert town.build().counts["kept"] == 2
     assert town.build().is_reused
+
+
+@pytest.mark.fault("I42")
+class TestWhatHangsOnTheWorld:
+    def test_a_clock_that_is_behind_is_told(self, town):
+        town.runtime = Runtime(clock=FakeClock(datetime(2019, 1, 1, tzinfo=UTC)))
+        assert "later than this machine's clock, the first of them 2021-06-01" in town.build().record.notes[0]
+
+    def test_what_a_clock_that_is_ahead_took_is_read_again(self, town):
+        town.archive.post(2, taken_at_timestamp=int(datetime(2090, 1, 1, tzinfo=UTC).timestamp()))
+        town.runtime = Runtime(clock=FakeClock(datetime(2090, 2, 1, tzinfo=UTC)))
+        assert town.build().counts["kept"] == 2
+        town.runtime = Runtime(clock=FakeClock(datetime(2026, 3, 1, tzinfo=UTC)))
+        assert town.build().counts["dropped/bad_time"] == 1
+
+    @pytest.mark.parametrize(
+        ("suffix", "reason"), [(".xz", "not_readable"), (".jpg", "image_not_readable")], ids=["metadata", "picture"]
+    )
+    def test_a_file_that_may_not_be_read_waits_and_is_tried_again(self, town, suffix, reason):
+        town.archive.post(2, stem="two")
+        path = next(path for path in town.archive.folder.rglob("two*") if path.suffix == suffix)
+        path.chmod(0)
+        with plain_user():
+            first = town.build()
+            assert first.counts["kept"] == first.counts[f"deferred/{reason}"] == 1
+            assert "give this user the right to read the files" in first.record.notes[-1]
+            assert not town.build().is_reused
+            path.chmod(0o600)
+            assert town.build().counts["kept"] == 2
+            assert town.build().is_reused
+
+    def test_a_picture_of_a_carousel_that_may_not_be_read_costs_the_post_no_picture(self, town):
+        town.archive.post(2, stem="two", is_videos=(False, False), pictures=2)
+        path = max(town.archive.folder.rglob("two*.jpg"))
+        path.chmod(0)
+        with plain_user():
+            assert town.build().counts["deferred/image_not_readable"] == 1
+            path.chmod(0o600)
+            town.build()
+        assert len(town.posts()[town.key(2)]["image_digests"]) == 2
+
+    def test_an_archive_of_which_nothing_may_be_read_says_so(self, town):
+        for path in town.archive.folder.rglob("*.json*"):
+            path.chmod(0)
+        with plain_user(), pytest.raises(StageError, match="this user may not read them: give it the right to"):
+            town.build()
 
 
 @pytest.mark.fault("I25")

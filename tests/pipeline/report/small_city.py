@@ -22,6 +22,7 @@ from pipeline.store import Store
 from pipeline.store.files import seal
 from pipeline.store.store import StageRecord
 from pipeline.training.samples import CitySamples, city_samples
+from tests.fakes.city import finish
 
 SETTINGS = EvaluateMrlfSettings(num_resamples=100)
 SCRIPT = "<script>alert(1)</script>"
@@ -111,6 +112,8 @@ def write_data(store: Store, city: City) -> None:
     write_ledger(store, city.key, "clean_images", {"lost8": "mostly_person"})
     for stage, note in NOTES.items():
         write_record(store, city.key, stage, ABOUT[stage], [note])
+    for stage in ("pois", "posts", "curated_posts"):
+        finish(store, stage, city.key)
     build_dataset(store, city, DatasetSettings())
     write_features(store, city.key, rng)
 

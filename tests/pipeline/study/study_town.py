@@ -23,7 +23,7 @@ from pipeline.study import running
 from pipeline.study.study_data import StudyDataSettings, build_study_data, source_of
 from pipeline.study.work import CellRunner, Machine
 from tests.fakes.city import CITY as PLAIN
-from tests.fakes.city import curated_post, fill_city, post_of
+from tests.fakes.city import curated_post, fill_city, finish, post_of
 from tests.fakes.pictures import encoded, pixels, portrait
 
 BACKBONE = "vgg19_fixed_seed"
@@ -85,6 +85,8 @@ def build_town(store: Store) -> Store:
         ],
     )
     _put_pictures(store, curated)
+    for stage in ("portrait_masks", "clean_images"):
+        finish(store, stage)
     build_dataset(store, CITY, CITY.settings("dataset", DatasetSettings))
     _put_features(store)
     return store
