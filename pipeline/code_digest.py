@@ -10,7 +10,6 @@ folder, that have no ending, or whose name is put together by `+`; other package
 """
 
 import fnmatch
-import json
 import re
 import sys
 from collections import defaultdict
@@ -25,7 +24,7 @@ from typing import Any
 from pipeline.code_source import MODULE, PACKAGES, Definition, Module, Place, is_ours
 from pipeline.errors import StageError
 from pipeline.store.digests import bytes_digest, json_digest
-from pipeline.store.files import write_atomically
+from pipeline.store.kept import read_kept, write_kept
 
 OUTSIDE: Mapping[str, str] = {
     "pipeline.cities": "what it reads from cities.yaml is digested as settings",
@@ -250,18 +249,22 @@ def _folder(package: str) -> Path:
 @cache
 def _known() -> dict[str, str]:
     """The digests that an earlier process kept of the very same source."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        kept = json.loads(_cache_path().read_text())
-        if kept["state"] == _code().state:
-            return dict(kept["digests"])
+    with suppress(OSError):
+        return read_kept(_cache_path(), _read) or {}
     return {}
+
+
+def _read(kept: Any) -> dict[str, str]:
+    return (
+        {str(name): str(digest) for name, digest in kept["digests"].items()} if kept["state"] == _code().state else {}
+    )
 
 
 def _keep(known: dict[str, str]) -> None:
     """Keep them beside the compiled modules, where Python may keep these."""
     if not sys.dont_write_bytecode:
         with suppress(OSError):
-            write_atomically(_cache_path(), json.dumps({"state": _code().state, "digests": known}).encode())
+            write_kept(_cache_path(), {"state": _code().state, "digests": known})
 
 
 def _cache_path() -> Path:

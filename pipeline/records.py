@@ -20,9 +20,13 @@ def _column(name: str, kind: pa.DataType, *, nullable: bool = False) -> pa.Field
 
 @dataclass(frozen=True, kw_only=True)
 class TableSpec:
-    """One table: its columns, the key that makes a row unique, and the columns left out of its content digest."""
+    """One table: its columns, the key that makes a row unique, and the columns left out of its content digest.
+
+    stage: which one writes it; of the ledger's tables the first that does.
+    """
 
     name: str
+    stage: str
     schema: pa.Schema
     key: tuple[str, ...]
     volatile: tuple[str, ...] = ()
@@ -47,6 +51,7 @@ class TableSpec:
 
 _POIS = TableSpec(
     name="pois",
+    stage="pois",
     key=("poi_id",),
     volatile=("retrieved_utc",),
     schema=pa.schema([
@@ -66,6 +71,7 @@ _POIS = TableSpec(
 
 _PLACES = TableSpec(
     name="places",
+    stage="places",
     key=("poi_id", "location_id"),
     schema=pa.schema([
         _column("poi_id", pa.string()),
@@ -83,6 +89,7 @@ _PLACES = TableSpec(
 
 _POSTS = TableSpec(
     name="posts",
+    stage="posts",
     key=("post_key",),
     volatile=("retrieved_utc",),
     schema=pa.schema([
@@ -106,6 +113,7 @@ _POSTS = TableSpec(
 
 _IMAGES = TableSpec(
     name="images",
+    stage="posts",
     key=("digest",),
     schema=pa.schema([
         _column("digest", pa.string()),
@@ -119,6 +127,7 @@ _IMAGES = TableSpec(
 
 _CURATED_POSTS = TableSpec(
     name="curated_posts",
+    stage="curated_posts",
     key=("post_key",),
     schema=pa.schema([
         _column("post_key", pa.string()),
@@ -133,6 +142,7 @@ _CURATED_POSTS = TableSpec(
 
 _DROPS = TableSpec(
     name="drops",
+    stage="posts",
     key=("stage", "post_key"),
     schema=pa.schema([
         _column("post_key", pa.string()),
@@ -143,6 +153,7 @@ _DROPS = TableSpec(
 
 _DEFERRED = TableSpec(
     name="deferred",
+    stage="posts",
     key=("stage", "post_key"),
     schema=pa.schema([
         _column("post_key", pa.string()),
@@ -154,6 +165,7 @@ _DEFERRED = TableSpec(
 
 _PORTRAIT_MASKS = TableSpec(
     name="portrait_masks",
+    stage="portrait_masks",
     key=("digest",),
     schema=pa.schema([
         _column("digest", pa.string()),
@@ -168,6 +180,7 @@ _PORTRAIT_MASKS = TableSpec(
 
 _CLEAN_IMAGES = TableSpec(
     name="clean_images",
+    stage="clean_images",
     key=("digest",),
     schema=pa.schema([
         _column("digest", pa.string()),
@@ -182,6 +195,7 @@ _CLEAN_IMAGES = TableSpec(
 
 _IMAGE_FEATURES = TableSpec(
     name="image_features",
+    stage="image_features",
     key=("clean_digest", "backbone"),
     schema=pa.schema([
         _column("clean_digest", pa.string()),
@@ -195,6 +209,7 @@ _IMAGE_FEATURES = TableSpec(
 
 _STUDY_FEATURES = TableSpec(
     name="study_features",
+    stage="study_data",
     key=("digest", "picture", "backbone"),
     schema=pa.schema([
         _column("digest", pa.string()),                      # of the original, whichever picture was looked at

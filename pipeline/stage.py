@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.cities import City, Settings
 from pipeline.errors import StageError
+from pipeline.records import TABLES
 from pipeline.store import Store
 from pipeline.store.digests import stage_digest
 from pipeline.store.store import StageRecord
@@ -50,8 +51,15 @@ class StageReport:
 
 
 def table_inputs(store: Store, city: str, tables: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The content digests of what stages wrote: pairs (table, stage) -> `table@stage`: sha256."""
-    return {f"{table}@{stage}": store.output_digest(city, table, stage) for table, stage in tables}
+    """The content digests of what stages wrote: pairs (table, stage) -> `table@stage`: sha256.
+
+    Raises:
+        DamagedTableError: a table is not as it was written.
+    """
+    pairs = list(tables)
+    for table, _ in pairs:
+        store.tables.check(city, table)
+    return {f"{table}@{stage}": store.output_digest(city, table, stage) for table, stage in pairs}
 
 
 def count_values(prefix: str, values: Iterable[str]) -> dict[str, int]:
@@ -96,14 +104,20 @@ def run_stage(
     weights: Mapping[str, str] | None = None,
     is_of_release: bool = False,
 ) -> StageReport:
-    """Run `work` unless the last complete run had the same digest and its outputs are untouched.
+    """Run `work` unless the last complete run had the same digest and its outputs are untouched. What is damaged of
+    the tables that the stage writes is taken out of them first.
 
     outputs: the tables the stage writes. is_of_release: it works on what is released, and the tables may have gone on
     since. The caller holds the lock of (city, stage).
 
     Raises:
         StageError: a stage that wrote an input has not finished.
+        DamagedTableError: a table that an earlier stage began is damaged.
     """
+    for name in outputs:
+        if TABLES[name].stage == stage:
+            store.mend(city.key, name)
+        store.tables.check(city.key, name)
     digest = stage_digest(
         stage=stage,
         city=city.key,

@@ -9,7 +9,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,8 +23,13 @@ from pipeline.cli.init import init
 from pipeline.cli.predict import export, predict, serve
 from pipeline.cli.streams import streams_of_a_command
 from pipeline.cli.study import study
+from pipeline.cli.verify import verify
 from pipeline.cli.weights import weights
 from pipeline.errors import StageError, did_you_mean
+
+if TYPE_CHECKING:
+    from pipeline.cities import City
+    from pipeline.store import Store
 
 
 class _Commands(typer.Typer):
@@ -104,14 +109,12 @@ def status(city: CityArgument) -> None:
     """
     with plain_errors():
         from pipeline.cities import load_city
-        from pipeline.cli.collect_text import status_lines, waiting_lines
         from pipeline.cli.keeping import keeping_lines
-        from pipeline.collect.instagram.status import live_status
         from pipeline.collect.poi_sources.keeping import expire_answers
-        from pipeline.collect.waiting import what_waits
         from pipeline.refusals import refusal_of
         from pipeline.stages import STAGES
         from pipeline.store import Store
+        from pipeline.store.tables import DamagedTableError
 
         known, now = load_city(city), datetime.now(UTC)
         store = Store.open()
@@ -125,19 +128,33 @@ def status(city: CityArgument) -> None:
                 continue
             counts = ", ".join(f"{key} {value:,}" for key, value in record.counts.items())
             typer.echo(f"{name:<16} {record.finished_utc}  {counts}")
-        for line in keeping_lines(store, known, now):
-            typer.echo(line)
-        live = live_status(store, known.key, now)
-        if known.live is not None or live.has_journal:
-            for line in status_lines(live):
+        for part in (keeping_lines, _live_lines, _waiting_lines):
+            try:
+                lines = part(store, known, now)
+            except DamagedTableError as error:
+                lines = [f"damaged: {error}"]
+            for line in lines:
                 typer.echo(line)
-        for line in waiting_lines(known.key, what_waits(store, known, datetime.now(UTC))):
-            typer.echo(line)
         if not any(store.stage_record(known.key, name) for name in STAGES):
             typer.echo(f"nothing of {known.key} is in {store.root} yet")
         report = store.report_folder(known.key) / "report.html"
         if report.is_file():
             typer.echo(f"report: {report}")
+
+
+def _live_lines(store: "Store", city: "City", now: datetime) -> list[str]:
+    from pipeline.cli.collect_text import status_lines
+    from pipeline.collect.instagram.status import live_status
+
+    live = live_status(store, city.key, now)
+    return list(status_lines(live)) if city.live is not None or live.has_journal else []
+
+
+def _waiting_lines(store: "Store", city: "City", now: datetime) -> list[str]:
+    from pipeline.cli.collect_text import waiting_lines
+    from pipeline.collect.waiting import what_waits
+
+    return list(waiting_lines(city.key, what_waits(store, city, now)))
 
 
 @app.command()
@@ -182,22 +199,8 @@ def cities() -> None:
             typer.echo(f"{key:<12} {known.unusable[key] if city is None else city.name + synthetic}")
 
 
-@app.command()
-def verify(city: CityArgument) -> None:
-    """Compare every file of the latest data set with its digest.
-
-    Example: mrlf verify demo
-    """
-    with plain_errors():
-        from pipeline.cities import load_city
-        from pipeline.release.read import latest_release
-        from pipeline.store import Store
-
-        release = latest_release(Store.open(), load_city(city).key, compare_all=True)
-        typer.echo(f"{release.manifest.folder}: all {len(release.manifest.files)} files match the manifest")
-
-
 app.command()(init)
+app.command()(verify)
 app.command()(pois)
 app.command()(collect)
 app.command()(doctor)

@@ -1,6 +1,7 @@
 """What the command line says of how long Foursquare's answers are kept, and of what holds their names besides."""
 
 from datetime import datetime
+from pathlib import Path
 
 from pipeline.cities import City
 from pipeline.cli.collect_text import moment
@@ -14,6 +15,7 @@ from pipeline.collect.poi_sources.keeping import (
     kept_until,
 )
 from pipeline.store import Store
+from pipeline.store.files import IncompleteFolderError
 
 SETTING = "foursquare_keep_hours"
 
@@ -46,7 +48,13 @@ def _until(store: Store, city: City, kept: KeptPois, now: datetime) -> str:
 def _releases(store: Store, city: str) -> list[str]:
     """The data sets whose classes Foursquare named; an older one does not say who did."""
     folders = sorted((store.root / "datasets" / city).glob("*/"))
-    manifests = [manifest for manifest in map(store.manifest, folders) if manifest is not None]
-    return [
-        manifest.folder.name for manifest in manifests if manifest.about.get("pois_source", FOURSQUARE) == FOURSQUARE
-    ]
+    return [folder.name for folder in folders if _source(store, folder) == FOURSQUARE]
+
+
+def _source(store: Store, folder: Path) -> str:
+    """Who named the classes of a data set; "" where the folder is none."""
+    try:
+        manifest = store.manifest(folder)
+    except IncompleteFolderError:
+        return FOURSQUARE
+    return str(manifest.about.get("pois_source", FOURSQUARE)) if manifest is not None else ""

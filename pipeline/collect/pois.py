@@ -50,6 +50,7 @@ def build_pois(
     with store.lock(city.key, STAGE):
         rules = sensitivity(read_taxonomy(settings.taxonomy), settings.include_sensitive, settings.sensitive_reason)
         clock = clock or SystemClock()
+        store.mend(city.key, STAGE)
         expire_pois(store, city.key, settings.foursquare_keep_hours, clock.now())
         found = PoiSearch(
             store=store, city=city, settings=settings, sensitivity=rules, clock=clock, retries=retries or Retries()

@@ -7,11 +7,14 @@ dropped + deferred. A post has one row by its key, whichever source it came from
 `pipeline.collect.post_rules`.
 """
 
+import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
+import pyarrow.compute as pc
 from pydantic import Field
 
 from pipeline.cities import City
@@ -22,7 +25,7 @@ from pipeline.collect.instagram.flush import flush_journal
 from pipeline.collect.instagram.live import LIVE, Runtime, crawl, open_journal, rematch
 from pipeline.collect.instagram.walk import WalkLimits
 from pipeline.collect.poi_sources.keeping import read_pois
-from pipeline.collect.post_rules import OPTED_OUT, PictureLimits, PostRules
+from pipeline.collect.post_rules import OK, OPTED_OUT, PictureLimits, PostRules, check_bytes, image_row
 from pipeline.collect.posts_tables import (
     ArchiveCounts,
     counts_of,
@@ -34,15 +37,21 @@ from pipeline.collect.posts_tables import (
 from pipeline.collect.sources import ArchiveSettings, archive_or_live, journal_path
 from pipeline.collect.waiting import what_waits
 from pipeline.errors import StageError
+from pipeline.lost_pictures import lost_pictures
 from pipeline.picture_bytes import LIMITS as DECODED
+from pipeline.privacy.named_pictures import values
 from pipeline.privacy.opt_out import OptOut
 from pipeline.privacy.opt_out_removal import opted_out_posts, opted_out_since
 from pipeline.privacy.pseudonyms import load_pseudonyms, read_authors
 from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
+from pipeline.store.blobs import LostPictureError
 from pipeline.store.digests import json_digest
 
 STAGE = "posts"
+OUTPUTS = ("posts", "images", "drops", "deferred")
+
+log = logging.getLogger("mrlf")
 
 
 class PostsSettings(ArchiveSettings):
@@ -92,8 +101,11 @@ def build_posts(store: Store, city: City, settings: PostsSettings, runtime: Runt
             raise StageError(f"the places of {city.key} were not built: build the stages pois and places first")
         archive = archive_or_live(store, city, settings)
         now = runtime.clock.now()
-        if is_passing_reading(store, city.key, now):
+        mended = [store.mend(city.key, name) for name in OUTPUTS]
+        if any(mended) or is_passing_reading(store, city.key, now) or _lost_originals(store, city):
             _forget_reading(store, city.key)
+        if any(mended):
+            _look_at_originals(store, city.key, _picture_limits(settings))
         matches = _matches(store, city.key)
         rules = _rules(store, city, {location_id: poi_id for location_id, poi_id, _ in matches})
         build = _Build(store=store, city=city, settings=settings, archive=archive, rules=rules, now=now)
@@ -139,7 +151,7 @@ def _run(build: _Build, work: Callable[[], Outcome]) -> StageReport:
         code_version=code_digest(build_posts),
         settings=build.settings,
         inputs=inputs,
-        outputs=("posts", "images", "drops", "deferred"),
+        outputs=OUTPUTS,
         work=work,
     )
 
@@ -211,6 +223,30 @@ def _bring_archive(build: _Build) -> ArchiveCounts:
             journal.set_note("archive_counts", counts_of(found).to_json())
             journal.set_note("archive", json_digest([*read, *journal.posts.took_over]))
         return ArchiveCounts.from_json(journal.note("archive_counts"))
+
+
+def _lost_originals(store: Store, city: City) -> bool:
+    """Whether pictures are lost that the archive may have."""
+    lost = lost_pictures(store, city.key, "original", "images", "digest", pc.field("outcome") == OK)
+    if lost:
+        log.warning(
+            "%s: original pictures are gone from the store: %d; the archive is read again", city.key, len(lost)
+        )
+    return bool(lost)
+
+
+def _look_at_originals(store: Store, city: str, limits: PictureLimits) -> None:
+    """Put the rows of pictures back that `images` has lost and posts name, as far as their bytes are here."""
+    named = {
+        digest
+        for batch in store.tables.batches(city, "posts", ["image_digests"])
+        for digest in batch["image_digests"].flatten().to_pylist()
+    }
+    rows = []
+    for digest in sorted(named - values(store, city, "images", "digest")):
+        with suppress(LostPictureError):
+            rows.append(image_row(check_bytes(store.blobs.get("original", digest), limits)))
+    store.tables.append(city, "images", rows)
 
 
 def _forget_reading(store: Store, city: str) -> None:

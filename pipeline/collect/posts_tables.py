@@ -6,6 +6,7 @@ Law: the rows of an archive are put in place of the archive's rows before, and l
 import json
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
@@ -25,6 +26,7 @@ from pipeline.privacy.named_pictures import released_posts, values
 from pipeline.privacy.pseudonyms import PrivateIds
 from pipeline.stage import INCOMPLETE, Outcome, StageReport
 from pipeline.store import Store
+from pipeline.store.tables import DamagedTableError
 
 STAGE = "posts"
 
@@ -98,8 +100,10 @@ def counts_of(found: ArchivePosts) -> ArchiveCounts:
 
 def put_archive(store: Store, city: str, found: ArchivePosts, *, beside: Journal | None = None) -> None:
     """Write what an archive came to; `beside` a journal only what is not the journal's."""
-    in_tables = (values(store, city, name, "post_key") for name in HOLD_POSTS)
-    held = set(released_posts(store, city)).union(*in_tables)
+    held = set(released_posts(store, city))
+    for name in HOLD_POSTS:
+        with suppress(DamagedTableError):  # it is made again of what is found now
+            held |= values(store, city, name, "post_key")
     with PrivateIds.open(store, city) as ids:
         ids.replace(found.media_ids, "archive", found.authors, held=held)
     if beside is None:

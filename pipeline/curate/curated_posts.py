@@ -5,6 +5,7 @@ Writes curated_posts; drops of this stage
 Law: posts = kept + dropped + those that the stage posts deferred.
 """
 
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
@@ -20,8 +21,10 @@ from pipeline.geo import distance_km
 from pipeline.ledger import reason_counts, write_ledger
 from pipeline.privacy.gone import forget_pictures
 from pipeline.privacy.leftovers import sweep_leftovers
+from pipeline.privacy.named_pictures import UnreadableError
 from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
+from pipeline.store.tables import DamagedTableError
 
 STAGE = "curated_posts"
 
@@ -35,7 +38,8 @@ def build_curated_posts(store: Store, city: City, settings: CuratedPostsSettings
     with store.lock(city.key, STAGE):
         if store.stage_record(city.key, "posts") is None:
             raise StageError(f"the posts of {city.key} were not collected: build the stage posts first")
-        forget_pictures(store, city.key)
+        with suppress(DamagedTableError, UnreadableError):  # of a later stage: with its next build
+            forget_pictures(store, city.key)
         sweep_leftovers(store)
         read = [("posts", "posts"), ("images", "posts"), ("deferred", "posts"), ("pois", "pois")]
         return run_stage(

@@ -15,6 +15,7 @@ Law: outside its mask every pixel is the original's before it is encoded; nothin
 saw, as bytes that were decoded again, and found no face in; a fault of one picture is a row with a reason.
 """
 
+import logging
 import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -36,8 +37,9 @@ from pipeline.images.face_recall import NOT_SHOWN, recall_of, recall_text
 from pipeline.images.fillers import CleanImagesSettings, FillerChoice, choose_filler, fill_recipe, load_filler
 from pipeline.images.people_left import people_left
 from pipeline.images.portrait_masks import READABLE
-from pipeline.images.stages import Inpainter, PictureStage, WorkerPlan, picture_lists, picture_outcomes
+from pipeline.images.stages import Inpainter, PictureStage, WorkerPlan, forget_found, picture_lists, picture_outcomes
 from pipeline.images.whole_people import is_masked, with_people
+from pipeline.lost_pictures import lost_pictures
 from pipeline.picture_bytes import (
     Mask,
     Picture,
@@ -69,6 +71,9 @@ HAAR_NOTE = (
     "faces were looked for again by OpenCV's cascades, not by YuNet: small, turned and lying ones stay in the pictures"
 )
 OFF_NOTE = "nothing looked for faces in the clean pictures"
+
+
+log = logging.getLogger("mrlf")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +246,7 @@ def build_clean_images(store: Store, city: City, settings: CleanImagesSettings) 
     """
     with store.lock(city.key, STAGE):
         choice = choose_filler(store, settings)
+        _forget_lost(store, city.key)
         return run_stage(
             store,
             city,
@@ -257,6 +263,16 @@ def build_clean_images(store: Store, city: City, settings: CleanImagesSettings) 
             outputs=("clean_images", "drops"),
             work=partial(_work, store, city, settings, choice),
         )
+
+
+def _forget_lost(store: Store, city: str) -> None:
+    """Forget the rows whose clean picture is lost, or whose original is there again: they are made again."""
+    store.mend(city, STAGE)
+    forget_found(store, city, STAGE)
+    lost = lost_pictures(store, city, "clean", STAGE, "clean_digest")
+    if lost:
+        log.warning("%s: clean pictures are gone from the store and made again: %d", city, len(lost))
+        store.tables.remove(city, STAGE, "clean_digest", lost)
 
 
 def _work(store: Store, city: City, settings: CleanImagesSettings, choice: FillerChoice) -> Outcome:

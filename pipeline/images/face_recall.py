@@ -6,7 +6,6 @@ Law: the count depends on the gate alone (detector, its digest, settings, this c
 in `face_recall/` of the store. It measures the detector, not the chain: what the portrait network masks comes on top.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +23,7 @@ from pipeline.images.whole_people import head
 from pipeline.picture_bytes import Picture
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
-from pipeline.store.files import write_atomically
+from pipeline.store.kept import read_kept, write_kept
 
 ASPECT = 0.75
 """height of a scene over its width"""
@@ -171,6 +170,9 @@ def _portrait() -> tuple[Picture, NDArray[np.uint8]]:
         return np.asarray(person.convert("RGB")), np.asarray(mask.convert("L"))
 
 
+NUMBERS = ("num_found", "num_faces")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Found:
     """Faces of one kind: how many the gate found, of how many."""
@@ -230,11 +232,17 @@ def recall_of(store: Store, choice: GateChoice) -> list[Found]:
 
     made_by = json_digest([code_digest(measure_recall), choice.recipe, cv2.__version__])
     path = store.root / "face_recall" / f"{made_by}.json"
-    if path.is_file():
-        return [Found(**stored) for stored in json.loads(path.read_text())]
-    found = _counted(replace(choice, why=""))  # why it was chosen changes no count
-    write_atomically(path, json.dumps([asdict(each) for each in found], indent=1).encode())
-    return list(found)
+    counted = read_kept(path, _read)
+    if counted is None:
+        counted = list(_counted(replace(choice, why="")))  # why it was chosen changes no count
+        write_kept(path, {"found": [asdict(each) for each in counted]})
+    return counted
+
+
+def _read(content: Any) -> list[Found]:
+    """What an earlier run counted; an older version kept the list alone."""
+    stored = content["found"] if isinstance(content, dict) else content
+    return [Found(kind=str(each["kind"]), **{name: int(each[name]) for name in NUMBERS}) for each in stored]
 
 
 @lru_cache(maxsize=4)

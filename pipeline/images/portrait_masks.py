@@ -26,7 +26,7 @@ from models.vision.masks import PortraitMask
 from pipeline.cities import City
 from pipeline.code_digest import code_digest
 from pipeline.images.maskers import MaskerChoice, PortraitMasksSettings, choose_masker, load_masker, masks_recipe
-from pipeline.images.stages import PictureStage, PortraitMasker, WorkerPlan, picture_lists
+from pipeline.images.stages import PictureStage, PortraitMasker, WorkerPlan, forget_found, picture_lists
 from pipeline.picture_bytes import DecodedPicture, Mask, UnreadablePicture, decode_sized, encode_mask
 from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
@@ -177,6 +177,8 @@ def build_portrait_masks(store: Store, city: City, settings: PortraitMasksSettin
     """
     with store.lock(city.key, STAGE):
         choice = choose_masker(store, settings)
+        store.mend(city.key, STAGE)
+        forget_found(store, city.key, STAGE)
         return run_stage(
             store,
             city,

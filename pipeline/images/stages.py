@@ -5,8 +5,10 @@ Law: the cost of a stage follows its new pictures; of what is stored it reads di
 mask or a vector.
 """
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,7 +17,9 @@ import pyarrow.compute as pc
 
 from models.vision.masks import PortraitMask
 from pipeline.engine import PictureJob, PictureWorker, blob_addresses, run_pictures
+from pipeline.errors import StageError
 from pipeline.ledger import reason_counts, write_ledger
+from pipeline.lost_pictures import BLOB, GONE, WholePictures, damaged_pictures, lost_sentence
 from pipeline.networks import ImageStageSettings
 from pipeline.picture_bytes import Mask, Picture
 from pipeline.records import TABLES
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
 
 BATCHES_PER_CALL = 4
 """How often the network is called for what the engine hands a worker at once; between two such calls it waits."""
+
+
+log = logging.getLogger("mrlf")
 
 
 class PortraitMasker(Protocol):
@@ -140,9 +147,13 @@ class PictureStage:
         on_commit: Callable[[pa.Table], None] | None = None,
     ) -> PictureRun:
         """Remove rows of other recipes, compute the pictures of `wanted` that have no row, commit them as they come.
+        One whose original is lost has a row that says so; without a clean picture there is none.
 
         inputs: the rows that the worker gets for these digests, by default the digests alone.
         on_commit: called with the worker's rows after each commit.
+
+        Raises:
+            StageError: clean pictures are lost.
         """
         same = "".join(f"{name} = '{value}' and " for name, value in self.also.items())
         store.tables.delete(city, self.table, f"{same}recipe <> '{self.recipe}'")
@@ -151,13 +162,24 @@ class PictureStage:
         rows = inputs(new) if inputs else pa.table({self.key: pa.array(new, pa.string())})
         columns = TABLES[self.table].schema
 
+        lost: set[str] = set()
+
         def commit(results: pa.Table) -> None:
+            is_lost = pc.equal(results["outcome"], GONE)
+            lost.update(self.blobs.get(digest, digest) for digest in results.filter(is_lost)[self.key].to_pylist())
+            if self.kind == "clean":  # it can be made again, and then has its row
+                results = results.filter(pc.invert(is_lost))
             store.tables.append(city, self.table, results.select(columns.names))
             outcomes.update(zip(results[self.key].to_pylist(), results["outcome"].to_pylist(), strict=True))
             if on_commit:
                 on_commit(results)
 
         num_new = run_pictures(self._job(store, rows, columns), commit)
+        damaged_pictures(store, self.kind, lost)
+        if lost and self.kind == "clean":
+            raise StageError(lost_sentence(city, self.kind, lost, f"which {self.table} looks at"))
+        if lost:
+            log.warning("%s", lost_sentence(city, self.kind, lost, f"and have a row without a result in {self.table}"))
         return PictureRun(wanted=frozenset(wanted), outcomes=outcomes, num_new=num_new)
 
     def blob_path(self, store: Store, digest: str) -> Path:
@@ -165,17 +187,28 @@ class PictureStage:
         return store.blobs.path(self.kind, self.blobs.get(digest, digest))
 
     def _job(self, store: Store, rows: pa.Table, columns: pa.Schema) -> PictureJob:
-        addresses = blob_addresses([self.blob_path(store, digest) for digest in rows[self.key].to_pylist()])
+        digests = rows[self.key].to_pylist()
+        addresses = blob_addresses([self.blob_path(store, digest) for digest in digests])
+        blobs = pa.array([self.blobs.get(digest, digest) for digest in digests], pa.string())
         return PictureJob(
-            rows=rows.append_column("address", pa.array(addresses, pa.string())),
+            rows=rows.append_column("address", pa.array(addresses, pa.string())).append_column(BLOB, blobs),
             result=pa.schema([*columns, *self.extra]),
-            make_worker=self.make_worker,
+            make_worker=partial(WholePictures, self.make_worker),
             batch_size=self.batch_size,
             num_workers=self.num_workers,
             num_gpus=self.num_gpus,
             commit_every=self.commit_every,
             title=self.title,
         )
+
+
+def forget_found(store: Store, city: str, table: str) -> None:
+    """Forget the rows of originals that were lost and are there again, so that the stage looks at them."""
+    record = store.stage_record(city, table)
+    if record is not None and record.counts.get(f"pictures/{GONE}"):
+        lost = picture_outcomes(store, city, table, where=pc.field("outcome") == GONE)
+        found = {digest for digest in lost if store.blobs.path("original", digest).is_file()}
+        store.tables.remove(city, table, "digest", found)
 
 
 def picture_lists(store: Store, city: str) -> dict[str, list[str]]:

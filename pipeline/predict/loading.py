@@ -9,6 +9,7 @@ of captions, another version of a library).
 
 import json
 import logging
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from pipeline.predict.predictor import ModelFacts, Predictor
 from pipeline.refusals import how_to_build
 from pipeline.release.read import READ_ALWAYS
 from pipeline.store import Store
+from pipeline.store.blobs import LostPictureError
 from pipeline.store.files import Manifest
 from pipeline.training.image_features import ImageFeaturesSettings, feature_name, features_weights, make_backbone
 from pipeline.training.run_files import read_model
@@ -136,24 +138,30 @@ def _stored_validation(run: Manifest, num_classes: int) -> dict[str, list[Any]]:
 def _check_known_posts(store: Store, predictor: Predictor, posts: "pa.Table", stored: dict[str, list[Any]]) -> None:
     """Ask about posts whose answer is known from training, the whole way from their bytes."""
     known = {post["post_key"]: post for post in posts.to_pylist()}
-    rows = [row for row, key in enumerate(stored["post_key"]) if _has_picture(store, known.get(key))][:NUM_KNOWN_POSTS]
-    if not rows:
+    found = ((row, _picture(store, known.get(key))) for row, key in enumerate(stored["post_key"]))
+    pictures = dict(islice(((row, data) for row, data in found if data is not None), NUM_KNOWN_POSTS))
+    if not pictures:
         log.warning("No picture of a validation post is here: that the model answers as in training was not checked.")
         return
-    asked = [known[stored["post_key"][row]] for row in rows]
-    questions = [predictor.read(store.blobs.get("clean", post["clean_digest"]), _as_written(post)) for post in asked]
+    asked = [(data, known[stored["post_key"][row]]) for row, data in pictures.items()]
+    questions = [predictor.read(data, _as_written(post)) for data, post in asked]
     now = predictor.model.predict_proba(predictor.samples(questions))
-    difference = float(np.abs(now - np.stack([stored["probabilities"][row] for row in rows])).max())
+    difference = float(np.abs(now - np.stack([stored["probabilities"][row] for row in pictures])).max())
     if difference > MAX_DIFFERENCE:
         raise StageError(
-            f"asked about {len(rows)} posts it was validated on, the model answers otherwise than when it was trained "
-            f"(a probability differs by {difference:.2f}): the settings of image_features in cities.yaml, or the code "
-            f"that reads pictures and captions, are not those of training. Run `mrlf run {predictor.facts.city}`"
+            f"asked about {len(pictures)} posts it was validated on, the model answers otherwise than when it was "
+            f"trained (a probability differs by {difference:.2f}): the settings of image_features in cities.yaml, or "
+            "the code that reads pictures and captions, are not those of training. "
+            f"Run `mrlf run {predictor.facts.city}`"
         )
 
 
-def _has_picture(store: Store, post: dict[str, Any] | None) -> bool:
-    return post is not None and store.blobs.path("clean", post["clean_digest"]).is_file()
+def _picture(store: Store, post: dict[str, Any] | None) -> bytes | None:
+    """The clean picture of a post; None where it is not here any more."""
+    try:
+        return store.blobs.get("clean", post["clean_digest"]) if post is not None else None
+    except LostPictureError:
+        return None
 
 
 def _as_written(post: dict[str, Any]) -> str:

@@ -27,7 +27,7 @@ from pipeline.privacy.opt_out import OptOut
 from pipeline.privacy.opt_out_removal import opted_out_posts, released_and_opted_out
 from pipeline.privacy.pseudonyms import PrivateIds
 from pipeline.store import Store
-from pipeline.store.files import MANIFEST
+from pipeline.store.files import MANIFEST, IncompleteFolderError
 
 NOTHING = {"releases": 0, "runs": 0}
 
@@ -115,7 +115,10 @@ def _holds(folder: Path, name: str, gone: set[str]) -> bool:
 
 def _is_made_of(store: Store, run: Path, versions: set[str], gone: set[str]) -> bool:
     """Whether a run was trained on one of these releases: posts to train on are in no prediction."""
-    manifest = store.manifest(run)
+    try:
+        manifest = store.manifest(run)
+    except IncompleteFolderError:  # what cannot be read cannot be shown not to be
+        return True
     return manifest is None or manifest.about["release"] in versions or _holds(run, "predictions", gone)
 
 

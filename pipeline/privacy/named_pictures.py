@@ -5,7 +5,6 @@ Law: what cannot be read is not empty. A table that a record or a journal knows 
 than that, and a release that cannot be opened raise: who asks what is named removes nothing then.
 """
 
-import json
 import sqlite3
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -116,11 +115,11 @@ def _recorded_versions(store: Store, city: str) -> dict[str, int]:
     """The least version that a city's tables have by the records of its stages."""
     least: dict[str, int] = {}
     for path in sorted((store.root / "stages" / city).glob("*.json")):
-        try:
-            versions = json.loads(path.read_text()).get("versions", {})  # what is verified is noted there too
-            of_stage = {name: int(version) for name, version in versions.items() if version is not None}
-        except (TypeError, AttributeError, ValueError):
-            raise UnreadableError(f"{path} is no record of a stage: remove it and build the stage again") from None
+        if path == store.verified_path(city):
+            continue
+        record = store.stage_record(city, path.stem)
+        versions = record.versions if record is not None else {}  # of a damaged one the table's own digests know
+        of_stage = {name: version for name, version in versions.items() if version is not None}
         least |= {name: max(version, least.get(name, 0)) for name, version in of_stage.items()}
     return least
 

@@ -81,7 +81,8 @@ def _build(store: Store, city: City, settings: DatasetSettings) -> StageReport:
             ]
         )
         inputs = {**table_inputs(store, city.key, INPUTS), "city": city_digest}
-        _forget_if_gone(store, city.key)
+        if not read.is_whole(store, city.key):  # deleted by hand, or damaged: it is built again
+            store.forget_stage_record(city.key, STAGE)
         try:
             report = run_stage(
                 store,
@@ -100,14 +101,9 @@ def _build(store: Store, city: City, settings: DatasetSettings) -> StageReport:
         return report
 
 
-def _forget_if_gone(store: Store, city: str) -> None:
-    """A release that was deleted by hand is built again."""
-    record = store.stage_record(city, STAGE)
-    if record is not None and store.manifest(store.dataset_folder(city, record.about["version"])) is None:
-        store.forget_stage_record(city, STAGE)
-
-
 def _work(store: Store, city: City, settings: DatasetSettings, inputs: dict[str, str]) -> Outcome:
+    for table in dict.fromkeys(name for name, _ in INPUTS):
+        store.tables.check(city.key, table, is_deep=True)  # what is released is compared, touched or not
     posts = _candidates(store, city.key)
     if gone_posts(store, city.key) & set(posts["post_key"]):
         raise StageError(f"posts of {city.key} are gone since curated_posts was built: build curated_posts first")

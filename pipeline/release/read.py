@@ -11,6 +11,7 @@ readers that guess types from the first samples (`datasets.load_dataset`) then g
 """
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +23,9 @@ import pyarrow.parquet as pq
 from pipeline.errors import StageError
 from pipeline.refusals import how_to_build
 from pipeline.store import Store
-from pipeline.store.files import Manifest, write_atomically
+from pipeline.store.files import IncompleteFolderError, Manifest
+from pipeline.store.kept import read_kept, write_kept
+from pipeline.store.store import StageRecord
 
 if TYPE_CHECKING:
     from pipeline.release.cut import SplitKind
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 STAGE = "dataset"
 """The stage that writes releases; named here, so that readers load nothing of how one is made."""
 READ_ALWAYS = ("posts.parquet", "labels.json")
+
+log = logging.getLogger("mrlf")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,26 +74,48 @@ def latest_release(store: Store, city: str, *, compare_all: bool = False) -> Rel
         StageError: there is none, or a file of it is missing or changed.
     """
     record = store.stage_record(city, STAGE)
-    folder = store.dataset_folder(city, record.about["version"]) if record is not None else None
-    manifest = store.manifest(folder) if folder is not None else None
+    manifest = store.manifest(_folder(store, city, record)) if record is not None else None
     if manifest is None:
         advice = (
             f'build all of it with `dagster asset materialize --select "+evaluate_mrlf" --partition {city}`, '
             f"or only that far with `mrlf run {city} --to dataset`"
         )
         raise StageError(f"there is no data set of {city} yet: {how_to_build(store, city, STAGE, advice)}")
-    _verify(store.root / "stages" / city / "verified.json", manifest, compare_all=compare_all)
+    _verify(store, city, manifest, compare_all=compare_all)
     posts = pq.read_table(manifest.folder / "posts.parquet")
     return Release(manifest=manifest, posts=posts, labels=json.loads((manifest.folder / "labels.json").read_text()))
 
 
-def _verify(path: Path, manifest: Manifest, *, compare_all: bool) -> None:
-    """Compare what is read, and what was touched since `path` remembered the files as they were."""
-    known = json.loads(path.read_text()) if path.is_file() and not compare_all else {}
+def is_whole(store: Store, city: str) -> bool:
+    """Whether the release that the last run of the stage `dataset` made stands as it was made; said where it does not.
+
+    What is not there at all is not said: somebody removed it.
+    """
+    record = store.stage_record(city, STAGE)
+    if record is None:
+        return False
+    try:
+        manifest = store.manifest(_folder(store, city, record))
+        if manifest is not None:
+            _verify(store, city, manifest, compare_all=False)
+    except IncompleteFolderError as error:
+        log.warning("%s", error)
+        return False
+    return manifest is not None
+
+
+def _folder(store: Store, city: str, record: StageRecord) -> Path:
+    return store.dataset_folder(city, record.about.get("version", ""))
+
+
+def _verify(store: Store, city: str, manifest: Manifest, *, compare_all: bool) -> None:
+    """Compare what is read, and what was touched since the files were remembered as they were."""
+    path = store.verified_path(city)
+    known = (read_kept(path, dict) or {}) if not compare_all else {}
     states = {name: _state(manifest, name) for name in manifest.files}
     manifest.verify(name for name, state in states.items() if name in READ_ALWAYS or known.get(name) != state)
     if states != known:
-        write_atomically(path, json.dumps(states, indent=1).encode())
+        write_kept(path, states)
 
 
 def _state(manifest: Manifest, name: str) -> list[object]:
@@ -105,7 +132,11 @@ def released_cities(store: Store) -> list[str]:
     cities = []
     for city in store.cities():
         record = store.stage_record(city, STAGE)
-        manifest = store.manifest(store.dataset_folder(city, record.about["version"])) if record is not None else None
+        try:
+            manifest = store.manifest(_folder(store, city, record)) if record is not None else None
+        except IncompleteFolderError as error:  # one city's damage is not the others'
+            log.warning("%s", error)
+            continue
         if manifest is not None and manifest.about["passed"]:
             cities.append(city)
     return cities

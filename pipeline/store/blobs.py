@@ -1,4 +1,7 @@
-"""Picture bytes by their digest: `blobs/<kind>/<2 hex>/<sha256>`, written beside and renamed, removed by unlink."""
+"""Picture bytes by their digest: `blobs/<kind>/<2 hex>/<sha256>`, written beside and renamed, removed by unlink.
+
+Law: bytes that leave here are those that were stored: a picture of another digest than its name is removed.
+"""
 
 import os
 import re
@@ -9,7 +12,12 @@ from pipeline.store.digests import bytes_digest
 from pipeline.store.files import PREFIX, write_atomically
 
 Kind = Literal["original", "clean"]
+_AGAIN = "`mrlf run` of its city makes it again"
 DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class LostPictureError(FileNotFoundError):
+    """A picture is gone, or was damaged and is removed."""
 
 
 class Blobs:
@@ -23,16 +31,36 @@ class Blobs:
         return self._folder / kind / digest[:2] / digest
 
     def put(self, kind: Kind, data: bytes) -> str:
-        """Store `data` once and return its sha256."""
+        """Store `data` once, also in place of a cut file, and return its sha256."""
         digest = bytes_digest(data)
         path = self.path(kind, digest)
-        if not path.exists():
+        if not path.exists() or path.stat().st_size != len(data):
             write_atomically(path, data)
         return digest
 
     def get(self, kind: Kind, digest: str) -> bytes:
-        """The bytes of a picture. Raises FileNotFoundError where it was removed."""
-        return self.path(kind, digest).read_bytes()
+        """The bytes of a picture.
+
+        Raises:
+            LostPictureError: it is not there, or was damaged.
+        """
+        path = self.path(kind, digest)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise LostPictureError(f"the {kind} picture {path} is not there: {_AGAIN}") from None
+        if bytes_digest(data) != digest:
+            path.unlink(missing_ok=True)
+            raise LostPictureError(f"the {kind} picture {path} was damaged and is removed: {_AGAIN}")
+        return data
+
+    def remove_damaged(self, kind: Kind, digest: str) -> bool:
+        """Remove a picture if it is there and is not what its name says; whether it was so."""
+        try:
+            self.get(kind, digest)
+        except LostPictureError:
+            return True
+        return False
 
     def folders(self, kind: Kind) -> list[Path]:
         """The folders that hold the pictures of a kind."""

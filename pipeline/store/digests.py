@@ -4,6 +4,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+OWN_DIGEST = "sha256_of_the_rest"
+"""Where a JSON file has the digest of all else in it."""
 
 
 def bytes_digest(data: bytes) -> str:
@@ -20,6 +24,25 @@ def file_digest(path: Path) -> str:
 def json_digest(value: object) -> str:
     """sha256 of a JSON value, independent of the order of keys."""
     return bytes_digest(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def with_digest(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a JSON file and its own digest."""
+    return {**content, OWN_DIGEST: json_digest(json.loads(json.dumps(content)))}
+
+
+def without_digest(content: Any) -> Any:
+    """The content of a JSON file alone, also of an older one that has no digest.
+
+    Raises:
+        ValueError: its digest is another one.
+    """
+    if not isinstance(content, dict) or OWN_DIGEST not in content:
+        return content
+    rest = {name: value for name, value in content.items() if name != OWN_DIGEST}
+    if content[OWN_DIGEST] != json_digest(rest):
+        raise ValueError("it is not as it was written")
+    return rest
 
 
 def stage_digest(

@@ -13,8 +13,9 @@ between its making and its lock makes another.
 Covered: SIGKILL, out of memory, a machine that went down. Not covered: a file system without locks.
 
 Folders that are written once and never edited: releases and model runs, complete when their manifest is there.
-Law: `manifest.json` is written last and names every other file with its sha256 and size. A folder without one does
-not exist for a reader; the next writer of the same version takes what a killed one left or begins anew.
+Law: `manifest.json` is written last and names every other file with its sha256 and size, and its own digest. A folder
+without one does not exist for a reader; the next writer of the same version takes what a killed one left or begins
+anew. One of an older version, without a digest, is read by its shape.
 """
 
 import fcntl
@@ -30,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.store.digests import file_digest
+from pipeline.store.digests import file_digest, with_digest, without_digest
 
 POLL_S = 0.05
 
@@ -199,17 +200,24 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise OSError(error.errno, f"cannot write {len(data)} bytes to {path}: {error.strerror}") from error
 
 
+AGAIN = "build this version again"
+
+
 class IncompleteFolderError(ValueError):
-    """A file that the manifest names is missing, cut or changed."""
+    """A file that the manifest names is missing, cut or changed, or the manifest itself is."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a folder says of itself: `about` is the writer's, `files` maps names to sha256 and bytes."""
+    """What a folder says of itself: `about` is the writer's, `files` maps names to sha256 and bytes.
+
+    again: what makes the folder again, for a person.
+    """
 
     folder: Path
     about: dict[str, Any]
     files: dict[str, dict[str, Any]]
+    again: str = AGAIN
 
     def verify(self, names: Iterable[str] | None = None) -> None:
         """Compare these files with their digests, by default all.
@@ -220,9 +228,9 @@ class Manifest:
         for name in self.files if names is None else names:
             path = self.folder / name
             if not path.is_file():
-                raise IncompleteFolderError(f"{path} is missing: build this version again")
+                raise IncompleteFolderError(f"{path} is missing: {self.again}")
             if file_digest(path) != self.files[name]["sha256"]:
-                raise IncompleteFolderError(f"{path} is not what its manifest states: build this version again")
+                raise IncompleteFolderError(f"{path} is not what its manifest states: {self.again}")
 
 
 def seal(folder: Path, about: dict[str, Any], names: list[str]) -> Manifest:
@@ -231,22 +239,29 @@ def seal(folder: Path, about: dict[str, Any], names: list[str]) -> Manifest:
         name: {"sha256": file_digest(folder / name), "num_bytes": (folder / name).stat().st_size}
         for name in sorted(names)
     }
-    text = json.dumps({"about": about, "files": files}, indent=1, sort_keys=True, ensure_ascii=False)
+    content = with_digest({"about": about, "files": files})
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)
     write_atomically(folder / MANIFEST, text.encode())
     return Manifest(folder, about, files)
 
 
-def unseal(folder: Path) -> Manifest | None:
-    """The manifest of a complete folder, None where there is none.
+def unseal(folder: Path, again: str = AGAIN) -> Manifest | None:
+    """The manifest of a complete folder, None where there is none; `again` as of `Manifest`.
 
     Raises:
-        IncompleteFolderError: it is there and cannot be read.
+        IncompleteFolderError: it is there and cannot be read, or is not as it was written.
     """
     path = folder / MANIFEST
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text())
-        return Manifest(folder, content["about"], content["files"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise IncompleteFolderError(f"{path} is damaged ({error!r}): build this version again") from error
+        written = json.loads(path.read_bytes())
+        content = without_digest(written)
+        about, files = content["about"], content["files"]
+        names = {name: {"sha256": str(of["sha256"]), "num_bytes": of["num_bytes"]} for name, of in files.items()}
+        has_shape = content.keys() == {"about", "files"} and isinstance(about, dict)
+        if not has_shape or (content is written and not (about and names)):
+            raise ValueError("it is no manifest")
+        return Manifest(folder, about, names, again)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise IncompleteFolderError(f"{path} is damaged ({error!r}): {again}") from error

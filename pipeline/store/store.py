@@ -1,6 +1,6 @@
 """The store: all state of the pipeline under one root, mode 0700; its files are 0600 whatever the umask."""
 
-import json
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -8,20 +8,29 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from pipeline.cities import CITIES_NAME
 from pipeline.errors import StageBusyError
 from pipeline.records import LEDGER_TABLES
 from pipeline.store.blobs import Blobs, Kind
-from pipeline.store.files import Manifest, exclusive_lock, keep_private, shared_lock, unseal, write_atomically
+from pipeline.store.files import Manifest, exclusive_lock, keep_private, shared_lock, unseal
+from pipeline.store.kept import read_kept, write_kept
 from pipeline.store.tables import Tables
 
 DATA_VARIABLE = "MRLF_DATA"
 _MISREAD = re.compile(r"[\[\]\\|^\x01-\x1f\x7f\ud800-\udfff]|%[0-9A-Fa-f]{2}")
 """What the tables' library takes for a part of an address in the path of a table, through links and in any form."""
 _SIGNED = re.compile(r"number \d+, since [\d :-]+ UTC, ")
+VERIFIED = "verified"
+"""A file beside the records of stages that is none."""
 HAS_PICTURES: dict[str, Kind] = {"posts": "original", "clean_images": "clean", "dataset": "clean"}
 """Stages that have pictures in hand which no table or release names yet, or names no more."""
+
+
+log = logging.getLogger("mrlf")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,18 +126,21 @@ class Store:
         return self.root / "study" / city
 
     def manifest(self, folder: Path) -> Manifest | None:
-        """The manifest of a complete release or model run, None where it is not complete."""
-        return unseal(folder)
+        """The manifest of a complete release or model run, None where it is not complete.
+
+        Raises:
+            IncompleteFolderError: it is damaged.
+        """
+        is_ours = folder.is_relative_to(self.root)
+        return unseal(folder, f"`mrlf run {folder.parent.name}` makes it again") if is_ours else unseal(folder)
 
     def stage_record(self, city: str, stage: str) -> StageRecord | None:
-        """The record of the last complete run of a stage, None where it never ran to its end."""
-        path = self._record_path(city, stage)
-        return StageRecord(**json.loads(path.read_text())) if path.is_file() else None
+        """The record of the last complete run of a stage, None where it never ran to its end or it is damaged."""
+        return read_kept(self._record_path(city, stage), _record)
 
     def write_stage_record(self, city: str, record: StageRecord) -> None:
         """Put the record of a complete run in place of the last one."""
-        text = json.dumps(asdict(record), indent=1, ensure_ascii=False)  # counts keep the order of the stage
-        write_atomically(self._record_path(city, record.stage), text.encode())
+        write_kept(self._record_path(city, record.stage), asdict(record))  # counts keep the order of the stage
 
     def forget_stage_record(self, city: str, stage: str) -> None:
         """Let a stage run again whatever its digest."""
@@ -148,6 +160,26 @@ class Store:
         if record is not None and name in record.versions and record.versions[name] == self.tables.version(city, name):
             return record.outputs[name]
         return self.tables.digest(city, name, stage=stage if name in LEDGER_TABLES else None)
+
+    def mend(self, city: str, name: str) -> bool:
+        """Take out of a table what is damaged, so that all stages that wrote to it run again; whether anything was.
+        The caller holds the lock of the table's stage.
+        """
+        odd = self.tables.damage(city, name)
+        if not odd:
+            return False
+        more = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
+        log.warning("the table %s is damaged (%s%s): made again", self.tables.path(city, name), odd[0], more)
+        for path in (self.root / "stages" / city).glob("*.json"):
+            record = self.stage_record(city, path.stem) if path.stem != VERIFIED else None
+            if record is not None and name in record.outputs:
+                self.forget_stage_record(city, record.stage)
+        self.tables.mend(city, name)
+        return True
+
+    def verified_path(self, city: str) -> Path:
+        """Where is kept which files of a release were compared."""
+        return self.root / "stages" / city / f"{VERIFIED}.json"
 
     @contextmanager
     def lock(
@@ -190,6 +222,13 @@ class Store:
 
     def _record_path(self, city: str, stage: str) -> Path:
         return self.root / "stages" / city / f"{stage}.json"
+
+
+_RECORDS = TypeAdapter(StageRecord)
+
+
+def _record(content: Any) -> StageRecord:
+    return _RECORDS.validate_python(asdict(StageRecord(**content)))
 
 
 def _sign(path: Path) -> None:

@@ -3,124 +3,66 @@
 Law: a reader sees the version before a write or the one after it; a killed writer leaves the old one.
 Not covered: two processes that write the same rows (the caller holds the lock of the city and stage).
 
-A table's content digest is summed up file by file, and what was hashed once is not hashed again, since no file is ever
-edited: a JSON file beside the tables has of each Parquet file and part the number of rows and the sum of their sha256.
-Law: equal rows give an equal digest, whatever their order and the commits that brought them. Nothing kept here
-shows anything of a row.
+Law: no row is read, and no file written anew, of a table that is damaged: `DamagedTableError` says what is, and what
+makes it again (`pipeline.store.table_files` knows its files). Mending takes out what is damaged and keeps the rest.
 """
 
-import hashlib
-import json
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
-from pyarrow import fs, parquet
+from deltalake.transaction import create_table_with_add_actions
+from pyarrow import fs
 
-from pipeline.records import LEDGER_TABLES, SCHEMA_VERSION, TABLES, TableSpec
-from pipeline.store.digests import json_digest
-from pipeline.store.files import write_atomically
+from pipeline.errors import StageError
+from pipeline.records import SCHEMA_VERSION, TABLES, TableSpec
+from pipeline.store import table_files
+from pipeline.store.table_files import LOG, ROWS_AT_ONCE
 
-ROWS_AT_ONCE = 4096
-MODULUS = 2**256
-
-RowSum: TypeAlias = tuple[int, int]
-"""How many rows, and the sum of their digests."""
-
-FileSums: TypeAlias = dict[str, RowSum]
-"""The sums of a file by part: by stage for the tables of the ledger, else one part named ""."""
-
-LogState: TypeAlias = tuple[tuple[str, int, int], ...]
-"""The files of a table's log: name, size, time of change."""
+LogState: TypeAlias = tuple[tuple[str, int, int, int], ...]
+"""The files of a table's log: name, size, times of change."""
 
 Rows: TypeAlias = pa.Table | list[dict[str, object]]
 SMALL_GROUPS = WriterProperties(max_row_group_size=2 * ROWS_AT_ONCE)
 """More rows are not held at once where rows are read piece by piece."""
 COMMITS_PER_CHECKPOINT = 10
 """of a new table: opening it reads one file of the log for each commit since the last checkpoint"""
-
-
-def table_digest(spec: TableSpec, files: Iterable[Path], kept: Path, part: str | None = None) -> str:
-    """The digest of the rows in these files (of one part) without the volatile columns.
-
-    kept: where the sums of files that were hashed before are kept.
-    """
-    sums = _sums(spec, list(files), kept)
-    wanted = [one for of_file in sums.values() for name, one in of_file.items() if part is None or name == part]
-    num_rows, total = sum(one[0] for one in wanted), sum(one[1] for one in wanted)
-    return json_digest([spec.name, _columns(spec), num_rows, f"{total % MODULUS:064x}"])
-
-
-def _sums(spec: TableSpec, files: list[Path], kept: Path) -> dict[str, FileSums]:
-    """The sums of every file; only those of new files are computed."""
-    known = _load(spec, kept)
-    sums = {path.name: known[path.name] if path.name in known else _hash(spec, path) for path in files}
-    if sums.keys() != known.keys():
-        _save(spec, kept, sums)
-    return sums
-
-
-def _hash(spec: TableSpec, path: Path) -> FileSums:
-    """The sums of one file, read piece by piece."""
-    columns, sums = _columns(spec), dict[str, RowSum]()
-    with parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(ROWS_AT_ONCE, columns=columns):
-            for row in batch.cast(pa.schema([spec.schema.field(name) for name in batch.schema.names])).to_pylist():
-                part = row["stage"] if spec.name in LEDGER_TABLES else ""
-                num_rows, total = sums.get(part, (0, 0))
-                sums[part] = num_rows + 1, (total + _row(row, columns)) % MODULUS
-    return sums
-
-
-def _row(row: Mapping[str, object], columns: list[str]) -> int:
-    """The digest of a row, as text and not as Arrow's buffers: those keep arbitrary bytes under null values."""
-    row_bytes = repr(tuple(row[name] for name in columns)).encode("utf-8", "backslashreplace")
-    return int.from_bytes(hashlib.sha256(row_bytes).digest(), "big")
-
-
-def _columns(spec: TableSpec) -> list[str]:
-    return [name for name in spec.schema.names if name not in spec.volatile]
-
-
-def _load(spec: TableSpec, kept: Path) -> dict[str, FileSums]:
-    """What is kept of this form of the table; nothing where there is none, of another form, or damaged."""
-    try:
-        content = json.loads(kept.read_text())
-        files = content["files"] if content["columns"] == _columns(spec) else {}
-        return {
-            name: {part: (num_rows, int(total, 16)) for part, (num_rows, total) in of_file.items()}
-            for name, of_file in files.items()
-        }
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):  # it is made anew from the table
-        return {}
-
-
-def _save(spec: TableSpec, kept: Path, sums: Mapping[str, FileSums]) -> None:
-    files = {
-        name: {part: (num_rows, f"{total:x}") for part, (num_rows, total) in of_file.items()}
-        for name, of_file in sums.items()
-    }
-    write_atomically(kept, json.dumps({"columns": _columns(spec), "files": files}).encode())
+CONFIGURATION = {"delta.checkpointInterval": str(COMMITS_PER_CHECKPOINT)}
 
 
 def _state_of(log: Path) -> LogState:
     with os.scandir(log) as entries:
         stats = [(entry.name, entry.stat()) for entry in entries]
-    return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats))
+    return tuple(sorted((name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for name, stat in stats))
 
 
 @lru_cache(maxsize=32)
 def _opened(path: str, state: LogState) -> DeltaTable:
     """The table as it stands in this state of its log; no file of a log is ever edited."""
     return DeltaTable(path)
+
+
+@lru_cache(maxsize=32)
+def _files(path: str, state: LogState) -> tuple[str, ...]:
+    """The files of rows of the table as it stands in this state of its log."""
+    return tuple(pa.table(_opened(path, state).get_add_actions())["path"].to_pylist())
+
+
+def _description() -> str:
+    return f"schema_version={SCHEMA_VERSION}"
+
+
+class DamagedTableError(StageError):
+    """A table is not as it was written; the message says what makes it again."""
 
 
 class SchemaVersionError(ValueError):
@@ -157,7 +99,7 @@ class Tables:
         """The rows piece by piece in no order; of some `columns` only, and only those for which `where` holds."""
         schema = TABLES[name].schema
         wanted = columns or schema.names
-        table = self._open(city, name)
+        table = self._whole(city, name)
         if table is None:
             return iter(())
         # pyarrow's own file system: with the one deltalake brings, reading threads outlived the interpreter
@@ -178,7 +120,7 @@ class Tables:
         """Put `rows` in place of the whole table, or of the rows for which the SQL predicate `where` holds."""
         spec = TABLES[name]
         table = spec.conform(rows)
-        existing = self._open(city, name)
+        existing = self._open(city, name) if where is None else self._whole(city, name)
         if where is None or existing is None:
             self._write(spec, city, table, "overwrite")
             return
@@ -214,7 +156,7 @@ class Tables:
         """Put each row in place of the one of its key, or add it."""
         spec = TABLES[name]
         table = spec.conform(rows)
-        existing = self._open(city, name)
+        existing = self._whole(city, name)
         if existing is None:
             self._write(spec, city, table, "append")
         elif table.num_rows:
@@ -227,7 +169,7 @@ class Tables:
 
     def delete(self, city: str, name: str, where: str) -> None:
         """Remove the rows for which the SQL predicate `where` holds; where none does, nothing is committed."""
-        table = self._open(city, name)
+        table = self._whole(city, name)
         if table is not None:
             with self._named(city, name):
                 table.delete(where, writer_properties=SMALL_GROUPS)
@@ -255,7 +197,7 @@ class Tables:
         table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False, full=True)
         table.create_checkpoint()
         last = f"{table.version():020d}"
-        for path in (self.path(city, name) / "_delta_log").iterdir():
+        for path in (self.path(city, name) / LOG).iterdir():
             if path.name[:20].isdigit() and path.name[:20] < last:
                 path.unlink()
 
@@ -272,31 +214,123 @@ class Tables:
             set(table.vacuum(retention_hours=0, dry_run=True, enforce_retention_duration=False, full=is_full))
             for is_full in (False, True)
         )
-        return [*(folder / path for path in unnamed - old), *folder.glob("*#*"), *folder.glob("_delta_log/*#*")]
+        return [*(folder / path for path in unnamed - old), *folder.glob("*#*"), *folder.glob(f"{LOG}/*#*")]
 
     def digest(self, city: str, name: str, stage: str | None = None) -> str:
         """The digest of the rows (of one stage) without the volatile columns; files hashed before are not read."""
-        table = self._open(city, name)
-        names = [] if table is None else pa.table(table.get_add_actions())["path"].to_pylist()
-        files = [self.path(city, name) / path for path in names]
-        return table_digest(TABLES[name], files, self._folder.parent / "digests" / city / f"{name}.json", stage)
+        self.check(city, name)
+        spec, folder, table = TABLES[name], self.path(city, name), self._open(city, name)
+        if table is None:
+            return table_files.table_digest(spec, (), stage)
+        known = table_files.sum_up(spec, folder, self._kept(city, name), table.version(), self._file_names(city, name))
+        return table_files.table_digest(spec, known.sums.values(), stage)
+
+    def check(self, city: str, name: str, *, is_deep: bool = False) -> None:
+        """See that a table is as it was written, as far as its files were touched since; `is_deep`: touched or not.
+
+        Raises:
+            DamagedTableError: a file or an entry of its log is missing or was changed, or there is no log any more.
+        """
+        if odd := self.damage(city, name, is_deep=is_deep):
+            raise self._damaged(city, name, f"{odd[0]}{f' and {len(odd) - 1} more' if len(odd) > 1 else ''}")
+
+    def damage(self, city: str, name: str, *, is_deep: bool = False) -> list[str]:
+        """What of a table is not as it was written, or is missing: its files, or its log. Empty where it is whole."""
+        before = self._state(city, name)
+        odd = self._damage(city, name, is_deep=is_deep)
+        # what another process has put in place of it meanwhile is looked at anew
+        return odd if not odd or self._state(city, name) == before else self.damage(city, name, is_deep=is_deep)
+
+    def _damage(self, city: str, name: str, *, is_deep: bool) -> list[str]:
+        spec, folder, kept = TABLES[name], self.path(city, name), self._kept(city, name)
+        known = table_files.load(spec, kept)
+        if odd := table_files.damaged(spec, folder, kept, table_files.log_entries(folder), is_deep=is_deep):
+            return odd
+        try:
+            table, files = self._open(city, name), self._file_names(city, name)
+        except DamagedTableError:
+            return [LOG]
+        if (table.version() if table is not None else table_files.NOWHERE) < known.version:
+            return [LOG]
+        return table_files.damaged(spec, folder, kept, files, is_deep=is_deep)
+
+    def mend(self, city: str, name: str) -> list[str]:
+        """Take out of a table what is damaged, and tell what that was. The rows of its whole files stay. The caller
+        holds the lock of its stage, and sees that it runs again.
+        """
+        odd = self.damage(city, name)
+        folder = self.path(city, name)
+        if any(file.startswith(LOG) for file in odd):
+            self._begin_anew(city, name)
+        elif odd:
+            for file in odd:
+                (folder / file).unlink(missing_ok=True)
+            DeltaTable(folder).repair()
+        return odd
+
+    def _begin_anew(self, city: str, name: str) -> None:
+        """A log of those files that were known before and are whole, in place of the log that is damaged."""
+        spec, folder, kept = TABLES[name], self.path(city, name), self._kept(city, name)
+        files = tuple(table_files.load(spec, kept).sums)
+        lost = table_files.damaged(spec, folder, kept, files, is_deep=False)
+        if (folder / LOG).is_dir():
+            shutil.rmtree(folder / LOG)
+        else:  # a file in the place of either
+            (folder / LOG if folder.is_dir() else folder).unlink(missing_ok=True)
+        kept.unlink(missing_ok=True)
+        whole = [table_files.add_action(folder, file) for file in files if file not in lost]
+        if whole:
+            create_table_with_add_actions(
+                str(folder),
+                Schema.from_arrow(spec.schema),
+                whole,
+                mode="overwrite",
+                name=spec.name,
+                description=_description(),
+                configuration=CONFIGURATION,
+            )
+
+    def _damaged(self, city: str, name: str, what: str) -> DamagedTableError:
+        stage = TABLES[name].stage
+        only = " --only study_data" if stage == "study_data" else ""  # which a run without it does not build
+        return DamagedTableError(
+            f"the table {self.path(city, name)} is damaged ({what}): `mrlf run {city}{only}` makes it again, "
+            f"beginning with its stage {stage}"
+        )
+
+    def _state(self, city: str, name: str) -> LogState:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return _state_of(self.path(city, name) / LOG)
+        return ()
+
+    def _kept(self, city: str, name: str) -> Path:
+        """Where is kept what is known of a table's files."""
+        return self._folder.parent / "digests" / city / f"{name}.json"
+
+    def _file_names(self, city: str, name: str) -> tuple[str, ...]:
+        path = self.path(city, name)
+        return _files(str(path), _state_of(path / LOG)) if self._open(city, name) is not None else ()
+
+    def _whole(self, city: str, name: str) -> DeltaTable | None:
+        """The table, which is as it was written."""
+        self.check(city, name)
+        return self._open(city, name)
 
     def _write(
         self, spec: TableSpec, city: str, table: pa.Table, mode: str, properties: CommitProperties | None = None
     ) -> None:
         path = self.path(city, spec.name)
         path.mkdir(parents=True, exist_ok=True)
-        description = f"schema_version={SCHEMA_VERSION}"
         with self._named(city, spec.name):
             write_deltalake(  # type: ignore[call-overload]
                 str(path),
                 table,
                 mode=mode,
                 name=spec.name,
-                description=description,
+                description=_description(),
                 commit_properties=properties,
                 writer_properties=SMALL_GROUPS,
-                configuration={"delta.checkpointInterval": str(COMMITS_PER_CHECKPOINT)},
+                configuration=CONFIGURATION,
             )
 
     @contextmanager
@@ -314,11 +348,13 @@ class Tables:
     def _open(self, city: str, name: str) -> DeltaTable | None:
         path = self.path(city, name)
         try:
-            table = _opened(str(path), _state_of(path / "_delta_log"))
+            table = _opened(str(path), _state_of(path / LOG))
         except (FileNotFoundError, NotADirectoryError, TableNotFoundError):  # or killed before its first commit
             return None
+        except (DeltaError, ValueError, OSError) as error:
+            raise self._damaged(city, name, f"{LOG}: {str(error).splitlines()[0][:200]}") from error
         description = table.metadata().description
-        if description != f"schema_version={SCHEMA_VERSION}":
+        if description != _description():
             raise SchemaVersionError(
                 f"table {path} has {description or 'no schema_version'}, this version of the pipeline reads "
                 f"schema_version={SCHEMA_VERSION}: build the city anew in an empty MRLF_DATA folder, or use the "

@@ -42,7 +42,7 @@ def with_pixels(
     def put(row: int, digest: str) -> None:
         path = store.blobs.path("clean", digest)
         try:
-            picture = decode_picture(path.read_bytes(), resized)
+            picture = decode_picture(store.blobs.get("clean", digest), resized)
         except UnreadablePicture as unreadable:
             raise StageError(
                 f"clean picture {digest} cannot be read ({unreadable.reason}): delete {path}, and the study says how "

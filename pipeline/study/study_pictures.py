@@ -64,6 +64,5 @@ def check_clean(store: Store, city: str, digests: Collection[str]) -> None:
     if num_gone:
         raise StageError(
             f"{num_gone:,} of {len(wanted):,} clean pictures of {city} are gone from the store: bring blobs/clean "
-            f"back from a copy, or delete {store.tables.path(city, 'clean_images')} and make them anew from the "
-            f"originals with `mrlf run {city} --only clean_images`"
+            f"back from a copy, or make them again from the originals with `mrlf run {city} --only clean_images`"
         )

@@ -15,7 +15,6 @@ clean picture is kept: equal files link these, similar ones do not.
 Law: variants that are compared share their splits: the last two one, the three of pictures one, the others one.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
@@ -30,7 +29,7 @@ from pipeline.images.fillers import CleanImagesSettings
 from pipeline.release.read import Release
 from pipeline.release.split import SPLITS, shared_names
 from pipeline.store import Store
-from pipeline.store.files import write_atomically
+from pipeline.store.kept import read_kept, write_kept
 from pipeline.study.posts import StudyPost, StudyPosts, study_posts
 from pipeline.study.splits import SplitKind, days_of, split_by_day, split_of
 from pipeline.study.study_pictures import check_clean
@@ -213,10 +212,15 @@ def near_names(store: Store, city: str, release: Release) -> dict[str, list[str]
         StageError: clean pictures are gone from the store.
     """
     path = store.study_folder(city) / "near_duplicates" / f"{release.version}.json"
-    if not path.is_file():
-        write_atomically(path, json.dumps(_found_names(store, city, release), sort_keys=True).encode())
-    names: dict[str, list[str]] = json.loads(path.read_text())
+    names = read_kept(path, _read_names)
+    if names is None:
+        names = _found_names(store, city, release)
+        write_kept(path, names)
     return names
+
+
+def _read_names(content: Any) -> dict[str, list[str]]:
+    return {str(key): [str(name) for name in names] for key, names in content.items()}
 
 
 def _found_names(store: Store, city: str, release: Release) -> dict[str, list[str]]:

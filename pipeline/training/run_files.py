@@ -27,12 +27,12 @@ log = logging.getLogger("mrlf")
 def is_whole(folder: Path) -> bool:
     """Whether the run is whole. Of a damaged one the manifest goes, so that it is made again from its checkpoint."""
     try:
-        manifest = unseal(folder)
+        manifest = unseal(folder, "the model of this run is made again")
         if manifest is None:
             return False
         manifest.verify()
     except IncompleteFolderError as error:
-        log.warning("%s: the model of this run is made again", error)
+        log.warning("%s", error)
         (folder / MANIFEST).unlink()
         return False
     return True

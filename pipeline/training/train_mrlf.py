@@ -85,7 +85,9 @@ def latest_run(store: Store, city: str) -> Manifest:
         StageError: there is none, or a file of it is missing or changed.
     """
     record = store.stage_record(city, STAGE)
-    manifest = store.manifest(store.run_folder(MODEL, city, record.about["run"])) if record is not None else None
+    manifest = (
+        store.manifest(store.run_folder(MODEL, city, record.about.get("run", ""))) if record is not None else None
+    )
     if manifest is None:
         advice = f"`dagster asset materialize --select train_mrlf`, or `mrlf run {city} --to train_mrlf`"
         why = _why_none_can_be(store, city) or how_to_build(store, city, STAGE, advice)
@@ -143,6 +145,7 @@ def _work(
 ) -> Outcome:
     from models.evaluation.metrics import score
 
+    store.tables.check(city.key, "image_features", is_deep=True)
     samples = city_samples(store, city.key, release, features.about["backbone"])
     folder = store.run_folder(MODEL, city.key, run)
     folder.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,8 @@ from pipeline.errors import StageError
 from pipeline.ledger import write_ledger
 from pipeline.stage import Outcome, StageReport, count_values, run_stage, table_inputs
 from pipeline.store import Store
+from pipeline.store.store import StageRecord
+from pipeline.store.tables import DamagedTableError
 from tests.fakes.city import key
 
 CITY = City(key="demo", name="Demo", latitude=0, longitude=0, radius_km=1)
@@ -76,6 +78,45 @@ def test_a_commit_that_changes_no_row_of_it_does_not(store):
     build(store, work)
     store.tables.append("demo", "drops", [{"post_key": "b", "stage": "dataset", "reason": "y"}])
     assert build(store, work).is_reused
+
+
+def flip_rows(store: Store, name: str = "drops") -> None:
+    path = min(store.tables.path("demo", name).glob("*.parquet"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.fault("S27")
+def test_a_damaged_output_runs_it_again_with_all_that_wrote_there(store, caplog):
+    work = Work(store)
+    build(store, work)
+    of_another = StageRecord(stage="curated_posts", digest="d", outputs={"drops": "x"}, versions={"drops": 0})
+    store.write_stage_record("demo", of_another)
+    before = store.tables.read("demo", "drops")
+    flip_rows(store)
+    assert not build(store, work).is_reused
+    assert "drops is damaged" in caplog.text and "made again" in caplog.text
+    assert store.tables.read("demo", "drops") == before
+    assert store.stage_record("demo", "curated_posts") is None
+    assert build(store, work).is_reused
+
+
+@pytest.mark.fault("S27")
+def test_a_damaged_input_is_refused_with_what_makes_it_again(store):
+    build(store, Work(store))
+    flip_rows(store)
+    with pytest.raises(DamagedTableError, match=r"`mrlf run demo` makes it again, beginning with its stage posts"):
+        table_inputs(store, "demo", [("drops", "posts")])
+
+
+@pytest.mark.fault("S27")
+def test_a_table_that_an_earlier_stage_began_is_not_mended_by_a_later_one(store):
+    build(store, Work(store))
+    flip_rows(store)
+    settings: dict = {"code_version": "1", "settings": Threshold(), "inputs": {}, "outputs": ("drops",)}
+    with pytest.raises(DamagedTableError, match="stage posts"):
+        run_stage(store, CITY, "curated_posts", work=Work(store), **settings)
 
 
 def test_a_failed_run_leaves_no_record(store):

@@ -94,6 +94,21 @@ def test_it_is_counted_once_for_each_detector_and_setting(store, green):
     assert other.recipe != choice.recipe
 
 
+@pytest.mark.fault("S30")
+@pytest.mark.parametrize(
+    "damage", [b"", b'[{"kind": 1}]', b'{"a": [1]}', None], ids=["empty", "shape", "keys", "flip"]
+)
+def test_a_kept_count_that_is_damaged_is_made_again(store, green, monkeypatch, caplog, damage):
+    counted = (Found(kind="upright", num_found=1024, num_faces=2048),)
+    monkeypatch.setattr("pipeline.images.face_recall._counted", lambda choice: counted)
+    assert recall_of(store, green) == list(counted)
+    (file,) = (store.root / "face_recall").iterdir()
+    file.write_bytes(file.read_bytes().replace(b"1024", b"1025") if damage is None else damage)
+    for _ in range(2):
+        assert recall_of(store, green) == list(counted)
+    assert caplog.text.count("is damaged") == 1
+
+
 def test_equal_placings_give_equal_pictures():
     placings = (Placing(face=0.1, x=0.3), Placing(face=0.05, x=0.7, angle=20))
     first, second = (compose(4, placings, 320) for _ in range(2))

@@ -18,11 +18,13 @@ from pipeline.ledger import write_ledger
 from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release, released_cities
 from pipeline.store import Store
-from pipeline.store.blobs import Blobs
+from pipeline.store.blobs import Blobs, LostPictureError
 from pipeline.store.files import IncompleteFolderError
+from pipeline.store.tables import Tables
 from tests.fakes.city import CITY, TAKEN, fill_city, post_of
 from tests.fakes.engine import in_this_process
 
+CLEAN = CleanImagesSettings(weights="builtin", face_gate="off", face_gate_off_reason="drawn")
 SETTINGS = DatasetSettings(min_posts_per_poi=5, max_samples_per_shard=10)
 
 
@@ -42,9 +44,7 @@ def cleaned(tmp_path_factory) -> Path:
         build_portrait_masks(
             store, CITY, PortraitMasksSettings(weights="builtin", find_profiles=False, find_bodies=False)
         )
-        build_clean_images(
-            store, CITY, CleanImagesSettings(weights="builtin", face_gate="off", face_gate_off_reason="drawn")
-        )
+        build_clean_images(store, CITY, CLEAN)
     return store.root
 
 
@@ -126,6 +126,68 @@ def test_a_changed_shard_is_named(copied):
     shard.write_bytes(shard.read_bytes()[:-1024])
     with pytest.raises(IncompleteFolderError, match="train-000000"):
         latest_release(copied, "demo")
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.fault("S29")
+@pytest.mark.parametrize("name", ["train-000000.tar", "posts.parquet", "labels.json", "manifest.json"])
+@pytest.mark.parametrize("harm", [flip, lambda path: path.write_bytes(b'{"about": {}, "files": {}}'), Path.unlink])
+def test_a_damaged_release_is_told_with_what_to_do_and_that_builds_it_again(copied, caplog, name, harm):
+    folder = folder_of(copied)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    harm(folder / name)
+    with pytest.raises(ValueError, match=r"mrlf run demo"):
+        latest_release(copied, "demo")
+    assert not build_dataset(copied, CITY, SETTINGS).is_reused
+    assert {path.name: path.read_bytes() for path in folder_of(copied).iterdir()} == before
+    assert harm is Path.unlink or str(folder / name) in caplog.text
+
+
+@pytest.mark.fault("S29")
+def test_a_city_whose_manifest_is_damaged_hinders_no_other(copied, caplog):
+    shutil.copytree(copied.root / "stages" / "demo", copied.root / "stages" / "other")
+    shutil.copytree(copied.root / "datasets" / "demo", copied.root / "datasets" / "other")
+    flip(folder_of(copied) / "manifest.json")
+    assert released_cities(copied) == ["other"]
+    assert "manifest.json is damaged" in caplog.text
+
+
+@pytest.mark.fault("S27")
+def test_what_is_released_is_compared_even_if_nobody_touched_it(store, monkeypatch):
+    """As where a disk changed bytes by itself: nothing but a look at all bytes shows it."""
+    looks: list[tuple[str, bool]] = []
+    check = Tables.check
+
+    def checked(self: Tables, city: str, name: str, *, is_deep: bool = False) -> None:
+        looks.append((name, is_deep))
+        check(self, city, name, is_deep=is_deep)
+
+    monkeypatch.setattr(Tables, "check", checked)
+    build_dataset(store, CITY, SETTINGS)
+    deep = {name for name, is_deep in looks if is_deep}
+    assert deep == {"pois", "posts", "curated_posts", "clean_images", "drops", "deferred"}
+
+
+@pytest.mark.fault("S28")
+@pytest.mark.parametrize("harm", [flip, lambda path: path.write_bytes(path.read_bytes()[:99]), Path.unlink])
+def test_a_clean_picture_that_is_lost_goes_into_no_release_and_is_made_again(store, harm):
+    rows = store.tables.read("demo", "clean_images").to_pylist()
+    path = store.blobs.path("clean", next(row["clean_digest"] for row in rows if row["clean_digest"]))
+    before = path.read_bytes()
+    harm(path)
+    with pytest.raises(LostPictureError, match=rf"the clean picture {path} .*`mrlf run` of its city makes it again"):
+        build_dataset(store, CITY, SETTINGS)
+    with in_this_process():
+        report = build_clean_images(store, CITY, CLEAN)
+    assert (report.is_reused, report.counts["new"]) == (False, 1)
+    assert path.read_bytes() == before
+    assert store.tables.read("demo", "clean_images").num_rows == len(rows)
+    build_dataset(store, CITY, SETTINGS)
 
 
 def test_labels_are_pois_sorted_by_id_with_float_coordinates(released):

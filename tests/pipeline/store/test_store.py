@@ -1,5 +1,6 @@
 """The store's root, pictures, folders with manifests, records and locks."""
 
+import json
 import os
 import sqlite3
 import stat
@@ -10,6 +11,8 @@ import pytest
 
 from pipeline.errors import StageBusyError
 from pipeline.store import Store, files
+from pipeline.store.blobs import LostPictureError
+from pipeline.store.digests import OWN_DIGEST
 from pipeline.store.files import IncompleteFolderError, seal, unseal
 from pipeline.store.store import StageRecord
 
@@ -119,6 +122,28 @@ def test_a_removed_picture_is_gone(store):
         store.blobs.get("original", digest)
 
 
+@pytest.mark.fault("S28")
+@pytest.mark.parametrize("damage", [b"picturf", b"pict", b""], ids=["flipped", "cut", "empty"])
+def test_a_damaged_picture_is_handed_to_nobody_and_is_removed(store, damage):
+    digest = store.blobs.put("clean", b"picture")
+    path = store.blobs.path("clean", digest)
+    path.write_bytes(damage)
+    with pytest.raises(LostPictureError, match=rf"{path} was damaged and is removed"):
+        store.blobs.get("clean", digest)
+    with pytest.raises(LostPictureError, match="is not there"):
+        store.blobs.get("clean", digest)
+    store.blobs.put("clean", b"picture")
+    assert store.blobs.get("clean", digest) == b"picture"
+
+
+@pytest.mark.fault("S28")
+def test_a_picture_that_comes_again_takes_the_place_of_a_cut_one(store):
+    digest = store.blobs.put("original", b"picture")
+    store.blobs.path("original", digest).write_bytes(b"pict")
+    store.blobs.put("original", b"picture")
+    assert store.blobs.get("original", digest) == b"picture"
+
+
 @pytest.mark.fault("I18")
 @pytest.mark.skipif(os.geteuid() != 0 and not os.access("/dev/full", os.W_OK), reason="needs /dev/full")
 def test_a_full_disk_names_path_and_bytes_and_leaves_nothing(store, monkeypatch):
@@ -143,7 +168,9 @@ def test_a_folder_without_a_manifest_does_not_exist(tmp_path):
 
 @pytest.mark.fault("S3")
 @pytest.mark.parametrize(
-    "text", ["", '{"about": {}', "[1]", '{"about": {}}'], ids=["empty", "cut", "a list", "no files"]
+    "text",
+    ["", '{"about": {}', "[1]", '{"about": {}}', '{"about": [], "files": {}}', '{"about": {}, "files": {"a": 1}}'],
+    ids=["empty", "cut", "a list", "no files", "about a list", "files without digests"],
 )
 def test_a_damaged_manifest_is_refused_by_its_path(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
@@ -166,6 +193,39 @@ def test_a_file_that_is_not_what_the_manifest_tells_is_named(tmp_path, harm):
     harm(tmp_path / "a.txt")
     with pytest.raises(IncompleteFolderError, match=r"a\.txt"):
         manifest.verify()
+
+
+@pytest.mark.fault("S29")
+@pytest.mark.fault("T16")
+@pytest.mark.parametrize("kind", ["datasets/rome", "models/mrlf/rome"])
+def test_a_manifest_that_was_changed_anywhere_is_refused_with_the_command_that_mends_it(store, kind):
+    folder = store.root / kind / "v1"
+    folder.mkdir(parents=True)
+    (folder / "a.txt").write_text("a")
+    seal(folder, {"version": "v1", "passed": True}, ["a.txt"])
+    path = folder / "manifest.json"
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        harmed = bytearray(whole)
+        harmed[place] ^= 1
+        path.write_bytes(harmed)
+        try:
+            manifest = store.manifest(folder)
+        except IncompleteFolderError as error:
+            assert f"{path} is damaged" in str(error) and "`mrlf run rome` makes it again" in str(error)
+        else:  # space between the parts, which says nothing
+            assert manifest is not None and manifest.about == {"version": "v1", "passed": True}
+            manifest.verify()
+
+
+def test_a_manifest_of_an_older_version_has_no_digest_and_is_read(tmp_path):
+    (tmp_path / "a.txt").write_text("a")
+    seal(tmp_path, {"version": "1"}, ["a.txt"])
+    content = json.loads((tmp_path / "manifest.json").read_text())
+    del content[OWN_DIGEST]
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    manifest = unseal(tmp_path)
+    assert manifest is not None and manifest.about == {"version": "1"}
 
 
 def test_records_of_stages_come_back_equal(store):

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.store import Store
-from pipeline.store import tables as module
+from pipeline.store import table_files as module
 
 
 def drop(post_key: str, stage: str = "posts", reason: str = "no_place") -> dict[str, object]:

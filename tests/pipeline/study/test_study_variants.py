@@ -175,6 +175,19 @@ def test_near_duplicates_are_looked_for_once_and_kept_when_the_pictures_go(copie
     assert [path.stat().st_mtime_ns for path in files(store)] == [written]
 
 
+@pytest.mark.fault("S30")
+@pytest.mark.parametrize("damage", [b"{", b'{"a": 1}', b"[]"], ids=["cut", "shape", "list"])
+def test_kept_near_duplicates_that_are_damaged_are_looked_for_again(copied, damage):
+    store, _ = copied
+    release = latest_release(store, "demo")
+    found = near_names(store, "demo", release)
+    (file,) = files(store)
+    file.write_bytes(damage)
+    assert near_names(store, "demo", release) == found
+    file.write_bytes(file.read_bytes()[:-1])
+    assert near_names(store, "demo", release) == found
+
+
 def test_a_picture_that_is_gone_before_near_duplicates_were_looked_for_is_refused(copied):
     store, _ = copied
     release = latest_release(store, "demo")

@@ -22,7 +22,10 @@ from models.trained import load_model
 from pipeline.errors import StageError
 from pipeline.release.read import latest_release
 from pipeline.store import Store
+from pipeline.store.files import IncompleteFolderError, seal
+from pipeline.store.store import StageRecord
 from pipeline.training.image_features import ImageFeaturesSettings, build_image_features, read_features
+from pipeline.training.run_files import is_whole
 from pipeline.training.samples import city_samples
 from pipeline.training.settings import TrainMrlfSettings
 from pipeline.training.train_mrlf import build_train_mrlf, latest_run
@@ -172,6 +175,24 @@ def test_a_damaged_model_is_made_again_from_its_checkpoint(trained, tmp_path, ca
     report = build_train_mrlf(store, CITY, TRAINING)
     assert not report.is_reused and "the model of this run is made again" in caplog.text
     assert_same_run(store, trained)
+
+
+@pytest.mark.fault("T16")
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"about": {}, "files": {}}', None], ids=str)
+def test_a_damaged_manifest_of_a_run_is_told_and_its_model_is_made_again(store, caplog, text):
+    folder = store.run_folder("mrlf", "demo", "r1")
+    folder.mkdir(parents=True)
+    (folder / "a.txt").write_text("a")
+    seal(folder, {"run": "r1", "city": "demo"}, ["a.txt"])
+    record = StageRecord(stage="train_mrlf", digest="d", outputs={}, versions={}, about={"run": "r1"})
+    store.write_stage_record("demo", record)
+    assert is_whole(folder) and latest_run(store, "demo").about["city"] == "demo"
+    manifest = folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("demo", "demp") if text is None else text)
+    with pytest.raises(IncompleteFolderError, match=r"manifest\.json is damaged .*`mrlf run demo` makes it again"):
+        latest_run(store, "demo")
+    assert not is_whole(folder)
+    assert "the model of this run is made again" in caplog.text and not manifest.exists()
 
 
 @pytest.mark.fault("T5")

@@ -220,6 +220,18 @@ class TestFilesThatAreLost:
         assert town.reasons() == {town.key(pk): "video"}
         assert town.digests() == before
 
+    @pytest.mark.fault("S27")
+    @pytest.mark.parametrize("name", ["posts", "images", "drops"])
+    def test_a_damaged_table_of_live_posts_is_filled_anew_beside_the_old_journal(self, town, instagram, name):
+        instagram.world.add_post("1000", is_videos=(True,))
+        town.collect()
+        before = town.digests()
+        path = min(town.store.tables.path("town", name).glob("*.parquet"))
+        path.write_bytes(path.read_bytes()[:-9])
+        town.build()
+        assert town.is_whole()
+        assert town.digests() == before
+
     def test_live_posts_stay_for_a_time_without_the_live_section(self, town, instagram, tmp_path):
         archive = FakeArchive(tmp_path / "archive")
         archive.post(777, node=graphql_node(1, id="2000000000000000777", location=HERE))
