@@ -1,7 +1,8 @@
 """A picture's bytes: judged by size, first bytes and header, decoded to pixels, and written again without metadata.
 
 Judging decodes no pixel. Covered: what is no picture, foreign formats, cut files, decompression bombs, strips, tiny
-pictures, headers that hold megabytes of metadata. Damaged metadata is no fault of the pixels: it is left out.
+pictures, headers that hold megabytes of metadata, files that are much work (`pipeline.picture_work`).
+Damaged metadata is no fault of the pixels: it is left out.
 Not covered: bytes changed in the middle of a JPEG, which no decoder notices (its digest does).
 Pixels are upright and sRGB; where EXIF cannot be read, a picture stands as it is stored.
 Law: nothing but pixels survives: no EXIF, GPS, XMP, comment, thumbnail or colour profile.
@@ -11,6 +12,7 @@ import io
 import re
 import struct
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -18,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.picture_metadata import as_srgb, without_metadata
+from pipeline.picture_work import MAX_METADATA_BYTES, CostlyPicture, check_work
 
 if TYPE_CHECKING:
     from PIL import Image
 
 
 OK = "ok"
-MAX_METADATA_BYTES = 4 * 1024**2  # the largest colour profiles of printers have 3 MB
 _MAGIC = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"RIFF": "WEBP"}
 _TOO_MUCH = re.compile("too large|Too much memory")  # Pillow's words of texts and profiles that are packed small
 _END = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
@@ -61,6 +63,8 @@ ORIENTATION = 0x0112
 """The EXIF tag that says how the camera was held; with 5 to 8 width and height change places."""
 Picture: TypeAlias = NDArray[np.uint8]
 """Height x width x 3, RGB."""
+Decode: TypeAlias = Callable[[bytes, int], Picture]
+"""From bytes and the side that is needed to pixels, as `decode_picture` does it."""
 Mask: TypeAlias = NDArray[np.bool_]
 """Height x width, True = person, to be filled."""
 
@@ -88,7 +92,8 @@ class OpenedPicture:
 
 def open_picture(data: bytes, limits: HeaderLimits) -> OpenedPicture:
     """The picture, or why it is not taken: `not_an_image`, `unsupported_format`, `bad_header`, `too_many_pixels`,
-    `too_small`, `too_narrow` or `truncated`. A cut that keeps the end's mark shows only when pixels are decoded.
+    `too_small`, `too_narrow`, `too_many_scans` or `truncated`. A cut that keeps the end's mark shows only when pixels
+    are decoded.
     """
     from PIL import Image
 
@@ -100,6 +105,8 @@ def open_picture(data: bytes, limits: HeaderLimits) -> OpenedPicture:
         image, num_metadata_bytes, num_frames = _header(data, kind)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return OpenedPicture(outcome="too_many_pixels")
+    except CostlyPicture as costly:
+        return OpenedPicture(outcome=costly.reason)
     except FAULTS_OF_BYTES as error:  # an OSError: begins as a picture and has no whole header
         is_cut = isinstance(error, OSError) or not has_end(data, kind)
         return OpenedPicture(outcome="truncated" if is_cut else "bad_header")
@@ -120,17 +127,18 @@ def _header(data: bytes, kind: str) -> "tuple[Image.Image, int, int]":
     """The image, not decoded, its bytes of metadata and its frames; read without metadata where that is damaged."""
     try:
         image = _open(data, kind)
-        return image, _metadata_bytes(image), getattr(image, "n_frames", 1)
+        return image, _metadata_bytes(image), _frames(image)
     except FAULTS_OF_BYTES as error:
-        if isinstance(error, Warning) or _TOO_MUCH.search(str(error)):
+        if isinstance(error, Warning | CostlyPicture) or _TOO_MUCH.search(str(error)):
             raise
     image = _open(without_metadata(data, kind), kind)
-    return image, _metadata_bytes(image), getattr(image, "n_frames", 1)
+    return image, _metadata_bytes(image), _frames(image)
 
 
 def _open(data: bytes, kind: str) -> "Image.Image":
     from PIL import Image
 
+    check_work(data, kind)
     return Image.open(io.BytesIO(data), formats=(kind,))
 
 
@@ -192,6 +200,11 @@ def _metadata_bytes(image: "Image.Image") -> int:
     """How much of the file is no pixels: profiles, EXIF, XMP, comments, texts, and a JPEG's other segments."""
     stated = sum(len(value) for value in image.info.values() if isinstance(value, str | bytes))
     return max(stated, sum(len(data) for _, data in getattr(image, "applist", ())))
+
+
+def _frames(image: "Image.Image") -> int:
+    """As the header claims, within 32 bits."""
+    return min(getattr(image, "n_frames", 1), 2**31 - 1)
 
 
 def _set_warnings() -> None:

@@ -58,7 +58,7 @@ class CheckedPicture:
 
 def check_picture(path: Path, limits: PictureLimits) -> CheckedPicture:
     """The file's digest and outcome: `too_many_bytes`, `not_an_image`, `unsupported_format`, `bad_header`,
-    `too_many_pixels`, `too_small`, `too_narrow`, `truncated` or `ok`.
+    `too_many_pixels`, `too_small`, `too_narrow`, `too_many_scans`, `truncated` or `ok`.
     """
     num_bytes = path.stat().st_size
     if num_bytes > limits.max_image_bytes:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.collect.archive.fields import MAX_CAPTION_CHARACTERS
-from pipeline.picture_bytes import LIMITS, Picture, UnreadablePicture, decode_picture
+from pipeline.picture_bytes import LIMITS, Decode, Picture, UnreadablePicture, decode_picture
 from pipeline.predict.answer import (
     NO_PICTURE,
     NO_TEXT,
@@ -45,8 +45,10 @@ WHY_UNREADABLE = {
     "not_an_image": "these bytes are no picture: send a JPEG, PNG or WebP file",
     "unsupported_format": "pictures of this format are not taken: send a JPEG, PNG or WebP file",
     "truncated": "the picture is cut off or damaged: send the whole file",
+    "undecodable": "to decode the picture takes more time or memory than a picture needs: save it anew",
     "bad_header": "the picture's header is damaged or holds megabytes of metadata: save the picture anew",
     "too_many_pixels": f"the picture has more than {LIMITS.max_pixels:,} pixels: send a smaller copy",
+    "too_many_scans": "the picture is stored in more passes (JPEG scans) than any encoder writes: save it anew",
     "too_small": f"a side of the picture is shorter than {LIMITS.min_side_px} pixels: send a larger one",
     "too_narrow": f"the picture is more than {LIMITS.max_aspect_ratio:g} times as long as wide: send the part that "
     "matters",
@@ -76,7 +78,12 @@ class Question:
 
 
 def read_question(
-    picture: bytes | None, caption: object, *, known_hashtags: Set[str], resized_side_px: int
+    picture: bytes | None,
+    caption: object,
+    *,
+    known_hashtags: Set[str],
+    resized_side_px: int,
+    decode: Decode = decode_picture,
 ) -> Question:
     """The question that these bytes and this caption (None or any text) make.
 
@@ -87,7 +94,7 @@ def read_question(
     if picture is None and not text and not tags:
         raise RefusedQuestion("nothing_given", "there is neither a picture nor a word to go by: give one of them")
     return Question(
-        picture=None if picture is None else _read_picture(picture, resized_side_px),
+        picture=None if picture is None else _read_picture(picture, resized_side_px, decode),
         caption=text,
         hashtags=tuple(tag for tag in tags if tag in known_hashtags),
         unknown_hashtags=tuple(tag for tag in tags if tag not in known_hashtags),
@@ -106,12 +113,12 @@ def _read_text(caption: object) -> tuple[str, list[str]]:
     return without_hashtags(cleaned), hashtags(cleaned)
 
 
-def _read_picture(data: bytes, resized_side_px: int) -> Picture:
+def _read_picture(data: bytes, resized_side_px: int, decode: Decode) -> Picture:
     """The middle square, no larger than the network reads it: what waits for its turn is small."""
     from models.vision.backbones import preprocess
 
     try:
-        picture = decode_picture(data, resized_side_px)
+        picture = decode(data, resized_side_px)
     except UnreadablePicture as unreadable:
         raise RefusedQuestion(unreadable.reason, WHY_UNREADABLE[unreadable.reason]) from None
     small: Picture = preprocess(picture, resized_side_px, resized_side_px).permute(1, 2, 0).numpy()
@@ -161,14 +168,18 @@ class Predictor:
         self.model, self.backbone, self.places, self.facts = model, backbone, places, facts
         self.temperature, self.known_hashtags = temperature, known_hashtags
 
-    def read(self, picture: bytes | None, caption: object) -> Question:
+    def read(self, picture: bytes | None, caption: object, decode: Decode = decode_picture) -> Question:
         """The question that these bytes and this caption make.
 
         Raises:
             RefusedQuestion: nothing is given, or it cannot be read.
         """
         return read_question(
-            picture, caption, known_hashtags=self.known_hashtags, resized_side_px=self.backbone.input_side_px
+            picture,
+            caption,
+            known_hashtags=self.known_hashtags,
+            resized_side_px=self.backbone.input_side_px,
+            decode=decode,
         )
 
     def answer(self, questions: Sequence[Question], options: Sequence[PredictOptions]) -> list[Answer | CoarseAnswer]:

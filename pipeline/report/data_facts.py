@@ -87,6 +87,7 @@ MEANINGS = {
     "truncated": "its picture is truncated",
     "too_many_bytes": "its picture file is larger than allowed",
     "too_many_pixels": "its picture has more pixels than allowed",
+    "too_many_scans": "its picture is stored in more passes (JPEG scans) than any encoder writes",
     "too_small": "its picture is too small to show a place",
     "face_left": "a face was still found in its pictures after people were filled twice",
     "bad_mask": "the mask of its picture has another size than the picture",

@@ -6,6 +6,7 @@ they load scripts from elsewhere.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -16,10 +17,12 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 
+from pipeline.picture_bytes import Decode
 from pipeline.predict.answer import Answer, CoarseAnswer
 from pipeline.predict.predictor import PredictOptions, Predictor, Question, RefusedQuestion
 from pipeline.serve.batching import Batcher, PredictResponse
 from pipeline.serve.body import AnswerBeforeTheEnd, read_body
+from pipeline.serve.decoding import Decoders
 from pipeline.serve.documentation import DESCRIPTION, HEALTH_ANSWERS, MODEL_ANSWERS, PREDICT_ANSWERS, PREDICT_BODY
 from pipeline.serve.form import PredictRequest, read_form
 from pipeline.serve.limits import Limits
@@ -32,13 +35,14 @@ NO_ROOM = "the server is at its limit of requests: try again in a second"
 
 
 class Service:
-    """The predictor with its threads, and how many requests are in work."""
+    """The predictor with its threads and decoders, and since when each request is in work."""
 
     def __init__(self, predictor: Predictor, limits: Limits, *, coarse: bool) -> None:
         self.predictor, self.limits, self.coarse = predictor, limits, coarse
         self.batcher = Batcher(predictor, limits.max_batch)
-        self.decoders = ThreadPoolExecutor(limits.decoding_threads, thread_name_prefix="decoding")
-        self.num_in_work = 0
+        self.decoders = Decoders(limits.decoding_threads, limits.decoding_cpu_s)
+        self.readers = ThreadPoolExecutor(limits.decoding_threads, thread_name_prefix="reading")
+        self.in_work: dict[Request, float] = {}
 
     async def predict(self, http_request: Request) -> PredictResponse:
         """The answer to a request.
@@ -46,9 +50,9 @@ class Service:
         Raises:
             Refusal: there is no room for it, or it cannot be answered.
         """
-        if self.num_in_work >= self.limits.max_in_work:
+        if len(self.in_work) >= self.limits.max_in_work:
             raise Refusal("too_many_requests", NO_ROOM, is_unread=True)
-        self.num_in_work += 1
+        self.in_work[http_request] = time.monotonic()
         try:
             body = await read_body(http_request, self.limits)
             request = await read_form(http_request.headers.get("content-type", ""), body, self.limits)
@@ -58,18 +62,39 @@ class Service:
         except TimeoutError:
             raise Refusal("too_busy", "no answer could be computed in time: ask again later") from None
         finally:
-            self.num_in_work -= 1
+            del self.in_work[http_request]
+
+    def health(self) -> Health:
+        """What is in work; busy too while the networks take longer than any answer may."""
+        now = time.monotonic()
+        computing_since = self.batcher.computing_since or now
+        is_late = now - computing_since > self.limits.answer_timeout_s
+        return Health(
+            status="busy" if is_late or len(self.in_work) >= self.limits.max_in_work else "ok",
+            in_work=len(self.in_work),
+            max_in_work=self.limits.max_in_work,
+            decoding=self.decoders.num_busy,
+            max_decoding=self.limits.decoding_threads,
+            oldest_s=round(now - min([computing_since, *self.in_work.values()]), 3),
+        )
+
+    async def stop(self) -> None:
+        """End what is in work: decoders at once, the networks after a moment."""
+        self.readers.shutdown(wait=False, cancel_futures=True)
+        self.decoders.stop()
+        await self.batcher.stop()
 
     async def _answer(self, request: PredictRequest) -> PredictResponse:
         options = PredictOptions(coarse=True) if self.coarse else request.options
         loop = asyncio.get_running_loop()
-        read = partial(self._read, request.picture, request.caption)
-        question = await loop.run_in_executor(self.decoders, read)
+        decode = partial(self.decoders.decode, until=time.monotonic() + self.limits.answer_timeout_s)
+        read = partial(self._read, request.picture, request.caption, decode)
+        question = await loop.run_in_executor(self.readers, read)
         return await self.batcher.answer(question, options)
 
-    def _read(self, picture: bytes | None, caption: object) -> Question:
+    def _read(self, picture: bytes | None, caption: object, decode: Decode) -> Question:
         try:
-            return self.predictor.read(picture, caption)
+            return self.predictor.read(picture, caption, decode)
         except RefusedQuestion as refused:
             status = STATUS_OF_REASON.get(refused.reason, 422)
             raise Refusal(refused.reason, str(refused), status=status) from None
@@ -89,8 +114,7 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.batcher.start()
         yield
-        await service.batcher.stop()
-        service.decoders.shutdown(cancel_futures=True)
+        await service.stop()
 
     app = FastAPI(
         title="Where a post was made",
@@ -130,11 +154,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     @app.head("/health", include_in_schema=False)
     @app.get("/health", responses=HEALTH_ANSWERS, summary="Whether there is room for a question now")
     async def health() -> Health:
-        return Health(
-            status="ok" if service.num_in_work < service.limits.max_in_work else "busy",
-            in_work=service.num_in_work,
-            max_in_work=service.limits.max_in_work,
-        )
+        return service.health()
 
     @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)

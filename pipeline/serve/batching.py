@@ -4,6 +4,7 @@ Nothing is waited for to fill a batch: what came while the last one was computed
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from pipeline.predict.answer import Answer, CoarseAnswer
 from pipeline.predict.predictor import PredictOptions, Predictor, Question
 
 PredictResponse = Answer | CoarseAnswer
+FINISH_BATCH_S = 2.0
 Ticket = asyncio.Future[tuple[asyncio.Future[list[PredictResponse]], int]]
 
 
@@ -25,18 +27,23 @@ class Batcher:
         self._waiting: deque[tuple[Question, PredictOptions, Ticket]] = deque()
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.computing_since: float | None = None
+        """when the batch that is being computed was begun, by `time.monotonic`"""
 
     def start(self) -> None:
         """Begin to answer."""
         self._task = asyncio.create_task(self._answer_on_and_on())
 
     async def stop(self) -> None:
-        """Answer nothing more; what is being computed is let finish."""
+        """Answer nothing more; what is being computed has a moment to finish."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        self._thread.shutdown(cancel_futures=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        deadline = time.monotonic() + FINISH_BATCH_S
+        while self.computing_since is not None and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
 
     async def answer(self, question: Question, options: PredictOptions) -> PredictResponse:
         """The answer, or the error that befell its batch; who does not wait any longer costs nothing."""
@@ -69,4 +76,8 @@ class Batcher:
         return batch
 
     def _compute(self, questions: Sequence[Question], options: Sequence[PredictOptions]) -> list[PredictResponse]:
-        return self._predictor.answer(questions, options)
+        self.computing_since = time.monotonic()
+        try:
+            return self._predictor.answer(questions, options)
+        finally:
+            self.computing_since = None

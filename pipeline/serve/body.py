@@ -1,7 +1,8 @@
 """A request's body as bytes in memory: no larger and no slower than the limits, and never in a file.
 
-What is too large is noticed while it comes in, whatever its Content-Length claims. Frameworks write large uploads to
-temporary files; here nothing of a request may reach a disk.
+What is too large is noticed while it comes in, whatever its Content-Length claims. A body holds a place from its first
+byte to its last, so it has to come at a least rate. Frameworks write large uploads to temporary files; here nothing of
+a request may reach a disk.
 """
 
 import asyncio
@@ -34,11 +35,16 @@ async def read_body(request: Request, limits: Limits) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limits.max_body_bytes:
         raise too_large
-    body = bytearray()
-    stream = request.stream()
+    body, stream = bytearray(), request.stream()
+    started = asyncio.get_running_loop().time()
     try:
-        async with asyncio.timeout(limits.body_timeout_s):
-            while chunk := await _next(stream, limits.pause_timeout_s):
+        async with asyncio.timeout(None) as patience:
+            while True:
+                earned_s = limits.pause_timeout_s + len(body) / limits.least_bytes_per_s
+                patience.reschedule(started + min(earned_s, limits.body_timeout_s))
+                chunk = await _next(stream, limits.pause_timeout_s)
+                if not chunk:
+                    break
                 if len(body) + len(chunk) > limits.max_body_bytes:
                     raise too_large
                 body += chunk

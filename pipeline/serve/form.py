@@ -19,6 +19,8 @@ from pipeline.serve.refusals import Refusal
 
 MAX_PARTS = 8
 """files of a form, and other fields"""
+MAX_JSON_PARTS = 50_000
+"""commas and brackets of a body: a caption has 10,000 at most, and each may make an object"""
 FIELDS = ("image", "caption", "top", "coarse", "why")
 ADDRESS_FIELDS = {"url", "image_url", "imageurl", "picture_url", "src", "link"}
 YES, NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
@@ -83,6 +85,8 @@ def _flag(fields: dict[str, Any], name: str) -> bool:
 
 
 def _json_fields(body: bytes) -> dict[str, Any]:
+    if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MAX_JSON_PARTS:
+        raise Refusal("bad_request", 'the JSON holds far more than a question; it should look like {"caption": "..."}')
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):  # ValueError includes bytes that are not Unicode

@@ -32,11 +32,14 @@ class Models(Record):
 
 
 class Health(Record):
-    """Whether a request would be accepted now."""
+    """Whether a request would be accepted now, and what holds the places that are taken."""
 
     status: Literal["ok", "busy"]
-    in_work: int
+    in_work: int = Field(description="requests that are read, wait or are answered")
     max_in_work: int
+    decoding: int = Field(description="pictures that are being decoded")
+    max_decoding: int
+    oldest_s: float = Field(description="since when the oldest of all this is in work, 0 where nothing is")
 
 
 def models_of(predictor: Predictor, *, coarse: bool) -> Models:

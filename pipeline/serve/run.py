@@ -1,4 +1,4 @@
-"""The server process: one process on one address, until Ctrl-C or SIGTERM; requests under way are finished first.
+"""The server process: one process on one address, until Ctrl-C or SIGTERM; requests under way have a moment to finish.
 
 Its log goes through Python's logging: the line of `pipeline.serve.middleware` for each request, and errors without
 their messages and the values of their tracebacks (fault N5): an error's text may hold what was asked.
@@ -8,8 +8,11 @@ end: whoever connects and does not finish it is cut off here. The time for a bod
 
 import asyncio
 import logging
+import os
 import socket
+import threading
 import traceback
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -17,7 +20,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipeline.serve.limits import Limits
 
-FINISH_WITHIN_S = 10
+FINISH_WITHIN_S = 5
+END_WITHIN_S = 9.0
+"""from the signal to the end of the process, whatever its threads are at"""
 LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
 LOGGERS = ("uvicorn.error", "asyncio", "concurrent.futures")
 
@@ -34,6 +39,18 @@ class FaultsWithoutWords(logging.Filter):
             record.msg, record.args = "%s at %s", (type(error).__name__, where)
             record.exc_info = record.exc_text = None
         return True
+
+
+class EndingServer(uvicorn.Server):
+    """A server that ends: soon after the first signal the process is over, also where a library does not return."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end."""
+        if not self.should_exit:
+            last = threading.Timer(END_WITHIN_S, os._exit, (128 + sig,))
+            last.daemon = True
+            last.start()
+        super().handle_exit(sig, frame)
 
 
 class ImpatientProtocol(H11Protocol):
@@ -89,7 +106,7 @@ def make_server(app: FastAPI, limits: Limits) -> uvicorn.Server:
         if not any(isinstance(known, FaultsWithoutWords) for known in logger.filters):
             logger.addFilter(FaultsWithoutWords())
     protocol = type("Protocol", (ImpatientProtocol,), {"pause_s": limits.pause_timeout_s})
-    return uvicorn.Server(
+    return EndingServer(
         uvicorn.Config(
             app,
             http=protocol,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import StageError
 from pipeline.store.files import replacing
-from pipeline.weights.kinds import file_kind
+from pipeline.weights.kinds import PackedFileError, check_unpacked, file_kind
 from pipeline.weights.registry import YUNET
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ def convert(source: Path, architecture: str, target: Path) -> Path:
     Raises:
         ValueError: the file cannot be read without running it, or is of another architecture.
     """
+    import torch
+
     from models.vision.architectures import ARCHITECTURES
 
     if architecture == YUNET:
@@ -47,8 +49,12 @@ def convert(source: Path, architecture: str, target: Path) -> Path:
         return source
     if architecture not in ARCHITECTURES:
         raise StageError(f"there is no architecture {architecture!r}: take one of {', '.join(known_architectures())}")
-    state = ARCHITECTURES[architecture].check_state(read_state(source, architecture), source.name)
-    _check_finite(state, source.name)
+    try:
+        state = ARCHITECTURES[architecture].check_state(read_state(source, architecture), source.name)
+        _check_finite(state, source.name)
+        state = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
+    except (RuntimeError, MemoryError, TypeError) as error:  # sparse, without numbers, or more than there is memory
+        raise ValueError(f"{source.name} is not read as weights: {_what_is_wrong(error)}") from error
     _save(state, architecture, target)
     return target
 
@@ -81,8 +87,9 @@ def read_torch_file(path: Path) -> Mapping[str, object]:
     import torch
 
     try:
+        check_unpacked(path)
         stored = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
+    except (OSError, PackedFileError):
         raise
     except Exception as error:  # a damaged file can fail in any way, and all mean the same
         raise ValueError(
@@ -138,6 +145,8 @@ def _what_is_wrong(error: Exception) -> str:
     message = " ".join(str(error).split())
     if named := FORBIDDEN.search(message):
         return f"it names {named[1]}, which reading it would call"
+    if isinstance(error, MemoryError) or "allocate memory" in message:
+        return "it describes more than there is memory for"
     if isinstance(error, pickle.UnpicklingError):
         return "it holds more than tensors, or is damaged"
     return f"it is damaged ({type(error).__name__}: {message[:MAX_MESSAGE]})"
@@ -156,6 +165,6 @@ def _save(state: "Mapping[str, Tensor]", architecture: str, target: Path) -> Non
 
     try:
         with replacing(target) as path:
-            save_file({key: state[key].contiguous() for key in sorted(state)}, path, {"architecture": architecture})
+            save_file({key: state[key] for key in sorted(state)}, path, {"architecture": architecture})
     except (OSError, SafetensorError) as error:
         raise StageError(f"{target} cannot be written: {error}") from error

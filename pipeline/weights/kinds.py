@@ -8,8 +8,15 @@ Kind = Literal["safetensors", "torch", "torchscript", "onnx"]
 HEAD_BYTES = 512
 MAX_SAFETENSORS_HEADER = 100_000_000
 """bytes, the limit of the format"""
+MAX_DESCRIPTION_BYTES = 4_000_000
+"""of the pickle in a zip; Big-LaMa's has a third of it, and each byte may become an object of 60 to 90"""
+MAX_GROWTH = 4
 ZIP, PICKLE, ONNX_VERSION_FIELD = b"PK\x03\x04", b"\x80\x02", 0x08
 LFS_POINTER = b"version https://git-lfs"
+
+
+class PackedFileError(ValueError):
+    """A few bytes that become very many: no file of weights is that."""
 
 
 def file_kind(path: Path) -> Kind:
@@ -33,6 +40,25 @@ def file_kind(path: Path) -> Kind:
         f"{path.name} is no file of weights that can be read (.safetensors, .pth, .pt or .onnx): it begins with "
         f"{head[:16]!r}"
     )
+
+
+def check_unpacked(path: Path) -> None:
+    """Nothing, where a zip unpacks to little more than it has, as weights do: their numbers cannot be packed.
+
+    Raises:
+        PackedFileError: it unpacks to more, or describes more than tensors do.
+    """
+    if not _head(path).startswith(ZIP):
+        return
+    with zipfile.ZipFile(path) as content:
+        sizes = {entry.filename: entry.file_size for entry in content.infolist()}
+        unpacked = sum(entry.file_size for entry in content.infolist())
+    if unpacked > MAX_GROWTH * path.stat().st_size + MAX_DESCRIPTION_BYTES:
+        raise PackedFileError(f"{path.name} unpacks to {unpacked:,} bytes, far more than weights do: not read")
+    if any(size > MAX_DESCRIPTION_BYTES for name, size in sizes.items() if name.endswith(".pkl")):
+        raise PackedFileError(
+            f"{path.name} describes its tensors in more than {MAX_DESCRIPTION_BYTES:,} bytes: not read"
+        )
 
 
 def wrong_kind(path: Path) -> str | None:

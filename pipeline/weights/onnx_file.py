@@ -31,11 +31,12 @@ def read_convolutions(path: Path) -> "list[Convolution]":
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     constants = [node for node in graph.node if node.op_type == "Constant"]
     tensors |= {node.output[0]: item.t for node in constants for item in node.attribute if item.name == "value"}
+    arrays: dict[str, NDArray[np.float32]] = {}
     convolutions: list[Convolution] = []
     for node in graph.node:
         if node.op_type == "Conv":
             origin = f"{path.name}, convolution number {len(convolutions) + 1}"
-            weight, bias = _weight_and_bias(node, tensors, origin)
+            weight, bias = _weight_and_bias(node, tensors, arrays, origin)
             convolutions.append(Convolution(weight, bias, _dilation(node, weight.shape, origin)))
     if not convolutions:
         raise ValueError(f"{path.name} holds no convolution with weights: it is not U²-Net, or it was cut short")
@@ -56,13 +57,17 @@ def _read_graph(path: Path) -> Any:
 
 
 def _weight_and_bias(
-    node: Any, tensors: dict[str, Any], origin: str
+    node: Any, tensors: dict[str, Any], arrays: "dict[str, NDArray[np.float32]]", origin: str
 ) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
+    """Those of a node; what many nodes name is read once, into `arrays`."""
     if len(node.input) != 3:
         raise ValueError(
             f"{origin} has no bias: U²-Net with batch norm folded in has one everywhere. Take rembg's file"
         )
-    weight, bias = (_array(tensors.get(name), origin) for name in node.input[1:])
+    for name in node.input[1:]:
+        if name not in arrays:
+            arrays[name] = _array(tensors.get(name), origin)
+    weight, bias = (arrays[name] for name in node.input[1:])
     if weight.ndim != 4 or bias.shape != weight.shape[:1]:
         raise ValueError(
             f"{origin} has weights of shape {weight.shape} and biases of shape {bias.shape}, not (out, in, k, k) and "

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+from pipeline.weights.kinds import MAX_DESCRIPTION_BYTES, PackedFileError, check_unpacked
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-MAX_DESCRIPTION_BYTES = 64_000_000
-"""of data.pkl; Big-LaMa's is a fiftieth of it"""
 MAX_TENSOR_BYTES = 4_000_000_000
 MAX_ATTRIBUTES = 1_000_000
 MAX_DEPTH = 64
@@ -92,10 +92,11 @@ def read_torchscript(path: Path) -> "dict[str, Tensor]":
         TorchScriptFileError: the file is damaged, of another kind, or asks for code to be run; nothing was run.
     """
     try:
+        check_unpacked(path)
         with zipfile.ZipFile(path) as archive:
             reader = _Archive(archive, path)
             return dict(_tensors(reader.description(), path))
-    except TorchScriptFileError:
+    except (TorchScriptFileError, PackedFileError):
         raise
     except (zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, EOFError) as error:
         raise TorchScriptFileError(f"{path} cannot be read as TorchScript ({error}): fetch it again") from error
@@ -233,7 +234,10 @@ class _Machine(pickle._Unpickler):
 
 
 def _rebuilt(storage: "Tensor", offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object) -> "Tensor":
-    """A tensor of its own memory; strides that would show a number twice are not those of a parameter."""
+    """A view: a copy for each mention would make gigabytes of a few numbers.
+
+    Strides that would show a number twice are not those of a parameter.
+    """
     num_items = 1
     for side in size:
         num_items *= side
@@ -241,7 +245,7 @@ def _rebuilt(storage: "Tensor", offset: int, size: tuple[int, ...], stride: tupl
     is_inside = min((offset, *size, *stride), default=0) >= 0 and (num_items == 0 or last < storage.numel())
     if not is_inside or num_items > storage.numel():
         raise ValueError(f"a tensor of shape {size} reaches beyond its {storage.numel()} numbers")
-    return storage.as_strided(size, stride, offset).clone()
+    return storage.as_strided(size, stride, offset)
 
 
 def _as_list(values: list[object]) -> list[object]:

@@ -24,6 +24,7 @@ from pipeline.progress import log
 from pipeline.store import Store
 from pipeline.store.files import exclusive_lock
 from pipeline.weights.adding import copied_in, entry_of, from_file, recognised
+from pipeline.weights.apart import convert_apart
 from pipeline.weights.converting import CONVERTER_VERSION, convert
 from pipeline.weights.digests import FileDigests, digest_once, read_digests
 from pipeline.weights.fetching import WeightsUnavailableError, fetch_part
@@ -202,7 +203,7 @@ class WeightsStore:
     def _convert(self, key: str, entry: WeightsEntry, source: Path, sha256: str, num_bytes: int) -> Record:
         target = self.folder / "converted" / f"{sha256}.{entry.architecture}.safetensors"
         target.parent.mkdir(parents=True, exist_ok=True)
-        converted = convert(source, entry.architecture, target)
+        converted = (convert_apart if entry.is_own else convert)(source, entry.architecture, target)
         record = Record(
             name=entry.name,
             architecture=entry.architecture,

@@ -27,6 +27,18 @@ def _png_with(kind: bytes, body: bytes) -> bytes:
     return small[:33] + chunk + small[33:]
 
 
+def with_scans(num_scans: int, size: tuple[int, int] = (64, 48), **options) -> bytes:
+    """A progressive JPEG of so many scans (10 or more): the last one, which is over all pixels, again and again."""
+    data = encoded(pixels(1, size), progressive=True, **options)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + last * (num_scans - data.count(b"\xff\xda")) + data[-2:]
+
+
+def with_segments(number: int, segment: bytes = b"\xff\xfe\0\2") -> bytes:
+    """A JPEG with so many segments before its own; as it stands, they are empty comments."""
+    return JPEG[:2] + segment * number + JPEG[2:]
+
+
 def _cuts() -> dict[str, tuple[bytes, str]]:
     whole = {"JPEG": JPEG, "PNG": PNG, "WebP": WEBP}
     cuts = {
@@ -54,6 +66,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "20,000 x 400": (png_header(20_000, 400), "too_narrow"),
     "a colour profile of 4 MB": (encoded(pixels(), icc_profile=HUGE), "bad_header"),
     "a text of 4 MB packed small": (_png_with(b"zTXt", b"k\0\0" + zlib.compress(HUGE)), "bad_header"),
+    "a JPEG of 2,000 scans": (with_scans(2_000), "too_many_scans"),
+    "50,000 comments of nothing": (with_segments(50_000), "bad_header"),
     "EXIF of 4 MB": (encoded(pixels(), "WEBP", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0" + HUGE), "bad_header"),
     "GIF": (encoded(pixels(), "GIF"), "unsupported_format"),
     "a GIF that moves": (

@@ -15,6 +15,7 @@ from models.vision.portraits import U2NetPortraits
 from models.vision.running import choose_running
 from pipeline.images.portrait_masks import MaskWorker, widen
 from pipeline.picture_bytes import decode_mask, decode_picture
+from tests.fakes.hostile_pictures import with_scans
 from tests.fakes.pictures import encoded, pixels
 
 MADE_BY = {"network": "fake", "weights_sha256": "0" * 64, "recipe": "r"}
@@ -67,6 +68,7 @@ BAD = {
     "not_an_image": b"<html>",
     "unsupported_format": encoded(pixels(), "GIF"),
     "truncated": GOOD[0][:-2],
+    "too_many_scans": with_scans(2_000),
     "too_small": encoded(pixels(size=(9, 90))),
 }
 
@@ -78,7 +80,7 @@ def test_every_picture_has_one_row_in_order_whatever_stands_beside_it(num_at_onc
     mixed = [GOOD[0], *BAD.values(), *GOOD[1:]]
     made = worker(Brightness(), num_at_once=num_at_once, num_threads=num_threads)(rows(*mixed))
     assert [row["digest"] for row in made] == [str(number) for number in range(len(mixed))]
-    assert [row["outcome"] for row in made[1:6]] == list(BAD)
+    assert [row["outcome"] for row in made[1 : 1 + len(BAD)]] == list(BAD)
     for row, data in zip(made, mixed, strict=True):
         if row["outcome"] == "person":
             assert (decode_mask(row["mask"]) == (decode_picture(data)[..., 0] > 128)).all()

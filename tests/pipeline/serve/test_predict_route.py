@@ -122,6 +122,7 @@ PART = b'--b\r\ncontent-disposition: form-data; name="caption"\r\n\r\namber\r\n'
         pytest.param({"data": b"", "headers": JSON_TYPE}, "bad_request", id="no JSON"),
         pytest.param({"data": b"\xff\xfe{", "headers": JSON_TYPE}, "bad_request", id="no Unicode"),
         pytest.param({"data": b"[" * 100_000, "headers": JSON_TYPE}, "bad_request", id="deep JSON"),
+        pytest.param({"data": b'{"a":[' + b"[]," * 100_000, "headers": JSON_TYPE}, "bad_request", id="wide JSON"),
         pytest.param({"json": ["amber"]}, "bad_request", id="a list"),
         pytest.param({"json": {"caption": "x", "usr": 1}}, "unknown_field", id="an unknown field"),
         pytest.param({"json": {"caption": "x", "image": 5}}, "bad_field", id="a number for a picture"),
@@ -213,7 +214,8 @@ def test_models_and_health_tell_what_a_client_needs(server):
     assert [place["name"] for place in model["places"]] == list(NAMES)
     assert (model["city"], model["num_places"], model["run"]) == ("town", 8, "0123456789abcdef")
     health = requests.get(f"{server}/health", timeout=30).json()
-    assert health == {"status": "ok", "in_work": 0, "max_in_work": 32}
+    places = {"in_work": 0, "max_in_work": 32, "decoding": 0, "max_decoding": 2}
+    assert health == {"status": "ok", **places, "oldest_s": 0}
 
 
 def test_the_documented_examples_work_as_they_stand(server):

@@ -23,7 +23,7 @@ PLACEHOLDER = "placeholder"
 AT_ONCE = (OPTED_OUT, PRIVATE)
 """What a person has decided counts at once."""
 
-TWICE = frozenset({GONE, "robots", "unsupported_format", "bad_header", "too_narrow"})
+TWICE = frozenset({GONE, "robots", "unsupported_format", "bad_header", "too_narrow", "too_many_scans"})
 """Said of the post itself, or of a picture that came whole: final the second time, a day or more after the first."""
 
 OF_A_SETTING = {
