@@ -1,5 +1,6 @@
 """Fetchers of pictures whose look-ups of names and connections a test decides."""
 
+import itertools
 import socket
 import tempfile
 from pathlib import Path
@@ -15,6 +16,8 @@ PICTURE = encoded(pixels())
 
 
 RETRIES = Retries(max_tries=3)
+FOLDER = tempfile.TemporaryDirectory(prefix="mrlf-hosts-")  # goes with the process
+NUMBERS = itertools.count()
 
 
 def entry(ip, port):
@@ -59,4 +62,4 @@ def fetcher_of(server, clock=None, **changes):
 
 def hosts(clock=None):
     """Of no host is known that it rests."""
-    return MediaHosts(Path(tempfile.mkdtemp()) / "hosts.sqlite", clock or FakeClock())
+    return MediaHosts(Path(FOLDER.name) / str(next(NUMBERS)) / "hosts.sqlite", clock or FakeClock())

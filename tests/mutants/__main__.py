@@ -23,10 +23,12 @@ from pathlib import Path
 from tests.mutants.defect import Defect
 from tests.mutants.in_models import IN_MODELS
 from tests.mutants.in_pipeline import IN_PIPELINE
+from tests.mutants.in_rooms import IN_ROOMS
+from tests.mutants.in_rules import IN_RULES
 
 ROOT = Path(__file__).parent.parent.parent
 COPIED = ("assets", "bench", "deploy", "docs", "models", "pipeline", "tests", "archives")
-DEFECTS = (*IN_MODELS, *IN_PIPELINE)
+DEFECTS = (*IN_MODELS, *IN_PIPELINE, *IN_RULES, *IN_ROOMS)
 TIMEOUT_S = 600
 FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 CAUGHT = "caught by "

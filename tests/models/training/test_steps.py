@@ -14,7 +14,7 @@ from models.training.cuda_steps import initialise, state_tensors, unchanged
 from models.training.fitted import NetworkKind
 from models.training.run import Run
 from models.training.steps import TooLargeError, autocast, compiled_network
-from models.training.training import TrainConfig, fit
+from models.training.training import TrainConfig, TrainingStoppedError, fit
 from models.training.training_loss import FiniteGuard
 from tests.models.synthetic import NUM_CLASSES, city
 
@@ -48,13 +48,15 @@ def plain_network(monkeypatch):
     monkeypatch.setattr(networks, "NETWORKS", kinds)
 
 
-def run(room=10**9, train=TRAIN, **settings):
+def run(room=10**9, train=TRAIN, checkpoint_dir=None, should_stop=None, **settings):
     return fit(
         train,
         VALIDATION,
         num_classes=NUM_CLASSES,
         model_config=PlainConfig(room=room),
         train_config=dataclasses.replace(ONE_EPOCH, **settings),
+        checkpoint_dir=checkpoint_dir,
+        should_stop=should_stop,
     )
 
 
@@ -77,6 +79,18 @@ def test_a_batch_that_memory_does_not_hold_is_halved_once_with_the_same_result(r
     torch.testing.assert_close(halved, whole, atol=1e-6, rtol=1e-5)
     warnings = [record for record in caplog.records if "taken in two halves" in record.message]
     assert len(warnings) == 1 and ("a batch of 32 posts" in warnings[0].message) == (num_posts == 96)
+
+
+@pytest.mark.fault("T5")
+@pytest.mark.fault("T7")
+def test_a_run_that_is_resumed_still_takes_halves(tmp_path, caplog):
+    asked = iter(range(100))
+    with pytest.raises(TrainingStoppedError):
+        run(16, checkpoint_dir=tmp_path, should_stop=lambda: next(asked) == 2)
+    caplog.clear()
+    resumed = run(16, checkpoint_dir=tmp_path)
+    assert not [record for record in caplog.records if "taken in two halves" in record.message]
+    assert torch.equal(weights(resumed), weights(run(16)))
 
 
 @pytest.mark.fault("T5")

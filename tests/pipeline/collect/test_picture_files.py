@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from dataclasses import replace
 
 import pytest
 
@@ -28,6 +29,13 @@ def test_a_good_picture(tmp_path, data, kind):
     picture = check_picture(path, LIMITS)
     assert (picture.outcome, picture.format, picture.width, picture.height) == ("ok", kind, 64, 48)
     assert (picture.num_bytes, picture.data) == (len(data), data)
+
+
+@pytest.mark.parametrize(("room", "outcome"), [(0, "ok"), (-1, "too_many_bytes")])
+def test_a_picture_of_the_largest_size_is_taken(tmp_path, room, outcome):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(JPEG)
+    assert check_picture(path, replace(LIMITS, max_image_bytes=len(JPEG) + room)).outcome == outcome
 
 
 @pytest.mark.fault("M1")

@@ -96,6 +96,23 @@ def test_where_people_fill_the_picture_it_is_dropped(make, store, mask, limit):
     assert released(store) == set()
 
 
+@pytest.mark.fault("M7")
+def test_the_largest_share_of_people_is_still_filled(make):
+    half = np.arange(SIZE[0]) < SIZE[0] // 2
+    (result,) = make()([row(scene(), np.tile(half, (SIZE[1], 1)))])
+    assert result["outcome"] == "filled"
+
+
+@pytest.mark.fault("M7")
+@pytest.mark.fault("M12")
+@pytest.mark.parametrize(("room", "outcome"), [(0.0, "filled_again"), (-1e-6, "mostly_person")])
+def test_so_is_the_largest_share_with_the_people_of_the_faces(make, room, outcome):
+    picture = with_green(scene(), 128, 128)
+    share = float(with_people(np.zeros(SIZE[::-1], dtype=np.bool_), picture, [FACE]).mean())
+    (result,) = make(max_portrait_ratio=share + room)([row(picture)])
+    assert result["outcome"] == outcome
+
+
 @pytest.mark.fault("M6")
 @pytest.mark.fault("M8")
 @pytest.mark.parametrize(

@@ -141,6 +141,17 @@ def test_a_post_of_a_co_author_on_the_list_is_dropped_also_if_the_entry_came_lat
 
 
 @pytest.mark.fault("S17")
+def test_who_opted_out_is_told_from_who_is_private(store, tmp_path):
+    """Of a post that is both the removal is what counts: it is asked for first."""
+    town = Town(store, tmp_path)
+    for number, user in ((1, "77001"), (2, "77002")):
+        town.archive.post(number, owner={"id": user, "username": f"user{user}", "is_private": True})
+    add_opt_outs(store, ["77001"])
+    town.build()
+    assert town.reasons() == {town.key(1): "opted_out", town.key(2): "private"}
+
+
+@pytest.mark.fault("S17")
 @pytest.mark.parametrize("is_before", [True, False])
 def test_whom_any_file_of_a_post_names_is_its_author(store, tmp_path, monkeypatch, is_before):
     monkeypatch.setenv("MRLF_PSEUDONYM_KEY", "5e" * 32)

@@ -14,7 +14,7 @@ from PIL import Image
 from pipeline.errors import StageError
 from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
 from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
-from pipeline.ledger import write_ledger
+from pipeline.ledger import deferred_row, write_ledger
 from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release, released_cities
 from pipeline.store import Store
@@ -99,6 +99,51 @@ def test_a_post_that_nobody_accounts_for_stops_the_release(store):
     store.tables.append("demo", "posts", [nobodys])
     with pytest.raises(AssertionError, match="does not close"):
         build_dataset(store, CITY, SETTINGS)
+
+
+def test_a_post_that_is_dropped_and_deferred_stops_the_release(store):
+    store.tables.append("demo", "deferred", [deferred_row("posts", "f" * 32, "not_reached")])
+    with pytest.raises(AssertionError, match="both dropped and deferred"):
+        build_dataset(store, CITY, SETTINGS)
+
+
+def test_a_post_that_waits_is_counted_in_a_new_release(copied):
+    copied.tables.append("demo", "deferred", [deferred_row("posts", "d" * 32, "not_reached")])
+    assert not build_dataset(copied, CITY, SETTINGS).is_reused
+    assert latest_release(copied, "demo").manifest.about["ledger"]["deferred"] == 1
+
+
+def test_pictures_that_were_cleaned_anew_make_a_new_release(copied):
+    before = set(latest_release(copied, "demo").posts["clean_digest"].to_pylist())
+    with in_this_process():
+        build_clean_images(copied, CITY, CLEAN.model_copy(update={"jpeg_quality": 60}))
+    assert not build_dataset(copied, CITY, SETTINGS).is_reused
+    assert before.isdisjoint(latest_release(copied, "demo").posts["clean_digest"].to_pylist())
+
+
+@pytest.mark.fault("T2")
+def test_posts_that_share_a_picture_which_neither_shows_first_are_in_one_split(store):
+    posts = store.tables.read("demo", "curated_posts").to_pylist()
+    shared = posts[20]["image_digests"]
+    chain = [posts[number]["post_key"] for number in range(20, 30)]
+    for post in posts:
+        if post["post_key"] in chain[1:]:
+            post["image_digests"] = [*post["image_digests"], *shared]
+    store.tables.replace("demo", "curated_posts", posts)
+    build_dataset(store, CITY, SETTINGS)
+    found = latest_release(store, "demo").posts.to_pandas().set_index("post_key").loc[chain]
+    assert found["user_key"].nunique() > 3 and found["split"].nunique() == 1
+
+
+@pytest.mark.fault("S6")
+def test_a_run_that_dies_at_the_last_file_leaves_no_release(store, monkeypatch):
+    def die(path, samples):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.release.dataset._write_posts", die)
+    with pytest.raises(KeyboardInterrupt):
+        build_dataset(store, CITY, SETTINGS)
+    assert not list(store.root.glob("datasets/demo/*/*")), "what has no manifest was swept; with one it would stay"
 
 
 @pytest.mark.fault("S6")

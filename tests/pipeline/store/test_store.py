@@ -50,6 +50,12 @@ def test_what_a_library_makes_in_a_store_is_the_owners_and_what_goes_elsewhere_a
     assert modes == {**modes, **inside, "outside": 0o666 & ~mask}
 
 
+def test_a_folder_that_was_open_to_others_is_closed(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(0o755)
+    assert stat.S_IMODE(Store(tmp_path / "data").root.stat().st_mode) == 0o700
+
+
 def test_the_root_comes_from_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("MRLF_DATA", str(tmp_path / "elsewhere"))
     assert Store.open().root == tmp_path / "elsewhere"

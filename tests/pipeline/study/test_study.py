@@ -15,7 +15,7 @@ import pytest
 from pipeline.cities import City
 from pipeline.errors import StageError
 from pipeline.store import Store
-from pipeline.study.cells import cells_folder
+from pipeline.study.cells import cells_folder, read_cell
 from pipeline.study.content import StudySection
 from pipeline.study.plan import SECTIONS
 from pipeline.study.settings import StudySettings
@@ -104,6 +104,13 @@ def test_every_row_has_figures_or_a_reason(own):
 
 OTHER_BACKBONES = {"ResNet50, frozen", "ResNet101, frozen", "DenseNet121, frozen"}
 """The town's study_data computes VGG16 alone."""
+
+
+def test_the_true_place_is_first_exactly_where_the_prediction_is_right(studied):
+    for folder in cells_folder(Store(studied), "demo").iterdir():
+        predictions = read_cell(folder).predictions.to_pandas()
+        is_right = predictions["predicted"] == predictions["label"]
+        assert ((predictions["rank"] == 1) == is_right).all(), folder
 
 
 def test_mrlf_of_every_section_is_one_cell(own):

@@ -11,6 +11,7 @@ from pipeline.release.read import latest_release
 from pipeline.store import Store
 from pipeline.study.posts import study_posts
 from pipeline.study.study_data import StudyDataSettings, build_study_data
+from pipeline.study.study_pictures import first_below
 from tests.fakes.city import key
 from tests.fakes.pictures import encoded, pixels
 from tests.pipeline.study.study_town import BACKBONE, CITY, OTHER, STUDY_DATA
@@ -26,6 +27,13 @@ def rows_of(store: Store) -> dict[tuple[str, str, str], dict]:
 def picture_of(store: Store, number: int) -> str:
     posts = study_posts(store, "demo", latest_release(store, "demo")).posts
     return next(post.image_digests[0] for post in posts if post.post_key == key("post", number))
+
+
+def test_a_picture_of_which_nobody_knows_the_share_of_people_is_not_shown(town):
+    post = study_posts(town, "demo", latest_release(town, "demo")).posts[0]
+    (digest, *_) = post.image_digests
+    assert first_below(post, {digest: 0.5}, 0.5) == digest
+    assert first_below(post, {}, 0.5) is None
 
 
 def test_every_kind_of_row_is_there_once(town):

@@ -30,7 +30,7 @@ def result(*, seed: int, num_posts: int = 40, first: int = 0, share_right: float
                 "label": labels,
                 "predicted": np.where(is_right, labels, (labels + 1) % 4),
                 "rank": np.where(is_right, 1, rng.integers(2, 9, num_posts)),
-                "error_km": np.where(is_right, 0.0, rng.uniform(0.1, 8.0, num_posts)),
+                "error_km": np.where(is_right, 0.0, rng.choice([0.3, 0.5, 0.7, 1.0, 3.0, 5.0, 8.0], num_posts)),
                 "confidence": rng.random(num_posts),
                 "is_complete": np.arange(num_posts) % 2 == 0,
             }

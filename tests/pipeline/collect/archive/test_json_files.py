@@ -2,6 +2,8 @@
 
 import json
 import lzma
+import struct
+import zlib
 
 import pytest
 from hypothesis import given
@@ -19,10 +21,26 @@ def reason(path) -> str:
     return caught.value.reason
 
 
+def with_dictionary(packed: bytes, num_bytes: int) -> bytes:
+    """The same xz file, whose block asks for a dictionary of this power of two (xz file format 1.2, section 5.3.1)."""
+    size = (packed[12] + 1) * 4
+    header = bytearray(packed[12 : 12 + size - 4])
+    at = header.index(b"\x21\x01") + 2  # LZMA2, and one byte of properties
+    header[at] = 2 * (num_bytes.bit_length() - 1 - 12)
+    return packed[:12] + header + struct.pack("<I", zlib.crc32(header)) + packed[12 + size :]
+
+
 def written(tmp_path, name: str, data: bytes):
     path = tmp_path / name
     path.write_bytes(data)
     return path
+
+
+@pytest.mark.parametrize(("megabytes", "is_read"), [(64, True), (512, False)])
+def test_a_packed_file_whose_unpacking_takes_too_much_memory_is_not_read(tmp_path, megabytes, is_read):
+    """What is in it is small: xz reserves what the header asks for."""
+    path = written(tmp_path, "a.json.xz", with_dictionary(lzma.compress(GOOD), megabytes * 2**20))
+    assert read_json(path) == json.loads(GOOD) if is_read else reason(path) == "not_json"
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.json.xz"])

@@ -26,6 +26,7 @@ ILL = [
     pytest.param(HTML, id="HTML"),
     pytest.param(Answer(body=b"GIF89a" + bytes(30)), id="another format"),
     pytest.param(Answer(body=encoded(pixels(0, (1, 1)))), id="a placeholder of one pixel"),
+    pytest.param(Answer(body=encoded(pixels(0, (100, 20)))), id="a strip"),
     pytest.param(Answer(status=503), id="503"),
     pytest.param(Answer(ending="reset"), id="reset"),
     pytest.param(Answer.redirect("https://www.instagram.com/accounts/login/"), id="sent to the login page"),

@@ -6,6 +6,8 @@ import traceback
 
 import pytest
 
+from pipeline.collect.instagram.journal.records import DAY_S
+from pipeline.collect.instagram.media.hosts import LONGEST_S
 from pipeline.collect.post_rules import PictureLimits
 from pipeline.collect.web.clock import SystemClock
 from pipeline.collect.web.errors import (
@@ -19,7 +21,7 @@ from pipeline.collect.web.errors import (
 from pipeline.collect.web.retries import Retries
 from tests.fakes.clock import FakeClock
 from tests.fakes.http_server import Answer
-from tests.fakes.media_fetchers import PICTURE, Names, Wires, fetcher_of
+from tests.fakes.media_fetchers import PICTURE, Names, Wires, fetcher_of, hosts
 
 LIMITS = PictureLimits(max_image_bytes=10**6, max_image_pixels=10**6, min_image_side_px=8)
 
@@ -91,10 +93,12 @@ def test_what_no_second_try_can_mend_is_asked_once(server, status, error, reason
         (Answer(status=502), "status_502"),
         (Answer(status=503), "status_503"),
         (Answer(status=504), "status_504"),
+        (Answer(status=408), "status_408"),
+        (Answer(status=425), "status_425"),
         (Answer(ending="reset"), "no_connection"),
         (Answer(delay_s=0.15, body=PICTURE), "timeout"),
     ],
-    ids=["500", "502", "503", "504", "reset", "timeout"],
+    ids=["500", "502", "503", "504", "408", "425", "reset", "timeout"],
 )
 def test_a_passing_trouble_is_tried_again_a_few_times(server, answer, reason):
     clock = FakeClock()
@@ -107,6 +111,19 @@ def test_a_passing_trouble_is_tried_again_a_few_times(server, answer, reason):
         fetcher.fetch(f"{server.url}/b.jpg?signature=canary")
     assert (caught.value.reason, server.count("b.jpg")) == (reason, 3)
     assert "canary" not in "".join(traceback.format_exception(caught.value)).replace("?signature=canary", "", 1)
+
+
+def test_the_rests_of_a_host_grow_within_a_day_up_to_the_longest():
+    clock = FakeClock()
+    of_hosts, rests = hosts(clock), []
+    for _ in range(6):
+        of_hosts.throttled("https://pictures/a.jpg", None)
+        rests.append(of_hosts.rest_left_s("https://pictures/a.jpg"))
+        clock.sleep(rests[-1])
+    assert rests == [60, 240, 960, 3840, 15360, LONGEST_S]
+    clock.sleep(2 * DAY_S)
+    of_hosts.throttled("https://pictures/a.jpg", None)
+    assert of_hosts.rest_left_s("https://pictures/a.jpg") == 60
 
 
 @pytest.mark.parametrize(("header", "seconds"), [({"Retry-After": "120"}, 120.0), ({}, None)])
