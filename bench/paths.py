@@ -33,7 +33,7 @@ CITY = {
     "portrait_masks": {"weights": "builtin", "find_profiles": False, "num_workers": 1},
     "clean_images": {"weights": "builtin", "num_workers": 1},
     "image_features": {"weights": "builtin", "image_size": 32},
-    "train_mrlf": {"preset": "small", "max_epochs": 1, "num_threads": 1},
+    "train_mrlf": {"model": "mrlf", "preset": "small", "max_epochs": 1, "num_threads": 1},
 }
 HOOK = "import runpy\nrunpy.run_path({path!r})['watch']()\n"
 """The sitecustomize.py that every Python process of a run loads, workers too."""

@@ -1,28 +1,29 @@
 """What every trained model offers, whatever made it, and how a stored one comes back."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from models.best.wide_and_deep import DESCRIPTION, Ensemble
 from models.data.samples import Samples
-from models.data.text import TextConfig
-from models.settings.train_config import Epoch, TrainConfig
+from models.linear.linear_model import LINEAR_DESCRIPTION, LinearModel
+from models.settings.train_config import Epoch
 from models.training.fitted import Fitted
 
 
 class TrainedModel(Protocol):
-    """A model that was trained with a network: it predicts, and it is written to a folder and read back."""
+    """A model that predicts, and that is written to a folder and read back."""
 
     @property
     def history(self) -> list[Epoch]: ...
     @property
     def best_epoch(self) -> int: ...
     @property
-    def model_config(self) -> TextConfig: ...
-    @property
-    def train_config(self) -> TrainConfig: ...
+    def configs(self) -> tuple[Any, ...]:
+        """The dataclasses that hold its settings."""
+        ...
+
     @property
     def num_classes(self) -> int: ...
     @property
@@ -46,4 +47,6 @@ def load_model(folder: Path) -> TrainedModel:
         ValueError: a file is damaged, is of another version, or does not belong to the others.
         OSError: a file is missing.
     """
-    return Ensemble.load(folder) if (folder / DESCRIPTION).is_file() else Fitted.load(folder)
+    if (folder / DESCRIPTION).is_file():
+        return Ensemble.load(folder)
+    return LinearModel.load(folder) if (folder / LINEAR_DESCRIPTION).is_file() else Fitted.load(folder)

@@ -1,5 +1,11 @@
-"""What every stage with a network lets a person choose: whose weights, and where and how exactly it is computed."""
+"""What every stage with a network lets a person choose: whose weights, and where and how exactly it is computed.
 
+Beside it: the time in which no address is asked for weights, since nothing may be left to do.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -11,6 +17,26 @@ if TYPE_CHECKING:
     from models.settings.machine import Running
 
 WeightsPolicy = Literal["auto", "require", "builtin"]
+_unasked: ContextVar[set[str] | None] = ContextVar("unasked", default=None)
+
+
+@contextmanager
+def nobody_asked() -> Iterator[set[str]]:
+    """Within, weights that are not here count as not to be had; the set of their names grows meanwhile."""
+    names: set[str] = set()
+    token = _unasked.set(names)
+    try:
+        yield names
+    finally:
+        _unasked.reset(token)
+
+
+def is_left_unasked(name: str) -> bool:
+    """Whether no address may be asked for these weights now; their name is noted."""
+    names = _unasked.get()
+    if names is not None:
+        names.add(name)
+    return names is not None
 
 
 class NetworkSettings(Settings):

@@ -10,10 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from pipeline.cities import City, Settings
 from pipeline.errors import StageError
+from pipeline.networks import nobody_asked
 from pipeline.records import TABLES
 from pipeline.store import Store
 from pipeline.store.digests import stage_digest
@@ -23,6 +25,8 @@ INCOMPLETE = "incomplete: "
 """How a note begins that says what waits for another run."""
 
 log = logging.getLogger("mrlf")
+
+ChoiceT = TypeVar("ChoiceT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,16 +122,9 @@ def run_stage(
         if TABLES[name].stage == stage:
             store.mend(city.key, name)
         store.tables.check(city.key, name)
-    digest = stage_digest(
-        stage=stage,
-        city=city.key,
-        code_version=code_version,
-        settings=settings.model_dump(mode="json", exclude=set(settings.PER_RUN)),
-        inputs=inputs,
-        weights=weights or {},
-    )
-    record = store.stage_record(city.key, stage)
-    if record is not None and record.digest == digest and _outputs_are_untouched(store, city.key, record):
+    digest = _digest(city, stage, code_version, settings, inputs, weights or {})
+    record = _current_record(store, city.key, stage, digest)
+    if record is not None:
         log.info("%s %s: reused, nothing it depends on changed", city.key, stage)
         return StageReport(stage=stage, city=city.key, digest=digest, is_reused=True, record=record)
     if not is_of_release:
@@ -137,6 +134,70 @@ def run_stage(
     store.write_stage_record(city.key, record)
     log.info("%s %s: %s", city.key, stage, _sentence(outcome.counts))
     return StageReport(stage=stage, city=city.key, digest=digest, is_reused=False, record=record)
+
+
+def run_network_stage(
+    store: Store,
+    city: City,
+    stage: str,
+    *,
+    code_version: str,
+    settings: Settings,
+    inputs: Mapping[str, str],
+    choose: Callable[[], ChoiceT],
+    weights: Callable[[ChoiceT], Mapping[str, str]],
+    work: Callable[[ChoiceT], Outcome],
+    outputs: tuple[str, ...] = (),
+    is_of_release: bool = False,
+) -> StageReport:
+    """`run_stage` with the networks that `choose` finds; their addresses are asked only where there is work to do.
+
+    What the built-in way made is reused while the weights are not here: `mrlf weights fetch` brings them.
+    """
+    with nobody_asked() as unasked:
+        choice = choose()
+    if unasked:
+        digest = _digest(city, stage, code_version, settings, inputs, weights(choice))
+        if _current_record(store, city.key, stage, digest) is None:
+            choice = choose()
+    return run_stage(
+        store,
+        city,
+        stage,
+        code_version=code_version,
+        settings=settings,
+        inputs=inputs,
+        weights=weights(choice),
+        outputs=outputs,
+        is_of_release=is_of_release,
+        work=partial(work, choice),
+    )
+
+
+def _digest(
+    city: City,
+    stage: str,
+    code_version: str,
+    settings: Settings,
+    inputs: Mapping[str, str],
+    weights: Mapping[str, str],
+) -> str:
+    return stage_digest(
+        stage=stage,
+        city=city.key,
+        code_version=code_version,
+        settings=settings.model_dump(mode="json", exclude=set(settings.PER_RUN)),
+        inputs=inputs,
+        weights=weights,
+    )
+
+
+def _current_record(store: Store, city: str, stage: str, digest: str) -> StageRecord | None:
+    """The record of the last run, where that had this digest and nobody has touched its outputs since."""
+    record = store.stage_record(city, stage)
+    if record is None or record.digest != digest or not _outputs_are_untouched(store, city, record):
+        return None
+    return record
 
 
 def _outputs_are_untouched(store: Store, city: str, record: StageRecord) -> bool:

@@ -1,9 +1,9 @@
 """The model of preset `best`: one linear layer over sparse features beside MRLF networks, and its folder on disk.
 
-A folder holds `best.json`, `terms.json` (what the wide features know), `wide.safetensors` (its numbers and the deep
-part's weight) and each network in a folder of its own (`training.fitted`). Equal models give equal bytes; nothing is
-pickled. Loading is strict: every field and tensor, and the digests that tie all files to best.json.
-Shape letters: N samples, C classes, F features.
+A folder holds `best.json`, the two files of `linear.wide_files` (the deep part's weight among the numbers) and each
+network in a folder of its own (`training.fitted`). Equal models give equal bytes; nothing is pickled. Loading is
+strict: every field and tensor, and the digests that tie all files to best.json.
+Shape letters: N samples, C classes.
 """
 
 import dataclasses
@@ -15,18 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
-import torch
-from safetensors import SafetensorError
-from torch import Tensor
 
-from models.data.digest import tensors_sha256
 from models.data.network import Network
 from models.data.samples import ImageScaler, Samples
 from models.data.text import TextConfig, Vocabulary
 from models.linear.experts import LinearLayer
 from models.linear.pool import log_softmax
-from models.linear.wide_features import BLOCKS, VOCABULARIES, WideFeatures
+from models.linear.wide_features import WideFeatures
+from models.linear.wide_files import NUMBERS, TERMS, is_of_one_piece, load_wide, read_description, save_wide
 from models.settings.config_values import config_from_json
 from models.settings.train_config import Epoch, TrainConfig
 from models.training.fitted import Fitted
@@ -100,6 +96,11 @@ class Ensemble:
         return self.networks[0].train_config
 
     @property
+    def configs(self) -> tuple[Any, ...]:
+        """The settings of its networks and of their training."""
+        return self.networks[0].configs
+
+    @property
     def num_classes(self) -> int:
         return len(self.layer.bias_C)
 
@@ -126,32 +127,19 @@ class Ensemble:
 
     def save(self, folder: Path) -> list[str]:
         """Write the model into `folder`, and return the names of its files."""
-        folder.mkdir(parents=True, exist_ok=True)
-        terms = json.dumps({name: self.features.terms[name] for name in VOCABULARIES}, ensure_ascii=False, indent=0)
-        tensors = self._tensors()
-        (folder / "terms.json").write_text(terms, encoding="utf-8")
-        (folder / "wide.safetensors").write_bytes(safetensors.torch.save(tensors))
-        names = [DESCRIPTION, "terms.json", "wide.safetensors"]
+        digests = save_wide(folder, self.features, self.layer, {"deep_weight": np.array([self.deep_weight])})
+        names = [DESCRIPTION, TERMS, NUMBERS]
         for number, network in enumerate(self.networks):
             names += [f"network_{number}/{name}" for name in network.save(folder / f"network_{number}")]
         content = {
             "format": BEST_FORMAT,
             "num_classes": self.num_classes,
-            "wide_sha256": tensors_sha256(tensors),
-            "terms_sha256": _sha256(terms.encode()),
+            **digests,
             "networks": [_network_sha256(folder, number) for number in range(len(self.networks))],
             "story": dataclasses.asdict(self.summary),
         }
         (folder / DESCRIPTION).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         return names
-
-    def _tensors(self) -> dict[str, Tensor]:
-        arrays = {f"weights.{name}": weights_FC.astype(np.float32) for name, weights_FC in self.layer.weights.items()}
-        arrays |= {f"idf.{name}": self.features.idf[name] for name in VOCABULARIES}
-        if self.features.scaler:
-            arrays |= {f"scaler.{name}": array for name, array in self.features.scaler.arrays().items()}
-        arrays |= {"bias": self.layer.bias_C, "seen": self.layer.seen_C, "deep_weight": np.array([self.deep_weight])}
-        return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
 
     @classmethod
     def load(cls, folder: Path) -> "Ensemble":
@@ -161,18 +149,14 @@ class Ensemble:
             ValueError: a file is damaged, is of another version, or does not belong to the others.
             OSError: a file is missing.
         """
-        content = _read_json(folder / DESCRIPTION)
+        content = read_description(folder / DESCRIPTION)
         if set(content) != FIELDS or content["format"] != BEST_FORMAT:
             raise ValueError(f"{folder / DESCRIPTION} describes no model of format {BEST_FORMAT}; train it again")
-        terms_bytes = (folder / "terms.json").read_bytes()
-        if _sha256(terms_bytes) != content["terms_sha256"]:
-            raise ValueError(f"terms.json in {folder} is not the one this model was trained with; restore the folder")
-        arrays = _read_arrays(folder / "wide.safetensors", content["wide_sha256"])
-        terms = {name: tuple(values) for name, values in json.loads(terms_bytes).items()}
+        features, layer, arrays = load_wide(folder, content)
         networks = tuple(_read_network(folder, number, sha256) for number, sha256 in enumerate(content["networks"]))
         best = cls(
-            features=_features(terms, arrays),
-            layer=_layer(arrays),
+            features=features,
+            layer=layer,
             networks=networks,
             deep_weight=float(arrays["deep_weight"][0]),
             summary=config_from_json(FitSummary, content["story"]),
@@ -187,42 +171,10 @@ def log_proba(networks: Sequence[Fitted], samples: Samples) -> np.ndarray:
     return np.asarray(np.mean(logs, axis=0))
 
 
-def _features(terms: dict[str, tuple[str, ...]], arrays: dict[str, np.ndarray]) -> WideFeatures:
-    scaler = _under("scaler.", arrays)
-    return WideFeatures(terms, _under("idf.", arrays), ImageScaler.from_arrays(scaler) if scaler else None)
-
-
-def _layer(arrays: dict[str, np.ndarray]) -> LinearLayer:
-    weights = _under("weights.", arrays)
-    in_order = {name: weights[name].astype(np.float64) for name in BLOCKS if name in weights}
-    return LinearLayer(in_order, arrays["bias"], arrays["seen"])
-
-
 def _check_fit(best: Ensemble, num_classes: int, folder: Path) -> None:
-    widths = best.features.widths()
-    shapes = {weights_FC.shape for name, weights_FC in best.layer.weights.items()}
-    wanted = {(widths[name], num_classes) for name in best.layer.weights}
-    classes = {num_classes, best.num_classes, *(network.num_classes for network in best.networks)}
-    if shapes != wanted or len(classes) > 1 or not best.networks:
+    classes = {network.num_classes for network in best.networks}
+    if classes != {num_classes} or not is_of_one_piece(best.features, best.layer, num_classes):
         raise ValueError(f"the parts of the model in {folder} do not fit each other; restore the folder")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON ({error}); restore the folder or train the model again") from error
-    return content if isinstance(content, dict) else {}
-
-
-def _read_arrays(path: Path, sha256: str) -> dict[str, np.ndarray]:
-    try:
-        tensors = safetensors.torch.load(path.read_bytes())
-    except SafetensorError as error:
-        raise ValueError(f"{path} is damaged ({error}); restore the folder or train the model again") from error
-    if tensors_sha256(tensors) != sha256:
-        raise ValueError(f"{path} does not hold the weights that {DESCRIPTION} names; restore the folder")
-    return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
 def _read_network(folder: Path, number: int, sha256: str) -> Fitted:
@@ -233,10 +185,6 @@ def _read_network(folder: Path, number: int, sha256: str) -> Fitted:
 
 def _network_sha256(folder: Path, number: int) -> str:
     return _sha256((folder / f"network_{number}" / "config.json").read_bytes())
-
-
-def _under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _sha256(content: bytes) -> str:

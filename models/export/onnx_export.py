@@ -4,9 +4,9 @@ Inputs, of any number of posts B and any length up to the limits: `caption_chars
 `hashtags` (int64 ids, 0 after the end), `image` (float32 picture features as they come out of the picture network),
 `has_image` (bool). Outputs: `logits` and `probabilities` (B, C). What turns a post into ids stands in the metadata
 `mrlf`: vocabulary, limits and the places; so does the temperature that the probabilities should be cooled by.
-A blend (preset `best`) wants the n-grams of the caption besides: `ngrams`, `word_ngrams` (int64, 0 pads, the first of
-its list is 1; unknown ones are left out) and how often each stands there, `ngrams_counts`, `word_ngrams_counts`
-(float32). torch.onnx needs onnxscript, which is installed with the extra `dev`.
+A linear model, and a blend (`best`) of one with networks, want the n-grams of the caption besides: `ngrams`,
+`word_ngrams` (int64, 0 pads, the first of its list is 1; unknown ones are left out) and how often each stands there,
+`ngrams_counts`, `word_ngrams_counts` (float32). torch.onnx needs onnxscript, which is installed with the extra `dev`.
 Shape letters: B posts, D image features, C classes.
 """
 
@@ -23,7 +23,16 @@ from torch import Tensor, nn
 
 from models.best.wide_and_deep import Ensemble
 from models.data.text import PAD_ID
-from models.export.onnx_modules import TERM_INPUTS, TEXT_INPUTS, AskedByIds, BlendAskedByIds, text_limits
+from models.export.onnx_modules import (
+    TERM_INPUTS,
+    TEXT_INPUTS,
+    AskedByIds,
+    BlendAskedByIds,
+    LinearAskedByIds,
+    WideAskedByIds,
+    text_limits,
+)
+from models.linear.linear_model import LinearModel
 from models.training.fitted import Fitted
 
 FORMAT = 1
@@ -31,10 +40,12 @@ OPSET = 18
 METADATA = "mrlf"
 INPUTS = (*TEXT_INPUTS, "image", "has_image")
 OUTPUTS = ("logits", "probabilities")
+NO_LIMIT = 10_000
+"""of a linear model's texts: it reads them whole"""
 
 
 def export_onnx(
-    model: Fitted | Ensemble,
+    model: Fitted | Ensemble | LinearModel,
     path: Path,
     labels: Sequence[dict[str, Any]],
     *,
@@ -51,13 +62,11 @@ def export_onnx(
     _require_onnxscript()
     if len(labels) != model.num_classes:
         raise ValueError(f"{len(labels)} labels do not belong to a model of {model.num_classes} classes")
-    blend = BlendAskedByIds(model) if isinstance(model, Ensemble) else None
-    module = blend or AskedByIds(model)  # type: ignore[arg-type]
-    program = _exported(module, image_dim=len(model.scaler.mean_D))
-    metadata = describe(model, labels, temperature=temperature, preprocessing=preprocessing or {})
-    program.model.metadata_props[METADATA] = json.dumps(
-        metadata | (blend.terms() if blend else {}), ensure_ascii=False
-    )
+    module, facts = _module(model), preprocessing or {}
+    program = _exported(module, image_dim=_image_dim(model, facts))
+    metadata = describe(model, labels, temperature=temperature, preprocessing=facts)
+    metadata |= module.terms() if isinstance(module, WideAskedByIds) else {}
+    program.model.metadata_props[METADATA] = json.dumps(metadata, ensure_ascii=False)
     program.save(str(path), external_data=False)
 
 
@@ -78,23 +87,48 @@ def export_pictures_onnx(module: nn.Module, path: Path, about: dict[str, Any]) -
 
 
 def describe(
-    model: Fitted | Ensemble, labels: Sequence[dict[str, Any]], *, temperature: float, preprocessing: dict[str, Any]
+    model: Fitted | Ensemble | LinearModel,
+    labels: Sequence[dict[str, Any]],
+    *,
+    temperature: float,
+    preprocessing: dict[str, Any],
 ) -> dict[str, Any]:
     """What turns a post into the inputs, and the outputs into places."""
     return {
         "format": FORMAT,
-        "network": type(model.model).__name__,
+        **_of_texts(model),
         "labels": list(labels),
         "temperature": temperature,
-        "limits": dict(zip(TEXT_INPUTS, text_limits(model.model_config), strict=True)),
-        "image_dim": len(model.scaler.mean_D),
-        "vocabulary": {name: list(getattr(model.vocabulary, name)) for name in ("characters", "words", "hashtags")},
+        "image_dim": _image_dim(model, preprocessing),
         "ids": "0 pads, 1 is unknown, the first of each list is 2",
         "text": "Unicode NFKC, case folded, runs of white space as one space; characters of a post's hashtags are "
         "those of the hashtags joined with one space; a word is a run of letters, digits and _, or one symbol, with "
         "the marks and zero-width joiners behind it; punctuation ends words",
         **preprocessing,
     }
+
+
+def _of_texts(model: Fitted | Ensemble | LinearModel) -> dict[str, Any]:
+    """The kind of the network, how much of a text it reads, and which tokens it knows."""
+    if isinstance(model, LinearModel):
+        return {"network": "Linear", "limits": dict.fromkeys(TEXT_INPUTS, NO_LIMIT)}
+    return {
+        "network": "Best" if isinstance(model, Ensemble) else type(model.model).__name__,
+        "limits": dict(zip(TEXT_INPUTS, text_limits(model.model_config), strict=True)),
+        "vocabulary": {name: list(getattr(model.vocabulary, name)) for name in ("characters", "words", "hashtags")},
+    }
+
+
+def _module(model: Fitted | Ensemble | LinearModel) -> nn.Module:
+    if isinstance(model, LinearModel):
+        return LinearAskedByIds(model)
+    return BlendAskedByIds(model) if isinstance(model, Ensemble) else AskedByIds(model)
+
+
+def _image_dim(model: Fitted | Ensemble | LinearModel, preprocessing: dict[str, Any]) -> int:
+    """How many picture features the file is handed; where the model reads none, those that a reader has."""
+    scaler = model.features.scaler if isinstance(model, LinearModel) else model.scaler
+    return preprocessing.get("picture", {}).get("num_features", 1) if scaler is None else len(scaler.mean_D)
 
 
 def _exported(module: nn.Module, image_dim: int) -> Any:
@@ -105,7 +139,7 @@ def _exported(module: nn.Module, image_dim: int) -> Any:
     example = [*texts, torch.zeros(2, image_dim), torch.tensor([True, False])]
     shapes: list[Any] = [*[{0: batch, 1: length}] * len(TEXT_INPUTS), {0: batch}, {0: batch}]
     names = list(INPUTS)
-    if isinstance(module, BlendAskedByIds):
+    if isinstance(module, WideAskedByIds):
         for name in TERM_INPUTS:
             terms = torch.export.Dim(name)
             example += [ids.clone(), ids.float()]

@@ -1,4 +1,4 @@
-"""The modules that become ONNX: a network or a blend, called with plain tensors instead of batches.
+"""The modules that become ONNX: a network, a linear model or a blend, called with plain tensors instead of batches.
 
 Every text is padded to its limit inside, which moves no result (the law of `mrlf.characters`) and leaves one fixed
 graph for all lengths. The networks of a blend have each a vocabulary of their own: its file has one for all, and a
@@ -18,6 +18,9 @@ from models.best.wide_and_deep import LEAST_PROBABILITY, Ensemble
 from models.data.batches import Batch, Padded
 from models.data.samples import CLIP
 from models.data.text import NUM_RESERVED_IDS, PAD_ID, UNKNOWN_ID, TextConfig
+from models.linear.experts import LinearLayer
+from models.linear.linear_model import LinearModel
+from models.linear.wide_features import WideFeatures
 from models.training.fitted import Fitted
 
 TEXT_INPUTS = ("caption_chars", "caption_words", "hashtag_chars", "hashtags")
@@ -29,6 +32,8 @@ VOCABULARY_OF = {
 }
 IDS_OF = {"characters": "char_ids", "words": "word_ids", "hashtags": "hashtag_ids"}
 TERM_INPUTS = ("ngrams", "word_ngrams")
+UNSEEN_LOGIT = -1e9
+"""of a class without a training post, in a linear model"""
 
 
 def text_limits(config: TextConfig) -> tuple[int, int, int, int]:
@@ -74,52 +79,117 @@ class AskedByIds(nn.Module):
         return logits_BC, logits_BC.softmax(dim=1)
 
 
-class BlendAskedByIds(nn.Module):
-    """A `Ensemble`: its networks, and its linear layer over the terms of a post."""
+class WideAskedByIds(nn.Module):
+    """A linear layer over the terms of a post, as tables with a row of zeros for what pads or is not known.
+
+    vocabulary: of characters, words and hashtags, what the ids of `TEXT_INPUTS` number.
+    """
 
     bias: Tensor
 
-    def __init__(self, best: Ensemble) -> None:
+    def __init__(self, features: WideFeatures, layer: LinearLayer, vocabulary: Mapping[str, Sequence[str]]) -> None:
         super().__init__()
-        self.best = best
-        self.vocabulary = {
-            kind: _union([getattr(network.vocabulary, kind) for network in best.networks])
-            for kind in ("characters", "words", "hashtags")
-        }
-        self.vocabulary["hashtags"] = _union([self.vocabulary["hashtags"], best.features.terms["hashtags"]])
-        self.networks = nn.ModuleList(AskedByIds(network) for network in best.networks)
-        for number, network in enumerate(best.networks):
-            for kind, tokens in self.vocabulary.items():
-                ids = getattr(network.vocabulary, IDS_OF[kind])
-                self.register_buffer(f"{kind}_{number}", _table(tokens, ids, UNKNOWN_ID))
-        self._add_wide(best)
-
-    def _add_wide(self, best: Ensemble) -> None:
-        """The linear layer as tables with a row of zeros for what pads or is not known."""
-        self.register_buffer("bias", torch.from_numpy(best.layer.bias_C).float())
-        self.blocks = tuple(best.layer.weights)
-        for block, weights_FC in best.layer.weights.items():
+        self.vocabulary = vocabulary
+        self.known = features.terms
+        self.blocks = tuple(layer.weights)
+        self.register_buffer("bias", torch.from_numpy(layer.bias_C).float())
+        for block, weights_FC in layer.weights.items():
             zeros = [] if block == "image" else [torch.zeros(1, weights_FC.shape[1])]
             self.register_buffer(f"weights_{block}", torch.cat([*zeros, torch.from_numpy(weights_FC).float()]))
-        for kind, idf_F in best.features.idf.items():
+        for kind, idf_F in features.idf.items():
             self.register_buffer(f"idf_{kind}", F.pad(torch.from_numpy(idf_F).float(), (1, 0)))
-        columns = {term: column for column, term in enumerate(best.features.terms["hashtags"], start=1)}
-        self.register_buffer("wide_hashtags", _table(self.vocabulary["hashtags"], columns, 0))
-        if best.features.scaler:
-            for name, array in best.features.scaler.arrays().items():
+        columns = {term: column for column, term in enumerate(features.terms["hashtags"], start=1)}
+        self.register_buffer("wide_hashtags", _table(vocabulary["hashtags"], columns, 0))
+        if features.scaler:
+            for name, array in features.scaler.arrays().items():
                 self.register_buffer(f"wide_{name}", torch.from_numpy(array))
 
     def terms(self) -> dict[str, Any]:
-        """What a reader must know besides: the vocabulary of all networks, and the n-grams."""
-        terms = self.best.features.terms
+        """What a reader must know besides: the vocabulary, and the n-grams."""
         return {
             "vocabulary": {kind: list(tokens) for kind, tokens in self.vocabulary.items()},
-            "network": "Best",
-            "ngrams": list(terms["characters"]),
-            "word_ngrams": list(terms["words"]),
+            "ngrams": list(self.known["characters"]),
+            "word_ngrams": list(self.known["words"]),
             "terms": "0 pads, the first of each list is 1, unknown ones are left out; ngrams: 2 to 5 characters "
             "within each word with a space before and behind it; word_ngrams: words, and pairs joined with a space",
         }
+
+    def wide(
+        self, hashtags: Tensor, image: Tensor, has_image: Tensor, terms: Mapping[str, tuple[Tensor, Tensor]]
+    ) -> Tensor:
+        """Class scores (B, C); `terms` has the ids and counts of the blocks of a caption."""
+        logits_BC = self.bias.expand(hashtags.shape[0], -1)
+        for block, (terms_BK, counts_BK) in terms.items():
+            if block in self.blocks:
+                tf_BK = 1 + counts_BK.clamp(min=1).log()
+                logits_BC = logits_BC + self._scores(block, terms_BK, tf_BK * self._buffer(f"idf_{block}")[terms_BK])
+        tags_BK = self._buffer("wide_hashtags")[hashtags]
+        if "hashtags" in self.blocks:
+            logits_BC = logits_BC + self._sum("hashtags", tags_BK, (tags_BK > 0).float())
+        if "hashtags_idf" in self.blocks:
+            logits_BC = logits_BC + self._scores("hashtags_idf", tags_BK, self._buffer("idf_hashtags")[tags_BK])
+        if "image" in self.blocks:
+            scaled_BD = _scaled(image, self._buffer("wide_mean"), self._buffer("wide_inverse_sd"))
+            seen_BD = torch.where(has_image[:, None], scaled_BD, 0.0) / image.shape[1] ** 0.5
+            logits_BC = logits_BC + seen_BD @ self._buffer("weights_image")
+        return logits_BC
+
+    def _scores(self, block: str, terms_BK: Tensor, values_BK: Tensor) -> Tensor:
+        """Class scores (B, C) of terms whose values are brought to length 1."""
+        length_B1 = values_BK.square().sum(dim=1, keepdim=True).sqrt().clamp(min=1e-12)
+        return self._sum(block, terms_BK, values_BK / length_B1)
+
+    def _sum(self, block: str, terms_BK: Tensor, values_BK: Tensor) -> Tensor:
+        return (values_BK[:, :, None] * self._buffer(f"weights_{block}")[terms_BK]).sum(dim=1)
+
+    def _buffer(self, name: str) -> Tensor:
+        return self.get_buffer(name)
+
+
+class LinearAskedByIds(WideAskedByIds):
+    """A `LinearModel`; its texts have no vocabulary but the hashtags', and its captions come as n-grams."""
+
+    def __init__(self, model: LinearModel) -> None:
+        known = {"characters": (), "words": (), "hashtags": model.features.terms["hashtags"]}
+        super().__init__(model.features, model.layer, known)
+        self.register_buffer("seen", torch.from_numpy(model.layer.seen_C))
+
+    def forward(
+        self,
+        caption_chars: Tensor,
+        caption_words: Tensor,
+        hashtag_chars: Tensor,
+        hashtags: Tensor,
+        image: Tensor,
+        has_image: Tensor,
+        ngrams: Tensor,
+        ngrams_counts: Tensor,
+        word_ngrams: Tensor,
+        word_ngrams_counts: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Class scores and probabilities (B, C)."""
+        terms = {"characters": (ngrams, ngrams_counts), "words": (word_ngrams, word_ngrams_counts)}
+        logits_BC = self.wide(hashtags, image, has_image, terms)
+        logits_BC = torch.where(self._buffer("seen"), logits_BC, UNSEEN_LOGIT)
+        return logits_BC, logits_BC.softmax(dim=1)
+
+
+class BlendAskedByIds(WideAskedByIds):
+    """A `Ensemble`: its networks, and its linear layer."""
+
+    def __init__(self, best: Ensemble) -> None:
+        vocabulary = {
+            kind: _union([getattr(network.vocabulary, kind) for network in best.networks])
+            for kind in ("characters", "words", "hashtags")
+        }
+        vocabulary["hashtags"] = _union([vocabulary["hashtags"], best.features.terms["hashtags"]])
+        super().__init__(best.features, best.layer, vocabulary)
+        self.deep_weight = best.deep_weight
+        self.networks = nn.ModuleList(AskedByIds(network) for network in best.networks)
+        for number, network in enumerate(best.networks):
+            for kind, tokens in vocabulary.items():
+                ids = getattr(network.vocabulary, IDS_OF[kind])
+                self.register_buffer(f"{kind}_{number}", _table(tokens, ids, UNKNOWN_ID))
 
     def forward(
         self,
@@ -136,24 +206,9 @@ class BlendAskedByIds(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Class scores and probabilities (B, C)."""
         ids = dict(zip(TEXT_INPUTS, (caption_chars, caption_words, hashtag_chars, hashtags), strict=True))
-        logits_BC = self.bias
-        for block, terms_BK, counts_BK in (
-            ("characters", ngrams, ngrams_counts),
-            ("words", word_ngrams, word_ngrams_counts),
-        ):
-            if block in self.blocks:
-                tf_BK = 1 + counts_BK.clamp(min=1).log()
-                logits_BC = logits_BC + self._scores(block, terms_BK, tf_BK * self._buffer(f"idf_{block}")[terms_BK])
-        tags_BK = self._buffer("wide_hashtags")[hashtags]
-        if "hashtags" in self.blocks:
-            logits_BC = logits_BC + self._sum("hashtags", tags_BK, (tags_BK > 0).float())
-        if "hashtags_idf" in self.blocks:
-            logits_BC = logits_BC + self._scores("hashtags_idf", tags_BK, self._buffer("idf_hashtags")[tags_BK])
-        if "image" in self.blocks:
-            scaled_BD = _scaled(image, self._buffer("wide_mean"), self._buffer("wide_inverse_sd"))
-            seen_BD = torch.where(has_image[:, None], scaled_BD, 0.0) / image.shape[1] ** 0.5
-            logits_BC = logits_BC + seen_BD @ self._buffer("weights_image")
-        logits_BC = logits_BC + self.best.deep_weight * self._deep(ids, image, has_image)
+        terms = {"characters": (ngrams, ngrams_counts), "words": (word_ngrams, word_ngrams_counts)}
+        wide_BC = self.wide(hashtags, image, has_image, terms)
+        logits_BC = wide_BC + self.deep_weight * self._deep(ids, image, has_image)
         return logits_BC, logits_BC.softmax(dim=1)
 
     def _deep(self, ids: Mapping[str, Tensor], image: Tensor, has_image: Tensor) -> Tensor:
@@ -163,17 +218,6 @@ class BlendAskedByIds(nn.Module):
             own = [self._buffer(f"{VOCABULARY_OF[name]}_{number}")[ids_BL] for name, ids_BL in ids.items()]
             logs.append(network(*own, image, has_image)[1].clamp(min=LEAST_PROBABILITY).log())
         return torch.stack(logs).mean(dim=0)
-
-    def _scores(self, block: str, terms_BK: Tensor, values_BK: Tensor) -> Tensor:
-        """Class scores (B, C) of terms whose values are brought to length 1."""
-        length_B1 = values_BK.square().sum(dim=1, keepdim=True).sqrt().clamp(min=1e-12)
-        return self._sum(block, terms_BK, values_BK / length_B1)
-
-    def _sum(self, block: str, terms_BK: Tensor, values_BK: Tensor) -> Tensor:
-        return (values_BK[:, :, None] * self._buffer(f"weights_{block}")[terms_BK]).sum(dim=1)
-
-    def _buffer(self, name: str) -> Tensor:
-        return self.get_buffer(name)
 
 
 def _padded(ids_BL: Tensor, limit: int) -> Padded:

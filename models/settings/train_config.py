@@ -9,7 +9,8 @@ from typing import Annotated, Literal, Protocol, Self, TypeVar, get_args
 
 from models.settings.config_values import require
 
-Preset = Literal["auto", "small", "paper", "best"]
+Preset = Literal["auto", "small", "paper"]
+"""the size of networks"""
 SMALL_BELOW_POSTS = 5000
 """training posts; "auto" is "small" below and "paper" from here on"""
 Optimiser = Literal["rmsprop", "adam", "adamw"]
@@ -47,11 +48,11 @@ def sized(kind: type[SizedT], preset: str, num_train_posts: int) -> SizedT:
 
 
 def check_best(modalities: Collection[str]) -> None:
-    """Raises ValueError where the preset "best" is asked for with other modalities than all three."""
+    """Raises ValueError where "best" is asked for with other modalities than all three."""
     if set(modalities) != {"text", "hashtags", "image"}:
         raise ValueError(
-            "preset best reads text, hashtags and image, and its linear part cannot leave one out: leave "
-            "modalities away, or take preset small or paper"
+            "best reads text, hashtags and image, and its linear part cannot leave one out: leave modalities away, "
+            "or take MRLF alone (model: mrlf)"
         )
 
 

@@ -88,6 +88,11 @@ class Fitted:
     """the epoch of lowest validation loss, counted from 1"""
 
     @property
+    def configs(self) -> tuple[Any, ...]:
+        """The settings of the network and of its training."""
+        return self.model_config, self.train_config
+
+    @property
     def num_classes(self) -> int:
         """How many classes the model tells apart."""
         return self.model.num_classes

@@ -1,6 +1,7 @@
 """An answer as lines of a terminal: bars for probabilities, signs for influence, readable without colour."""
 
 from pipeline.predict.answer import Answer, CoarseAnswer, Part, Why
+from pipeline.training.choice import TITLES
 
 BAR_WIDTH = 20
 MOST_PARTS = 8
@@ -9,7 +10,7 @@ MOST_PARTS = 8
 def answer_lines(answer: Answer | CoarseAnswer) -> list[str]:
     """What `mrlf predict` prints."""
     lines = _coarse_lines(answer) if isinstance(answer, CoarseAnswer) else _fine_lines(answer)
-    lines += [f"note: {note}" for note in answer.notes]
+    lines += [f"answered by {TITLES[answer.model]}", *(f"note: {note}" for note in answer.notes)]
     return [*lines, answer.notice]
 
 
@@ -47,7 +48,9 @@ def _radius(radius_km: float, share: str) -> str:
 
 def _why_lines(why: Why) -> list[str]:
     """The parts that matter most, by how much the first place's probability falls without them."""
-    lines = ["what decided (points of the first place's probability lost without it; share of attention):"]
+    attends = any(part.attention is not None for part in (*why.words, *why.hashtags))
+    beside = "; share of attention" if attends else ""
+    lines = [f"what decided (points of the first place's probability lost without it{beside}):"]
     if why.picture_influence is not None:
         lines.append(f"  {_points(why.picture_influence)}          the picture")
     parts = [(part, part.text) for part in why.words] + [(part, f"#{part.text}") for part in why.hashtags]

@@ -49,7 +49,7 @@ from pipeline.picture_bytes import (
     encode_clean,
 )
 from pipeline.records import TABLES
-from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
+from pipeline.stage import Outcome, StageReport, run_network_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.blobs import Blobs
 
@@ -245,9 +245,8 @@ def build_clean_images(store: Store, city: City, settings: CleanImagesSettings) 
         StageError: the weights, the face gate, or the way of running them are not to be had as asked.
     """
     with store.lock(city.key, STAGE):
-        choice = choose_filler(store, settings)
         _forget_lost(store, city.key)
-        return run_stage(
+        return run_network_stage(
             store,
             city,
             STAGE,
@@ -256,12 +255,13 @@ def build_clean_images(store: Store, city: City, settings: CleanImagesSettings) 
             inputs=table_inputs(
                 store, city.key, [("curated_posts", "curated_posts"), ("portrait_masks", "portrait_masks")]
             ),
-            weights={
+            choose=partial(choose_filler, store, settings),
+            weights=lambda choice: {
                 choice.network: choice.weights_sha256,
                 choice.gate.network: choice.gate.weights_sha256,
             },
             outputs=("clean_images", "drops"),
-            work=partial(_work, store, city, settings, choice),
+            work=partial(_work, store, city, settings),
         )
 
 

@@ -28,7 +28,7 @@ from pipeline.code_digest import code_digest
 from pipeline.images.maskers import MaskerChoice, PortraitMasksSettings, choose_masker, load_masker, masks_recipe
 from pipeline.images.stages import PictureStage, PortraitMasker, WorkerPlan, forget_found, picture_lists
 from pipeline.picture_bytes import DecodedPicture, Mask, UnreadablePicture, decode_sized, encode_mask
-from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
+from pipeline.stage import Outcome, StageReport, run_network_stage, table_inputs
 from pipeline.store import Store
 
 MAX_THREADS = 16
@@ -176,19 +176,19 @@ def build_portrait_masks(store: Store, city: City, settings: PortraitMasksSettin
         StageError: the weights, or the way of running them, are not to be had as asked.
     """
     with store.lock(city.key, STAGE):
-        choice = choose_masker(store, settings)
         store.mend(city.key, STAGE)
         forget_found(store, city.key, STAGE)
-        return run_stage(
+        return run_network_stage(
             store,
             city,
             STAGE,
             code_version=code_digest(build_portrait_masks),
             settings=settings,
             inputs=table_inputs(store, city.key, [("curated_posts", "curated_posts")]),
-            weights={choice.network: choice.weights_sha256},
+            choose=partial(choose_masker, store, settings),
+            weights=lambda choice: {choice.network: choice.weights_sha256},
             outputs=("portrait_masks", "drops"),
-            work=partial(_work, store, city.key, settings, choice),
+            work=partial(_work, store, city.key, settings),
         )
 
 

@@ -68,6 +68,7 @@ class Answer(Record):
     """The most probable places of a city."""
 
     city: str
+    model: str = Field(description="what answers: mrlf, best or linear")
     places: list[Place]
     expected_error_km: float = Field(description="the first place's mean error, if the probabilities are right")
     radius_50_km: float = Field(description="around the first place, holds at least half of the probability")
@@ -89,6 +90,7 @@ class CoarseAnswer(Record):
     """The city and the kind of place, no more."""
 
     city: str
+    model: str = Field(description="what answers: mrlf, best or linear")
     kinds: list[Kind]
     notes: list[str]
     notice: str = NOTICE

@@ -52,10 +52,11 @@ def write_onnx(predictor: Predictor, pictures: "nn.Module", folder: Path) -> Non
     """
     from models.best.wide_and_deep import Ensemble
     from models.export.onnx_export import export_onnx, export_pictures_onnx
+    from models.linear.linear_model import LinearModel
     from models.training.fitted import Fitted
 
     model, facts = predictor.model, preprocessing_of(predictor)
-    if not isinstance(model, Fitted | Ensemble):
+    if not isinstance(model, Fitted | Ensemble | LinearModel):
         raise ValueError(f"there is no ONNX form of a {type(model).__name__} yet: use --format safetensors")
     folder.mkdir(parents=True, exist_ok=True)
     log.info("writing the network as ONNX; a minute or two")
@@ -86,6 +87,7 @@ def preprocessing_of(predictor: Predictor) -> dict[str, Any]:
     backbone, facts = predictor.backbone, predictor.facts
     return {
         "city": facts.city_name,
+        "model": facts.model,
         "run": facts.run,
         "release": facts.release,
         "notice": NOTICE,

@@ -1,4 +1,5 @@
-"""A predictor from what a city's last training left: model, labels and picture network, proved to belong together.
+"""A predictor from what a city's last training left: the model that answers, labels and picture network, proved to
+belong together.
 
 Reads  models/mrlf/<city>/<run>, datasets/<city>/<version>, blobs/clean, weights/
 Law (fault N4): refused before the first question: an unknown city, a city without a model, a file that is not what its
@@ -25,7 +26,7 @@ from pipeline.store import Store
 from pipeline.store.blobs import LostPictureError
 from pipeline.store.files import Manifest
 from pipeline.training.image_features import ImageFeaturesSettings, feature_name, features_weights, make_backbone
-from pipeline.training.run_files import read_model
+from pipeline.training.run_files import PREDICTIONS, answering_folder, answering_scores, answers_of, read_model
 from pipeline.training.train_mrlf import STAGE as TRAINING
 from pipeline.training.train_mrlf import latest_run
 
@@ -51,7 +52,7 @@ def load_predictor(store: Store, city_key: str, *, device: str = "auto") -> Pred
 
     city = load_city(city_key)
     run = latest_run(store, city.key)
-    model = read_model(run)
+    model = read_model(run, answering_folder(run))
     release, posts = _release(store, city.key, run)
     labels = _labels(run, release, model.num_classes)
     backbone = make_backbone(*picture_network(store, city, run, device))
@@ -126,12 +127,13 @@ def picture_network(
 
 
 def _stored_validation(run: Manifest, num_classes: int) -> dict[str, list[Any]]:
-    """The predictions for the validation posts that training stored."""
+    """The answering model's predictions for the validation posts, as training stored them."""
     columns = ["post_key", "label", "probabilities"]
-    table = pq.read_table(run.folder / "predictions.parquet", columns=columns, filters=[("split", "=", "validation")])
+    folder = answering_folder(run)
+    table = pq.read_table(folder / PREDICTIONS, columns=columns, filters=[("split", "=", "validation")])
     rows: dict[str, list[Any]] = table.to_pydict()
     if not rows["label"] or len(rows["probabilities"][0]) != num_classes:
-        raise StageError(f"predictions.parquet in {run.folder} is not of this model: train again")
+        raise StageError(f"{PREDICTIONS} in {folder} is not of this model: train again")
     return rows
 
 
@@ -170,11 +172,12 @@ def _as_written(post: dict[str, Any]) -> str:
 
 
 def _facts(city: City, run: Manifest) -> ModelFacts:
-    test = run.about["scores"]["test"]
+    test = answering_scores(run)["test"]
     return ModelFacts(
         city=city.key,
         city_name=city.name,
-        model=run.about["model"],
+        model=answers_of(run),
+        why_model=run.about.get("choice", {}).get("why", ""),
         run=run.about["run"],
         release=run.about["release"],
         is_synthetic=run.about["is_synthetic"],

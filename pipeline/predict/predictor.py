@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import Field
 
 from pipeline.collect.archive.fields import MAX_CAPTION_CHARACTERS
 from pipeline.picture_bytes import LIMITS, Decode, Picture, UnreadablePicture, decode_picture
@@ -139,7 +140,8 @@ class ModelFacts(Record):
 
     city: str
     city_name: str
-    model: str
+    model: str = Field(description="what answers: mrlf, best or linear")
+    why_model: str = Field("", description="why that one answers")
     run: str
     release: str
     is_synthetic: bool
@@ -240,7 +242,7 @@ class Predictor:
         ]
 
     def _attention(self, posts: "Samples") -> "list[AttentionShares]":
-        """Of the network itself, or of the networks of a blend, on average."""
+        """Of the network itself, or of the networks of a blend, on average; a linear model has none."""
         from models.explain.attention_shares import attention_shares, mean_shares
         from models.training.fitted import Fitted
 
@@ -251,6 +253,7 @@ class Predictor:
         expected, radius_50, radius_90 = spread_km(self.places, proba_C)
         return Answer(
             city=self.facts.city_name,
+            model=self.facts.model,
             places=ranked_places(self.places, proba_C, top),
             expected_error_km=round(expected, 3),
             radius_50_km=round(radius_50, 3),
@@ -262,7 +265,7 @@ class Predictor:
 
     def _coarse(self, question: Question, proba_C: "np.ndarray[Any, Any]") -> CoarseAnswer:
         kinds = ranked_kinds(self.places, proba_C)
-        return CoarseAnswer(city=self.facts.city_name, kinds=kinds, notes=_notes(question))
+        return CoarseAnswer(city=self.facts.city_name, model=self.facts.model, kinds=kinds, notes=_notes(question))
 
 
 def _notes(question: Question) -> list[str]:

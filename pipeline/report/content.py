@@ -322,7 +322,9 @@ class Report:
     city_name: str
     is_synthetic: bool
     preset: str
-    """the preset of the settings that MRLF was trained with"""
+    """the preset that MRLF was trained with; "best" or "linear" where that was trained in its place"""
+    answers: str
+    """what `mrlf predict` answers with: mrlf, best or linear"""
     headline: str
     warnings: list[str]
     """what a reader has to know before anything else; empty where nothing is wrong"""

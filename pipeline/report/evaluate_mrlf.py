@@ -110,6 +110,7 @@ def _about(report: Report) -> dict[str, str]:
     """The figures of MRLF, and of every simpler model its accuracy and MRLF's lead, as short texts."""
     ours, *others = report.models
     facts = {
+        "answers": report.answers,
         "accuracy": f"{ours.accuracy.value:.3f}",
         "accuracy_interval": f"{ours.accuracy.low:.3f} to {ours.accuracy.high:.3f}",
         "top5": f"{ours.top5:.3f}",

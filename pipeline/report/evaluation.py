@@ -96,15 +96,18 @@ def answers_of(
     )
 
 
-def baseline_answers(city: str, samples: "CitySamples", masked: "Samples") -> Iterator[Answers]:
-    """Each simpler model, trained on the training posts, on the test posts and on `masked`."""
+def baseline_answers(
+    city: str, samples: "CitySamples", masked: "Samples", leave_out: str | None = None
+) -> Iterator[Answers]:
+    """Each simpler model but `leave_out`, trained on the training posts, on the test posts and on `masked`."""
     from models.candidates import Setup, fit_candidate
 
     train, validation, test = (samples.splits[split] for split in ("train", "validation", "test"))
     setup = Setup(
         num_classes=samples.num_classes, class_lat_C=samples.class_latitudes, class_lng_C=samples.class_longitudes
     )
-    for name in tqdm(BASELINES, desc=f"{city} baselines", unit="model", disable=None):
+    names = [name for name in BASELINES if name != leave_out]
+    for name in tqdm(names, desc=f"{city} baselines", unit="model", disable=None):
         log.info("%s evaluate_mrlf: training the baseline %s", city, name)
         fitted = fit_candidate(name, train, validation, setup)
         yield answers_of(name, title_of(name), fitted.predict_proba(test), fitted, test, masked)

@@ -21,11 +21,12 @@ from pipeline.report.data_facts import city_ledger, drawn_people, face_gate, pic
 from pipeline.report.evaluation import OURS, Bootstrap, answers_of, baseline_answers, results
 from pipeline.report.examples import city_examples
 from pipeline.report.trained_run import TrainedRun, settings_of
-from pipeline.report.wording import headline, plain, title_of, verdict, warnings
+from pipeline.report.wording import HARDEST, headline, plain, title_of, verdict, warnings
 from pipeline.report.write import find_study
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
 from pipeline.store.files import MANIFEST
+from pipeline.training.choice import BEST, LINEAR
 from pipeline.training.samples import CitySamples, city_samples
 
 
@@ -39,8 +40,8 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
     masked = without_label_words(release, test)
     num_groups, unit = len(set(bootstrap.groups)), samples.unit
     preset = run.preset(len(samples.splits["train"]))
-    title = title_of(OURS) + (", preset best" if preset == "best" else "")
-    answers = [answers_of(OURS, title, proba, model, test, masked), *baseline_answers(city, samples, masked)]
+    name, title, twin = _named(run, preset)
+    answers = [answers_of(name, title, proba, model, test, masked), *baseline_answers(city, samples, masked, twin)]
     models = results(answers, samples, bootstrap)
     places, confusion = place_results(release, test.labels_N, proba.argmax(axis=1))
     return Report(
@@ -48,9 +49,10 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
         city_name=plain(release.city_name, 80),
         is_synthetic=release.is_synthetic,
         preset=preset,
+        answers=run.answers,
         headline=headline(models[0], num_places=len(places), num_posts=len(proba)),
         warnings=warnings(models, num_places=len(places), num_groups=num_groups, unit=unit),
-        verdict=verdict(models, preset=preset, num_groups=num_groups, unit=unit),
+        verdict=[*run.says_who_answers(), *verdict(models, preset=preset, num_groups=num_groups, unit=unit)],
         num_resamples=num_resamples,
         num_test_posts=len(proba),
         **_of_split(release, samples),
@@ -88,6 +90,13 @@ def _of_split(release: Release, samples: CitySamples) -> dict[str, Any]:
         "split_reason": plain(release.manifest.about.get("split_reason", ""), 400),
         "unit": samples.unit,
     }
+
+
+def _named(run: TrainedRun, preset: str) -> tuple[str, str, str | None]:
+    """Name and title of the model that was trained, and of which baseline it is the twin, to be shown once."""
+    if preset == LINEAR:
+        return LINEAR, title_of(LINEAR), HARDEST if run.reads_all() else None
+    return OURS, title_of(OURS) + (", best" if preset == BEST else ""), None
 
 
 def predicted_probabilities(predictions: pd.DataFrame, samples: CitySamples, split: str) -> "np.ndarray[Any, Any]":

@@ -6,7 +6,7 @@ Law: as in `wording`, a line claims a difference only where its interval leaves 
 from dataclasses import dataclass
 
 from pipeline.report.content import Calibration, Drift, Estimate, Leakage, ModalityUse, Report
-from pipeline.report.wording import kilometres, percent, percent_range, plural, points, points_range
+from pipeline.report.wording import kilometres, percent, percent_range, plural, points, points_range, subject
 
 
 def modalities_note(report: Report) -> str:
@@ -38,8 +38,8 @@ def distance_note(report: Report) -> str:
     within = {km: share for km, share in zip(report.distances.limits_km, first.shares, strict=True)}
     shares = ", ".join(f"{percent(within[km])} within {km:g}\u202fkm" for km in (0.5, 1.0, 5.0))
     return (
-        f"Share of predictions within a distance of the true place. MRLF: {shares}. The height at the left end is the "
-        "accuracy; the rise to the right is due to wrong but nearby predictions."
+        f"Share of predictions within a distance of the true place. {subject(report.models[0])}: {shares}. The height "
+        "at the left end is the accuracy; the rise to the right is due to wrong but nearby predictions."
     )
 
 
@@ -77,10 +77,10 @@ def leakage_note(report: Report) -> str:
     return (
         f"Label words are the names of the places: the whole name, its distinctive words, after @ or as hashtags. "
         f"{leakage.num_own:,} of {plural(report.num_test_posts, 'test post')} contain those of their own place, "
-        f"{leakage.num_any:,} those of any place. MRLF's accuracy is {_accuracy(leakage.accuracy_own)} on posts that "
-        f"name their place, and {_accuracy(leakage.accuracy_other)} on the others. Below, the words of all places "
-        "were removed from all test posts, and the same models predicted again. Typos and nicknames remain. The study "
-        "has models trained without label words."
+        f"{leakage.num_any:,} those of any place. {subject(report.models[0])}'s accuracy is "
+        f"{_accuracy(leakage.accuracy_own)} on posts that name their place, and {_accuracy(leakage.accuracy_other)} "
+        "on the others. Below, the words of all places were removed from all test posts, and the same models "
+        "predicted again. Typos and nicknames remain. The study has models trained without label words."
     )
 
 

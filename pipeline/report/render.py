@@ -41,7 +41,7 @@ FIGURES = (
 )
 _EXAMPLE_KEYS = {"predicted_place": "told_place"}
 """names of fields of an example that report.json has under an older one"""
-FILTERS = ("certainty", "percent", "percent_range", "points", "points_range", "kilometres", "plural")
+FILTERS = ("certainty", "percent", "percent_range", "points", "points_range", "kilometres", "plural", "subject")
 
 
 def render(report: Report) -> dict[str, bytes]:
@@ -160,16 +160,17 @@ def card_header(report: Report) -> str:
 
 def card_metadata(report: Report) -> dict[str, Any]:
     """Language, licence, tags and results; the licence is unknown, since posts belong to their authors."""
+    of_mrlf = [] if sentences.is_linear(report) else ["mrlf", "reconstruction", "arxiv:2306.07935"]
     data_name = f"posts of {report.city_name}" + (" (invented)" if report.is_synthetic else "")
     return {
         "language": ["en"],
         "license": "unknown",
-        "library_name": "pytorch",
-        "tags": ["geolocation", "multimodal", "mrlf", "reconstruction", "arxiv:2306.07935"],
+        "library_name": "pytorch" if of_mrlf else "scikit-learn",
+        "tags": ["geolocation", "multimodal", *of_mrlf],
         "metrics": ["accuracy", "f1"],
         "model-index": [
             {
-                "name": f"mrlf-{report.city}",
+                "name": f"{'mrlf' if of_mrlf else 'linear'}-{report.city}",
                 "results": [
                     {
                         "task": {"type": "other", "name": "Naming the place where a post was made"},

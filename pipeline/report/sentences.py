@@ -3,10 +3,11 @@
 from pipeline.report.content import DrawnPeople, FaceGateFacts, Ledger, PictureStage, Report
 from pipeline.report.figures import drawn_mistakes, mistakes
 from pipeline.report.wording import percent, plural
+from pipeline.training.choice import TITLES
 
 USED_FOR = {
-    "train": "training MRLF and the simpler models",
-    "validation": "selecting the epoch and fitting the temperature",
+    "train": "training all models",
+    "validation": "selecting the epoch and the model that answers, and fitting the temperature",
     "test": "the figures on this page, and nothing else",
 }
 
@@ -32,6 +33,14 @@ MUST_NOT = (
     "high probability is no proof.",
     "Pseudonyms are not anonymity. Predictions for single posts stay in the store and must not be published.",
 )
+
+NO_EPOCH = "No epoch was trained."
+
+
+def what_answers(report: Report) -> str:
+    """The model that answers, within a sentence."""
+    return TITLES[report.answers]
+
 
 RECONSTRUCTED = (
     "MRLF is the model of Dai et al., IEEE ICC 2023, arXiv 2306.07935. We found no code and no data of its authors, "
@@ -105,10 +114,15 @@ def table_note(report: Report) -> str:
     )
 
 
+def is_linear(report: Report) -> bool:
+    """Whether the report is about the linear model, no network having been trained."""
+    return report.preset == "linear"
+
+
 def training_note(report: Report) -> str:
     """The training curve in words."""
     if not report.epochs:
-        return "No epoch was trained."
+        return "No network was trained: the linear model is fitted at one go." if is_linear(report) else NO_EPOCH
     if report.preset == "best":
         return (
             f"{plural(len(report.epochs), 'epoch')} in all, for the networks of the ensemble one after the other. For "

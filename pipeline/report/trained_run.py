@@ -13,12 +13,19 @@ from pipeline.errors import StageError
 from pipeline.report.content import Epoch, Fact
 from pipeline.report.wording import plain
 from pipeline.store.files import Manifest
-from pipeline.training.run_files import read_model
+from pipeline.training.choice import AUTO, BEST, LINEAR
+from pipeline.training.run_files import answers_of, read_model
 
 if TYPE_CHECKING:
     from models.data.samples import Samples
     from models.trained import TrainedModel
 
+BESIDE_NETWORKS = "linear.json"
+"""The file of a run in which the linear model alone was trained."""
+NOT_OF_LINEAR = (
+    "The commands predict and serve answer with the linear model. What this page says beyond the table of models "
+    "(inputs, mistakes, calibration, label words, time) is measured on MRLF."
+)
 MAX_APART = 0.05
 """Largest difference between the run's probabilities and its stored model's; rounding on a GPU stays below it."""
 
@@ -48,9 +55,29 @@ class TrainedRun:
         """The name of its folder."""
         return self.manifest.folder.name
 
+    @property
+    def answers(self) -> str:
+        """The model that answers: mrlf, best or linear."""
+        return answers_of(self.manifest)
+
     def preset(self, num_train_posts: int) -> str:
-        """The preset of its settings, "auto" as what it stood for."""
-        return meant(self.manifest.about["settings"]["preset"], num_train_posts)
+        """The preset of its settings, "auto" as what it stood for; "best" or "linear" where that was trained."""
+        if BESIDE_NETWORKS in self.manifest.files:
+            return LINEAR
+        settings = self.manifest.about["settings"]
+        return BEST if settings.get("model") == BEST else meant(settings["preset"], num_train_posts)
+
+    def reads_all(self) -> bool:
+        """Whether the settings leave no kind of input out."""
+        return not self.manifest.about["settings"].get("modalities")
+
+    def says_who_answers(self) -> list[str]:
+        """What a person must know of the model that answers, where the settings left it open."""
+        choice = self.manifest.about.get("choice", {"asked": ""})
+        if choice["asked"] != AUTO:
+            return []
+        why = f"{choice['why'][:1].upper()}{choice['why'][1:]}."
+        return [why, NOT_OF_LINEAR] if choice["answers"] == LINEAR else [why]
 
     def model(self, samples: "Samples", proba: "np.ndarray[Any, Any]") -> "TrainedModel":
         """The trained model, once it is checked to give the probabilities that the run stored for these samples.
@@ -77,6 +104,6 @@ def settings_of(model: "TrainedModel") -> list[Fact]:
     """Every setting of the network and its training, as they were in effect."""
     return [
         Fact(name=name, value=plain(str(value)))
-        for config in (model.model_config, model.train_config)
+        for config in model.configs
         for name, value in sorted(dataclasses.asdict(config).items())
     ]

@@ -18,12 +18,13 @@ TITLES = {
     "logistic_text": "Linear model on captions",
     "logistic_image": "Linear model on pictures",
     "logistic_all": "Linear model on all three",
+    "linear": "Linear model",
 }
 
 HARDEST = "logistic_all"
 MIN_GROUPS = 10
 BEST = (
-    "This is the preset “best”, our own extension, an ensemble of MRLF and linear models; it is not the model of the "
+    "This is the model “best”, our own extension, an ensemble of MRLF and linear models; it is not the model of the "
     "paper."
 )
 
@@ -82,10 +83,15 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def subject(ours: ModelResult) -> str:
+    """The model that a report is about, at the beginning of a sentence."""
+    return "The linear model" if ours.name == "linear" else "MRLF"
+
+
 def headline(ours: ModelResult, *, num_places: int, num_posts: int) -> str:
     """The one sentence that says how good the model is."""
     return (
-        f"MRLF predicts the right place, one of {num_places}, for {percent(ours.accuracy.value)} of "
+        f"{subject(ours)} predicts the right place, one of {num_places}, for {percent(ours.accuracy.value)} of "
         f"{plural(num_posts, 'post')} it has never seen (95\u202f%\u00a0interval {percent_range(ours.accuracy)}). "
         f"On average its prediction is {kilometres(ours.mean_km.value)} off."
     )
@@ -132,14 +138,15 @@ def verdict(
             f"The {_lowered(TITLES[HARDEST])} inputs, the baseline that the papers leave out, is not beaten."
         )
     if better:
-        sentences.append(f"MRLF is better than {_listed(better)}.")
+        sentences.append(f"{subject(models[0])} is better than {_listed(better)}.")
     if tied:
         sentences.append(
-            f"MRLF ties with {_listed(tied)}: the interval of the difference includes zero. "
+            f"{subject(models[0])} ties with {_listed(tied)}: the interval of the difference includes zero. "
             "In a tie, prefer the simpler model."
         )
     if worse:
-        sentences.append(f"MRLF is worse than {_listed(worse)}: use the simpler model for posts like these.")
+        which = f"is worse than {_listed(worse)}"
+        sentences.append(f"{subject(models[0])} {which}: use the simpler model for posts like these.")
     return sentences
 
 

@@ -71,6 +71,7 @@ class Service:
         is_late = now - computing_since > self.limits.answer_timeout_s
         return Health(
             status="busy" if is_late or len(self.in_work) >= self.limits.max_in_work else "ok",
+            model=self.predictor.facts.model,
             in_work=len(self.in_work),
             max_in_work=self.limits.max_in_work,
             decoding=self.decoders.num_busy,

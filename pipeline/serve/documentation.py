@@ -60,6 +60,7 @@ _PLACE = {
 }
 _ANSWER = {
     "city": "Demo City",
+    "model": "mrlf",
     "places": [_PLACE],
     "expected_error_km": 1.9,
     "radius_50_km": 0.0,
@@ -75,6 +76,7 @@ _ANSWER = {
 }
 _COARSE = {
     "city": "Demo City",
+    "model": "mrlf",
     "kinds": [{"category": "Arts and Entertainment", "probability": 0.7}],
     "notes": [],
     "notice": NOTICE,

@@ -35,6 +35,7 @@ class Health(Record):
     """Whether a request would be accepted now, and what holds the places that are taken."""
 
     status: Literal["ok", "busy"]
+    model: str = Field(description="what answers: mrlf, best or linear")
     in_work: int = Field(description="requests that are read, wait or are answered")
     max_in_work: int
     decoding: int = Field(description="pictures that are being decoded")

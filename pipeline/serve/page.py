@@ -12,6 +12,7 @@ from pipeline.predict.answer import NOTICE
 from pipeline.predict.predictor import ModelFacts
 from pipeline.serve.limits import Limits
 from pipeline.templates import environment
+from pipeline.training.choice import TITLES
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -26,7 +27,12 @@ def render_page(facts: ModelFacts, *, coarse: bool, limits: Limits) -> tuple[str
     """The page and its Content-Security-Policy."""
     nonce = secrets.token_urlsafe(16)
     page = _template().render(
-        nonce=nonce, facts=facts, coarse=coarse, notice=NOTICE, max_body_bytes=limits.max_body_bytes
+        nonce=nonce,
+        facts=facts,
+        model=TITLES[facts.model],
+        coarse=coarse,
+        notice=NOTICE,
+        max_body_bytes=limits.max_body_bytes,
     )
     return page, POLICY.format(nonce=nonce)
 

@@ -19,6 +19,7 @@ from pipeline.cities import City
 from pipeline.code_digest import code_digest
 from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.errors import StageError
+from pipeline.networks import nobody_asked
 from pipeline.release.read import latest_release
 from pipeline.stage import Outcome, StageReport, run_stage
 from pipeline.store import Store
@@ -70,6 +71,11 @@ def build_study(
         machine = Machine(device=device, num_threads=None if device.startswith("cuda") else 1)
         runner = CellRunner(store, city, machine)
         cells = Cells(runner, settings, data_reason)
+        with nobody_asked() as unasked:
+            is_all_there = all(map(cells.is_there, wanted))
+        if unasked and not is_all_there:
+            runner = CellRunner(store, city, machine)
+            cells = Cells(runner, settings, data_reason)
         cells.compute(wanted, settings.num_processes or default_processes(device))
         computed = cells.known(cells_of(sections, SECTIONS), wanted)
         return _write(store, city, settings, runner, sections, computed)
@@ -78,7 +84,9 @@ def build_study(
 def _check_features(store: Store, city: City) -> None:
     """The release's features are by the network that the settings name, shown pictures of the size that they name."""
     latest_release(store, city.key)
-    record, source = store.stage_record(city.key, "image_features"), source_of(store, city)
+    record = store.stage_record(city.key, "image_features")
+    with nobody_asked():
+        source = source_of(store, city)
     stated = {} if record is None else {name: record.about[name] for name in ("backbone", "weights_sha256")}
     by_source = pc.field("backbone") == source.name
     batches = store.tables.batches(city.key, "image_features", ["recipe"], by_source)
@@ -117,6 +125,13 @@ class Cells:
         self._digests: dict[str, str] = {}
         self._reasons: dict[str, str] = {}
         self._failed: Mapping[str, str] = {}
+
+    def is_there(self, cell: Cell) -> bool:
+        """Whether it stands, or is not computed here."""
+        digest = self._digest(cell)
+        return digest is not None and (
+            read_cell(self._runner.folder(digest)) is not None or bool(self._hindrance(cell))
+        )
 
     def compute(self, wanted: list[Cell], num_processes: int) -> None:
         """Compute the cells that do not stand yet."""

@@ -19,7 +19,7 @@ from pipeline.images.clean_images import CleanImagesSettings
 from pipeline.images.fillers import choose_filler, fill_recipe
 from pipeline.images.maskers import PortraitMasksSettings, choose_masker, masks_recipe
 from pipeline.release.read import Release, latest_release
-from pipeline.stage import Outcome, StageReport, count_values, run_stage, table_inputs
+from pipeline.stage import Outcome, StageReport, count_values, run_network_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
 from pipeline.study.features import (
@@ -66,10 +66,7 @@ def build_study_data(store: Store, city: City, settings: StudyDataSettings) -> S
         raise StageError(f"study_data knows no backbone {', '.join(unknown)}: take some of {', '.join(BACKBONES)}")
     with store.lock(city.key, STAGE):
         release = latest_release(store, city.key)
-        networks = picture_networks(store, city)
-        others = other_sources(store, city, settings.backbones)
-        sources = {source.name: source.weights_sha256 for source in (networks.source, *others)}
-        return run_stage(
+        return run_network_stage(
             store,
             city,
             STAGE,
@@ -77,14 +74,19 @@ def build_study_data(store: Store, city: City, settings: StudyDataSettings) -> S
             settings=settings,
             outputs=(TABLE,),
             inputs={"dataset": release.version, **table_inputs(store, city.key, INPUTS)},
-            weights={
-                networks.masker.network: networks.masker.weights_sha256,
-                networks.filler.network: networks.filler.weights_sha256,
-                **sources,
-            },
+            choose=lambda: (picture_networks(store, city), other_sources(store, city, settings.backbones)),
+            weights=lambda chosen: _weights(*chosen),
+            work=lambda chosen: _work(store, city.key, release, *chosen),
             is_of_release=True,
-            work=partial(_work, store, city.key, release, networks, others),
         )
+
+
+def _weights(networks: PictureNetworks, others: list[FeatureSource]) -> dict[str, str]:
+    return {
+        networks.masker.network: networks.masker.weights_sha256,
+        networks.filler.network: networks.filler.weights_sha256,
+        **{source.name: source.weights_sha256 for source in (networks.source, *others)},
+    }
 
 
 def source_of(store: Store, city: City, backbone: str | None = None) -> FeatureSource:

@@ -135,7 +135,8 @@ class CellRunner:
         }
         if cell.candidate == "mrlf":
             given = {name: value for name, value in cell.settings.items() if name != "preset"}
-            network, training = TrainMrlfSettings(preset=preset, **given).configs(num_train)
+            size = "auto" if preset == "best" else preset
+            network, training = TrainMrlfSettings(preset=size, **given).configs(num_train)
             resolved = {
                 "preset": "best" if preset == "best" else None,
                 "network": dataclasses.asdict(network),

@@ -18,7 +18,7 @@ from pipeline.errors import StageError
 from pipeline.images.stages import PictureStage
 from pipeline.networks import NetworkSettings
 from pipeline.picture_bytes import Picture, UnreadablePicture, decode_picture
-from pipeline.stage import Outcome, StageReport, run_stage
+from pipeline.stage import Outcome, StageReport, run_network_stage
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
 from pipeline.weights import Builtin, WeightsFile, WeightsStore, choose_weights
@@ -48,24 +48,26 @@ def build_image_features(store: Store, city: City, settings: ImageFeaturesSettin
 
     with store.lock(city.key, STAGE):
         release = latest_release(store, city.key)
-        try:
-            weights = features_weights(store, settings)
-            running = settings.running()
-        except ValueError as error:  # weights that are required and missing, or another network's; no such runtime
-            raise StageError(f"image_features of {city.key}: {error}") from error
-        backbone, weights_sha256 = feature_name(weights, settings.backbone)
-        about = {"backbone": backbone, "weights_sha256": weights_sha256, "running": str(running)}
-        return run_stage(
+        return run_network_stage(
             store,
             city,
             STAGE,
             code_version=code_digest(build_image_features),
             settings=settings,
             inputs={"dataset": release.version},
-            weights={backbone: weights_sha256},
+            choose=partial(_chosen, store, city.key, settings),
+            weights=lambda weights: dict([feature_name(weights, settings.backbone)]),
             outputs=("image_features",),
-            work=partial(_work, store, city.key, settings, release, weights, about),
+            work=partial(_work, store, city.key, settings, release),
         )
+
+
+def _chosen(store: Store, city: str, settings: ImageFeaturesSettings) -> WeightsFile | Builtin:
+    try:
+        settings.running()
+        return features_weights(store, settings)
+    except ValueError as error:  # weights that are required and missing, or another network's; no such runtime
+        raise StageError(f"image_features of {city}: {error}") from error
 
 
 def features_weights(store: Store, settings: ImageFeaturesSettings) -> WeightsFile | Builtin:
@@ -190,24 +192,25 @@ def _work(
     settings: ImageFeaturesSettings,
     release: "Release",
     weights: WeightsFile | Builtin,
-    about: dict[str, str],
 ) -> Outcome:
-    recipe = features_recipe(settings, weights)
+    recipe, running = features_recipe(settings, weights), settings.running()
+    backbone, weights_sha256 = feature_name(weights, settings.backbone)
     stage = PictureStage(
         table=STAGE,
         recipe=recipe,
         make_worker=partial(FeatureWorker, settings, weights, recipe),
         batch_size=settings.batch_size,
-        num_gpus=int(about["running"].endswith("cuda")),
+        num_gpus=int(running.device == "cuda"),
         commit_every=settings.commit_every,
         title=f"{city} {STAGE}",
         kind="clean",
         key="clean_digest",
-        also={"backbone": about["backbone"]},
+        also={"backbone": backbone},
     )
     run = stage.run(store, city, set(release.posts["clean_digest"].to_pylist()))
     notes = []
     if isinstance(weights, Builtin):
         drawn = f"{settings.backbone} of random weights from a fixed seed, which never learned from a picture"
         notes = [f"picture features come from a {drawn}: {weights.why}"]
+    about = {"backbone": backbone, "weights_sha256": weights_sha256, "running": str(running)}
     return Outcome(counts=run.counts(), notes=notes, about=about)

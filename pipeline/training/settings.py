@@ -1,4 +1,6 @@
-"""The settings of `train_mrlf`: a preset, and every field of the network's and the training's configuration.
+"""The settings of `train_mrlf`: model, preset, and every field of the network's and the training's configuration.
+
+`model` is what answers, `preset` the size of its networks.
 
 The fields are those of `MrlfConfig` and `TrainConfig`, where each type and description stands; here each may be left
 out. Nothing here loads torch.
@@ -7,9 +9,9 @@ out. Nothing here loads torch.
 import dataclasses
 from collections.abc import Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, get_args, get_origin, get_type_hints
 
-from pydantic import ConfigDict, Field, create_model, model_validator
+from pydantic import ConfigDict, Field, create_model, field_validator, model_validator
 from pydantic.config import JsonDict
 
 from models.mrlf.config import MrlfConfig
@@ -27,17 +29,24 @@ FIRST = ("modalities", "characters", "words")
 """What the network reads stands first."""
 UNSET = {"clip": "no clipping", "num_threads": "torch's own", "compile": "CUDA graphs on a GPU"}
 """What the configurations' own None means."""
+OF_ANY_MODEL = frozenset({"modalities", "seed", "num_threads", "device"})
+"""Fields of the configurations that a linear model heeds, or that say how a machine computes."""
 
 
 class PresetSettings(Settings):
-    """A preset, and what differs from it; None means as the preset says."""
+    """A model, a preset, and what differs from it; None means as the preset says."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
+    model: Literal["auto", "mrlf", "best", "linear"] = Field(
+        "auto",
+        description="Model that answers: mrlf; best, an ensemble of MRLF and linear models; linear, a logistic "
+        "regression without any network; auto trains mrlf and takes linear where it is better on the validation "
+        "posts by more than chance.",
+    )
     preset: Preset = Field(
         "auto",
-        description=f"Preset of the sizes; auto takes small below {SMALL_BELOW_POSTS} training posts, else paper; "
-        "best is MRLF blended with a wide linear path.",
+        description=f"Preset of the sizes; auto takes small below {SMALL_BELOW_POSTS} training posts, else paper.",
     )
 
     def configs(self, num_train_posts: int) -> tuple[MrlfConfig, TrainConfig]:
@@ -71,11 +80,25 @@ class PresetSettings(Settings):
         names = {field.name for field in dataclasses.fields(kind)}
         return {name: value for name, value in self.model_dump(exclude_none=True).items() if name in names}
 
+    @field_validator("preset", mode="before")
+    @classmethod
+    def _best_is_a_model(cls, preset: Any) -> Any:
+        if preset == "best":
+            raise ValueError("preset: best is written model: best; a preset is a size: auto, small or paper")
+        return preset
+
     @model_validator(mode="after")
-    def _best_reads_all(self) -> Self:
+    def _model_heeds_what_is_given(self) -> Self:
         modalities = self.of_network().get("modalities")
-        if self.preset == "best" and modalities:
+        if self.model == "best" and modalities:
             check_best(modalities)
+        unheeded = sorted({*self.of_network(), *self._given(TrainConfig)} - OF_ANY_MODEL)
+        unheeded += ["preset"] if self.preset != "auto" else []
+        if self.model == "linear" and unheeded:
+            raise ValueError(
+                f"model: linear trains no network, so {', '.join(unheeded)} would do nothing: leave that away, or "
+                "choose model: auto, mrlf or best"
+            )
         return self
 
 

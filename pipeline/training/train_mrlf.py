@@ -1,16 +1,18 @@
-"""Stage `train_mrlf`: MRLF trained on the latest release of a city.
+"""Stage `train_mrlf`: MRLF trained on the latest release of a city, or the linear model, and which of them answers.
 
 Reads  the release, image_features
 Writes models/mrlf/<city>/<run>/: model.safetensors, config.json, vocab.json, labels.json, metrics.json,
-       history.parquet, predictions.parquet, and last of all manifest.json. Beside them, in no manifest: checkpoint/ to
-       go on from (in it best/, the best model so far) and tensorboard/, the curves as they grow
+       history.parquet, predictions.parquet, linear/ with the linear model where it answers in place of MRLF, and last
+       of all manifest.json. Beside them, in no manifest: checkpoint/ to go on from (in it best/, the best model so
+       far) and tensorboard/, the curves as they grow
 SIGTERM, Ctrl-C and Dagster's "terminate" keep the state at the very step; the next run goes on from it.
 """
 
 import dataclasses
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,14 +27,27 @@ from pipeline.store import Store
 from pipeline.store.digests import json_digest
 from pipeline.store.files import Manifest
 from pipeline.store.store import StageRecord
-from pipeline.training.run_files import SCORED_SPLITS, is_whole, write_run
+from pipeline.training.choice import (
+    AUTO,
+    BEST,
+    LINEAR,
+    MRLF,
+    Choice,
+    Fits,
+    as_asked,
+    cross_validated,
+    is_cross_validated,
+    on_validation,
+)
+from pipeline.training.run_files import ScoredModel, is_whole, write_run
 from pipeline.training.samples import CitySamples, city_samples
 from pipeline.training.settings import TrainMrlfSettings
 from pipeline.training.termination import asked_to_end
 from pipeline.training.training_log import Progress, training_log
 
 if TYPE_CHECKING:
-    from models.evaluation.metrics import Scores
+    from models.data.samples import Samples
+    from models.linear.linear_model import LinearModel
     from models.settings.train_config import Epoch, TrainConfig
     from models.trained import TrainedModel
 
@@ -143,41 +158,42 @@ def _work(
     run: str,
     on_epoch: OnEpoch | None,
 ) -> Outcome:
-    from models.evaluation.metrics import score
-
     store.tables.check(city.key, "image_features", is_deep=True)
     samples = city_samples(store, city.key, release, features.about["backbone"])
     folder = store.run_folder(MODEL, city.key, run)
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    fitted, notes = _trained(city.key, settings, samples, folder, on_epoch)
+    model, notes = _trained(city.key, settings, samples, folder, on_epoch)
+    trained = ScoredModel.of(model, samples)
+    answering, choice = _answering(city.key, settings, samples, trained)
     seconds = round(time.monotonic() - started, 1)
-    proba = {split: fitted.predict_proba(samples.splits[split]) for split in SCORED_SPLITS}
-    scores = {
-        split: score(proba[split], samples.splits[split].labels_N, samples.class_latitudes, samples.class_longitudes)
-        for split in SCORED_SPLITS
-    }
-    about = _about(city, release, features, settings, fitted, scores, run, seconds)
-    write_run(folder, release, fitted, samples, proba, about)
-    if scores["validation"].accuracy <= 1 / samples.num_classes:
+    about = _about(city, release, features, settings, trained, run, seconds)
+    about["choice"] = dataclasses.asdict(choice)
+    write_run(folder, release, samples, trained, None if answering is trained else answering, about)
+    notes += [choice.why] if choice.asked == AUTO else []
+    if answering.scores["validation"].accuracy <= 1 / samples.num_classes:
         notes.append("the model is no better than chance on the validation posts: do not use it")
-    counts = {"epochs": len(fitted.history), "best_epoch": fitted.best_epoch, "parameters": about["num_parameters"]}
+    epochs = {"epochs": len(model.history), "best_epoch": model.best_epoch} if model.history else {}
     # nothing of the test split: settings are compared by what a training reports
-    facts = {"run": run, "seconds": str(seconds), "validation_accuracy": f"{scores['validation'].accuracy:.4f}"}
-    return Outcome(counts=counts, notes=notes, about=facts)
+    facts = {"run": run, "seconds": str(seconds), "answers": choice.answers}
+    facts["validation_accuracy"] = f"{trained.scores['validation'].accuracy:.4f}"
+    facts |= {f"held_out_accuracy/{name}": f"{value:.4f}" for name, value in choice.accuracy.items()}
+    return Outcome(counts={**epochs, "parameters": model.num_parameters}, notes=notes, about=facts)
 
 
 def _trained(
     city: str, settings: TrainMrlfSettings, samples: CitySamples, folder: Path, on_epoch: OnEpoch | None
 ) -> "tuple[TrainedModel, list[str]]":
     """The model, and what a person should know of its training."""
-    from models.training.training import NonFiniteError, TrainingStoppedError
-
+    train, validation = (samples.splits[split] for split in ("train", "validation"))
+    if settings.model == LINEAR:
+        return _fit_linear(settings, train, samples.num_classes), []
     title = f"{city} {STAGE}"
-    _, training = settings.configs(len(samples.splits["train"]))
-    most_epochs = _most_epochs(settings.preset, len(samples.splits["train"]), training)
+    _, training = settings.configs(len(train))
+    most_epochs = _most_epochs(settings.model, len(train), training)
     chosen = settings.model_dump(mode="json", exclude_none=True) | dataclasses.asdict(training)
     with (
+        _told_in_words(title),
         asked_to_end(title) as should_stop,
         training_log(folder, title, chosen) as epochs_log,
         Progress(title, most_epochs) as progress,
@@ -189,50 +205,90 @@ def _trained(
             if on_epoch:
                 on_epoch(city, epoch)
 
-        try:
-            fitted = _fit(settings, samples, folder / "checkpoint", report, progress.step, should_stop)
-        except NonFiniteError as error:
-            raise StageError(f"{title} broke down: {error}") from error
-        except TrainingStoppedError as stopped:
-            why = f"{title} was stopped in epoch {stopped.epoch} after step {stopped.step}"
-            log.warning("%s: its state is kept, and another run goes on from there", why)
-            raise IncompleteError(why, reason="terminated") from stopped
+        fitted = _fit(
+            settings,
+            train,
+            validation,
+            num_classes=samples.num_classes,
+            checkpoint_dir=folder / "checkpoint",
+            on_epoch=report,
+            on_step=progress.step,
+            should_stop=should_stop,
+        )
     return fitted, list(epochs_log.notes)
 
 
-def _most_epochs(preset: str, num_train_posts: int, training: "TrainConfig") -> int:
-    if preset != "best":
+@contextmanager
+def _told_in_words(title: str) -> Iterator[None]:
+    """What ends a training is told as a stage's errors are.
+
+    Raises:
+        StageError: it broke down.
+        IncompleteError: it was stopped.
+    """
+    from models.training.training import NonFiniteError, TrainingStoppedError
+
+    try:
+        yield
+    except NonFiniteError as error:
+        raise StageError(f"{title} broke down: {error}") from error
+    except TrainingStoppedError as stopped:
+        why = f"{title} was stopped in epoch {stopped.epoch} after step {stopped.step}"
+        log.warning("%s: its state is kept, and another run goes on from there", why)
+        raise IncompleteError(why, reason="terminated") from stopped
+
+
+def _answering(
+    city: str, settings: TrainMrlfSettings, samples: CitySamples, trained: ScoredModel
+) -> tuple[ScoredModel, Choice]:
+    """The model that answers, and why: MRLF is compared with the linear model where the settings leave it open."""
+    if settings.model != AUTO:
+        return trained, as_asked(settings.model)
+    train, validation = (samples.splits[split] for split in ("train", "validation"))
+    how: dict[str, Any] = {"num_classes": samples.num_classes}
+    linear = ScoredModel.of(_fit_linear(settings, train, **how), samples)
+    if not is_cross_validated(train, validation):
+        proba = {name: each.proba["validation"] for name, each in ((MRLF, trained), (LINEAR, linear))}
+        choice = on_validation(proba, validation)
+    else:
+        title = f"{city} {STAGE}"
+        with _told_in_words(title), asked_to_end(title) as should_stop:
+            fits: Fits = {
+                MRLF: lambda train, beside: _fit(settings, train, beside, should_stop=should_stop, **how),
+                LINEAR: lambda train, _: _fit_linear(settings, train, **how),
+            }
+            choice = cross_validated(train, validation, fits, title)
+    return (linear if choice.answers == LINEAR else trained), choice
+
+
+def _most_epochs(model: str, num_train_posts: int, training: "TrainConfig") -> int:
+    if model != BEST:
         return training.max_epochs
     from models.best.ensemble import most_epochs
 
     return most_epochs(num_train_posts, training)
 
 
-def _fit(
-    settings: TrainMrlfSettings,
-    samples: CitySamples,
-    checkpoint_dir: Path,
-    on_epoch: "Callable[[Epoch], None]",
-    on_step: Callable[[int, int, int], None],
-    should_stop: Callable[[], bool],
-) -> "TrainedModel":
+def _fit(settings: TrainMrlfSettings, train: "Samples", validation: "Samples", **how: Any) -> "TrainedModel":
+    """The network or the ensemble of networks that the settings name; `how` as `models.training.training.fit`."""
     from models.training.training import fit
 
-    train, validation = (samples.splits[split] for split in ("train", "validation"))
     network, training = settings.configs(len(train))
-    how: dict[str, Any] = {
-        "num_classes": samples.num_classes,
-        "train_config": training,
-        "checkpoint_dir": checkpoint_dir,
-        "on_epoch": on_epoch,
-        "on_step": on_step,
-        "should_stop": should_stop,
-    }
-    if settings.preset == "best":
+    how["train_config"] = training
+    if settings.model == BEST:
         from models.best.ensemble import fit_best
 
         return fit_best(train, validation, network_config=network if settings.of_network() else None, **how)
     return fit(train, validation, model_config=network, **how)
+
+
+def _fit_linear(settings: TrainMrlfSettings, train: "Samples", num_classes: int) -> "LinearModel":
+    """The linear model over the kinds of input that the settings name, by default all."""
+    from models.linear.linear_model import BLOCKS_OF, fit_linear
+
+    read = settings.of_network().get("modalities", BLOCKS_OF)
+    blocks = [block for name, blocks in BLOCKS_OF.items() if name in read for block in blocks]
+    return fit_linear(train, num_classes, blocks)
 
 
 def _about(
@@ -240,8 +296,7 @@ def _about(
     release: Release,
     features: StageRecord,
     settings: TrainMrlfSettings,
-    fitted: "TrainedModel",
-    scores: "dict[str, Scores]",
+    trained: ScoredModel,
     run: str,
     seconds: float,
 ) -> dict[str, Any]:
@@ -254,10 +309,10 @@ def _about(
         "backbone": features.about["backbone"],
         "backbone_weights_sha256": features.about["weights_sha256"],
         "seconds": seconds,
-        "epochs": len(fitted.history),
-        "best_epoch": fitted.best_epoch,
-        "num_parameters": fitted.num_parameters,
-        "device": fitted.device,
+        "epochs": len(trained.model.history),
+        "best_epoch": trained.model.best_epoch,
+        "num_parameters": trained.model.num_parameters,
+        "device": trained.model.device,
         "settings": settings.model_dump(mode="json"),
-        "scores": {split: dataclasses.asdict(score) for split, score in scores.items()},
+        "scores": trained.figures(),
     }

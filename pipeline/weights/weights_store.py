@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.errors import StageError, did_you_mean
-from pipeline.networks import WeightsPolicy
+from pipeline.networks import WeightsPolicy, is_left_unasked
 from pipeline.progress import log
 from pipeline.store import Store
 from pipeline.store.files import exclusive_lock
@@ -294,7 +294,8 @@ def choose_weights(
     """The weights `name` by this policy: the file that is named, else the store's, else downloaded ones.
 
     auto: else the built-in way, with a warning. require: else an error. builtin: the built-in way at once.
-    Choose once and hand the answer to the workers: each process that chooses may try its own download.
+    Choose once and hand the answer to the workers: each process that chooses may try its own download. Within
+    `pipeline.networks.nobody_asked` nothing is downloaded and what is not here is the built-in way.
 
     Raises:
         StageError: `require` found none; or the file is missing, damaged or of another network.
@@ -307,6 +308,8 @@ def choose_weights(
         return weights_store.use_file(file, name)
     if found := _is_here(weights_store, name):
         return found
+    if is_left_unasked(name):
+        return Builtin(why="no address was asked for weights")
     if policy == "require":
         return _required(weights_store, name)
     return _fetched_or_builtin(weights_store, name)

@@ -34,7 +34,7 @@ TINY = {
     "portrait_masks": {"weights": "builtin", "find_profiles": False, "num_workers": 1},
     "clean_images": {"weights": "builtin", "num_workers": 1, "face_gate": "off", "face_gate_off_reason": "invented"},
     "image_features": {"weights": "builtin", "image_size": 32},
-    "train_mrlf": {"preset": "small", "max_epochs": 1, "num_threads": 1},
+    "train_mrlf": {"model": "mrlf", "preset": "small", "max_epochs": 1, "num_threads": 1},
     "evaluate_mrlf": {"num_resamples": 100},
 }
 ENV_FILE = f"""MRLF_POSTGRES_PASSWORD={PASSWORD}

@@ -7,7 +7,8 @@ import pytest
 from pipeline.cities import City, Settings
 from pipeline.errors import StageError
 from pipeline.ledger import write_ledger
-from pipeline.stage import Outcome, StageReport, count_values, run_stage, table_inputs
+from pipeline.networks import is_left_unasked
+from pipeline.stage import Outcome, StageReport, count_values, run_network_stage, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.store import StageRecord
 from pipeline.store.tables import DamagedTableError
@@ -203,3 +204,40 @@ class TestAStageThatHasNotFinished:
         record = chain.store.stage_record("demo", "curated_posts")
         chain.store.write_stage_record("demo", replace(record, inputs={}))
         assert not chain.build("portrait_masks").is_reused
+
+
+class Weights:
+    """Weights that an address has or has not; counts how often it was asked."""
+
+    def __init__(self, *, are_to_be_had: bool = False) -> None:
+        self.are_to_be_had, self.num_asked = are_to_be_had, 0
+
+    def __call__(self) -> str:
+        if is_left_unasked("small_net"):
+            return "builtin"
+        self.num_asked += 1
+        return "small_net" if self.are_to_be_had else "builtin"
+
+
+def build_with(store: Store, weights: Weights, **changes) -> StageReport:
+    parts = {"code_version": "1", "settings": Threshold(), "inputs": {}, "work": lambda name: Outcome(notes=[name])}
+    how = {"choose": weights, "weights": lambda name: {name: "0" * 64}}
+    return run_network_stage(store, CITY, "posts", **{**parts, **how, **changes})
+
+
+@pytest.mark.fault("N7")
+def test_what_the_built_in_way_made_is_reused_and_no_address_is_asked(store):
+    weights = Weights()
+    assert not build_with(store, weights).is_reused
+    weights.are_to_be_had = True
+    assert build_with(store, weights).is_reused
+    assert weights.num_asked == 1
+
+
+@pytest.mark.fault("N7")
+def test_where_there_is_work_to_do_the_address_is_asked_again(store):
+    weights = Weights()
+    build_with(store, weights)
+    weights.are_to_be_had = True
+    assert build_with(store, weights, inputs={"file": "e"}).record.notes == ["small_net"]
+    assert weights.num_asked == 2

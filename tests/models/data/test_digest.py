@@ -25,3 +25,8 @@ def test_a_difference_is_seen(other):
 def test_order_and_memory_layout_are_not_seen():
     transposed = {"b": TENSORS["b"], "a": TENSORS["a"].T.contiguous().T}
     assert tensors_sha256(transposed) == tensors_sha256(TENSORS)
+
+
+def test_an_empty_tensor_has_a_digest_of_its_name_and_type():
+    empty = {**TENSORS, "c": torch.empty(0, dtype=torch.float64)}
+    assert len({tensors_sha256(each) for each in (TENSORS, empty, {**TENSORS, "c": torch.empty(0)})}) == 3

@@ -17,6 +17,7 @@ from models.data.batches import make_batch
 from models.data.samples import Samples
 from models.data.text import TextConfig, Vocabulary, encode_text, normalise, words_of
 from models.export.onnx_export import INPUTS, METADATA, export_onnx, export_pictures_onnx
+from models.linear.linear_model import ALL_BLOCKS, fit_linear
 from models.training.fitted import Fitted
 from tests.models.best.test_best import NETWORK as OF_TWO_SIZES
 from tests.models.best.test_best import trained
@@ -159,7 +160,7 @@ def blend_inputs(session: onnxruntime.InferenceSession, samples: Samples) -> dic
         ("word_ngrams", {"tokenizer": words_of, "token_pattern": None, "ngram_range": (1, 2)}),
     ):
         terms = {term: column for column, term in enumerate(about[name])}
-        counts = CountVectorizer(vocabulary=terms, **how).transform(texts)
+        counts = CountVectorizer(vocabulary=terms or {"none is known": 0}, **how).transform(texts)
         most = max(1, int(counts.getnnz(axis=1).max()))
         inputs[name] = np.zeros((len(texts), most), dtype=np.int64)
         inputs[f"{name}_counts"] = np.zeros((len(texts), most), dtype=np.float32)
@@ -170,17 +171,21 @@ def blend_inputs(session: onnxruntime.InferenceSession, samples: Samples) -> dic
     return inputs
 
 
+def lacking_parts(posts: Samples) -> Samples:
+    """The posts, the caption, the hashtags and the picture missing in turn."""
+    return dataclasses.replace(
+        posts,
+        captions=[("" if row % 4 == 1 else caption) for row, caption in enumerate(posts.captions)],
+        hashtags=[([] if row % 4 == 2 else list(dict.fromkeys(tags))) for row, tags in enumerate(posts.hashtags)],
+        has_image_N=np.arange(len(posts)) % 4 != 3,
+    )
+
+
 @pytest.mark.fault("T12")
 def test_a_blend_of_linear_layer_and_networks_is_answered_alike(blend):
     """Posts with all three, and each part missing in turn."""
     best, session = blend
-    posts = city(24, seed=77)
-    lacking = dataclasses.replace(
-        posts,
-        captions=[("" if row % 4 == 1 else caption) for row, caption in enumerate(posts.captions)],
-        hashtags=[([] if row % 4 == 2 else list(dict.fromkeys(tags))) for row, tags in enumerate(posts.hashtags)],
-        has_image_N=np.arange(24) % 4 != 3,
-    )
+    lacking = lacking_parts(city(24, seed=77))
     for asked in (lacking, lacking.take([1]), lacking.take([2, 3])):
         [found_NC] = session.run(["probabilities"], blend_inputs(session, asked))
         np.testing.assert_allclose(found_NC, best.predict_proba(asked), atol=TOLERANCE)
@@ -195,6 +200,23 @@ def test_the_file_names_no_folder_and_no_code_of_the_exporter(small, tmp_path):
         for canary in (str(ROOT), sys.prefix, str(Path.home()), ".py", "tests.", "models.", "stack_trace", "File "):
             assert canary.encode() not in data, f"{path.name} holds {canary}"
         assert [entry.key for entry in onnx.load(path).metadata_props] == [METADATA]
+
+
+@pytest.mark.fault("N6")
+@pytest.mark.parametrize("blocks", [ALL_BLOCKS, ("hashtags",)], ids=["all three", "hashtags alone"])
+def test_a_linear_model_is_answered_alike(tmp_path, blocks):
+    """Posts with all three, each part missing in turn, and a place without a training post."""
+    model, facts = fit_linear(city(120, seed=1), 13, blocks), {"picture": {"num_features": 64}}
+    export_onnx(model, tmp_path / "model.onnx", [{"label": number} for number in range(13)], preprocessing=facts)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    asked = lacking_parts(city(24, seed=77))
+    for some in (asked, asked.take([1])):
+        given = {node.name for node in session.get_inputs()}
+        inputs = {name: array for name, array in blend_inputs(session, some).items() if name in given}
+        [found_NC] = session.run(["probabilities"], inputs)
+        np.testing.assert_allclose(found_NC, model.predict_proba(some), atol=TOLERANCE)
+    about = json.loads(session.get_modelmeta().custom_metadata_map[METADATA])
+    assert about["network"] == "Linear" and about["vocabulary"]["hashtags"]
 
 
 def test_labels_of_another_model_and_a_missing_package_are_refused(tmp_path, monkeypatch):

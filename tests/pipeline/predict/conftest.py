@@ -16,9 +16,8 @@ from tests.pipeline.report.small_city import make_city, write_data
 
 CITY = make_city(is_synthetic=True)
 FEATURES = ImageFeaturesSettings(weights="builtin", image_size=32, runtime="torch", precision="fp32")
-TRAINING = TrainMrlfSettings(
-    max_epochs=3, num_filters=8, num_heads=2, char_dim=8, word_dim=8, ffn_dim=8, num_threads=1, learning_rate=3e-3
-)
+SIZES = {"num_filters": 8, "num_heads": 2, "char_dim": 8, "word_dim": 8, "ffn_dim": 8}
+TRAINING = TrainMrlfSettings(model="mrlf", max_epochs=3, num_threads=1, learning_rate=3e-3, **SIZES)
 CITIES = """cities:
   demo: {{name: Demo & City, latitude: 0, longitude: 0, radius_km: 5, is_synthetic: true,
          image_features: {{weights: builtin, image_size: {size}, runtime: torch, precision: fp32}}}}

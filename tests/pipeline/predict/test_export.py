@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 
 from models.best.ensemble import fit_best
+from models.linear.linear_model import fit_linear
 from models.settings.train_config import TrainConfig
 from models.trained import load_model
 from models.vision.backbones import preprocess
@@ -83,6 +84,21 @@ def test_the_example_of_the_readme_reads_a_blend_as_well(tmp_path):
     assert_example_answers_as(predictor, tmp_path / "town")
     [answer] = predictor.answer([predictor.read(picture(3), caption(3))], [PredictOptions(why=True)])
     assert sum(part.attention for part in answer.why.words) == pytest.approx(1), "on average over the networks"
+
+
+@pytest.mark.fault("N6")
+def test_the_example_of_the_readme_reads_a_linear_model_as_well(tmp_path):
+    town = town_predictor()
+    predictor = Predictor(
+        fit_linear(town_posts(range(18)), len(NAMES)),
+        town.backbone,
+        town.places,
+        town.facts.model_copy(update={"model": "linear"}),
+        temperature=0.5,
+        known_hashtags=town.known_hashtags,
+    )
+    write_onnx(predictor, GridColours(), tmp_path / "town")
+    assert_example_answers_as(predictor, tmp_path / "town")
 
 
 @pytest.mark.fault("T12")

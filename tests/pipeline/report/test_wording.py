@@ -65,9 +65,9 @@ def test_the_linear_model_that_is_not_beaten_is_named_first(low, high, is_named)
     assert ("is not beaten" in sentences[0]) == is_named
 
 
-def test_the_preset_best_is_named_as_ours():
+def test_the_model_best_is_named_as_ours():
     models = [model("mrlf"), model("logistic_all", 0.1, 0.2)]
-    assert "preset “best”, our own extension" in verdict(models, preset="best")[0]
+    assert "model “best”, our own extension" in verdict(models, preset="best")[0]
     assert not any("“best”" in sentence for sentence in verdict(models, preset="small"))
 
 
@@ -127,3 +127,11 @@ def test_numbers_read_well():
 )
 def test_plain_text(text, shown):
     assert plain(text) == shown
+
+
+@pytest.mark.fault("N6")
+def test_a_report_on_the_linear_model_speaks_of_it():
+    models = [model("linear"), model("majority", 0.3, 0.4), model("logistic_image", -0.1, 0.1)]
+    words = [headline(models[0], num_places=4, num_posts=9), *verdict(models)]
+    assert [sentence[:17] for sentence in words] == ["The linear model "] * 3
+    assert not any("MRLF" in sentence for sentence in words)

@@ -203,7 +203,7 @@ def test_a_coarse_server_tells_no_place_whatever_is_asked():
     with served(coarse=True) as address:
         result = requests.post(f"{address}/predict", json={"caption": caption(0), "coarse": False}, timeout=30)
         models, page = (requests.get(f"{address}{path}", timeout=30) for path in ("/models", "/"))
-    assert set(result.json()) == {"city", "kinds", "notes", "notice"}
+    assert set(result.json()) == {"city", "model", "kinds", "notes", "notice"}
     assert models.json()["models"][0]["places"] is None
     assert not [name for name in (*NAMES, "latitude") if name in result.text + models.text]
     assert not [name for name in NAMES if name in page.text]
@@ -215,7 +215,7 @@ def test_models_and_health_tell_what_a_client_needs(server):
     assert (model["city"], model["num_places"], model["run"]) == ("town", 8, "0123456789abcdef")
     health = requests.get(f"{server}/health", timeout=30).json()
     places = {"in_work": 0, "max_in_work": 32, "decoding": 0, "max_decoding": 2}
-    assert health == {"status": "ok", **places, "oldest_s": 0}
+    assert health == {"status": "ok", "model": "mrlf", **places, "oldest_s": 0}
 
 
 def test_the_documented_examples_work_as_they_stand(server):

@@ -37,6 +37,7 @@ pytestmark = pytest.mark.slow
 
 FEATURES = ImageFeaturesSettings(weights="builtin", image_size=32)
 TRAINING = TrainMrlfSettings(
+    model="mrlf",
     batch_size=16,
     max_epochs=3,
     num_filters=8,
@@ -69,15 +70,15 @@ def trained(with_features, tmp_path_factory) -> Store:
 
 def test_every_choice_of_the_network_and_of_training_is_a_setting():
     fields = {field.name for kind in (MrlfConfig, TrainConfig) for field in dataclasses.fields(kind)}
-    assert set(TrainMrlfSettings.model_fields) == fields | {"preset"}
-    assert list(TrainMrlfSettings.model_fields)[:4] == ["preset", "modalities", "characters", "words"]
+    assert set(TrainMrlfSettings.model_fields) == fields | {"model", "preset"}
+    assert list(TrainMrlfSettings.model_fields)[:5] == ["model", "preset", "modalities", "characters", "words"]
     assert all(field.description for field in TrainMrlfSettings.model_fields.values())
     assert pickle.loads(pickle.dumps(TRAINING)) == TRAINING  # noqa: S301
 
 
 def test_settings_override_the_preset_and_auto_goes_by_the_number_of_posts():
     network, training = TRAINING.configs(num_train_posts=100)
-    given = TRAINING.model_dump(exclude_none=True, exclude={"preset", "batch_size", "max_epochs"})
+    given = TRAINING.model_dump(exclude_none=True, exclude={"model", "preset", "batch_size", "max_epochs"})
     assert network == dataclasses.replace(MrlfConfig.small(), **given)
     assert training.max_epochs == 3
     assert TrainMrlfSettings().configs(5000)[0] == MrlfConfig.paper()
@@ -94,7 +95,10 @@ def test_settings_override_the_preset_and_auto_goes_by_the_number_of_posts():
         {"device": "cuda:"},
         {"seed": 2**64},
         {"num_threads": 10**6},
-        {"preset": "best", "modalities": ["image"]},
+        {"model": "best", "modalities": ["image"]},
+        {"model": "linear", "max_epochs": 3},
+        {"model": "linear", "preset": "small"},
+        {"preset": "best"},
     ],
     ids=str,
 )
@@ -320,7 +324,7 @@ def test_a_model_that_learnt_nothing_is_called_so(untrained):
 
 
 def test_the_best_preset_is_trained_kept_and_loaded_like_any_other(untrained):
-    build_train_mrlf(untrained, CITY, TRAINING.model_copy(update={"preset": "best", "max_epochs": 1}))
+    build_train_mrlf(untrained, CITY, TRAINING.model_copy(update={"model": "best", "max_epochs": 1}))
     run = latest_run(untrained, "demo")
     run.verify()
     samples = city_samples(untrained, "demo", latest_release(untrained, "demo"), "vgg19_fixed_seed")
