@@ -8,7 +8,8 @@ others are read.
 
 import os
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
@@ -149,13 +150,14 @@ class Cities:
         """The city of this key.
 
         Raises:
-            CityError: it cannot be used, or is not in the file; then the message names the nearest of those that are.
+            CityError: it cannot be used, or is not in the file; then the message names the nearest that is.
         """
         if key in self.unusable:
             raise CityError(self.unusable[key])
         if key not in self.usable:
-            add = f"add it there, or take one of {', '.join(self.usable)}"
-            raise CityError(f"there is no city {key!r} in {self.path}{did_you_mean(key, self.usable)}: {add}")
+            known = ", ".join(self.usable)
+            add = f"add it there, or take one of {known}" if known else "add it there"
+            raise CityError(f"there is no city {key!r} in {self.path}{did_you_mean(key, self.keys)}: {add}")
         return self.usable[key]
 
 
@@ -228,14 +230,27 @@ def error_summary(error: ValidationError, kind: type[BaseModel]) -> str:
 
 def _slug(key: str) -> str:
     """The end of a sentence about a key that is none: one like it that is."""
-    slug = re.sub(r"[^a-z0-9]+", "-", key.lower()).strip("-")
+    plain = unicodedata.normalize("NFKD", key.lower()).encode("ascii", "ignore").decode()  # ü is u and a mark
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
     return f": rename it {slug}" if KEY.fullmatch(slug) else ""
 
 
+def _known_under(kind: type[BaseModel], above: Sequence[str]) -> Sequence[str]:
+    """The names that a mapping within settings takes, by the names above it; none where these lead to no settings."""
+    for name in above:
+        within = kind.model_fields[name].annotation if name in kind.model_fields else None
+        kinds = [one for one in (within, *get_args(within)) if isinstance(one, type) and issubclass(one, BaseModel)]
+        if not kinds:
+            return ()
+        kind = kinds[0]
+    return tuple(kind.model_fields)
+
+
 def _told(one: Mapping[str, Any], kind: type[BaseModel]) -> str:
-    name = ".".join(map(str, one["loc"])).removeprefix("stages.") or "value"
+    name = ".".join(map(str, one["loc"])).removeprefix("stages.")
     if one["type"] == "extra_forbidden":
-        return f"{name} is unknown{did_you_mean(name, kind.model_fields)}"
-    given = one["input"]
+        *above, last = map(str, one["loc"])
+        return f"{name} is unknown{did_you_mean(last, _known_under(kind, above))}"
+    given, said = one["input"], one["msg"].removeprefix("Value error, ")
     shown = f", not {str(given)[:LONGEST_SHOWN]!r}" if isinstance(given, str | int | float) else ""
-    return f"{name}: {one['msg']}{shown}"
+    return f"{name}: {said}{shown}" if name else said

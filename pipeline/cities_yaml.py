@@ -2,13 +2,16 @@
 
 Law: nothing is passed over in silence. A key that stands twice, a city that stands beside `cities:`, a number that
 YAML 1.1 would take for another (`2:30` is 150 there, `052` is 42) and what unfolds without end are faults.
-Covered: faults of one city. Not covered: a text that is no YAML at all; it is a fault of the file, told with its line.
+Covered: faults of one city, also such as keep the whole text from being YAML (a tab, an open quote) where the lines
+show which city they stand in; a city that takes an anchor from another one is then told that it is not there.
+Not covered: other texts that are no YAML; that is a fault of the file, told with its line.
 """
 
 import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import yaml
@@ -20,7 +23,13 @@ ASIDE = "x-"
 """What begins so beside `cities:` is the user's own: a place for what anchors name."""
 MAX_BYTES = 2**20
 MAX_VALUES = 10_000
+MOST_LINES = 2_000
+"""Of a file whose cities are read one by one: that costs the square of its length."""
 OTHER_NUMBER = re.compile(r"[-+]?0[0-9_]+|.*:.*")
+SECTION_LINE = re.compile(rf"{SECTION}:\s*(#.*)?")
+FIRST_LEVEL = re.compile(r"( +)[^\s#]")
+CLOSES = r"[\s\]},]*(#.*)?$"
+NO_KEY = re.compile(r"[:：={\[]|\s#")
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 TEXT = "tag:yaml.org,2002:str"
@@ -49,7 +58,18 @@ def read_entries(data: bytes) -> list[Entry]:
     Raises:
         ValueError: the file as a whole cannot be read; the message says where and why.
     """
-    loader, root = _composed(_text(data))
+    text = _text(data)
+    try:
+        return _entries(text)
+    except ValueError as error:
+        apart = {key: [_alone(key, text) for text in texts] for key, texts in _apart(text).items()}
+        if all(entry.fault for found in apart.values() for entry in found):
+            raise error from None  # no city is right by itself: the mistake is the file's
+        return [found[0] if len(found) == 1 else _twice(key, len(found)) for key, found in apart.items()]
+
+
+def _entries(text: str) -> list[Entry]:
+    loader, root = _composed(text)
     if not isinstance(root, yaml.MappingNode):
         raise ValueError("it is empty" if root is None else f"it holds {_what(root)} in place of `{SECTION}:`")
     section = None
@@ -62,8 +82,8 @@ def read_entries(data: bytes) -> list[Entry]:
         elif not str(key.value).startswith(ASIDE):
             entries.append(_beside(key, value))
     if section is None:
-        meant = did_you_mean(SECTION, [entry.key for entry in entries])
-        raise ValueError(f"it has no `{SECTION}:`{meant}")
+        near = [entry.key for entry in entries if did_you_mean(entry.key, [SECTION])]
+        raise ValueError(f"it has no `{SECTION}:`" + "".join(f": write it in place of `{key}:`" for key in near[:1]))
     if not isinstance(section, yaml.MappingNode) or not section.value:
         found = "nothing" if _is_null(section) or not section.value else _what(section)
         raise ValueError(f"`{SECTION}:` holds {found}: put cities under it, each `key:` with its fields")
@@ -78,6 +98,34 @@ def _text(data: bytes) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ValueError(f"line {line} holds a byte that is not UTF-8: save it as UTF-8") from None
+
+
+def _apart(text: str) -> dict[str, list[str]]:
+    """Each city's lines alone, by its key; what stands elsewhere is blank, so that lines keep their numbers.
+
+    Nothing where the lines do not show where one city ends and the next begins.
+    """
+    lines = text.splitlines()
+    first = next((number for number, line in enumerate(lines, 1) if SECTION_LINE.fullmatch(line)), len(lines))
+    indents = [found[1] for line in lines[first:] if (found := FIRST_LEVEL.match(line))]
+    if not indents or len(lines) > MOST_LINES or any(line[:1].strip(" \t#") for line in lines[first:]):
+        return {}
+    begins = re.compile(rf"{indents[0]}(?!{CLOSES})\S.*")
+    starts = [number for number in range(first, len(lines)) if begins.fullmatch(lines[number])]
+    cities: dict[str, list[str]] = {}
+    for start, end in pairwise([*starts, len(lines)]):
+        blank = [""] * (start - first)
+        key = NO_KEY.split(lines[start])[0].strip().strip("'\"")  # of a line without its colon, too
+        cities.setdefault(key, []).append("\n".join([*lines[:first], *blank, *lines[start:end], ""]))
+    return cities
+
+
+def _alone(key: str, text: str) -> Entry:
+    """A city of a file that cannot be read as a whole."""
+    try:
+        return _entries(text)[0]
+    except ValueError as error:
+        return Entry(key=key, fault=str(error))
 
 
 def _composed(text: str) -> tuple[_Loader, yaml.Node | None]:
@@ -117,28 +165,39 @@ def _cities(loader: _Loader, section: yaml.MappingNode) -> Iterator[Entry]:
     lines: dict[str, list[int]] = {}
     for key, _ in section.value:
         lines.setdefault(_key(key), []).append(_line(key))
-    for key, value in section.value:
+    faults = [_fault(_line(key), value) for key, value in section.value]  # before merge keys are put into the nodes
+    for (key, value), fault in zip(section.value, faults, strict=True):
         name = _key(key)
         if len(lines[name]) == 1:
-            yield _city(loader, name, _line(key), value)
+            yield Entry(key=name, fault=fault) if fault else _city(loader, name, value)
         elif _line(key) == lines[name][0]:
-            yield Entry(key=name, fault=f"it stands {len(lines[name])} times, in lines {_list(lines[name])}")
+            yield _twice(name, len(lines[name]), f", in lines {_list(lines[name])}")
 
 
-def _city(loader: _Loader, key: str, line: int, node: yaml.Node) -> Entry:
+def _twice(key: str, count: int, where: str = "") -> Entry:
+    return Entry(key=key, fault=f"it stands {count} times{where}: leave one of them")
+
+
+def _fault(line: int, node: yaml.Node) -> str:
+    """Why the fields of a city cannot be made, as far as its nodes show that."""
+    if not isinstance(node, yaml.MappingNode):
+        return f"line {line}: it holds {_what(node)} in place of its fields"
     try:
-        if not isinstance(node, yaml.MappingNode):
-            return Entry(key=key, fault=f"line {line}: it holds {_what(node)} in place of its fields")
         if _size(node, {}) > MAX_VALUES:
-            return Entry(key=key, fault=f"line {line}: it unfolds to more than {MAX_VALUES:,} values")
-        if twice := list(_doubles(node)):
-            return Entry(key=key, fault="; ".join(twice))
+            return f"line {line}: it unfolds to more than {MAX_VALUES:,} values"
+        return "; ".join(_doubles(node))
+    except (ValueError, RecursionError) as error:
+        return f"line {line}: {error}"
+
+
+def _city(loader: _Loader, key: str, node: yaml.Node) -> Entry:
+    try:
         fields = loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or node.start_mark
         return Entry(key=key, fault=f"line {mark.line + 1}: {error.problem}")
-    except (ValueError, RecursionError) as error:
-        return Entry(key=key, fault=f"line {line}: {error}")
+    except ValueError as error:
+        return Entry(key=key, fault=f"line {_line(node)}: {error}")
     return Entry(key=key, fields={str(name): value for name, value in fields.items()})
 
 

@@ -61,18 +61,22 @@ class PictureJob:
 class WorkerProcess:
     """A worker in the process that it has for itself, which `run`, the process of its run, started.
 
+    is_deaf: its run is told to ignore Ctrl-C.
     It can be told to stop at any time. The interpreter is not to end while a result is handed over: that would stay in
     the machine's memory.
     """
 
-    def __init__(self, make_worker: Callable[[], PictureWorker], run: int) -> None:
+    def __init__(self, make_worker: Callable[[], PictureWorker], run: int, *, is_deaf: bool) -> None:
         self._make_worker, self._run = make_worker, run
         self._work: PictureWorker | None = None
         self._is_at_work = self._is_stopped = False
         self._is_own = os.getppid() == run  # a cluster's workers are ended by the cluster
         if self._is_own:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, self._stop)
+            from pipeline.engine_workers import release_at_exit
+
+            release_at_exit()
+            signal.signal(signal.SIGTERM, self._stop)
+            signal.signal(signal.SIGINT, signal.SIG_IGN if is_deaf else self._stop)
 
     def _stop(self, *_: object) -> None:
         """End at once where there is no result, else when the next one is there."""
@@ -122,7 +126,7 @@ def run_pictures(job: PictureJob, commit: Callable[[pa.Table], None]) -> int:
                 log.info("%s: %d of %d", job.title, num_done, job.rows.num_rows)
         if waiting:
             commit(pa.concat_tables(waiting))
-    if num_done != job.rows.num_rows:  # a signal that Python was told to ignore ends the engine all the same
+    if num_done != job.rows.num_rows:  # the engine ends in peace where something ends it
         raise IncompleteError(
             f"{job.title} was interrupted after {num_done:,} of {job.rows.num_rows:,} pictures", reason="interrupted"
         )
@@ -135,19 +139,18 @@ def _stream(job: PictureJob) -> Generator[pa.Table]:
     import daft
     from daft import DataType, col
 
-    from pipeline.engine_workers import ended_workers
+    from pipeline.engine_workers import ended_workers, quieten_engine
 
-    os.environ.setdefault("DAFT_PROGRESS_BAR", "0")  # one bar is enough: ours counts what is committed
-    logging.getLogger("daft_local_execution").setLevel(logging.CRITICAL)  # what it says there, it raises too
+    quieten_engine()
     names = [name for name in job.rows.column_names if name != "address"]
-    run = os.getpid()
+    run, is_deaf = os.getpid(), signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     kind = DataType.from_arrow_type(pa.struct([*job.result, pa.field(FAULT, pa.binary())]))
 
     # so many processes, each working on its batches one after the other: what a worker holds is its own
     @daft.cls(max_concurrency=job.num_workers, gpus=job.num_gpus)
     class Worker:
         def __init__(self) -> None:
-            self.work = WorkerProcess(job.make_worker, run)
+            self.work = WorkerProcess(job.make_worker, run, is_deaf=is_deaf)
 
         @daft.method.batch(return_dtype=kind, batch_size=min(job.batch_size, job.commit_every))
         def run(self, data: Any, *columns: Any) -> Any:

@@ -9,6 +9,9 @@ Not covered: workers of a cluster, which its own service ends; two streams at on
 """
 
 import asyncio
+import atexit
+import logging
+import os
 import signal
 import socket
 import subprocess
@@ -17,7 +20,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import shared_memory
+from multiprocessing import resource_tracker, shared_memory
 from typing import Any
 
 from daft.event_loop import get_or_init_event_loop
@@ -30,9 +33,18 @@ _made: "list[WorkerHandle]" = []
 """The handles of the stream that runs."""
 
 
+def quieten_engine() -> None:
+    """Leave it to us what is shown and said of the engine's work."""
+    os.environ.setdefault("DAFT_PROGRESS_BAR", "0")  # one bar is enough: ours counts what is committed
+    logging.getLogger("daft_local_execution").setLevel(logging.CRITICAL)  # what it says there, it raises too
+
+
 @contextmanager
 def ended_workers(stream: Generator[Any]) -> Iterator[Iterator[Any]]:
     """The stream, closed at the end, when its workers have ended too; where it raises they leave what they are at."""
+    resource_tracker.ensure_running()  # where it starts, a signal that is to be heard by nobody is heard again
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     udf.UdfHandle = WorkerHandle  # type: ignore[assignment,misc]
     _made.clear()
     before = sys.get_asyncgen_hooks()
@@ -61,6 +73,28 @@ async def _idle() -> None:
         await asyncio.wait(others, timeout=WAIT_S)
 
 
+def release_at_exit() -> None:
+    """In a worker: remove at its end the last result, where nobody has taken it since its run was killed."""
+    names, write = [""], udf.SharedMemoryTransport.write_and_close
+
+    def remembering(transport: udf.SharedMemoryTransport, data: bytes) -> tuple[str, int]:
+        names[0], size = write(transport, data)
+        return names[0], size
+
+    udf.SharedMemoryTransport.write_and_close = remembering  # type: ignore[assignment, method-assign]
+    atexit.register(lambda: _release(names[0]))
+
+
+def _release(name: str) -> None:
+    """Remove what lies under this name in the machine's memory, if it is still there."""
+    if not name:
+        return
+    with suppress(FileNotFoundError):
+        memory = shared_memory.SharedMemory(name=name)
+        memory.close()
+        memory.unlink()
+
+
 class _Transport(udf.SharedMemoryTransport):
     """Knows what it put into the machine's memory last, for a worker to take."""
 
@@ -72,10 +106,7 @@ class _Transport(udf.SharedMemoryTransport):
 
     def release(self) -> None:
         """Remove it where no worker has taken it."""
-        with suppress(FileNotFoundError, ValueError):
-            memory = shared_memory.SharedMemory(name=self.name)
-            memory.close()
-            memory.unlink()
+        _release(self.name)
 
 
 class WorkerHandle(udf.UdfHandle):

@@ -1,6 +1,5 @@
 """Rows of large Parquet files by their coordinates or by the values of a column: other rows are not read."""
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,7 +62,9 @@ def _rows_where(files: Sequence[Path], is_wanted: Any, columns: list[Any]) -> pa
     import daft
     from daft.exceptions import DaftCoreException
 
-    os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
+    from pipeline.engine_workers import quieten_engine
+
+    quieten_engine()
     paths = [_OF_PATTERNS.sub(r"[\g<0>]", str(path.absolute())) for path in files]
     try:
         return daft.read_parquet(paths).where(is_wanted).select(*columns).to_arrow()

@@ -118,10 +118,7 @@ def run_stage(
         StageError: a stage that wrote an input has not finished.
         DamagedTableError: a table that an earlier stage began is damaged.
     """
-    for name in outputs:
-        if TABLES[name].stage == stage:
-            store.mend(city.key, name)
-        store.tables.check(city.key, name)
+    _mend(store, city.key, stage, outputs)
     digest = _digest(city, stage, code_version, settings, inputs, weights or {})
     record = _current_record(store, city.key, stage, digest)
     if record is not None:
@@ -148,12 +145,14 @@ def run_network_stage(
     weights: Callable[[ChoiceT], Mapping[str, str]],
     work: Callable[[ChoiceT], Outcome],
     outputs: tuple[str, ...] = (),
-    is_of_release: bool = False,
+    **how: Any,
 ) -> StageReport:
     """`run_stage` with the networks that `choose` finds; their addresses are asked only where there is work to do.
 
     What the built-in way made is reused while the weights are not here: `mrlf weights fetch` brings them.
+    how: what else `run_stage` is to be told.
     """
+    _mend(store, city.key, stage, outputs)
     with nobody_asked() as unasked:
         choice = choose()
     if unasked:
@@ -169,9 +168,21 @@ def run_network_stage(
         inputs=inputs,
         weights=weights(choice),
         outputs=outputs,
-        is_of_release=is_of_release,
         work=partial(work, choice),
+        **how,
     )
+
+
+def _mend(store: Store, city: str, stage: str, outputs: tuple[str, ...]) -> None:
+    """Begin the stage's own damaged tables anew, and refuse those that an earlier stage began.
+
+    Raises:
+        DamagedTableError: the message says which stage makes the table again.
+    """
+    for name in outputs:
+        if TABLES[name].stage == stage:
+            store.mend(city, name)
+        store.tables.check(city, name)
 
 
 def _digest(
@@ -195,9 +206,21 @@ def _digest(
 def _current_record(store: Store, city: str, stage: str, digest: str) -> StageRecord | None:
     """The record of the last run, where that had this digest and nobody has touched its outputs since."""
     record = store.stage_record(city, stage)
+    if record is not None and _has_lost_outputs(store, city, record):
+        store.forget_stage_record(city, stage)  # a table that begins anew comes to the same version again
+        return None
     if record is None or record.digest != digest or not _outputs_are_untouched(store, city, record):
         return None
     return record
+
+
+def _has_lost_outputs(store: Store, city: str, record: StageRecord) -> bool:
+    """Whether a table is gone, or is older than its record."""
+    for name, version in record.versions.items():
+        now = store.tables.version(city, name)
+        if version is not None and (now is None or now < version):
+            return True
+    return False
 
 
 def _outputs_are_untouched(store: Store, city: str, record: StageRecord) -> bool:

@@ -21,6 +21,7 @@ from pipeline.release import before_pictures, dataset
 from pipeline.report import evaluate_mrlf
 from pipeline.stage import StageReport
 from pipeline.store import Store
+from pipeline.store.files import naming
 from pipeline.store.store import data_folder
 from pipeline.study import study, study_data
 from pipeline.training import image_features, train_mrlf
@@ -153,5 +154,6 @@ def run_stage_of(
         pois.renew_pois(store, city, city.settings(pois.STAGE, pois.PoisSettings))
     if name in LOOK_AT_PICTURES:
         before_pictures.refuse_hopeless(store, city)
-    report = stage.build(store, city, city.settings(name, stage.settings, overrides), **watch)
+    with naming(store.root):
+        report = stage.build(store, city, city.settings(name, stage.settings, overrides), **watch)
     return before_pictures.with_hindrance(store, city, report) if name == curated_posts.STAGE else report

@@ -208,6 +208,16 @@ def fit_temperature(proba_NC: np.ndarray, labels_N: np.ndarray) -> float:
     return float(1 / brentq(slope, lowest, highest, xtol=1e-9))
 
 
+def fit_temperature_of_known(proba_NC: np.ndarray, labels_N: np.ndarray) -> float:
+    """`fit_temperature` without the samples of classes that the model rules out, where there are others.
+
+    A linear model gives a class without a training post probability 0; one such sample would make all answers flat.
+    """
+    is_known_N = np.take_along_axis(proba_NC, labels_N[:, None], axis=1)[:, 0] > 0
+    rows = is_known_N if is_known_N.any() else slice(None)
+    return fit_temperature(proba_NC[rows], labels_N[rows])
+
+
 def with_temperature(proba_NC: np.ndarray, temperature: float) -> np.ndarray:
     """Probabilities (N, C), float64, at this temperature; a class of probability 0 keeps about 0."""
     return np.asarray(softmax(_logits(proba_NC) / temperature, axis=1))

@@ -6,9 +6,10 @@ Law: a module of commands imports what it works with inside its commands, so tha
 import json
 import logging
 import os
+import signal
 import sys
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -51,7 +52,10 @@ app = _Commands(
 
 def _print_version(is_wanted: bool) -> None:
     if is_wanted:
-        typer.echo(f"mrlf {version('mrlf-pipeline')}")
+        try:
+            typer.echo(f"mrlf {version('mrlf-pipeline')}")
+        except PackageNotFoundError:
+            typer.echo("mrlf, not installed: this is a checkout alone")
         raise typer.Exit
 
 
@@ -63,6 +67,8 @@ def _begin(
 ) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("mrlf").setLevel(logging.INFO)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a script's background: no thread is to hear it
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # the engine, which begins to listen, least of all
     for sentence in misspelt_variables(os.environ):
         typer.echo(f"mrlf: {sentence}", err=True)
 
@@ -214,7 +220,7 @@ app.add_typer(weights, name="weights")
 
 
 def _chosen(to: str, only: str | None, names: list[str]) -> list[str]:
-    for name in filter(None, (to, only)):
+    for name in (to, *([] if only is None else [only])):  # "" is none: of a script whose variable is empty
         if name not in names:
             raise StageError(f"there is no stage {name!r}{did_you_mean(name, names)}: take one of {', '.join(names)}")
-    return [only] if only else names[: names.index(to) + 1]
+    return names[: names.index(to) + 1] if only is None else [only]

@@ -44,5 +44,7 @@ def _ended(error: ValueError | OSError) -> typer.Exit:
     if isinstance(error, OSError) and error.strerror:
         files = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
         said = f"{files}: {error.strerror}" if files else error.strerror
+        if isinstance(error, FileNotFoundError) and not files:  # what the system says of a folder that was removed
+            said = "the folder you are in is no longer there: go to another one"
     typer.echo(f"mrlf: {said}", err=True)
     return typer.Exit(1)

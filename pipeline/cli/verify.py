@@ -104,21 +104,25 @@ def _is_no_record(store: "Store", city: str, path: Path) -> bool:
 
 
 def _folders(store: "Store", city: str) -> Iterator[str]:
-    """Data sets and models, the latest and earlier ones."""
+    """Data sets and models, the latest and earlier ones; of these what has no manifest was never finished."""
     from pipeline.store.files import IncompleteFolderError, unseal
 
     latest = {
-        record.about.get(name, "")
-        for stage, name in (("dataset", "version"), ("train_mrlf", "run"))
-        if (record := store.stage_record(city, stage)) is not None
+        parent / record.about[name]
+        for stage, name, parent in (
+            ("dataset", "version", store.root / "datasets" / city),
+            ("train_mrlf", "run", store.root / "models" / "mrlf" / city),
+        )
+        if (record := store.stage_record(city, stage)) is not None and name in record.about
     }
-    for folder in sorted(
-        [*(store.root / "datasets" / city).glob("*/"), *(store.root / "models").glob(f"*/{city}/*/")]
-    ):
+    there = [*(store.root / "datasets" / city).glob("*/"), *(store.root / "models").glob(f"*/{city}/*/")]
+    for folder in sorted({*latest, *there}):
         try:
-            manifest = store.manifest(folder) if folder.name in latest else unseal(folder, OLD)
+            manifest = store.manifest(folder) if folder in latest else unseal(folder, OLD)
             if manifest is not None:
                 manifest.verify()
+            elif folder in latest:
+                yield f"{folder} is gone, or its manifest is: `mrlf run {city}` makes it again"
         except IncompleteFolderError as error:
             yield str(error)
 

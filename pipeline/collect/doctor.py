@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from pipeline.cities import Cities, City, CityError, cities_path, read_cities
 from pipeline.collect.instagram.addresses import instagram_url
 from pipeline.collect.instagram.readiness import Check, live_checks, section_checks, shared_checks, wrong
+from pipeline.collect.poi_sources.archive_places import FROM_ARCHIVE
 from pipeline.collect.poi_sources.choose import PoisSettings, named_source
 from pipeline.collect.poi_sources.foursquare_client import (
     DEFAULT_URL,
@@ -156,12 +157,23 @@ def _foursquare(city: City | None) -> list[Check]:
         checks = [foursquare_check(city)]
     except CityError as error:
         return [wrong("stage pois", error)]
+    if city is not None:
+        checks.append(_source_of_pois(city))
     try:
         url = base_url()
     except StageError as error:
         return [*checks, wrong("Foursquare's address", error)]
     other = "" if url == DEFAULT_URL else f" ({URL_VARIABLE}), which is not Foursquare"
     return [*checks, Check(topic="Foursquare's address", state="ok", finding=url + other)]
+
+
+def _source_of_pois(city: City) -> Check:
+    """Which source the stage `pois` takes; that of the archive needs one."""
+    topic, source = "source of POIs", named_source(city, city.settings("pois", PoisSettings))
+    if source == FROM_ARCHIVE and archive_in_cities(city) is None and city.demo is None:
+        finding = "from_archive, and no archive: name one as `posts: {archive: path/to/folder}` in cities.yaml"
+        return Check(topic=topic, state="wrong", finding=finding, stops=True)
+    return Check(topic=topic, state="ok", finding=source)
 
 
 def _archive(store: Store, city: City) -> list[Check]:

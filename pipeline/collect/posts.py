@@ -42,7 +42,7 @@ from pipeline.picture_bytes import LIMITS as DECODED
 from pipeline.privacy.named_pictures import values
 from pipeline.privacy.opt_out import OptOut
 from pipeline.privacy.opt_out_removal import opted_out_posts, opted_out_since
-from pipeline.privacy.pseudonyms import load_pseudonyms, read_authors
+from pipeline.privacy.pseudonyms import ids_path, load_pseudonyms, read_authors
 from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.blobs import LostPictureError
@@ -102,7 +102,8 @@ def build_posts(store: Store, city: City, settings: PostsSettings, runtime: Runt
         archive = archive_or_live(store, city, settings)
         now = runtime.clock.now()
         mended = [store.mend(city.key, name) for name in OUTPUTS]
-        if any(mended) or is_passing_reading(store, city.key, now) or _lost_originals(store, city):
+        is_lost = _lost_originals(store, city) or _lost_ids(store, city.key)
+        if any(mended) or is_passing_reading(store, city.key, now) or is_lost:
             _forget_reading(store, city.key)
         if any(mended):
             _look_at_originals(store, city.key, _picture_limits(settings))
@@ -120,16 +121,21 @@ def _build_live(build: _Build, names: dict[str, str], runtime: Runtime) -> Stage
     store, city, settings = build.store, build.city, build.settings
     _remove_opted_out(store, city.key, build.rules.opt_out)
     _bring_archive(build)
-    report = crawl(
-        store,
-        city,
-        build.rules,
-        names,
-        limits=_walk_limits(settings),
-        pictures=_picture_limits(settings),
-        max_requests=settings.max_requests,
-        runtime=runtime,
-    )
+    try:
+        report = crawl(
+            store,
+            city,
+            build.rules,
+            names,
+            limits=_walk_limits(settings),
+            pictures=_picture_limits(settings),
+            max_requests=settings.max_requests,
+            runtime=runtime,
+        )
+    except StageError:  # a person has to go on, or nobody can: the tables are whole, and may be worked on meanwhile
+        if store.stage_record(city.key, STAGE) is not None:
+            _run(build, partial(_finish_live, build))
+        raise
     _remove_opted_out(store, city.key, build.rules.opt_out)
     done = _run(build, partial(_finish_live, build))
     return with_run(done, report, what_waits(store, city, runtime.clock.now()))
@@ -233,6 +239,15 @@ def _lost_originals(store: Store, city: City) -> bool:
             "%s: original pictures are gone from the store: %d; the archive is read again", city.key, len(lost)
         )
     return bool(lost)
+
+
+def _lost_ids(store: Store, city: str) -> bool:
+    """Whether the map of a built city back from its pseudonyms is gone: without it an author could not be found."""
+    path = ids_path(store, city)
+    is_lost = store.stage_record(city, STAGE) is not None and not path.exists()
+    if is_lost:
+        log.warning("%s is gone: the archive is read again", path)
+    return is_lost
 
 
 def _look_at_originals(store: Store, city: str, limits: PictureLimits) -> None:

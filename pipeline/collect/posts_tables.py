@@ -49,7 +49,8 @@ CLOCK = (
 LOOKS = "a visitor sees the first posts of a place only"
 SIGN_IN = "with the cookies of an account (MRLF_INSTAGRAM_COOKIES) all are collected"
 WHAT_TO_DO = {
-    "unmatched_place": "widen the matching of stage places, or add lines to its overrule file",
+    "unmatched_place": "widen the matching of stage places, add lines to its overrule file, or take the places of the "
+    "archive as POIs (`pois: {from_archive: {min_posts: 10}}`)",
     "no_place": "only posts that carry a location can be used",
     "video": "only photos can be used",
 }

@@ -9,6 +9,7 @@ from pipeline.cities import City, CityError, Settings, error_summary
 from pipeline.collect.archive.folder import Archive
 from pipeline.errors import StageError
 from pipeline.store import Store
+from pipeline.store.files import naming
 
 if TYPE_CHECKING:
     from pipeline.demo import DemoCity, DemoSettings
@@ -56,7 +57,7 @@ def demo_city(store: Store, city: City) -> "DemoCity | None":
         return None
     from pipeline.demo import write_demo_city
 
-    with store.lock(city.key, "demo", timeout_s=600):
+    with store.lock(city.key, "demo", timeout_s=600), naming(demo_folder(store, city)):
         return write_demo_city(
             demo_folder(store, city), settings, centre=(city.latitude, city.longitude), radius_km=city.radius_km
         )

@@ -48,7 +48,7 @@ def load_predictor(store: Store, city_key: str, *, device: str = "auto") -> Pred
     Raises:
         ValueError: there is no such city or model, or its parts are of different versions.
     """
-    from models.evaluation.metrics import fit_temperature
+    from models.evaluation.metrics import fit_temperature_of_known
 
     city = load_city(city_key)
     run = latest_run(store, city.key)
@@ -62,7 +62,7 @@ def load_predictor(store: Store, city_key: str, *, device: str = "auto") -> Pred
         backbone,
         Places(labels),
         _facts(city, run),
-        temperature=fit_temperature(np.stack(stored["probabilities"]), np.array(stored["label"])),
+        temperature=fit_temperature_of_known(np.stack(stored["probabilities"]), np.array(stored["label"])),
         known_hashtags=frozenset(tag for tags in posts["hashtags"].to_pylist() for tag in tags),
     )
     _check_known_posts(store, predictor, posts, stored)

@@ -57,6 +57,8 @@ def sweep_forgotten(store: Store, city: str) -> dict[str, int]:
 
 def _sweep(store: Store, city: str, opt_out: OptOut, gone: set[str], to_remove: set[str]) -> dict[str, int]:
     with holding(store, city, [*dict.fromkeys(WRITTEN_BY.values()), "train_mrlf", "evaluate_mrlf", "study"]):
+        for name in WRITTEN_BY:
+            store.mend(city, name)  # one of a later stage would keep the sweep, and so this stage, from its end
         counts = _withdraw_what_holds(store, city, to_remove) if to_remove else NOTHING
         for name, stage in WRITTEN_BY.items():  # also of posts that had left before their author came on the list
             with kept_record(store, city, stage, name):

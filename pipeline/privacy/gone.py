@@ -52,7 +52,7 @@ def gone_posts(store: Store, city: str) -> set[str]:
 def is_swept(store: Store, city: str, what: str, gone: set[str]) -> bool:
     """Whether `what` of exactly these posts was removed by an earlier run."""
     path = store.root / "forgotten" / f"{city}.{what}"
-    return path.read_text() == _mark(gone) if path.is_file() else not gone
+    return path.read_text("utf-8", "replace") == _mark(gone) if path.is_file() else not gone
 
 
 def mark_swept(store: Store, city: str, what: str, gone: set[str]) -> None:
@@ -80,7 +80,7 @@ def forget_pictures(store: Store, city: str) -> int:
         UnreadableError: a table is lost.
     """
     state, mark = _versions(store, city), store.root / "swept" / f"{city}.pictures"
-    if mark.is_file() and mark.read_text() == state:
+    if mark.is_file() and mark.read_text("utf-8", "replace") == state:
         return 0
     require_tables(store, city, ["posts", *PICTURE_TABLES])
     gone, unused = gone_posts(store, city), _unused(store, city)

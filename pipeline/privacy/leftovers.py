@@ -116,7 +116,7 @@ def sweep_leftovers(store: Store, *, patience_s: float = 0, is_anew: bool = Fals
 
 def _remove_pictures(store: Store, swept: Swept, *, kind: Kind, patience_s: float, is_anew: bool) -> None:
     mark = store.root / "swept" / kind
-    if not is_anew and mark.is_file() and mark.read_text() == _state(store, kind)[0]:
+    if not is_anew and mark.is_file() and mark.read_text("utf-8", "replace") == _state(store, kind)[0]:
         return
     swept.temporaries += remove_dead(store.blobs.listed(kind)[1])  # by their own locks, whoever else is at work
     with store.no_picture_written(kind, patience_s):
@@ -168,7 +168,7 @@ def _remove_uncommitted(store: Store, swept: Swept, *, is_anew: bool) -> None:
     """Rows that a killed writer had on disk and never committed."""
     begun, (state, changed) = time.time(), _state_of_tables(store)
     mark = store.root / "swept" / "tables"
-    if not is_anew and mark.is_file() and mark.read_text() == state:
+    if not is_anew and mark.is_file() and mark.read_text("utf-8", "replace") == state:
         return
     has_all = True
     for city in store.tables.cities():

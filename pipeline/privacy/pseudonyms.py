@@ -145,6 +145,11 @@ def _make(store: Store, path: Path) -> None:
     log.warning("made a new pseudonym key in %s: back it up; without it a person's posts cannot be found again", path)
 
 
+def ids_path(store: Store, city: str) -> Path:
+    """Where the map of a city lies."""
+    return store.private / f"{city}.ids.sqlite"
+
+
 class PrivateIds:
     """The map of one city, open."""
 
@@ -167,7 +172,7 @@ class PrivateIds:
     @classmethod
     def open(cls, store: Store, city: str) -> Self:
         """The map of a city, made where it is missing."""
-        return cls(store.private / f"{city}.ids.sqlite")
+        return cls(ids_path(store, city))
 
     def __enter__(self) -> Self:
         return self
@@ -219,7 +224,7 @@ class PrivateIds:
 
 def read_authors(store: Store, city: str) -> dict[str, list[str]]:
     """post_key -> the pseudonyms of its authors; not of posts that an earlier version of the pipeline collected."""
-    path = store.private / f"{city}.ids.sqlite"
+    path = ids_path(store, city)
     authors: dict[str, list[str]] = {}
     if path.exists():
         with closing(open_file(path)) as disk:

@@ -17,7 +17,7 @@ from pipeline.curate.rules import POI_FLOOR
 from pipeline.errors import StageError
 from pipeline.privacy.forgotten import sweep_forgotten
 from pipeline.release.cut import MIN_DAYS, MIN_USERS, SplitChoice
-from pipeline.release.settings import DatasetSettings
+from pipeline.release.dataset import DatasetSettings
 from pipeline.stage import StageReport
 from pipeline.store import Store
 

@@ -100,7 +100,7 @@ def cut_posts(posts: Posts, choice: SplitChoice, *, seed: int) -> Cut:
         SplitError: they cannot be cut so; the message has the numbers.
     """
     if choice != "auto":
-        return _cut(posts, choice, f"as split: {choice} says", _splits(posts, choice, seed))
+        return _cut(posts, choice, f"as split: {choice} says", _as_chosen(posts, choice, seed))
     tried: dict[SplitKind, list[str]] = {}
     reasons: dict[SplitKind, str] = {}
     kinds: tuple[SplitKind, ...] = ("user", "time")
@@ -117,6 +117,18 @@ def cut_posts(posts: Posts, choice: SplitChoice, *, seed: int) -> Cut:
     kind = min(tried, key=lambda each: (is_uneven(tried[each]) and unevenness(tried[each]), each))
     against = _against_user(posts, tried.get("user"))
     return _cut(posts, kind, against if kind == "time" else reasons.get("time", IN_TIME_WORSE), tried[kind])
+
+
+def _as_chosen(posts: Posts, kind: SplitKind, seed: int) -> list[str]:
+    """The splits of this kind; where there are none, the error says whether the other kind could be had."""
+    try:
+        return _splits(posts, kind, seed)
+    except SplitError as error:
+        try:
+            _splits(posts, "time" if kind == "user" else "user", seed)
+        except SplitError:
+            raise error from None
+        raise SplitError(f"{error}, or set split: auto for dataset in cities.yaml") from error
 
 
 def _cut(posts: Posts, kind: SplitKind, reason: str, splits: list[str]) -> Cut:

@@ -17,14 +17,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import Field
 from tqdm import tqdm
 
-from pipeline.cities import City
+from pipeline.cities import City, Settings
 from pipeline.code_digest import code_digest
 from pipeline.collect.instagram.settings import live_settings
 from pipeline.collect.instagram.terms import stated_terms
 from pipeline.collect.poi_sources.keeping import read_pois
-from pipeline.curate.rules import POI_FLOOR, has_enough_posts, rule_of
+from pipeline.curate.rules import POI_FLOOR, has_enough_posts
+from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.errors import StageError
 from pipeline.images.clean_images import KEPT
 from pipeline.ledger import reason_counts, write_ledger
@@ -33,16 +35,14 @@ from pipeline.privacy.gone import gone_posts
 from pipeline.privacy.leftovers import sweep_leftovers
 from pipeline.records import SCHEMA_VERSION
 from pipeline.release import read
-from pipeline.release.cut import Cut, Posts, cut_posts
+from pipeline.release.cut import Cut, Posts, SplitChoice, cut_posts
 from pipeline.release.read import Sample, write_shards
-from pipeline.release.settings import DatasetSettings
-from pipeline.release.split import SPLITS, shared_names, shares
+from pipeline.release.split import SPLITS, SplitError, shared_names, shares
 from pipeline.stage import Outcome, StageReport, run_stage, table_inputs
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
-from pipeline.store.files import seal
+from pipeline.store.files import naming, seal
 
-__all__ = ["STAGE", "DatasetSettings", "build_dataset"]
 STAGE = read.STAGE
 DAY = "%Y-%m-%d"
 MOST_NAMES = 5
@@ -58,6 +58,33 @@ INPUTS = (
     ("clean_images", "clean_images"),
     ("drops", "clean_images"),
 )
+
+
+class DatasetSettings(Settings):
+    """How the release is cut."""
+
+    split: SplitChoice = Field(
+        "auto",
+        description=(
+            "How posts are split: user, no user in two splits; time, train on the past, validate and test on what "
+            "follows; auto, user where ten independent users or more posted and the shares come out, else time."
+        ),
+    )
+    seed: int = Field(0, ge=0, description="Random seed of the split by user.")
+    min_posts_per_poi: int | None = Field(
+        None,
+        ge=1,
+        description="Minimum number of posts per POI after the image stages; by default as in curated_posts.",
+    )
+    max_samples_per_shard: int = Field(1000, ge=1, description="Maximum number of posts per shard.")
+
+    def floor(self, city: City) -> int:
+        """The minimum number of posts per POI, the city's own of curation where none is set here."""
+        return self.min_posts_per_poi or city.settings("curated_posts", CuratedPostsSettings).min_posts_per_poi
+
+    def in_effect(self, city: City, num_train_posts: int | None) -> dict[str, Any]:
+        """All settings, with the minimum that curation gives."""
+        return super().in_effect(city, num_train_posts) | {"min_posts_per_poi": self.floor(city)}
 
 
 def build_dataset(store: Store, city: City, settings: DatasetSettings) -> StageReport:
@@ -125,7 +152,8 @@ def _work(store: Store, city: City, settings: DatasetSettings, inputs: dict[str,
         "pois_source": _pois_source(store, city.key),
     }
     about = {**_about(city, version, settings, inputs, ledger, samples, labels, cut), **sources}
-    _write(store, city.key, version, settings, samples, labels, about)
+    with naming(store.dataset_folder(city.key, version)):
+        _write(store, city.key, version, settings, samples, labels, about)
     return Outcome(
         counts={"released": len(samples), "classes": len(labels), **about["splits"], **reason_counts(drops)},
         notes=[cut.sentence, *about["notes"]],
@@ -153,13 +181,14 @@ def _nothing_left(store: Store, city: str) -> str:
         for row in store.tables.read(city, table).to_pylist()
     )
     most = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common(5)) or "there were none"
-    of_curation = [reason.split(": ") for reason in reasons if reason.startswith(("curated_posts: ", f"{STAGE}: "))]
-    rules = (rule_of(reason) for _, reason in of_curation)
-    settings = sorted({rule.setting for rule in rules if rule is not None and rule.setting is not None})
-    change = f", or change {', '.join(settings)} of curated_posts for this city in cities.yaml" if settings else ""
+    is_of_curation = any(reason.startswith(("curated_posts: ", f"{STAGE}: ")) for reason in reasons)
+    loosen = (
+        ", or loosen what curated_posts asks for in cities.yaml, as min_posts_per_poi (docs/CURATION.md names the "
+        "setting of each reason)"
+    )
     return (
         f"no post of {city} is left to release. Dropped or deferred most: {most}. Collect more posts or their missing "
-        f"pictures{change}"
+        f"pictures{loosen if is_of_curation else ''}"
     )
 
 
@@ -206,7 +235,10 @@ def _samples(
         days=list(posts["taken_utc"].dt.strftime(DAY)),
         pictures=_pictures(store, city, posts),
     )
-    cut = cut_posts(to_cut, settings.split, seed=settings.seed)
+    try:
+        cut = cut_posts(to_cut, settings.split, seed=settings.seed)
+    except SplitError as error:
+        raise SplitError(f"no data set of {city} can be made: {error}") from error
     rows: list[Any] = list(posts.itertuples())
     return (
         [_sample(post, labels[post.label], split) for post, split in zip(rows, cut.splits, strict=True)],

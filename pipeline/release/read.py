@@ -24,7 +24,7 @@ from pipeline.errors import StageError
 from pipeline.refusals import how_to_build
 from pipeline.store import Store
 from pipeline.store.files import IncompleteFolderError, Manifest
-from pipeline.store.kept import read_kept, write_kept
+from pipeline.store.kept import read_kept, remember_kept
 from pipeline.store.store import StageRecord
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _verify(store: Store, city: str, manifest: Manifest, *, compare_all: bool) -
     states = {name: _state(manifest, name) for name in manifest.files}
     manifest.verify(name for name, state in states.items() if name in READ_ALWAYS or known.get(name) != state)
     if states != known:
-        write_kept(path, states)
+        remember_kept(path, states)
 
 
 def _state(manifest: Manifest, name: str) -> list[object]:

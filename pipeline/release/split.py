@@ -112,8 +112,8 @@ def split_posts(labels: Sequence[int], groups: NDArray[np.int64], *, seed: int) 
     num_free = len(set(groups[free].tolist()))
     if num_free < len(SPLITS):
         raise SplitError(
-            f"{len(labels)} posts form only {num_free} groups that share no user and no picture: "
-            f"{len(SPLITS)} are needed for train, validation and test; collect posts of more users"
+            f"{len(labels)} posts form only {num_free} {'group' if num_free == 1 else 'groups'} without a user or a "
+            f"picture in common: {len(SPLITS)} are needed for train, validation and test; collect posts of more users"
         )
     most = min(num_free, max(len(SPLITS), round(NUM_FOLDS * len(free) / len(labels))))
     tried: list[list[str]] = []

@@ -195,13 +195,13 @@ def measure_calibration(
     from models.evaluation.metrics import (
         accuracy,
         calibration_error,
-        fit_temperature,
+        fit_temperature_of_known,
         honest_calibration_error,
         reliability,
         with_temperature,
     )
 
-    temperature = fit_temperature(validation, validation_labels)
+    temperature = fit_temperature_of_known(validation, validation_labels)
     num_groups = min(MAX_GROUPS, max(MIN_GROUPS, len(test_labels) // POSTS_PER_GROUP))
     cooled = with_temperature(test, temperature)
     return Calibration(

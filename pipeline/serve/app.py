@@ -61,6 +61,8 @@ class Service:
                 return await self._answer(request)
         except TimeoutError:
             raise Refusal("too_busy", "no answer could be computed in time: ask again later") from None
+        except asyncio.CancelledError:  # the server ends, and nothing else does that
+            raise Refusal("too_busy", "the server is ending: ask again later") from None
         finally:
             del self.in_work[http_request]
 

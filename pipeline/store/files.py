@@ -18,6 +18,7 @@ without one does not exist for a reader; the next writer of the same version tak
 anew. One of an older version, without a digest, is read by its shape.
 """
 
+import errno
 import fcntl
 import json
 import logging
@@ -38,6 +39,7 @@ POLL_S = 0.05
 log = logging.getLogger("mrlf")
 PREFIX = ".writing-"
 MANIFEST = "manifest.json"
+_OF_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
 OTHERS = 0o077
@@ -200,7 +202,28 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise OSError(error.errno, f"cannot write {len(data)} bytes to {path}: {error.strerror}") from error
 
 
+OLD_SHAPES = (
+    {"cell"},
+    {"city", "city_name", "is_synthetic", "version", "ledger", "num_classes", "splits", "notes", "passed"},
+    {"city", "is_synthetic", "model", "run", "release", "backbone", "backbone_weights_sha256", "best_epoch", "scores"},
+)
+"""What an older version's manifest, which has no digest of its own, says of a cell of the study, a release, a run."""
 AGAIN = "build this version again"
+
+
+@contextmanager
+def naming(folder: Path) -> Iterator[None]:
+    """Name the folder in an error of the disk that says of no file that it cannot be written.
+
+    Raises:
+        OSError: the disk is full or read-only; the message names the path.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _OF_DISK or error.filename is not None or os.sep in str(error):
+            raise
+        raise OSError(error.errno, f"cannot write to {folder}: {os.strerror(error.errno)}") from error
 
 
 class IncompleteFolderError(ValueError):
@@ -259,8 +282,8 @@ def unseal(folder: Path, again: str = AGAIN) -> Manifest | None:
         content = without_digest(written)
         about, files = content["about"], content["files"]
         names = {name: {"sha256": str(of["sha256"]), "num_bytes": of["num_bytes"]} for name, of in files.items()}
-        has_shape = content.keys() == {"about", "files"} and isinstance(about, dict)
-        if not has_shape or (content is written and not (about and names)):
+        is_old = content is written and any(needed <= about.keys() for needed in OLD_SHAPES)
+        if content.keys() != {"about", "files"} or not isinstance(about, dict) or (content is written and not is_old):
             raise ValueError("it is no manifest")
         return Manifest(folder, about, names, again)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

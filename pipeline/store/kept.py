@@ -27,6 +27,14 @@ def write_kept(path: Path, content: dict[str, Any]) -> None:
     write_atomically(path, json.dumps(with_digest(content), indent=1, ensure_ascii=False).encode())
 
 
+def remember_kept(path: Path, content: dict[str, Any]) -> None:
+    """The same for what only saves work: a disk that is full or read only costs that work, and no more."""
+    try:
+        write_kept(path, content)
+    except OSError as error:
+        log.debug("not remembered: %s", error)
+
+
 def read_kept(path: Path, read: Callable[[Any], ReadT]) -> ReadT | None:
     """What `read` makes of the content; None where there is no file, or one that is not whole."""
     try:

@@ -80,7 +80,8 @@ class Store:
         self.root = root.absolute()
         keep_private()
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.root.chmod(0o700)
+        with suppress(OSError):  # on a disk that is read only, or of another user: it can be looked at all the same
+            self.root.chmod(0o700)
         self.tables = Tables(self.root / "tables")
         self.blobs = Blobs(self.root / "blobs")
 

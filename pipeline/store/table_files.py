@@ -5,14 +5,14 @@ and a file whose size, times and inode are those of then is not read to be compa
 Law: equal rows give an equal digest, whatever their order and the commits that brought them. Nothing kept here shows
 anything of a row.
 Covered: a file that is missing, cut or changed, an entry of the log that is, a log that has lost its last entries, an
-older copy. Not covered: bytes that a disk changes by itself, but for a deep look; what was written since the last time
-that the table was summed up.
+older copy. Not covered: bytes that a disk changes by itself, but for a deep look; of what was written since the last
+time that the table was summed up, or where what is kept is damaged too, more than that the file can be opened.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -25,7 +25,7 @@ from pyarrow import parquet
 
 from pipeline.records import LEDGER_TABLES, TableSpec
 from pipeline.store.digests import file_digest, json_digest
-from pipeline.store.kept import read_kept, write_kept
+from pipeline.store.kept import read_kept, remember_kept
 
 ROWS_AT_ONCE = 4096
 MODULUS = 2**256
@@ -73,21 +73,29 @@ def sum_up(spec: TableSpec, folder: Path, kept: Path, version: int, files: Itera
     return found
 
 
+def note(spec: TableSpec, folder: Path, kept: Path, version: int, files: Collection[str]) -> None:
+    """Keep the digests of files that were just written; their rows are summed up when that is asked for."""
+    known = load(spec, kept)
+    names = [*files, *log_entries(folder)]
+    digests = {name: known.digests.get(name) or _compared(folder / name) for name in names}
+    sums = {name: sums for name, sums in known.sums.items() if name in files}
+    save(spec, kept, Known(version=version, sums=sums, digests=digests))
+
+
 def damaged(spec: TableSpec, folder: Path, kept: Path, files: Iterable[str], *, is_deep: bool) -> list[str]:
     """Which of these files of a table are missing or not what they were; `is_deep` looks into all of them."""
     known = load(spec, kept)
     odd, compared = [], dict(known.digests)
     for name in files:
         state, stated = _state(folder / name), known.digests.get(name)
-        if state is None:
+        if state is None or (stated is None and not _has_footer(folder / name, state)):
             odd.append(name)
         elif stated is not None and (is_deep or stated[1] != state):
             is_same = stated[1][:1] in ((), state[:1]) and file_digest(folder / name) == stated[0]
             odd += [] if is_same else [name]
             compared[name] = stated[0], state if is_same else ()
     if compared != known.digests:
-        with suppress(OSError):  # a store that cannot be written is compared again
-            save(spec, kept, Known(version=known.version, sums=known.sums, digests=compared))
+        save(spec, kept, Known(version=known.version, sums=known.sums, digests=compared))
     return odd
 
 
@@ -109,6 +117,18 @@ def log_entries(folder: Path) -> list[str]:
     with suppress(FileNotFoundError, NotADirectoryError):
         return [f"{LOG}/{name}" for name in os.listdir(folder / LOG) if name[:20].isdigit()]
     return []
+
+
+@lru_cache(maxsize=4096)
+def _has_footer(path: Path, state: State) -> bool:
+    """Whether a file of which nothing is kept can be opened, in this state of it."""
+    if path.parent.name == LOG:  # the library reads all of it
+        return True
+    try:
+        parquet.read_metadata(path)
+    except (pa.ArrowInvalid, OSError):
+        return False
+    return True
 
 
 def _compared(path: Path) -> tuple[str, State]:
@@ -173,11 +193,11 @@ def _loaded(name: str, columns: tuple[str, ...], kept: Path, state: State) -> Kn
 
 
 def save(spec: TableSpec, kept: Path, known: Known) -> None:
-    """Keep this."""
+    """Keep this, where the disk lets it: it only saves work."""
     files = {
         name: {part: (num_rows, f"{total:x}") for part, (num_rows, total) in of_file.items()}
         for name, of_file in known.sums.items()
     }
-    write_kept(
+    remember_kept(
         kept, {"columns": _columns(spec), "version": known.version, "files": files, "digests": dict(known.digests)}
     )

@@ -121,14 +121,17 @@ class Tables:
         spec = TABLES[name]
         table = spec.conform(rows)
         existing = self._open(city, name) if where is None else self._whole(city, name)
+        if existing is None:
+            self._kept(city, name).unlink(missing_ok=True)  # of one that was removed
         if where is None or existing is None:
             self._write(spec, city, table, "overwrite")
-            return
-        with self._named(city, name):
-            if table.num_rows:
-                write_deltalake(existing, table, mode="overwrite", predicate=where, writer_properties=SMALL_GROUPS)
-            else:
-                existing.delete(where, writer_properties=SMALL_GROUPS)
+        else:
+            with self._named(city, name):
+                if table.num_rows:
+                    write_deltalake(existing, table, mode="overwrite", predicate=where, writer_properties=SMALL_GROUPS)
+                else:
+                    existing.delete(where, writer_properties=SMALL_GROUPS)
+        self._note(city, name)
 
     def append(self, city: str, name: str, rows: Rows) -> None:
         """Add `rows`; the caller knows that their keys are new."""
@@ -310,6 +313,13 @@ class Tables:
     def _file_names(self, city: str, name: str) -> tuple[str, ...]:
         path = self.path(city, name)
         return _files(str(path), _state_of(path / LOG)) if self._open(city, name) is not None else ()
+
+    def _note(self, city: str, name: str) -> None:
+        """Keep the digests of what was just written; an append, of which there are many, waits for the next digest."""
+        table = self._open(city, name)
+        if table is not None:
+            files = self._file_names(city, name)
+            table_files.note(TABLES[name], self.path(city, name), self._kept(city, name), table.version(), files)
 
     def _whole(self, city: str, name: str) -> DeltaTable | None:
         """The table, which is as it was written."""

@@ -26,6 +26,9 @@ MAX_TAGS = 30
 
 MAX_TAG_CHARACTERS = 100
 
+MAX_NAME_CHARACTERS = 1_000
+"""of a name or an address; to put a million marks of one letter in order would take an hour"""
+
 _KEYCAP_OF_HASH = regex.compile(r"#\ufe0f?\u20e3")
 _SIGNS = "©®™‼⁉〰"
 _SIGN = regex.compile(f"[{_SIGNS}]")  # before NFKC, which makes letters of some: ™ → TM
@@ -115,8 +118,10 @@ def clean_caption(text: object) -> str:
 
 
 def clean_name(text: object) -> str:
-    """A name as data on one line: NFC, without controls and bidi overrides; "" where there is none."""
-    return " ".join(clean_unicode(text).split())
+    """A name as data on one line: NFC, without controls and bidi overrides, cut where it is none any more; "" where
+    there is none.
+    """
+    return " ".join(clean_unicode(text[:MAX_NAME_CHARACTERS] if isinstance(text, str) else None).split())
 
 
 def clean_unicode(text: object) -> str:

@@ -101,6 +101,15 @@ class PresetSettings(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _fits_a_size(self) -> Self:
+        """What no data set can be trained with is refused with the file of cities, not after all other stages."""
+        try:
+            self.configs(SMALL_BELOW_POSTS - 1)
+        except ValueError:
+            self.configs(SMALL_BELOW_POSTS)
+        return self
+
 
 def _optional_fields() -> Iterator[tuple[str, Any]]:
     """Name, type and description of every field of both configurations, None where it is left out."""

@@ -252,6 +252,7 @@ def _answering(
         choice = on_validation(proba, validation)
     else:
         title = f"{city} {STAGE}"
+        log.info("%s: cross-validating MRLF and the linear model, to choose which answers", title)
         with _told_in_words(title), asked_to_end(title) as should_stop:
             fits: Fits = {
                 MRLF: lambda train, beside: _fit(settings, train, beside, should_stop=should_stop, **how),

@@ -21,7 +21,9 @@ SPARE_BYTES = 512 * 1024**2
 """beyond what the process has when it begins; the small networks need a fifth of it"""
 BYTES_PER_BYTE = 8
 """of the file: numbers of half precision are read, widened, copied and written, which is 7"""
-MAX_CPU_S = 600
+SPARE_S = 60
+BYTES_PER_S = 4 * 1024**2
+"""A few hundred bytes can be work without end for whoever reads them: hashing a tuple of tuples doubles with each."""
 
 
 def convert_apart(source: Path, architecture: str, target: Path) -> Path:
@@ -46,7 +48,7 @@ def _what_was_lost(source: Path, done: "subprocess.CompletedProcess[str]") -> st
     last = (done.stderr.strip().splitlines() or [ended_by])[-1]
     return (
         f"{source.name} is not read as weights: the process that read it was lost ({last}). It may have "
-        f"{format_bytes(_memory_bytes(source))} of memory and {MAX_CPU_S} s, which is more than weights of "
+        f"{format_bytes(_memory_bytes(source))} of memory and {_cpu_s(source)} s, which is more than weights of "
         f"{format_bytes(source.stat().st_size)} need. Nothing of it is kept; take the published file"
     )
 
@@ -73,11 +75,15 @@ def _limit(source: Path) -> None:
     memory = now + _memory_bytes(source)
     with suppress(OSError, ValueError):  # the system allows less
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-        resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_S, MAX_CPU_S))
+        resource.setrlimit(resource.RLIMIT_CPU, (_cpu_s(source), _cpu_s(source)))
 
 
 def _memory_bytes(source: Path) -> int:
     return SPARE_BYTES + BYTES_PER_BYTE * source.stat().st_size
+
+
+def _cpu_s(source: Path) -> int:
+    return SPARE_S + source.stat().st_size // BYTES_PER_S
 
 
 if __name__ == "__main__":

@@ -193,7 +193,7 @@ class WeightsStore:
         forget(file)
         try:
             record = self._convert(entry.name, entry, source, digests.sha256, digests.num_bytes)
-        except ValueError:
+        except BaseException:  # also Ctrl-C over a file that takes long
             if entry.name not in self.registry:
                 source.unlink()
             raise

@@ -9,7 +9,7 @@ from assets.curate.curated_posts import curated_posts
 from assets.release.dataset import dataset
 from pipeline.release.read import latest_release
 from tests.assets.helpers import checks, failures, materialize, write_cities
-from tests.fakes.city import TAKEN, clean_row, curated_post, poi, put_city
+from tests.fakes.city import TAKEN, clean_row, curated_post, finish, poi, put_city
 from tests.fakes.pictures import encoded, pixels
 
 pytestmark = pytest.mark.slow
@@ -24,6 +24,8 @@ def fill(store, users, days) -> None:
     ]
     put_city(store, [poi(0), poi(1)], posts)
     store.tables.replace("demo", "clean_images", [clean_row(store, *numbered) for numbered in enumerate(digests)])
+    for name in ("portrait_masks", "clean_images"):
+        finish(store, name)
 
 
 @pytest.fixture(autouse=True)

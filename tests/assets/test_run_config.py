@@ -45,8 +45,6 @@ class Everything(Settings):
 
 def shown(settings: TrainMrlfSettings, name: str) -> str:
     """A setting with this preset as a person reads it."""
-    if name == "preset":
-        return "auto"
     (value,) = (vars(config)[name] for config in settings.configs(1) if name in vars(config))
     return UNSET[name] if value is None else str(list(value) if isinstance(value, tuple) else value)
 
@@ -91,7 +89,9 @@ def test_the_form_tells_the_meaning_and_the_default(name, description):
 
 
 @pytest.mark.fault("D18")
-@pytest.mark.parametrize("name", TrainMrlfSettings.model_fields)
+@pytest.mark.parametrize(
+    "name", [name for name, field in TrainMrlfSettings.model_fields.items() if field.default is None]
+)
 def test_the_form_of_the_training_tells_the_value_that_a_preset_gives(name):
     config = run_config(TrainMrlfSettings)
     paper, small = (shown(TrainMrlfSettings(preset=preset), name) for preset in ("paper", "small"))

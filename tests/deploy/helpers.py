@@ -13,6 +13,13 @@ LAUNCH = """mutation($run: ExecutionParams!) { launchPipelineExecution(execution
     __typename ... on LaunchRunSuccess { run { runId } } } }"""
 STATUS = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 
+NODES = "{ assetNodes { assetKey { path } } }"
+BACKFILL = """mutation($backfill: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $backfill) {
+    __typename ... on LaunchBackfillSuccess { backfillId } } }"""
+BACKFILLED = """query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill {
+    status assetBackfillData { assetBackfillStatuses { ... on AssetPartitionsStatusCounts {
+    assetKey { path } numPartitionsMaterialized numPartitionsFailed } } } } } }"""
+
 
 def free_port() -> int:
     """A port that nobody listens on."""
@@ -52,3 +59,19 @@ def launch(address: str, assets: Sequence[str], city: str, patience_s: float) ->
         assert time.monotonic() < deadline, status
         time.sleep(0.5)
     return run_id, status
+
+
+def backfill(address: str, cities: Sequence[str], patience_s: float) -> dict[str, tuple[int, int]]:
+    """Build all but the study for these cities as the page does; how many were built and how many not, by asset."""
+    keys = [node["assetKey"] for node in ask(address, NODES)["assetNodes"]]
+    selected = [key for key in keys if not key["path"][0].startswith("study")]
+    asked = {"assetSelection": selected, "partitionNames": list(cities)}
+    backfill_id = ask(address, BACKFILL, backfill=asked)["launchPartitionBackfill"]["backfillId"]
+    deadline = time.monotonic() + patience_s
+    while (found := ask(address, BACKFILLED, id=backfill_id)["partitionBackfillOrError"])["status"] == "REQUESTED":
+        assert time.monotonic() < deadline, found
+        time.sleep(1)
+    return {
+        each["assetKey"]["path"][0]: (each["numPartitionsMaterialized"], each["numPartitionsFailed"])
+        for each in found["assetBackfillData"]["assetBackfillStatuses"]
+    }

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.deploy.helpers import ROOT, free_port, is_answered, launch
+from pipeline.stages import STAGES
+from tests.deploy.helpers import ROOT, backfill, free_port, is_answered
 
 TINY = {
     "name": "Tiny",
@@ -19,8 +20,21 @@ TINY = {
     "longitude": -30.0,
     "radius_km": 12.0,
     "is_synthetic": True,
-    "demo": {"num_pois": 4, "num_posts": 48, "num_users": 8, "image_side": 64},
+    "demo": {"seed": 7, "num_pois": 4, "num_posts": 80, "num_users": 30, "image_side": 64},
+    "curated_posts": {"min_hashtag_count": 2, "min_posts_per_poi": 4},
+    "portrait_masks": {"weights": "builtin", "find_profiles": False, "num_workers": 1},
+    "clean_images": {
+        "weights": "builtin",
+        "num_workers": 1,
+        "gate_find_profiles": False,
+        "face_gate": "off",
+        "face_gate_off_reason": "invented",
+    },
+    "image_features": {"weights": "builtin", "image_size": 32},
+    "train_mrlf": {"preset": "small", "max_epochs": 1, "num_threads": 1},
+    "evaluate_mrlf": {"num_resamples": 100},
 }
+WITHOUT_SOURCE = {"name": "Bad", "latitude": 12.0, "longitude": -30.0, "radius_km": 12.0}
 
 
 @pytest.fixture
@@ -28,7 +42,7 @@ def environment(tmp_path) -> dict[str, str]:
     """What `source .venv/bin/activate` sets, for a Dagster of its own on free ports."""
     (tmp_path / "dagster").mkdir()
     (tmp_path / "dagster/dagster.yaml").symlink_to(ROOT / "dagster.yaml")
-    (tmp_path / "cities.yaml").write_text(yaml.safe_dump({"cities": {"demo": TINY}}))
+    (tmp_path / "cities.yaml").write_text(yaml.safe_dump({"cities": {"demo": TINY, "bad": WITHOUT_SOURCE}}))
     return {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -76,9 +90,13 @@ def ui(environment) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 @pytest.mark.slow
-def test_a_run_started_from_the_page_succeeds_and_ctrl_c_stops_everything(ui, environment):
+@pytest.mark.fault("D16")
+@pytest.mark.timeout(400)  # the daemon looks at a backfill every half minute
+def test_in_a_backfill_a_city_without_a_source_stops_no_other_and_ctrl_c_stops_everything(ui, environment):
     process, address = ui
-    assert launch(address, ["pois"], "demo", patience_s=80)[1] == "SUCCESS"
+    built = backfill(address, ["demo", "bad"], patience_s=380)
+    assert set(built) == set(STAGES) - {"study_data", "study"}
+    assert set(built.values()) == {(1, 1)}, "of each asset one city was built and the other failed"
 
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130

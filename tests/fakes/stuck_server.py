@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 
 from pipeline.predict.answer import CoarseAnswer
-from pipeline.predict.predictor import Predictor, Question
+from pipeline.predict.predictor import ModelFacts, Predictor, Question
 from pipeline.serve import app, run
 from pipeline.serve.decoding import Decoders
 from pipeline.serve.limits import Limits
@@ -20,7 +20,19 @@ class Stuck(Predictor):
     """Reads without networks, and never answers the caption `sleep`."""
 
     def __init__(self) -> None:
-        """Nothing is needed."""
+        """No networks, but the name of a model."""
+        self.facts = ModelFacts(
+            city="nowhere",
+            city_name="Nowhere",
+            model="mrlf",
+            run="0",
+            release="0",
+            is_synthetic=True,
+            backbone="none",
+            backbone_weights_sha256="0" * 64,
+            test_accuracy=0.0,
+            mean_error_km=0.0,
+        )
 
     def read(self, picture, caption, decode=work):
         """The caption, after the picture was decoded."""
@@ -32,7 +44,7 @@ class Stuck(Predictor):
         """Nothing, at once or never."""
         if any(question.caption == "sleep" for question in questions):
             time.sleep(60)
-        return [CoarseAnswer(city="Nowhere", kinds=[], notes=[]) for _ in questions]
+        return [CoarseAnswer(city="Nowhere", model="mrlf", kinds=[], notes=[]) for _ in questions]
 
 
 def main(finish_within_s: str, end_within_s: str) -> None:

@@ -80,9 +80,12 @@ def test_the_names_of_the_stages_are_those_of_the_stages():
         ("name: 1770", "name: .*string"),
         ("posts: 5", "posts: .* dictionary, not '5'"),
         ("posts: {archiv: x}", r"settings of stage posts .*archiv is unknown .did you mean archive\?"),
+        ("pois: {from_archive: {min_post: 8}}", r"from_archive.min_post is unknown .did you mean min_posts\?"),
         ("dataset: {min_hashtag_count: 8}", "min_hashtag_count is unknown"),
+        ("pois: {from_archive: {min_post: 3}}", r"from_archive.min_post is unknown .did you mean min_posts\?"),
         ("live: {purpos: x}", r"live settings.*did you mean purpose\?"),
         ("demo: {sed: 7}", r"demo settings.*did you mean seed\?"),
+        ("train_mrlf: {max_epochs: -3}", "stage train_mrlf of city rome: max_epochs must be"),
         ("study: {max_epochs: yes}", "max_epochs: .*a number is needed"),
     ],
 )
@@ -99,7 +102,13 @@ def test_one_citys_mistake_is_one_citys_mistake(tmp_path, more, why):
 @pytest.mark.fault("P26")
 @pytest.mark.parametrize(
     ("key", "advice"),
-    [("New York", "rename it new-york"), ("../demo", "rename it demo"), ("1770", "begins with a letter"), ("Ω", "")],
+    [
+        ("New York", "rename it new-york"),
+        ("zürich", "rename it zurich"),
+        ("../demo", "rename it demo"),
+        ("1770", "begins with a letter"),
+        ("Ω", ""),
+    ],
 )
 def test_a_key_that_is_no_slug_is_told_with_one_that_is(tmp_path, key, advice):
     path = tmp_path / "cities.yaml"
@@ -122,6 +131,14 @@ def test_a_city_that_is_asked_for_is_checked_whole(tmp_path, monkeypatch):
 def test_a_near_name_is_offered_for_a_city_that_is_not_there(cities_file):
     with pytest.raises(CityError, match=r"did you mean demo\?"):
         load_city("demmo", cities_file)
+
+
+@pytest.mark.fault("P26")
+def test_a_near_name_is_offered_also_where_that_city_cannot_be_used(tmp_path):
+    path = tmp_path / "cities.yaml"
+    path.write_text("cities: {rome: {radius: 3}}")
+    with pytest.raises(CityError, match=r"did you mean rome\?.: add it there$"):
+        load_city("rom", path)
 
 
 @pytest.mark.fault("P26")

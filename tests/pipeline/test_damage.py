@@ -119,11 +119,25 @@ def test_a_damaged_file_is_told_and_a_plain_rerun_makes_it_again(built, data, pa
     paths = sorted(data.glob(pattern))
     harm(paths[len(paths) // 2])
     assert mrlf("status", "tiny").exit_code == 0
-    is_told_by_a_look = harm is flip or ("stages" not in pattern and "manifest" not in pattern)
+    is_told_by_a_look = harm is flip or "stages" not in pattern
     assert mrlf("verify", "tiny", "--deep").exit_code == int(is_told_by_a_look)
     assert run().exit_code == 0
     assert facts(data) == before
     assert mrlf("verify", "tiny", "--deep").exit_code == 0
+
+
+@pytest.mark.fault("S28")
+def test_features_are_made_of_no_lost_picture_and_the_advice_makes_it_again(built, data):
+    before = facts(built / "whole")
+    path = min(data.glob("blobs/clean/*/*"))
+    path.write_bytes(path.read_bytes()[:99])
+    shutil.rmtree(data / "tables" / "tiny" / "image_features")
+    (data / "digests" / "tiny" / "image_features.json").unlink()
+    told = mrlf("run", "tiny", "--only", "image_features")
+    assert told.exit_code == 1
+    assert f"the first is {path.name}" in told.stderr and "`mrlf run tiny` makes them again" in told.stderr
+    assert run().exit_code == 0
+    assert facts(data) == before
 
 
 @pytest.mark.fault("S28")

@@ -176,3 +176,37 @@ def test_a_worker_whose_run_is_killed_leaves_no_result_in_shared_memory(store, t
         time.sleep(0.02)
     assert not worker.exists()
     assert not [path for path in MEMORY.glob("psm_*") if digest.encode() in bytes_of(path)]
+
+
+def run_and_take_nothing(root: Path, told_at: Path) -> None:
+    """A run that holds the interpreter from its first commit on: the next result waits for it for ever."""
+
+    def hold(rows: pa.Table) -> None:
+        sys.setswitchinterval(1000)
+        told_at.with_suffix(".held").touch()
+        while True:
+            pass
+
+    work = job(Store(root), PICTURES, make_worker=partial(Slow, told_at), commit_every=4)
+    run_pictures(work, hold)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("M20")
+def test_a_result_that_waits_for_a_run_that_is_killed_goes_with_its_worker(store, tmp_path):
+    told_at, before = tmp_path / "at_work", set(MEMORY.glob("psm_*"))
+    digests = [store.blobs.put("original", data).encode() for data in PICTURES]
+    run = get_context("spawn").Process(target=run_and_take_nothing, args=(store.root, told_at))
+    run.start()
+    while not told_at.with_suffix(".held").exists():
+        assert run.is_alive()
+        time.sleep(0.01)
+    worker = Path("/proc") / told_at.read_text()
+    time.sleep(1)
+    os.kill(run.pid, signal.SIGKILL)
+    run.join()
+    end = time.monotonic() + 20
+    while worker.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    left = [path for path in set(MEMORY.glob("psm_*")) - before if any(one in bytes_of(path) for one in digests)]
+    assert not left

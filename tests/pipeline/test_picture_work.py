@@ -46,6 +46,15 @@ def test_a_jpeg_of_very_many_scans_is_refused_and_not_decoded(data):
     assert time.process_time() - started < 0.2
 
 
+def test_scans_do_not_hide_behind_a_mark_that_decoders_pass_over():
+    """Between restart marks an unknown one has no length: what would be its segment are scans."""
+    plain = of_no_data(0xC2, 500, 64)
+    first = plain.index(b"\xff\xda")
+    data = plain[:first] + b"\xff\xdd\0\4\0\1" + plain[first : first + 10] + b"\xff\2\x70\0" + plain[first + 10 :]
+    Image.open(io.BytesIO(data)).load()
+    assert open_picture(data, LIMITS).outcome == "too_many_scans"
+
+
 @pytest.mark.parametrize("num_scans", [10, 11, 64, MAX_SCANS])
 def test_as_many_scans_as_a_script_may_have_are_decoded(num_scans):
     assert decode_picture(with_scans(num_scans)).shape == (48, 64, 3)
@@ -56,6 +65,7 @@ def test_as_many_scans_as_a_script_may_have_are_decoded(num_scans):
     [
         pytest.param(encoded(pixels(), comment=b"\xff\xda" * 3_000), id="in a comment"),
         pytest.param(encoded(pixels()) + b"\xff\xda\0\x08" * 3_000, id="behind the end: a film, or more pictures"),
+        pytest.param(with_scans(MAX_SCANS) + b"\0\2" + b"\xff\xda\0\2" * 500, id="behind as many as there may be"),
         pytest.param(encoded(pixels(), exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0" + b"\xff\xda" * 900), id="in EXIF"),
     ],
 )
@@ -79,6 +89,7 @@ def test_pictures_as_people_have_them_are_little_work(name):
         pytest.param(b"\xff\xed\0\x10Photoshop 3.0\0", id="resources"),
         pytest.param(b"\xff\xe1\xff\xff" + bytes(65_533), id="few and full"),
         pytest.param(b"\xff" * 4_000, id="fill bytes"),
+        pytest.param(b"\xff\xfe\0\3x" + b"\xff" * 20_000, id="comments, and fill bytes between them"),
     ],
 )
 def test_a_jpeg_of_very_many_parts_is_refused_at_once(segment):
@@ -97,6 +108,24 @@ def test_a_png_of_very_many_parts_is_refused(place):
     chunk = bytes(4) + b"teSt" + struct.pack(">I", zlib.crc32(b"teSt"))
     assert open_picture(PNG[:place] + chunk * MAX_PNG_PARTS + PNG[place:], LIMITS).outcome == "bad_header"
     assert open_picture(PNG[:place] + chunk * 5_000 + PNG[place:], LIMITS).outcome == OK
+
+
+@pytest.mark.parametrize("place", [33, -12], ids=["before the pixels", "behind them"])
+@pytest.mark.parametrize("name", [b"iCCP", b"zTXt", b"iTXt"])
+def test_a_png_is_not_unpacked_again_and_again(name, place):
+    """A kilobyte of each becomes a megabyte; where its check sum is wrong nothing is kept, and so nothing counted."""
+    packed = zlib.compress(bytes(2**20 - 10), 9)[:-4] + b"oops"
+    body = name + {b"iTXt": b"x\0\1\0\0\0"}.get(name, b"x\0\0") + packed
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    started = time.process_time()
+    assert open_picture(PNG[:place] + chunk * 5_000 + PNG[place:], LIMITS).outcome == "bad_header"
+    assert time.process_time() - started < 0.2
+    assert open_picture(PNG[:place] + chunk * 3 + PNG[place:], LIMITS).outcome == OK
+
+
+@pytest.mark.parametrize("side", [8_000, 50_000])
+def test_a_jpeg_of_too_many_pixels_is_refused_for_these(side):
+    assert open_picture(of_no_data(0xC2, 10, side), LIMITS).outcome == "too_many_pixels"
 
 
 def test_the_reason_is_one_word():

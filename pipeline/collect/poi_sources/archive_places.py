@@ -9,6 +9,7 @@ one; the page that most posts name stands for it. A page of the city itself is n
 Not known of such places: their category. Their names give it where they can (`kinds_by_name`).
 """
 
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
@@ -27,12 +28,15 @@ from pipeline.text.place_names import normal_name, without_words
 SAME_PLACE_M = 300
 """So far apart at most lie two pages of one place; as far as a location from its POI by default."""
 
+REACH_DEGREES = SAME_PLACE_M / 110_000
+"""The same to the north and south, a little more."""
+
 FROM_ARCHIVE: Literal["from_archive"] = "from_archive"
 SAME_PLACE, CITY_ITSELF, TOO_FEW_POSTS = "same_place", "city_itself", "too_few_posts"
 ADVICE = {
     TOO_FEW_POSTS: "lower min_posts of from_archive",
-    "no_coordinates": "save the posts again with `instaloader --login NAME --geotags NAME`, which asks Instagram for "
-    "the coordinates of every place; gallery-dl's files never have them",
+    "no_coordinates": "save the posts again with Instaloader 4.13 or newer, signed in (`instaloader --login NAME "
+    "NAME`): its files hold the coordinates of the places; gallery-dl's never do",
     "outside_city": "look at the city's latitude, longitude and radius_km in cities.yaml",
 }
 BLIND_ARCHIVE = (
@@ -54,14 +58,14 @@ class SamePlaces:
 
     def __init__(self, city_name: str) -> None:
         self._city_words = frozenset(normal_name(city_name).split())
-        self._by_words: dict[str, dict[str, Point]] = {}
+        self._by_words: dict[str, list[tuple[Point, str]]] = {}  # from south to north: a chain has thousands of places
         self._ids: set[str] = set()
 
     def add(self, place: LocationStub) -> None:
         """One more place; its name may have its id behind it."""
         self._ids.add(place.location_id)
         if place.name and place.coordinates:
-            self._by_words.setdefault(self._words(place), {})[place.location_id] = place.coordinates
+            insort(self._by_words.setdefault(self._words(place), []), (place.coordinates, place.location_id))
 
     def find(self, place: LocationStub) -> str:
         """The id of the place that this is: its own, else of the nearest of the same words; "" where there is none."""
@@ -69,8 +73,10 @@ class SamePlaces:
             return place.location_id
         if not place.name or not place.coordinates:
             return ""
-        there = self._by_words.get(self._words(place), {})
-        apart = [(float(distance_km(*place.coordinates, *there[other])), other) for other in there]
+        there, (latitude, _) = self._by_words.get(self._words(place), []), place.coordinates
+        first = bisect_left(there, latitude - REACH_DEGREES, key=_latitude)
+        last = bisect_right(there, latitude + REACH_DEGREES, key=_latitude)
+        apart = [(float(distance_km(*place.coordinates, *point)), other) for point, other in there[first:last]]
         apart_km, nearest = min(apart, default=(0.0, ""))
         return nearest if 1000 * apart_km <= SAME_PLACE_M else ""
 
@@ -78,6 +84,10 @@ class SamePlaces:
         name = normal_name(place.name)
         words = without_words(name, self._city_words | {normal_name(place.location_id)})
         return " ".join(sorted(words.split())) or name
+
+
+def _latitude(place: tuple[Point, str]) -> float:
+    return place[0][0]
 
 
 def read_places(

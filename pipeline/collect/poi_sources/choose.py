@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline.cities import City, Settings
 from pipeline.collect.poi_sources.archive_places import (
@@ -163,6 +163,16 @@ class PoisSettings(Settings):
     max_wait_s: float = Field(
         900, ge=0, le=86_400, description="maximum waiting time per run when Foursquare throttles, in seconds"
     )
+
+    @field_validator("from_archive", mode="before")
+    @classmethod
+    def _switch(cls, value: object) -> object:
+        """`true` stands for the defaults, `false` for nothing."""
+        if isinstance(value, bool):
+            return {} if value else None
+        if value is None or isinstance(value, dict | ArchivePoisSettings):
+            return value
+        raise ValueError("write `from_archive: {min_posts: 10}`")
 
 
 def named_source(city: City, settings: PoisSettings) -> Source:

@@ -12,6 +12,7 @@ from models.evaluation.metrics import (
     MIN_TEMPERATURE,
     calibration_error,
     fit_temperature,
+    fit_temperature_of_known,
     honest_calibration_error,
     reliability,
     top_k_accuracy,
@@ -96,6 +97,17 @@ def test_at_the_ends_of_the_range(proba, labels, temperature):
     proba = np.array(proba)
     assert fit_temperature(proba, np.array(labels)) == temperature
     assert np.isfinite(with_temperature(proba, temperature)).all()
+
+
+@pytest.mark.fault("N6")
+def test_a_post_of_a_place_that_the_model_rules_out_makes_no_answer_flat():
+    proba, labels = honest(200)
+    with_another = np.pad(proba, ((0, 1), (0, 1)))
+    with_another[-1] = with_another[0]
+    found = fit_temperature_of_known(with_another, np.append(labels, 6))
+    assert found == pytest.approx(fit_temperature(proba, labels))
+    assert fit_temperature(with_another, np.append(labels, 6)) > 1.5 * found
+    assert fit_temperature_of_known(np.eye(2)[[0, 0]], np.array([1, 1])) == MAX_TEMPERATURE
 
 
 def test_reliability_equals_a_loop_over_groups_of_equal_size():

@@ -34,6 +34,8 @@ def mrlf(tmp_path, monkeypatch):
         pytest.param(("run", "demo", "--only", "train_mrlf"), "there is no data set of demo", id="no data set"),
         pytest.param(("verify", "demo"), "there is no data set of demo", id="nothing to verify"),
         pytest.param(("run", "demo", "--to", "data_set"), "(did you mean dataset?)", id="a stage with a slip"),
+        pytest.param(("run", "demo", "--only", ""), "there is no stage ''", id="an empty variable of a script"),
+        pytest.param(("run", "demo", "--to", ""), "there is no stage ''", id="another empty variable"),
         pytest.param(("predict", "demo", "--image", "no.jpg"), "there is no picture no.jpg", id="no picture"),
         pytest.param(("predict", "demo", "--image", "."), ". is a folder: name one picture", id="a folder"),
         pytest.param(("images", "review", "demo", "--output", "/dev/null/x"), "mrlf: ", id="no folder"),
@@ -55,6 +57,10 @@ def test_a_users_mistake_is_one_line(mrlf, words, message):
         (OSError(18, "Invalid cross-device link", "a", None, "b"), "mrlf: a -> b: Invalid cross-device link"),
         (OSError(28, "cannot write 7 bytes to b: No space left"), "mrlf: cannot write 7 bytes to b: No space left"),
         (OSError("the picture is cut"), "mrlf: the picture is cut"),
+        (
+            FileNotFoundError(2, "No such file or directory"),
+            "mrlf: the folder you are in is no longer there: go to another one",
+        ),
         (BrokenPipeError(32, "Broken pipe"), "mrlf: Broken pipe"),
     ],
 )

@@ -107,7 +107,7 @@ def test_fetch_without_a_name_takes_those_of_the_stages_and_tells_each_that_fail
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        pytest.param(("fetch", "u3net"), "there are no weights 'u3net': take one of u2net_human_seg", id="fetch"),
+        pytest.param(("fetch", "u3net"), "take one of u2net_human_seg, ", id="fetch"),
         pytest.param(("add", "absent.pth"), "there is no file absent.pth", id="add what is not there"),
         pytest.param(("add", "README.md"), "README.md is not known: its sha256 is", id="add something else"),
     ],

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.cli.verify import deep_lines
 from pipeline.collect.posts import PostsSettings, build_posts
+from pipeline.privacy.pseudonyms import ids_path, read_authors
 from pipeline.store import Store
 from pipeline.store.tables import DamagedTableError
 from tests.fakes.town import CITY, Town
@@ -74,6 +75,16 @@ def test_an_original_that_is_gone_is_taken_from_the_archive_again(town, built, c
     assert not town.build().is_reused
     assert "original pictures are gone from the store: 1" in caplog.text
     assert town.store.blobs.get("original", digest)
+    assert digests(town) == digests(built)
+    assert town.build().is_reused
+
+
+@pytest.mark.fault("S30")
+def test_a_map_from_keys_to_authors_that_is_gone_is_made_again(town, built, caplog):
+    ids_path(town.store, "town").unlink()
+    assert not town.build().is_reused
+    assert "town.ids.sqlite is gone: the archive is read again" in caplog.text
+    assert read_authors(town.store, "town") == read_authors(built.store, "town") != {}
     assert digests(town) == digests(built)
     assert town.build().is_reused
 

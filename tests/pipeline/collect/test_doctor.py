@@ -132,6 +132,7 @@ def test_the_weights_of_each_stage_are_looked_for(store, environment, settings, 
             "no folder /nowhere",
             id="an archive that is not there",
         ),
+        pytest.param({}, {"pois": {"from_archive": {}}}, "source of POIs", "wrong", "archive: path", id="no archive"),
         pytest.param({}, {"pois": {"fiel": "x"}}, "stage pois", "wrong", "fiel", id="misspelt setting"),
     ],
 )

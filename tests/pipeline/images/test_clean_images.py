@@ -26,9 +26,10 @@ from pipeline.report.contact_sheets import clean_sheet_png, masks_sheet_png
 from pipeline.store import Store
 from pipeline.store.digests import bytes_digest
 from pipeline.store.store import StageRecord
+from pipeline.weights.converting import convert
 from pipeline.weights.registry import REGISTRY
 from pipeline.weights.weights_store import WeightsFile, WeightsStore
-from tests.fakes.city import CITY, curated_post, fill_city, poi, put_city
+from tests.fakes.city import CITY, curated_post, fill_city, finish, poi, put_city
 from tests.fakes.face_gates import short_recall
 from tests.fakes.pictures import PORTRAIT, encoded, pixels, portrait
 from tests.fakes.short_lama import one_block
@@ -253,6 +254,7 @@ def test_the_face_that_the_masks_missed_is_found_by_the_gate(store):
     nobody = {"outcome": "no_person", "portrait_ratio": 0.0, "mask": None, "network": "n", "weights_sha256": ""}
     rows = [{"digest": digest, "recipe": "r", **nobody} for digest in digests]
     store.tables.replace("demo", "portrait_masks", rows)
+    finish(store, "portrait_masks")
     on = CleanImagesSettings(weights="builtin", face_gate="haar", num_workers=1)
     with short_recall():
         report = build_clean_images(store, CITY, on)
@@ -340,13 +342,14 @@ def test_a_dropped_picture_leaves_no_clean_one(store):
 
 
 @pytest.fixture
-def random_lama(tmp_path) -> Iterator[Path]:
+def random_lama(tmp_path, monkeypatch) -> Iterator[Path]:
     """Random weights of Big-LaMa with one block, in the names of our module."""
     import torch
     from safetensors.torch import save_file
 
     from models.vision.lama_weights import expected_shapes
 
+    monkeypatch.setattr("pipeline.weights.weights_store.convert_apart", convert)  # apart the network is whole
     drawn = torch.Generator().manual_seed(0)
     state = {}
     with one_block():

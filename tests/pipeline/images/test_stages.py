@@ -161,3 +161,20 @@ def test_rows_that_were_deleted_are_made_again_and_no_others(store):
     report = build_portrait_masks(store, CITY, MASKS)
     assert (report.is_reused, report.counts["new"]) == (False, 1)
     assert len(outcomes(store, "portrait_masks")) == len(posts)
+
+
+@pytest.mark.fault("S28")
+@pytest.mark.parametrize("damage", [None, b"", b"another picture"], ids=["gone", "empty", "another"])
+def test_a_lost_original_has_a_row_that_says_so_and_is_looked_at_when_it_is_there_again(store, caplog, damage):
+    posts = fill_city(store, posts_per_poi=2)
+    digest = posts[3]["image_digests"][0]
+    path = store.blobs.path("original", digest)
+    whole = path.read_bytes()
+    path.unlink() if damage is None else path.write_bytes(damage)
+    assert build_portrait_masks(store, CITY, MASKS).counts["pictures/original_gone"] == 1
+    assert f"the first is {digest}" in caplog.text and "`mrlf run demo` makes them again" in caplog.text
+    assert not path.exists() and build_portrait_masks(store, CITY, MASKS).is_reused
+    store.blobs.put("original", whole)
+    report = build_portrait_masks(store, CITY, MASKS)
+    assert (report.counts["new"], report.counts.get("pictures/original_gone")) == (1, None)
+    assert not store.tables.read("demo", "drops").num_rows

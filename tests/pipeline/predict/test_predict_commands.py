@@ -46,7 +46,7 @@ def test_json_is_the_answer_and_nothing_else(mrlf):
     ("words", "message"),
     [
         pytest.param(("predict", "demo"), "neither a picture nor a word", id="nothing given"),
-        pytest.param(("predict", "demo", "--image", "no.jpg"), "No such file", id="no such picture"),
+        pytest.param(("predict", "demo", "--image", "no.jpg"), "there is no picture no.jpg", id="no such picture"),
         pytest.param(("predict", "demo", "--image", __file__), "no picture", id="not a picture"),
         pytest.param(("predict", "rome", "--caption", "x"), "there is no city 'rome'", id="an unknown city"),
         pytest.param(("predict", "bare", "--caption", "x"), "no model of bare", id="a city without a model"),

@@ -11,7 +11,7 @@ from pipeline.report.evaluate_mrlf import EvaluateMrlfSettings, build_evaluate_m
 from pipeline.store import Store
 from pipeline.training.image_features import build_image_features
 from pipeline.training.train_mrlf import build_train_mrlf
-from tests.fakes.city import CITY, clean_row, fill_city, poi, put_city
+from tests.fakes.city import CITY, clean_row, fill_city, finish, poi, put_city
 from tests.fakes.pictures import encoded, pixels
 from tests.pipeline.predict.conftest import FEATURES, TRAINING, write_cities
 
@@ -25,6 +25,8 @@ def release(store: Store, changes: dict) -> None:
     put_city(store, [poi(0), poi(1)], posts)
     digests = [digest for post in posts for digest in post["image_digests"]]
     store.tables.replace("demo", "clean_images", [clean_row(store, *numbered) for numbered in enumerate(digests)])
+    for name in ("portrait_masks", "clean_images"):
+        finish(store, name)
     build_dataset(store, CITY, DatasetSettings(min_posts_per_poi=5))
 
 

@@ -61,6 +61,18 @@ def test_only_what_holds_the_post_or_was_trained_on_it_is_withdrawn(small):
     assert small.stage_record("demo", "evaluate_mrlf") is None
 
 
+@pytest.mark.fault("S27")
+def test_a_damaged_table_of_a_later_stage_keeps_no_sweep_from_its_end(small):
+    feature = {"clean_digest": "c", "backbone": "b", "outcome": "x", "weights_sha256": "", "recipe": "r"}
+    small.tables.append("demo", "image_features", [{**feature, "vector": None}])
+    small.tables.digest("demo", "image_features")
+    for path in small.tables.path("demo", "image_features").rglob("*.*"):
+        path.write_text("{")
+    tombstone(small, "a")
+    assert sweep_forgotten(small, "demo") == {"releases": 1, "runs": 1}
+    assert standing(small) == ["r2", "v2"]
+
+
 def test_a_sweep_where_nothing_went_reads_and_removes_nothing(small, monkeypatch):
     before = standing(small)
     monkeypatch.setattr(pq, "read_table", killed)

@@ -180,7 +180,8 @@ def test_what_others_share_and_other_cities_stay_and_the_ledger_closes(built, re
     paths = [path for path in built.root.rglob("*") if path.is_file() and "other" in path.parts]
     assert paths
     for path in paths:
-        assert (rebuilt.root / path.relative_to(built.root)).read_bytes() == path.read_bytes()
+        is_cache = "digests" in path.relative_to(built.root).parts  # it knows files by inode and time, too
+        assert is_cache or (rebuilt.root / path.relative_to(built.root)).read_bytes() == path.read_bytes()
     town = rebuilt
     for digest in (town.shared, town.abroad):
         assert town.store.blobs.path("original", digest).is_file()

@@ -82,6 +82,15 @@ def test_the_floor_of_the_data_set_counts(store):
 
 
 @pytest.mark.fault("T15")
+def test_posts_of_places_below_the_floor_count_neither_as_users_nor_as_days(store):
+    of_one = [curated_post(row, row % 2, 0, ["0" * 64], taken_utc=TAKEN) for row in range(10)]
+    others = [curated_post(row, 2, row, ["0" * 64], taken_utc=TAKEN + dt.timedelta(days=row)) for row in range(10, 14)]
+    put_city(store, [poi(number) for number in range(3)], [*of_one, *others])
+    assert hindrance(store, city(min_posts_per_poi=4)) is None
+    assert "the 10 curated posts of demo are of 1 user and 1 day" in hindrance(store, city(min_posts_per_poi=5))
+
+
+@pytest.mark.fault("T15")
 @pytest.mark.parametrize("stage", ["portrait_masks", "clean_images"])
 def test_no_picture_is_looked_at_and_the_note_is_that_of_curated_posts(store, stage):
     """The pictures are missing from the store: a stage that looked for them would speak of that."""

@@ -155,7 +155,7 @@ def test_fewer_posts_of_a_class_than_folds_are_no_error():
 @pytest.mark.parametrize(
     ("users", "days", "choice", "said"),
     [
-        ([0] * 40, [0] * 40, "auto", "only 1 groups.*only 1 day"),
+        ([0] * 40, [0] * 40, "auto", "only 1 group .*only 1 day"),
         ([0, 1] * 20, [0] * 40, "auto", "only 2 groups.*only 1 day"),
         ([0] * 40, [row % 2 for row in range(40)], "time", "only 2 days"),
         ([0, 1] * 20, range(40), "user", "only 2 groups"),
@@ -191,7 +191,30 @@ def test_users_of_one_place_each_are_refused_where_one_would_train():
 
 
 @pytest.mark.fault("T14")
+def test_of_several_numbers_of_folds_the_one_nearest_to_the_shares_is_taken():
+    """Three folds of five users of equal size would hold out two users at once."""
+    cut = cut_posts(make_posts([row % 5 for row in range(100)], [0] * 100), "user", seed=0)
+    assert sizes(cut) == [60, 20, 20]
+
+
+@pytest.mark.fault("T14")
 def test_few_users_on_one_day_are_cut_by_user_and_the_uneven_shares_are_told():
     cut = cut_posts(make_posts([row % 4 for row in range(80)], [0] * 80), "auto", seed=0)
     assert cut.kind == "user" and sizes(cut) == [40, 20, 20]
     assert "only 1 day" in cut.sentence and "leave their shares" in cut.remarks[0]
+
+
+@pytest.mark.fault("T15")
+@pytest.mark.parametrize(
+    ("users", "days", "choice", "is_offered"),
+    [
+        pytest.param([0] * 9, range(9), "user", True, id="one user over days"),
+        pytest.param(range(9), [0] * 9, "time", True, id="a day of many users"),
+        pytest.param([0] * 9, [0] * 9, "user", False, id="neither by user"),
+        pytest.param([0] * 9, [0] * 9, "time", False, id="neither in time"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_refused_with_the_other_only_where_that_can(users, days, choice, is_offered):
+    with pytest.raises(SplitError) as refused:
+        cut_posts(make_posts(users, days), choice, seed=0)
+    assert ("set split: auto" in str(refused.value)) == is_offered

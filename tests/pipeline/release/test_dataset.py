@@ -4,6 +4,7 @@ import datetime as dt
 import io
 import json
 import os
+import resource
 import shutil
 import stat
 from pathlib import Path
@@ -262,6 +263,19 @@ def test_a_smaller_copy_of_a_picture_is_in_the_split_of_its_original(store, monk
 
 
 @pytest.mark.fault("T1")
+@pytest.mark.slow
+@pytest.mark.fault("S26")
+def test_a_disk_that_is_full_for_a_shard_is_told_with_the_folder_and_the_rerun_releases(store):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16_000, hard))
+    try:
+        with pytest.raises(OSError, match=r"cannot write to .*/datasets/demo/[0-9a-f]{16}: File too large"):
+            build_dataset(store, CITY, SETTINGS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not build_dataset(store, CITY, SETTINGS).is_reused
+
+
 def test_pois_below_the_floor_after_the_image_stages_are_dropped(store):
     report = build_dataset(store, CITY, SETTINGS.model_copy(update={"min_posts_per_poi": 10}))
     assert report.counts["dropped/poi_below_floor"] == 9  # the POI that lost a post to a portrait

@@ -29,13 +29,10 @@ def stuck_server() -> Iterator[tuple[subprocess.Popen, str]]:
             process.kill()
 
 
-def send(address: str, picture: bytes | None, caption: str) -> None:
-    """Ask, and wait for no answer."""
+def send(address: str, picture: bytes | None, caption: str, answers: list[dict[str, str]]) -> None:
+    """Ask, and keep the answer."""
     files = {"caption": (None, caption)} | ({} if picture is None else {"image": ("p", picture)})
-    try:
-        requests.post(f"{address}/predict", files=files, timeout=30)
-    except requests.RequestException:
-        return
+    answers.append(requests.post(f"{address}/predict", files=files, timeout=30).json())
 
 
 def children(pid: int) -> list[int]:
@@ -49,7 +46,8 @@ def children(pid: int) -> list[int]:
 @pytest.mark.parametrize("asked", [(b"sleep", "x"), (None, "sleep")], ids=["decoding", "in the networks"])
 def test_the_server_ends_whatever_it_is_at_and_says_so_before(sig, asked):
     with stuck_server() as (process, address):
-        threads = [threading.Thread(target=send, args=(address, *asked), daemon=True) for _ in range(3)]
+        answers: list[dict[str, str]] = []
+        threads = [threading.Thread(target=send, args=(address, *asked, answers)) for _ in range(3)]
         for thread in threads:
             thread.start()
         wait_until(lambda: requests.get(f"{address}/health", timeout=20).json()["in_work"] == 3)
@@ -61,6 +59,9 @@ def test_the_server_ends_whatever_it_is_at_and_says_so_before(sig, asked):
         assert len(started) >= health["decoding"]
         process.send_signal(sig)
         process.wait(8)
+        for thread in threads:
+            thread.join(5)
+        assert [answer["message"] for answer in answers] == ["the server is ending: ask again later"] * 3
         wait_until(lambda: not [child for child in started if Path(f"/proc/{child}").exists()])
 
 

@@ -13,7 +13,7 @@ from pipeline.errors import StageBusyError
 from pipeline.store import Store, files
 from pipeline.store.blobs import LostPictureError
 from pipeline.store.digests import OWN_DIGEST
-from pipeline.store.files import IncompleteFolderError, seal, unseal
+from pipeline.store.files import OLD_SHAPES, IncompleteFolderError, seal, unseal
 from pipeline.store.store import StageRecord
 
 
@@ -226,12 +226,17 @@ def test_a_manifest_that_was_changed_anywhere_is_refused_with_the_command_that_m
 
 def test_a_manifest_of_an_older_version_has_no_digest_and_is_read(tmp_path):
     (tmp_path / "a.txt").write_text("a")
-    seal(tmp_path, {"version": "1"}, ["a.txt"])
-    content = json.loads((tmp_path / "manifest.json").read_text())
-    del content[OWN_DIGEST]
-    (tmp_path / "manifest.json").write_text(json.dumps(content))
-    manifest = unseal(tmp_path)
-    assert manifest is not None and manifest.about == {"version": "1"}
+    for about in (dict.fromkeys(shape, "1") for shape in OLD_SHAPES):
+        seal(tmp_path, about, ["a.txt"])
+        content = json.loads((tmp_path / "manifest.json").read_text())
+        del content[OWN_DIGEST]
+        (tmp_path / "manifest.json").write_text(json.dumps(content))
+        manifest = unseal(tmp_path)
+        assert manifest is not None and manifest.about == about
+        content["about"].popitem()
+        (tmp_path / "manifest.json").write_text(json.dumps(content))
+        with pytest.raises(IncompleteFolderError, match="it is no manifest"):
+            unseal(tmp_path)
 
 
 def test_records_of_stages_come_back_equal(store):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.records import TABLES
-from pipeline.store import Store, table_files
+from pipeline.store import Store, kept, table_files
 from pipeline.store.digests import file_digest
 from pipeline.store.tables import COMMITS_PER_CHECKPOINT, DamagedTableError
 
@@ -122,6 +122,34 @@ def test_a_table_that_is_gone_is_not_an_empty_one(store, in_its_place):
 
 
 @pytest.mark.fault("S27")
+@pytest.mark.parametrize("harm", [cut, other_shape, Path.unlink])
+def test_a_file_of_which_nothing_is_kept_is_opened_at_least(store, harm):
+    (store.root / "digests" / "town" / "drops.json").write_text("{")
+    path = rows_file(store)
+    harm(path)
+    with pytest.raises(DamagedTableError, match=path.name):
+        store.tables.read("town", "drops")
+    assert store.tables.mend("town", "drops") == [path.name]
+    assert store.tables.read("town", "drops").num_rows == NUM_FILES - 1
+
+
+@pytest.mark.fault("S27")
+def test_a_table_that_was_never_summed_up_is_compared_from_its_replacement_on(store):
+    store.tables.replace("other", "drops", [drop(1), drop(2)])
+    store.tables.replace("other", "drops", [{**drop(3), "stage": "x"}], where="stage = 'x'")
+    assert store.tables.read("other", "drops").num_rows == 3
+    flip(min(store.tables.path("other", "drops").glob("*.parquet")))
+    with pytest.raises(DamagedTableError):
+        store.tables.digest("other", "drops")
+
+
+def test_a_table_that_was_removed_is_replaced_by_a_whole_one(store):
+    shutil.rmtree(store.tables.path("town", "drops"))
+    store.tables.replace("town", "drops", [drop(1)])
+    assert store.tables.read("town", "drops").num_rows == 1
+
+
+@pytest.mark.fault("S27")
 def test_bytes_that_a_disk_changed_by_itself_are_found_by_a_deep_look_and_from_then_on(store):
     store.tables.check("town", "drops")  # copied files are compared once
     path, kept = rows_file(store), store.root / "digests" / "town" / "drops.json"
@@ -157,7 +185,7 @@ def test_a_store_that_cannot_be_written_is_compared_each_time(store, monkeypatch
     def fail(*_: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(table_files, "write_kept", fail)
+    monkeypatch.setattr(kept, "write_atomically", fail)
     assert store.tables.read("town", "drops").num_rows == NUM_FILES
     flip(rows_file(store))
     with pytest.raises(DamagedTableError):

@@ -13,6 +13,7 @@ from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release
 from pipeline.release.split import SPLITS
 from pipeline.store import Store
+from pipeline.store.blobs import Blobs
 from pipeline.study.plan import plan_study
 from pipeline.study.settings import StudySettings
 from pipeline.study.variants import StudyData, near_names, needs_study_data
@@ -127,16 +128,17 @@ def test_variants_of_the_release_need_no_study_data(bare_town, variant):
 
 
 @pytest.fixture
-def copied(bare) -> tuple[Store, list[str]]:
+def copied(bare, monkeypatch) -> tuple[Store, list[str]]:
     """A town in which posts of three users and places show one photograph, once each in another size and quality."""
     shutil.rmtree(bare.study_folder("demo"), ignore_errors=True)  # a test before may have looked already
     rows = latest_release(bare, "demo").posts.to_pylist()
     chosen = sorted({row["user_key"]: row for row in rows}.values(), key=lambda row: row["post_key"])[:3]
-    first = bare.blobs.get("clean", chosen[0]["clean_digest"])
+    first, get, copies = bare.blobs.get("clean", chosen[0]["clean_digest"]), Blobs.get, dict[str, bytes]()
     for row, (side, quality) in zip(chosen[1:], [(64, 80), (96, 40)], strict=True):
         file = io.BytesIO()
         Image.open(io.BytesIO(first)).resize((side, side)).save(file, "JPEG", quality=quality)
-        bare.blobs.path("clean", row["clean_digest"]).write_bytes(file.getvalue())
+        copies[row["clean_digest"]] = file.getvalue()
+    monkeypatch.setattr(Blobs, "get", lambda self, kind, digest: copies.get(digest) or get(self, kind, digest))
     return bare, [row["post_key"] for row in chosen]
 
 

@@ -1,12 +1,13 @@
 """Captions: clean Unicode, and nobody's name, address or link in them."""
 
 import re
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.text.captions import clean_caption, clean_name, clean_unicode
+from pipeline.text.captions import MAX_NAME_CHARACTERS, clean_caption, clean_name, clean_unicode
 
 ANY_TEXT = st.text(st.characters(codec=None)) | st.text(alphabet="ab1.@＠﹫:/<>#-_ \u200c\u0338é½ھwhtps")
 
@@ -123,6 +124,13 @@ def test_a_hostile_caption_takes_no_longer_than_its_length(part):
 )
 def test_a_name_stays_what_it_is_on_one_line(name, cleaned):
     assert clean_name(name) == cleaned
+
+
+@pytest.mark.fault("I13")
+def test_a_name_of_a_million_marks_is_cut_before_they_are_put_in_order():
+    started = time.process_time()
+    assert len(clean_name("a" + "\u0301\u0323" * 500_000)) == MAX_NAME_CHARACTERS - 1
+    assert time.process_time() - started < 1
 
 
 @given(ANY_TEXT)

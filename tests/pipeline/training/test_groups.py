@@ -7,7 +7,7 @@ import pytest
 
 from models.linear.wide import NUM_FOLDS, folds_of
 from pipeline.training import groups
-from pipeline.training.groups import fold_groups, groups_of, unit_of
+from pipeline.training.groups import fold_groups, groups_in, groups_of, unit_of
 from tests.models.synthetic import city
 
 
@@ -65,6 +65,13 @@ def test_many_users_are_left_as_they_are():
 def test_posts_of_one_day_are_groups_of_their_own():
     keys = [str(row) for row in range(9)]
     assert fold_groups("time", ["u"] * 9, ["2025-01-01"] * 9, keys) == keys
+
+
+@pytest.mark.fault("T13")
+def test_the_test_is_drawn_by_what_resembles_itself_and_never_by_single_posts():
+    users, days, keys = ["u"] * 9, ["2025-01-01"] * 9, [str(row) for row in range(9)]
+    assert groups_in("test", "time", users, days, keys) == days
+    assert groups_in("train", "time", users, days, keys) == groups_in("validation", "user", users, days, keys) == keys
 
 
 def test_the_number_of_folds_is_that_of_the_linear_experts():

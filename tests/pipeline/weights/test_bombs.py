@@ -156,6 +156,40 @@ def test_a_process_that_is_lost_over_a_file_is_told_as_such(tmp_path, monkeypatc
         apart.convert_apart(source, "u2netp", tmp_path / "target")
 
 
+def key_of_keys(depth: int) -> bytes:
+    """A pickle of a dict whose key is a pair of a pair of a pair: hashing it is 2**depth steps."""
+    pairs = b"".join(b"q" + bytes([number]) + b"h" + bytes([number]) + b"\x86" for number in range(depth))
+    return b"\x80\x02})" + pairs + b"K\0s."
+
+
+@pytest.mark.slow
+def test_a_few_bytes_are_not_worked_on_without_an_end(tmp_path, monkeypatch):
+    source = tmp_path / "net.pth"
+    source.write_bytes(key_of_keys(60))
+    assert apart._cpu_s(source) == 60
+    code = "import sys; from pipeline.weights import apart; apart.SPARE_S = 5; apart.main(*sys.argv[1:])"
+    run = subprocess.run
+
+    def with_less(command, **options):
+        return run([sys.executable, "-c", code, *command[4:]], **options)
+
+    monkeypatch.setattr(apart.subprocess, "run", with_less)
+    with pytest.raises(ValueError, match=r"lost \(SIGXCPU|SIGKILL\)"):
+        apart.convert_apart(source, "u2netp", tmp_path / "target")
+
+
+def test_a_file_that_is_broken_off_is_not_kept(tmp_path, weights_store_of, monkeypatch):
+    def broken_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    source = tmp_path / "net.pth"
+    source.write_bytes(saved({}))
+    monkeypatch.setattr("pipeline.weights.weights_store.convert_apart", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        weights_store_of().add(source, "my_net", "u2netp")
+    assert not list((tmp_path / "weights").rglob("*.pth"))
+
+
 @pytest.mark.slow
 def test_apart_a_file_is_converted_into_the_same_bytes_and_refused_in_the_same_words(tmp_path, u2netp_pth):
     source = tmp_path / "net.pth"

@@ -14,6 +14,7 @@ from pipeline.collect.instagram.journal.disk import _ADDED, _RENAMED
 from pipeline.collect.sources import journal_path
 from pipeline.collect.web.errors import HumanError, RetryError
 from pipeline.errors import StageError
+from pipeline.stage import require_finished
 from tests.fakes.http_server import Answer
 from tests.fakes.live_town import LiveTown
 
@@ -151,6 +152,18 @@ def test_a_post_without_a_place_of_its_own_stays_where_it_was_met_first(town, in
     town.collect()
     report = town.collect()
     assert (report.record.about["updated_posts"], report.is_reused) == ("0", True)
+
+
+@pytest.mark.fault("S25")
+def test_what_was_collected_before_only_a_person_can_go_on_may_be_worked_on(town, instagram):
+    town.collect()
+    new = instagram.world.add_post("1000", is_videos=(False,))
+    instagram.fail("location_id=1001|locations/1001", Answer.json({}, 403), times=None)
+    days(town, 1)
+    with pytest.raises(HumanError):
+        town.collect()
+    assert town.key(new) in town.kept_keys()
+    require_finished(town.store, town.city.key, {"posts@posts": ""})
 
 
 @pytest.mark.fault("I25")

@@ -1,14 +1,18 @@
 """POIs of the places that an archive's posts name: which are POIs, and which posts are theirs."""
 
+import random
 import shutil
 
 import pytest
 
 from pipeline.cities import City
+from pipeline.collect.archive.fields import LocationStub
 from pipeline.collect.places import PlacesSettings, build_places
+from pipeline.collect.poi_sources.archive_places import SAME_PLACE_M, SamePlaces
 from pipeline.collect.pois import PoisSettings, build_pois
 from pipeline.collect.posts import PostsSettings, build_posts
 from pipeline.errors import StageError
+from pipeline.geo import distance_km
 from pipeline.privacy.opt_out import add_opt_outs
 from tests.fakes.archive import FakeArchive, graphql_node
 
@@ -98,7 +102,7 @@ def test_a_place_that_is_no_poi_is_counted_with_its_reason(store, fake, city, lo
     report = build(store, city)
     assert [poi_id for poi_id, *_ in pois(store)] == ["2"]
     assert reasons(report) == {reason: 1}
-    is_told = any("--geotags" in note for note in report.record.notes)
+    is_told = any("--login" in note for note in report.record.notes)
     assert is_told == (reason == "no_coordinates")
 
 
@@ -211,7 +215,7 @@ def test_a_person_overrules_the_id(store, fake, city):
     ("places", "message"),
     [
         pytest.param([place(), place(2, "Pier 7")], r"too_few_posts.*lower min_posts", id="too few posts"),
-        pytest.param([place(lat=None)] * 3, r"no_coordinates 1.*--geotags", id="no coordinates"),
+        pytest.param([place(lat=None)] * 3, r"no_coordinates 1.*--login", id="no coordinates"),
         pytest.param([place(lat=50)] * 3, r"outside_city 1.*radius_km", id="elsewhere"),
         pytest.param([None] * 3, r"none of its 3 posts names its place", id="no places"),
     ],
@@ -232,7 +236,52 @@ def test_a_city_with_an_archive_and_no_pois_is_told_this_way_first(store, fake, 
 
 
 @pytest.mark.fault("P24")
+@pytest.mark.parametrize(
+    ("written", "min_posts"),
+    [
+        pytest.param(True, 10, id="yes"),
+        pytest.param({}, 10, id="the defaults"),
+        pytest.param({"min_posts": 3}, 3, id="a number"),
+        pytest.param(False, None, id="no"),
+        pytest.param(None, None, id="left empty"),
+    ],
+)
+def test_the_setting_can_be_a_switch(written, min_posts):
+    assert getattr(PoisSettings(from_archive=written).from_archive, "min_posts", None) == min_posts
+
+
+@pytest.mark.fault("P24")
+@pytest.mark.parametrize("written", [10, "archive", [10]])
+def test_a_setting_of_another_kind_is_refused_with_what_to_write(written):
+    with pytest.raises(ValueError, match=r"write `from_archive: \{min_posts: 10\}`"):
+        PoisSettings(from_archive=written)
+
+
+@pytest.mark.fault("P24")
 def test_without_an_archive_the_setting_says_what_it_needs(store):
     live = CITY.model_copy(update={"live": {}})
     with pytest.raises(StageError, match=r"has no archive.*posts: \{archive: path/to/folder\}"):
         build(store, live)
+
+
+@pytest.mark.fault("P24")
+@pytest.mark.parametrize("longitude", [-30.0, 179.999], ids=["anywhere", "at the date line"])
+def test_the_nearest_page_is_the_one_that_a_loop_finds(longitude):
+    rng = random.Random(0)
+    places = SamePlaces("Port Town")
+    stubs = []
+    for number in range(40):
+        lng = longitude + rng.uniform(0, 0.01)
+        point = (12 + rng.uniform(0, 0.01), lng - 360 if lng > 180 else lng)
+        stubs.append(LocationStub(location_id=str(number), name="The Pier", coordinates=point))
+    known, asked = stubs[:20], stubs[20:]
+    for stub in known:
+        places.add(stub)
+    for stub in asked:
+        apart_m, nearest = min((apart_in_m(stub.coordinates, one.coordinates), one.location_id) for one in known)
+        assert places.find(stub) == (nearest if apart_m <= SAME_PLACE_M else "")
+    assert {places.find(stub) == "" for stub in asked} == {True, False}
+
+
+def apart_in_m(a, b) -> float:
+    return float(1000 * distance_km(*a, *b))
