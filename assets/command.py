@@ -22,6 +22,7 @@ from pipeline.stages import STAGES, checked_cities
 
 COMMANDS = {("asset", "materialize"), ("asset", "list"), ("job", "execute")}
 NO_PARTITION = "no '--partition' option was provided"
+PARTITION_RANGE = "artition range"
 UNKNOWN_ASSET = re.compile(r"AssetKey\(s\) \[(.*?)\] were selected")
 FIELD = re.compile(r"(\w+)\??:")
 
@@ -53,6 +54,8 @@ def sentence(error: BaseException, words: Sequence[str]) -> str | None:
             return str(error)
         case CheckError() if NO_PARTITION in str(error):
             return f"name the city: --partition {_cities()[0]} (the cities are {', '.join(_cities())})"
+        case CheckError() if PARTITION_RANGE in str(error):
+            return f"this command takes one city, --partition {_cities()[0]}: Materialize in the UI takes several"
         case dg.DagsterInvalidSubsetError() if unknown := UNKNOWN_ASSET.search(str(error)):
             names = re.findall(r"'([^']*)'", unknown[1])
             near = did_you_mean(names[0], STAGES) if names else ""

@@ -83,7 +83,7 @@ def serve(
         from pipeline.predict.loading import load_predictor
         from pipeline.store import Store
 
-        if host not in LOCAL_HOSTS:
+        if host and host not in LOCAL_HOSTS:
             typer.echo(
                 f"warning: everyone who can reach {host}:{port} can use it: there is no password and no encryption. "
                 "Put a proxy in front that has both, and consider --coarse",

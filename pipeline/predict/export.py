@@ -71,12 +71,12 @@ def write_onnx(predictor: Predictor, pictures: "nn.Module", folder: Path) -> Non
 
 def write_safetensors(predictor: Predictor, pictures: "nn.Module", folder: Path) -> None:
     """The model's own files, which `models.trained.load_model` reads, and the weights of what looks at pictures."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     folder.mkdir(parents=True, exist_ok=True)
     predictor.model.save(folder)
     weights = {name: tensor.contiguous() for name, tensor in pictures.state_dict().items()}
-    save_file(weights, folder / "pictures.safetensors")
+    (folder / "pictures.safetensors").write_bytes(save(weights))  # save_file keeps others out, whatever the mask
     facts = json.dumps(preprocessing_of(predictor), indent=1, ensure_ascii=False)
     (folder / "preprocessing.json").write_text(facts, encoding="utf-8")
     _write_labels(predictor, folder)

@@ -17,7 +17,7 @@ from pipeline.curate.rules import POI_FLOOR
 from pipeline.errors import StageError
 from pipeline.privacy.forgotten import sweep_forgotten
 from pipeline.release.cut import MIN_DAYS, MIN_USERS, SplitChoice
-from pipeline.release.dataset import DatasetSettings
+from pipeline.release.dataset import DatasetSettings, nothing_left
 from pipeline.stage import StageReport
 from pipeline.store import Store
 
@@ -30,13 +30,21 @@ def refuse_hopeless(store: Store, city: City) -> None:
     """Spend no time on pictures that no data set can hold.
 
     Raises:
-        StageError: the curated posts cannot be split, or are of one POI; the message says what would help.
+        StageError: no post was left by curation, or the curated posts cannot be split, or are of one POI; the message
+            says what would help.
     """
-    sentence = hindrance(store, city)
+    sentence = _emptiness(store, city) or hindrance(store, city)
     if sentence is not None:
         with store.lock(city.key, "dataset"):
             sweep_forgotten(store, city.key)  # without a new release the old one goes all the same
         raise StageError(sentence)
+
+
+def _emptiness(store: Store, city: City) -> str | None:
+    """Where curation has left no post: why. Networks of hundreds of megabytes are not fetched for nothing."""
+    if store.stage_record(city.key, STAGE) is None or any(map(len, store.tables.batches(city.key, STAGE, COLUMNS))):
+        return None
+    return nothing_left(store, city.key)
 
 
 def with_hindrance(store: Store, city: City, report: StageReport) -> StageReport:

@@ -135,14 +135,14 @@ def _work(store: Store, city: City, settings: DatasetSettings, inputs: dict[str,
     if gone_posts(store, city.key) & set(posts["post_key"]):
         raise StageError(f"posts of {city.key} are gone since curated_posts was built: build curated_posts first")
     if posts.empty:
-        raise StageError(_nothing_left(store, city.key))
+        raise StageError(nothing_left(store, city.key))
     assert settings.min_posts_per_poi is not None
     stays = np.array(has_enough_posts(posts["poi_id"].tolist(), settings.min_posts_per_poi))
     drops = {key: POI_FLOOR.name for key in posts.loc[~stays, "post_key"]}
     write_ledger(store, city.key, STAGE, drops, {})
     posts = posts[stays].reset_index(drop=True)
     if posts.empty:
-        raise StageError(_nothing_left(store, city.key))
+        raise StageError(nothing_left(store, city.key))
     ledger = _close_ledger(store, city.key, num_released=len(posts))
     samples, labels, cut = _samples(store, city.key, posts, settings)
     version = json_digest([STAGE, code_digest(build_dataset), settings.model_dump(mode="json"), inputs])[:16]
@@ -174,7 +174,8 @@ def _candidates(store: Store, city: str) -> pd.DataFrame:
     return posts[posts["clean_digest"].notna()].reset_index(drop=True)
 
 
-def _nothing_left(store: Store, city: str) -> str:
+def nothing_left(store: Store, city: str) -> str:
+    """What is said of a city without a post to release: where its posts went, and what to do."""
     reasons = Counter(
         f"{row['stage']}: {row['reason']}"
         for table in ("drops", "deferred")

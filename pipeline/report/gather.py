@@ -50,7 +50,7 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
         is_synthetic=release.is_synthetic,
         preset=preset,
         answers=run.answers,
-        headline=headline(models[0], num_places=len(places), num_posts=len(proba)),
+        headline=headline(models[0], num_places=len(places), num_posts=len(proba), num_groups=num_groups, unit=unit),
         warnings=warnings(models, num_places=len(places), num_groups=num_groups, unit=unit),
         verdict=[*run.says_who_answers(), *verdict(models, preset=preset, num_groups=num_groups, unit=unit)],
         num_resamples=num_resamples,

@@ -88,11 +88,16 @@ def subject(ours: ModelResult) -> str:
     return "The linear model" if ours.name == "linear" else "MRLF"
 
 
-def headline(ours: ModelResult, *, num_places: int, num_posts: int) -> str:
-    """The one sentence that says how good the model is."""
+def headline(
+    ours: ModelResult, *, num_places: int, num_posts: int, num_groups: int = MIN_GROUPS, unit: str = "user"
+) -> str:
+    """The one sentence that says how good the model is; with one group there is no interval to give."""
+    interval = f"95\u202f%\u00a0interval {percent_range(ours.accuracy)}"
+    if num_groups < 2:
+        interval = f"no interval, since all are of one {unit}"
     return (
         f"{subject(ours)} predicts the right place, one of {num_places}, for {percent(ours.accuracy.value)} of "
-        f"{plural(num_posts, 'post')} it has never seen (95\u202f%\u00a0interval {percent_range(ours.accuracy)}). "
+        f"{plural(num_posts, 'post')} it has never seen ({interval}). "
         f"On average its prediction is {kilometres(ours.mean_km.value)} off."
     )
 

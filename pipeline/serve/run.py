@@ -91,6 +91,8 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         ValueError: it cannot be had.
     """
+    if not host:  # of a script whose variable is empty: the system would take it for every address
+        raise ValueError("--host is empty: name an address, or leave it out for this machine alone")
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:

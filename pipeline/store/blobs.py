@@ -50,12 +50,17 @@ class Blobs:
         except FileNotFoundError:
             raise LostPictureError(f"the {kind} picture {path} is not there: {_AGAIN}") from None
         if bytes_digest(data) != digest:
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:  # the disk is read only, or another user's: it is handed to nobody all the same
+                raise LostPictureError(
+                    f"the {kind} picture {path} is damaged and cannot be removed ({os.strerror(error.errno or 0)})"
+                ) from None
             raise LostPictureError(f"the {kind} picture {path} was damaged and is removed: {_AGAIN}")
         return data
 
     def remove_damaged(self, kind: Kind, digest: str) -> bool:
-        """Remove a picture if it is there and is not what its name says; whether it was so."""
+        """Remove a picture if it is there and is not what its name says, if the disk lets us; whether it was so."""
         try:
             self.get(kind, digest)
         except LostPictureError:

@@ -58,7 +58,12 @@ def as_asked(model: str) -> Choice:
 
 def is_cross_validated(train: "Samples", validation: "Samples") -> bool:
     """Whether the validation posts are too few to choose on, and folds of these posts can be made."""
-    return len(train) < FEW_POSTS and len({*train.groups, *validation.groups}) >= MIN_GROUPS
+    return len(train) < FEW_POSTS and len({*_drawn(train), *_drawn(validation)}) >= MIN_GROUPS
+
+
+def _drawn(posts: "Samples") -> list[str]:
+    """The groups that an interval draws; posts of too few for folds stand alone there, and are one group here."""
+    return [f"all with {posts.keys[0]}"] * len(posts) if list(posts.groups) == list(posts.keys) else posts.groups
 
 
 def cross_validated(train: "Samples", validation: "Samples", fits: Fits, title: str) -> Choice:
@@ -67,9 +72,9 @@ def cross_validated(train: "Samples", validation: "Samples", fits: Fits, title: 
 
     from models.data.samples import joined
 
-    posts = joined([train, validation])
+    posts, groups = joined([train, validation]), [*_drawn(train), *_drawn(validation)]
     fold_N = np.empty(len(posts), dtype=np.int64)
-    for number, (_, inside) in enumerate(GroupKFold(NUM_FOLDS).split(posts.labels_N, groups=posts.groups)):
+    for number, (_, inside) in enumerate(GroupKFold(NUM_FOLDS).split(posts.labels_N, groups=groups)):
         fold_N[inside] = number
     right = {name: np.empty(len(posts)) for name in fits}
     for fold in tqdm(range(NUM_FOLDS), desc=f"{title} choice", unit="fold", disable=None):
@@ -78,13 +83,13 @@ def cross_validated(train: "Samples", validation: "Samples", fits: Fits, title: 
         for name, fit in fits.items():
             model = fit(posts.take(~is_held_out_N & ~is_beside_N), beside)
             right[name][is_held_out_N] = _right(model.predict_proba(held_out), held_out)
-    return _better_of(right, posts.groups, f"{len(posts)} training and validation posts, each held out once,")
+    return _better_of(right, groups, f"{len(posts)} training and validation posts, each held out once,")
 
 
 def on_validation(proba: "dict[str, np.ndarray[Any, Any]]", validation: "Samples") -> Choice:
     """Compare both models by their probabilities (N, C) for the validation posts."""
     right = {name: _right(proba_NC, validation) for name, proba_NC in proba.items()}
-    return _better_of(right, validation.groups, f"{len(validation)} validation posts")
+    return _better_of(right, _drawn(validation), f"{len(validation)} validation posts")
 
 
 def _right(proba_NC: "np.ndarray[Any, Any]", posts: "Samples") -> "np.ndarray[Any, Any]":

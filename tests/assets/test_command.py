@@ -20,6 +20,8 @@ WRONG_ASSET = "AssetKey(s) ['datasets'] were selected, but no AssetsDefinition o
     ("error", "more", "said"),
     [
         (CheckError("Asset has partitions, but no '--partition' option was provided"), [], "--partition demo (the"),
+        (CheckError("Failure condition: Invalid partition range format."), [], "--partition demo: Materialize"),
+        (CheckError("Failure condition: Partition ranges with the CLI require"), [], "this command takes one city"),
         (dg.DagsterInvalidSubsetError(WRONG_CITY), ["--partition", "melburn"], "(did you mean melbourne?)"),
         (dg.DagsterInvalidSubsetError(WRONG_ASSET), [], "no asset datasets (did you mean dataset?)"),
         (DagsterInvalidAssetSelectionError("+("), [], "is no selection of assets"),

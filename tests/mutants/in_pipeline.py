@@ -30,8 +30,8 @@ IN_PIPELINE = (
     Defect(
         "overruled-alone",
         "pipeline/collect/matching.py",
-        "if any(decisions.values()) else",
-        "if all(decisions.values()) else",
+        "if any(decisions.values()):",
+        "if all(decisions.values()):",
         "test_matching.py",
     ),
     Defect(

@@ -103,8 +103,8 @@ IN_RULES = (
     Defect(
         "redirect-to-http",
         "pipeline/weights/addresses.py",
-        "parts.hostname == LOCAL and urlsplit(first).hostname == LOCAL",
-        "parts.hostname == LOCAL",
+        ' and urlsplit(before).scheme in ("", "http")',
+        "",
         "test_fetching.py test_weights_roads.py test_transfer.py",
     ),
     Defect(

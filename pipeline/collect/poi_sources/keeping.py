@@ -9,9 +9,11 @@ Places and of the demo generator stay. Not covered: releases, and the models and
 have the names and places of POIs (docs/PRIVACY.md).
 """
 
+import errno
 import logging
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -28,6 +30,8 @@ from pipeline.store import Store
 
 FOURSQUARE = "foursquare"
 STAGE = "pois"
+NOT_OURS = {errno.EROFS, errno.EACCES, errno.EPERM}
+"""What the system says of a disk that is read only, or another user's."""
 CLOCK_SLACK = timedelta(minutes=5)
 """A clock that is set right moves by less."""
 
@@ -100,6 +104,9 @@ def expire_answers(store: Store, now: datetime) -> None:
         except StageBusyError:
             continue
         except HINDRANCES as error:
+            if isinstance(error, OSError) and error.errno in NOT_OURS:
+                _say_what_stays(store, city, city in asked)
+                continue
             log.warning(
                 "%s: how old its POIs are cannot be read, so what Foursquare sent on them stays beyond its time: put "
                 "the table %s back, or remove it and run mrlf pois %s (%s)",
@@ -107,6 +114,17 @@ def expire_answers(store: Store, now: datetime) -> None:
                 store.tables.path(city, "pois"),
                 city,
                 error,
+            )
+
+
+def _say_what_stays(store: Store, city: str, is_asked: bool) -> None:
+    """Of a store that cannot be written to: that nothing is let go of, where there is anything."""
+    with suppress(*HINDRANCES):
+        if is_asked or kept_pois(store, city) is not None:
+            log.warning(
+                "%s: what Foursquare sent on its POIs is not removed when its time is over: %s cannot be written to",
+                city,
+                store.root,
             )
 
 

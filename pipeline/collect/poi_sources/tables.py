@@ -11,6 +11,7 @@ Not covered: other encodings (refused), coordinates that are not WGS84, files of
 
 import csv
 import json
+import os
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -59,6 +60,10 @@ def read_records(path: Path) -> list[Record]:
             raw = _objects(read_json_values(path), path)
         else:
             return list(_csv_records(_decoded(path.read_bytes(), path), path))
+    except PermissionError as error:
+        raise StageError(
+            f"{path} cannot be read ({os.strerror(error.errno or 0)}): give this user the right to"
+        ) from None
     except (pa.ArrowException, OSError, csv.Error) as error:
         raise StageError(f"{path} cannot be read as {suffix} ({error}): re-create the file") from None
     return [_record(value) for value in raw]

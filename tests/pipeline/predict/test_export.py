@@ -113,6 +113,18 @@ def test_pictures_give_the_features_that_the_model_learnt_from(onnx_folder):
         np.testing.assert_allclose(result, backbone(decoded[:count]), atol=1e-4)
 
 
+@pytest.mark.fault("S23")
+def test_every_exported_file_has_the_users_own_modes(tmp_path):
+    mask = os.umask(0o022)
+    try:
+        write_safetensors(town_predictor(), GridColours(), tmp_path / "town")
+        write_onnx(town_predictor(), GridColours(), tmp_path / "town")
+    finally:
+        os.umask(mask)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "town").iterdir()}
+    assert len(modes) > 5 and {name: mode for name, mode in modes.items() if mode != 0o644} == {}
+
+
 @pytest.mark.fault("T12")
 def test_a_folder_of_safetensors_loads_and_answers_bit_for_bit_the_same(tmp_path):
     predictor = town_predictor()

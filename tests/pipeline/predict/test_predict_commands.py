@@ -112,6 +112,11 @@ def test_a_port_that_is_taken_is_told_before_a_model_is_looked_for(mrlf):
     assert result.exit_code == 1 and "name another --port" in result.output
 
 
+def test_an_empty_host_is_not_every_address(mrlf):
+    result = mrlf("serve", "bare", "--host", "")
+    assert result.exit_code == 1 and "--host is empty" in result.output and "warning" not in result.output
+
+
 def test_without_the_servers_packages_it_says_what_to_install():
     code = "import sys; sys.modules['fastapi'] = None; from pipeline.cli.app import app; app(['serve', 'demo'])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -101,3 +101,16 @@ def test_no_picture_is_looked_at_and_the_note_is_that_of_curated_posts(store, st
     with pytest.raises(StageError) as refused:
         run_stage_of(store, city(), stage)
     assert str(refused.value) == note and store.stage_record("demo", stage) is None
+
+
+@pytest.mark.fault("T15")
+@pytest.mark.parametrize("stage", ["portrait_masks", "clean_images"])
+def test_without_a_curated_post_no_network_is_fetched_and_the_reasons_are_told(store, monkeypatch, stage):
+    """Until now the networks of both stages were fetched, for no picture, before `dataset` refused the city."""
+    monkeypatch.setattr(
+        "pipeline.weights.weights_store.WeightsStore.of", lambda _: pytest.fail("weights are looked for")
+    )
+    put_city(store, [poi(0)], [])
+    write_ledger(store, "demo", "curated_posts", {f"{number:032d}": "no_hashtag" for number in range(3)})
+    with pytest.raises(StageError, match=r"no post of demo is left .*curated_posts: no_hashtag \(3\)"):
+        run_stage_of(store, city(), stage)

@@ -109,6 +109,12 @@ def test_headline_has_the_figure_its_interval_and_the_distance():
     )
 
 
+@pytest.mark.fault("T13")
+def test_the_headline_gives_no_interval_where_all_posts_are_of_one_group():
+    sentence = headline(model("mrlf"), num_places=3, num_posts=20, num_groups=1, unit="day")
+    assert "(no interval, since all are of one day)" in sentence and "95" not in sentence
+
+
 def test_numbers_read_well():
     assert [percent(0.5), kilometres(1.005)] == ["50.0\u202f%", "1.00\u202fkm"]
     assert [certainty(0.5), certainty(0.99951)] == ["50.0\u202f%", "over 99.9\u202f%"]

@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -140,6 +141,19 @@ def test_a_damaged_picture_is_handed_to_nobody_and_is_removed(store, damage):
         store.blobs.get("clean", digest)
     store.blobs.put("clean", b"picture")
     assert store.blobs.get("clean", digest) == b"picture"
+
+
+@pytest.mark.fault("S26")
+def test_a_damaged_picture_on_a_disk_that_is_read_only_is_handed_to_nobody_either(store, monkeypatch):
+    def refuse(path: Path, *, missing_ok: bool = False) -> None:
+        raise OSError(30, "Read-only file system", str(path))
+
+    digest = store.blobs.put("clean", b"picture")
+    store.blobs.path("clean", digest).write_bytes(b"picturf")
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(LostPictureError, match=r"damaged and cannot be removed \(Read-only file system\)"):
+        store.blobs.get("clean", digest)
+    assert store.blobs.remove_damaged("clean", digest)
 
 
 @pytest.mark.fault("S28")

@@ -1,5 +1,7 @@
 """Which model answers: the linear one takes MRLF's place where it is better by more than chance, and only there."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from pipeline.training.choice import (
     is_cross_validated,
     on_validation,
 )
+from pipeline.training.groups import groups_in
 
 pytestmark = pytest.mark.fault("N6")
 
@@ -25,7 +28,7 @@ def validation(num_posts: int, posts_per_user: int = 1) -> Samples:
         hashtags=[[]] * num_posts,
         image_ND=np.zeros((num_posts, 1), dtype=np.float32),
         labels_N=np.zeros(num_posts, dtype=np.int64),
-        groups=[str(number // posts_per_user) for number in range(num_posts)],
+        groups=[f"user {number // posts_per_user}" for number in range(num_posts)],
     )
 
 
@@ -109,3 +112,21 @@ def test_with_few_posts_each_is_held_out_once_and_no_group_stands_on_two_sides()
 def test_few_posts_of_enough_users_are_cross_validated(num_posts, posts_per_user, expected):
     assert NUM_FOLDS <= MIN_GROUPS
     assert is_cross_validated(validation(num_posts, posts_per_user), validation(5, posts_per_user)) == expected
+
+
+def of_days(num_posts: int, num_days: int) -> Samples:
+    """Validation posts of one account on so many days, grouped as a release that is split in time groups them."""
+    posts = validation(num_posts)
+    days = [f"2025-01-{1 + number * num_days // num_posts:02d}" for number in range(num_posts)]
+    groups = groups_in("validation", "time", ["anna"] * num_posts, days, posts.keys)
+    return dataclasses.replace(posts, groups=groups)
+
+
+@pytest.mark.parametrize("num_days", [1, 2, 3, 4])
+def test_posts_of_fewer_days_choose_no_more_than_those_of_more(num_days):
+    """Two days make too few groups for folds, so each post is one there; until now the model was chosen by these."""
+    posts = of_days(40, num_days)
+    choice = compared(range(0), range(40), posts)
+    assert choice.answers == "mrlf" and choice.num_groups < MIN_GROUPS
+    assert "too few" in choice.why
+    assert not is_cross_validated(of_days(40, 1), posts)

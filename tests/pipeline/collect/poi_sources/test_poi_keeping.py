@@ -268,6 +268,25 @@ def test_a_damaged_table_of_one_city_is_reported_and_hinders_no_other(build, sto
     assert [row["name"] for row in pois(store)] == IDS
 
 
+@pytest.mark.fault("S26")
+@pytest.mark.parametrize("is_foursquares", [True, False])
+def test_a_disk_that_is_read_only_is_no_damaged_table(
+    build, store, clock, town, tmp_path, caplog, monkeypatch, is_foursquares
+):
+    file = tmp_path / "mine.csv"
+    file.write_text("poi_id,name,latitude,longitude\nmine,My Mill,12.0,-30.0\n")
+    build() if is_foursquares else build_pois(store, town, PoisSettings(file=file))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(store, "lock", refuse)
+    caplog.clear()
+    expire_answers(store, clock.now())
+    said = f"not removed when its time is over: {store.root} cannot be written to"
+    assert [said in record.getMessage() for record in caplog.records] == [True] * is_foursquares
+
+
 @pytest.mark.fault("P12")
 def test_pages_that_lie_anywhere_among_the_answers_expire_too(build, store, clock):
     build()

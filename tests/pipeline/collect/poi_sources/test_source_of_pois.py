@@ -1,5 +1,7 @@
 """Which source a city's POIs come from, and what a file has to hold."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -42,6 +44,20 @@ def test_a_file_that_gives_no_poi_is_refused_with_a_reason(store, tmp_path, name
         build_pois(store, CITY, PoisSettings(file=tmp_path / name))
     assert store.stage_record("town", "pois") is None
     assert table(store) == []
+
+
+def test_a_file_that_this_user_may_not_read_is_not_to_be_made_again(store, tmp_path, monkeypatch):
+    read = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.suffix == ".csv":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    (tmp_path / "a.csv").write_text("poi_id,name,latitude,longitude\n")
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(StageError, match=r"a\.csv cannot be read \(Permission denied\): give this user the right to$"):
+        build_pois(store, CITY, PoisSettings(file=tmp_path / "a.csv"))
 
 
 def test_a_missing_file_and_no_file_at_all_say_what_to_put_where(store, tmp_path):
