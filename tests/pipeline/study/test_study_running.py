@@ -93,7 +93,7 @@ def test_cells_are_computed_side_by_side_and_no_worker_outlives_a_run_that_is_ki
     root = Path(__file__).parent.parent.parent.parent
     environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     run = subprocess.Popen([sys.executable, str(script), str(town.root)], env=environment, cwd=tmp_path)
-    wait_until(lambda: len(list((town.root / "study").rglob("checkpoint"))) == 2)  # both are at work
+    wait_until(lambda: len(list((town.root / "study").glob("demo/cells/*/checkpoint"))) == 2)  # both are at work
     workers = [pid for pid in pids() if parent_of(pid) == run.pid]
     assert len(workers) >= 2
     run.send_signal(signal.SIGKILL)
