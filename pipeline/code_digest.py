@@ -24,7 +24,7 @@ from typing import Any
 from pipeline.code_source import MODULE, PACKAGES, Definition, Module, Place, is_ours
 from pipeline.errors import StageError
 from pipeline.store.digests import bytes_digest, json_digest
-from pipeline.store.kept import read_kept, write_kept
+from pipeline.store.kept import read_kept, remember_kept
 
 OUTSIDE: Mapping[str, str] = {
     "pipeline.cities": "what it reads from cities.yaml is digested as settings",
@@ -263,8 +263,7 @@ def _read(kept: Any) -> dict[str, str]:
 def _keep(known: dict[str, str]) -> None:
     """Keep them beside the compiled modules, where Python may keep these."""
     if not sys.dont_write_bytecode:
-        with suppress(OSError):
-            write_kept(_cache_path(), {"state": _code().state, "digests": known})
+        remember_kept(_cache_path(), {"state": _code().state, "digests": known})
 
 
 def _cache_path() -> Path:

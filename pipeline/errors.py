@@ -1,4 +1,4 @@
-"""Errors whose message is for the user: what happened, why, and what to do."""
+"""Errors whose message is for the user: what happened, why, what to do; and words that such sentences share."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -30,3 +30,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     by_lower = {other.lower(): other for other in known}
     near = get_close_matches(name.lower(), by_lower, n=1)
     return f" (did you mean {by_lower[near[0]]}?)" if near else ""
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 post`, `1,500 posts`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

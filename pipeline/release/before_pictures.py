@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from pipeline.cities import City
 from pipeline.curate.rules import POI_FLOOR
-from pipeline.errors import StageError
+from pipeline.errors import StageError, plural
 from pipeline.privacy.forgotten import sweep_forgotten
 from pipeline.release.cut import MIN_DAYS, MIN_USERS, SplitChoice
 from pipeline.release.dataset import DatasetSettings, nothing_left
@@ -109,8 +109,3 @@ def _too_few_pois(store: Store, city: City, num_pois: int, floor: int) -> str:
     return (
         f"{found}, so there is nothing that a model could tell apart. Collect posts of {MIN_POIS} POIs or more{lower}"
     )
-
-
-def plural(number: int, noun: str) -> str:
-    """`1 day`, `1,500 posts`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

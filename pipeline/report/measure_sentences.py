@@ -5,8 +5,9 @@ Law: as in `wording`, a line claims a difference only where its interval leaves 
 
 from dataclasses import dataclass
 
+from pipeline.errors import plural
 from pipeline.report.content import Calibration, Drift, Estimate, Leakage, ModalityUse, Report
-from pipeline.report.wording import kilometres, percent, percent_range, plural, points, points_range, subject
+from pipeline.report.wording import kilometres, percent, percent_range, points, points_range, subject
 
 
 def modalities_note(report: Report) -> str:

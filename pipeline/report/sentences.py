@@ -1,8 +1,9 @@
 """The prose of the report: notes that follow from its data, and statements that hold for every report."""
 
+from pipeline.errors import plural
 from pipeline.report.content import DrawnPeople, FaceGateFacts, Ledger, PictureStage, Report
 from pipeline.report.figures import drawn_mistakes, mistakes
-from pipeline.report.wording import percent, plural
+from pipeline.report.wording import percent
 from pipeline.training.choice import TITLES
 
 USED_FOR = {

@@ -7,6 +7,7 @@ difference excludes zero, and as tied otherwise, for and against MRLF alike.
 import unicodedata
 from collections.abc import Sequence
 
+from pipeline.errors import plural
 from pipeline.report.content import Estimate, ModelResult
 
 TITLES = {
@@ -76,11 +77,6 @@ def points_range(estimate: Estimate) -> str:
 def kilometres(distance_km: float) -> str:
     """`0.52 km`."""
     return f"{distance_km:.2f}\u202fkm"
-
-
-def plural(number: int, noun: str) -> str:
-    """`1 post`, `1,500 posts`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def subject(ours: ModelResult) -> str:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.errors import plural
 from pipeline.report.content import Estimate, Fact
-from pipeline.report.wording import kilometres, percent, percent_range, plural, points, points_range
+from pipeline.report.wording import kilometres, percent, percent_range, points, points_range
 from pipeline.study.cells import code_of_cells
 from pipeline.study.content import RowFigures, Study, StudyRow, StudySection
 from pipeline.study.papers import OTHER_DATA
