@@ -52,7 +52,7 @@ NO_MODEL = (
     owners=OWNERS,
     code_version=code_version(STAGE),
     check_specs=city_or_all_checks(
-        STAGE, beats_majority="MRLF is right more often than always naming the most frequent place."
+        STAGE, beats_majority="The model that answers is right more often than always naming the most frequent place."
     ),
 )
 def evaluate_mrlf(

@@ -97,9 +97,15 @@ def run(
         known, chosen = checked_city(city), _chosen(to, only, list(STAGES))
         store = Store.open()
         expire_answers(store, datetime.now(UTC))
+        told: list[str] = []
         for name in chosen:
-            report = run_stage_of(store, known, name)
-            for note in report.record.notes:
+            try:
+                told = run_stage_of(store, known, name).record.notes
+            except StageError as error:
+                if str(error) not in told:
+                    raise
+                raise StageError(f"{city}: {name} is refused for what the last note says") from error
+            for note in told:
                 typer.echo(f"  note: {note}", err=True)
         typer.echo(str(store.report_folder(city) / "report.html") if not only and to == "evaluate_mrlf" else "done")
 

@@ -71,13 +71,21 @@ def hindrance(store: Store, city: City) -> str | None:
     posts = posts.filter(pc.is_in(posts["poi_id"], large))
     posts = posts.append_column("day", pc.strftime(posts["taken_utc"], "%Y-%m-%d"))
     num_users, days = len(posts["user_key"].unique()), posts["day"].unique().to_pylist()
-    by_user, in_time = num_users >= MIN_USERS, _are_enough_days(posts, days)
+    leaves_two = num_users > MIN_USERS or _has_one_at_two_places(posts)
+    by_user, in_time = num_users >= MIN_USERS and leaves_two, _are_enough_days(posts, days)
     if {"auto": by_user or in_time, "user": by_user, "time": in_time}[settings.split]:
         return None
     found = f"the {posts.num_rows:,} curated posts of {city.key} are of {plural(num_users, 'user')}"
+    found += ", each at one place alone," if num_users == MIN_USERS and not leaves_two else ""
     return f"{found} and {plural(len(days), 'day')} (UTC), so no data set can be made of them. " + _what_helps(
-        settings.split, by_user=by_user, in_time=in_time
+        settings.split, by_user=by_user, in_time=in_time, leaves_two=leaves_two
     )
+
+
+def _has_one_at_two_places(posts: pa.Table) -> bool:
+    """Whether a user posted at two POIs: of three users two are held out, and the third is all there is to learn."""
+    visited = posts.group_by("user_key").aggregate([("poi_id", "count_distinct")])
+    return bool(pc.any(pc.greater_equal(visited["poi_id_count_distinct"], MIN_POIS)).as_py())
 
 
 def _are_enough_days(posts: pa.Table, days: list[str]) -> bool:
@@ -86,9 +94,10 @@ def _are_enough_days(posts: pa.Table, days: list[str]) -> bool:
     return sum(day > begins[1] for day in days) >= MIN_DAYS - 1
 
 
-def _what_helps(split: SplitChoice, *, by_user: bool, in_time: bool) -> str:
+def _what_helps(split: SplitChoice, *, by_user: bool, in_time: bool, leaves_two: bool) -> str:
     of_days = f"posts of {MIN_DAYS} days with a second place before the last two"
-    more = {"user": f"posts of {MIN_USERS} users", "time": of_days}
+    of_users = f"posts of {MIN_USERS} users" + ("" if leaves_two else ", one of them at two places,")
+    more = {"user": of_users, "time": of_days}
     if split == "auto":
         return f"Train, validation and test need {more['user']} or {more['time']} at least: collect more"
     other = " or set split: auto for dataset in cities.yaml" if by_user or in_time else ""

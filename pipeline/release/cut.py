@@ -7,7 +7,7 @@ count on the first day of them: a picture that is shown again is of the past, an
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -23,12 +23,14 @@ from pipeline.release.split import (
     linked_groups,
     shares,
     split_posts,
+    trains_two,
     unevenness,
 )
 
 SplitChoice = Literal["auto", "user", "time"]
 SplitKind = Literal["user", "time"]
 MIN_DAYS = MIN_USERS = len(SPLITS)
+OTHER: dict[SplitKind, SplitKind] = {"user": "time", "time": "user"}
 IN_TIME_WORSE = "in time the shares would be further off"
 
 
@@ -60,19 +62,20 @@ class Cut:
     """The split of each post.
 
     reason: why it was cut by this kind. num_early: posts in an earlier split than others of their day or of days
-    before, for the picture that they share with one; by user none is early.
+    before, for the picture that they share with one; by user none is early. instead: the shares of the other kind,
+    where this one was asked for and that one would be nearer to what is wanted.
     """
 
     kind: SplitKind
     reason: str
     splits: list[str]
     num_early: int = 0
+    instead: str = ""
 
     @property
     def sentence(self) -> str:
         """How it was cut, why, and with what shares."""
-        parts = ", ".join(f"{name} {share:.1%}" for name, share in shares(self.splits).items())
-        return f"split by {self.kind} ({self.reason}): {parts}"
+        return f"{_by(self.kind)} ({self.reason}): {_in_words(self.splits)}"
 
     @property
     def remarks(self) -> list[str]:
@@ -82,7 +85,7 @@ class Cut:
             wanted = ", ".join(f"{share:.0%}" for share in SHARES.values())
             notes.append(
                 f"the splits leave their shares of {wanted} by more than a third: figures on so few held-out posts, "
-                "or of so few training posts, are to be taken with care"
+                f"or of so few training posts, are to be taken with care{self.instead}"
             )
         if self.num_early:
             notes.append(
@@ -100,7 +103,8 @@ def cut_posts(posts: Posts, choice: SplitChoice, *, seed: int) -> Cut:
         SplitError: they cannot be cut so; the message has the numbers.
     """
     if choice != "auto":
-        return _cut(posts, choice, f"as split: {choice} says", _as_chosen(posts, choice, seed))
+        chosen = _cut(posts, choice, f"as split: {choice} says", _as_chosen(posts, choice, seed))
+        return replace(chosen, instead=_instead(posts, chosen, seed))
     tried: dict[SplitKind, list[str]] = {}
     reasons: dict[SplitKind, str] = {}
     kinds: tuple[SplitKind, ...] = ("user", "time")
@@ -125,10 +129,35 @@ def _as_chosen(posts: Posts, kind: SplitKind, seed: int) -> list[str]:
         return _splits(posts, kind, seed)
     except SplitError as error:
         try:
-            _splits(posts, "time" if kind == "user" else "user", seed)
+            _splits(posts, OTHER[kind], seed)
         except SplitError:
             raise error from None
         raise SplitError(f"{error}, or set split: auto for dataset in cities.yaml") from error
+
+
+def _instead(posts: Posts, chosen: Cut, seed: int) -> str:
+    """What the other kind of split would give where this one is uneven; "" where it would be no better."""
+    if not is_uneven(chosen.splits):
+        return ""
+    try:
+        splits = _splits(posts, OTHER[chosen.kind], seed)
+    except SplitError:
+        return ""
+    if unevenness(splits) >= unevenness(chosen.splits):
+        return ""
+    return (
+        f". They are {_in_words(chosen.splits)}; {_by(OTHER[chosen.kind])} they would be {_in_words(splits)}: for "
+        "that set split: auto for dataset in cities.yaml"
+    )
+
+
+def _by(kind: SplitKind) -> str:
+    return "split by user" if kind == "user" else "split in time"
+
+
+def _in_words(splits: Sequence[str]) -> str:
+    """`train 80.2%, validation 9.9%, test 9.9%`."""
+    return ", ".join(f"{name} {share:.1%}" for name, share in shares(splits).items())
 
 
 def _cut(posts: Posts, kind: SplitKind, reason: str, splits: list[str]) -> Cut:
@@ -163,10 +192,9 @@ def _splits(posts: Posts, kind: SplitKind, seed: int) -> list[str]:
         "time": lambda: split_in_time(posts.labels, posts.days, linked_groups(_nobody(posts), posts.pictures)),
     }
     splits = ways[kind]()
-    known = {label for label, split in zip(posts.labels, splits, strict=True) if split == "train"}
-    if len(known) < 2 <= len(set(posts.labels)):
+    if not trains_two(posts.labels, splits):
         raise SplitError(
-            f"split by {kind}, all {splits.count('train')} training posts are of one place: nothing can be told "
+            f"{_by(kind)}, all {splits.count('train')} training posts are of one place: nothing can be told "
             "apart. Collect posts of more places of the same users and days"
         )
     return splits

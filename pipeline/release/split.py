@@ -13,6 +13,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,10 +120,10 @@ def split_posts(labels: Sequence[int], groups: NDArray[np.int64], *, seed: int) 
     tried: list[list[str]] = []
     for num_folds in range(most, len(SPLITS) - 1, -1):
         folds = _folds(np.asarray(labels)[free], groups[free], num_folds, seed)
-        tried.append(_held_out([free[fold] for fold in folds], len(labels)))
-        if not is_uneven(tried[-1]):
+        tried.append(_held_out([free[fold] for fold in folds], labels))
+        if not is_uneven(tried[-1]) and trains_two(labels, tried[-1]):
             break
-    return min(tried, key=unevenness)
+    return min(tried, key=lambda splits: (not trains_two(labels, splits), unevenness(splits)))
 
 
 def _folds(labels: NDArray[np.int64], groups: NDArray[np.int64], num_folds: int, seed: int) -> list[NDArray[np.int64]]:
@@ -142,16 +143,31 @@ def _folds(labels: NDArray[np.int64], groups: NDArray[np.int64], num_folds: int,
     return folds
 
 
-def _held_out(folds: Sequence[NDArray[np.int64]], num_posts: int) -> list[str]:
+def _held_out(folds: Sequence[NDArray[np.int64]], labels: Sequence[int]) -> list[str]:
     """The first fold is test, the second validation; where these leave their shares, the two nearest to a tenth, of
-    which the larger is the test."""
-    nearest = sorted(folds, key=lambda rows: abs(len(rows) - num_posts / NUM_FOLDS))[:2]
+    which the larger is the test. Where all that is left to train on is of one place, the two that leave two places.
+    """
+    nearest = sorted(folds, key=lambda rows: abs(len(rows) - len(labels) / NUM_FOLDS))[:2]
     for test, validation in (folds[:2], sorted(nearest, key=len, reverse=True)):
-        splits = np.full(num_posts, "train", dtype=object)
-        splits[test], splits[validation] = "test", "validation"
-        if not is_uneven(list(splits)):
+        splits = _holding_out(test, validation, len(labels))
+        if not is_uneven(splits):
             break
+    if trains_two(labels, splits):
+        return splits
+    others = (_holding_out(test, validation, len(labels)) for test, validation in permutations(folds, 2))
+    return min((each for each in others if trains_two(labels, each)), key=unevenness, default=splits)
+
+
+def _holding_out(test: NDArray[np.int64], validation: NDArray[np.int64], num_posts: int) -> list[str]:
+    splits = np.full(num_posts, "train", dtype=object)
+    splits[test], splits[validation] = "test", "validation"
     return list(splits)
+
+
+def trains_two(labels: Sequence[int], splits: Sequence[str]) -> bool:
+    """Whether the training posts are of two places or more, or all posts of one."""
+    known = {label for label, split in zip(labels, splits, strict=True) if split == "train"}
+    return len(known) > 1 or len(set(labels)) < 2
 
 
 def shares(splits: Sequence[str]) -> dict[str, float]:

@@ -6,6 +6,9 @@ number on the page, counted from 1 in the order of categories, so that table, ma
 
 from dataclasses import dataclass
 
+NO_WIDTH = 1e-12
+"""what rounding alone puts between two equal figures"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
@@ -14,6 +17,11 @@ class Estimate:
     value: float
     low: float
     high: float
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether it has a width; of one group, or where every resample gives the same, there is no interval."""
+        return self.high - self.low > NO_WIDTH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +166,7 @@ class Study:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelResult:
-    """One model on the test posts; `gain` is MRLF's accuracy minus this one's, None for MRLF itself."""
+    """One model on the test posts; `gain` is the answering model's accuracy minus this one's, None for that one."""
 
     name: str
     title: str
@@ -176,7 +184,7 @@ class ModelResult:
 
 @dataclass(frozen=True, kw_only=True)
 class PlaceResult:
-    """One class: where it is, how many posts it has, and how MRLF does on those of the test split."""
+    """One class: where it is, how many posts it has, and how the answering model does on its test posts."""
 
     number: int
     label: int
@@ -316,7 +324,10 @@ class Fact:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All of it. `confusion[i][j]`: test posts of place number i + 1 for which MRLF predicted place number j + 1."""
+    """All of it. `confusion[i][j]`: test posts of place number i + 1 for which place number j + 1 was predicted.
+
+    The figures are those of the model that answers, the first of `models`; MRLF stands beside it where it was trained.
+    """
 
     city: str
     city_name: str

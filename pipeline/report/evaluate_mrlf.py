@@ -1,4 +1,4 @@
-"""Stage `evaluate_mrlf`: evaluates MRLF and its baselines on the test posts and writes the report.
+"""Stage `evaluate_mrlf`: evaluates the model that answers, MRLF and its baselines, and writes the report.
 
 Reads  the latest run of train_mrlf, its release, image_features, drops, deferred, the records of the picture stages
 Writes reports/<city>/: report.html (loads nothing), report.md with its pictures, model_card.md, report.json last
@@ -13,11 +13,12 @@ from pipeline.code_digest import code_digest
 from pipeline.errors import StageError
 from pipeline.refusals import how_to_build
 from pipeline.release.read import Release, latest_release
-from pipeline.report.content import Report
+from pipeline.report.content import Estimate, Report
 from pipeline.report.data_facts import data_inputs
 from pipeline.report.gather import gather
 from pipeline.report.render import render
 from pipeline.report.trained_run import TrainedRun
+from pipeline.report.wording import NO_INTERVAL
 from pipeline.report.write import JSON_NAME, is_untouched, study_input, write_report
 from pipeline.stage import Outcome, StageReport, run_stage
 from pipeline.store import Store
@@ -107,19 +108,23 @@ def _counts(report: Report) -> dict[str, int]:
 
 
 def _about(report: Report) -> dict[str, str]:
-    """The figures of MRLF, and of every simpler model its accuracy and MRLF's lead, as short texts."""
+    """The figures of the model that answers, and of every other its accuracy and that one's lead, as short texts."""
     ours, *others = report.models
     facts = {
         "answers": report.answers,
         "accuracy": f"{ours.accuracy.value:.3f}",
-        "accuracy_interval": f"{ours.accuracy.low:.3f} to {ours.accuracy.high:.3f}",
+        "accuracy_interval": _interval(ours.accuracy, ".3f"),
         "top5": f"{ours.top5:.3f}",
         "macro_f1": f"{ours.macro_f1:.3f}",
         "mean_km": f"{ours.mean_km.value:.3f}",
         "median_km": f"{ours.median_km:.3f}",
     }
     for model in others:
-        assert model.gain is not None, "only MRLF has no gain over itself"
+        assert model.gain is not None, "only the first has no gain over itself"
         facts[f"accuracy/{model.name}"] = f"{model.accuracy.value:.3f}"
-        facts[f"gain/{model.name}"] = f"{model.gain.value:+.3f} ({model.gain.low:+.3f} to {model.gain.high:+.3f})"
+        facts[f"gain/{model.name}"] = f"{model.gain.value:+.3f} ({_interval(model.gain, '+.3f')})"
     return facts
+
+
+def _interval(estimate: Estimate, form: str) -> str:
+    return f"{estimate.low:{form}} to {estimate.high:{form}}" if estimate.has_interval else NO_INTERVAL

@@ -25,7 +25,6 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 log = logging.getLogger("mrlf")
 
-OURS = "mrlf"
 BASELINES = (
     *("majority", "nearest_centre", "logistic_hashtags", "tagvisor", "logistic_text", "logistic_image"),
     "logistic_all",
@@ -120,7 +119,7 @@ def right_answers(proba: Floats, labels: "np.ndarray[Any, Any]") -> Floats:
 
 
 def results(answers: list[Answers], samples: "CitySamples", bootstrap: Bootstrap) -> list[ModelResult]:
-    """The figures of each model; the first is MRLF, the others get its gain over them."""
+    """The figures of each model; the first is the one that answers, the others get its gain over them."""
     ours, *others = answers
     gains = [bootstrap.of_mean(ours.right - other.right) for other in others]
     return [_result(each, samples, bootstrap, gain) for each, gain in zip(answers, [None, *gains], strict=True)]

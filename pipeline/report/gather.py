@@ -1,6 +1,6 @@
 """Gathers the content of a report from a trained run, its release and the store; trains the baselines."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from pipeline.report.analyses import (
 )
 from pipeline.report.content import Fact, PlaceResult, Report
 from pipeline.report.data_facts import city_ledger, drawn_people, face_gate, picture_stages, split_sizes
-from pipeline.report.evaluation import OURS, Bootstrap, answers_of, baseline_answers, results
+from pipeline.report.evaluation import Answers, Bootstrap, answers_of, baseline_answers, results
 from pipeline.report.examples import city_examples
 from pipeline.report.trained_run import TrainedRun, settings_of
 from pipeline.report.wording import HARDEST, headline, plain, title_of, verdict, warnings
@@ -26,8 +26,11 @@ from pipeline.report.write import find_study
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
 from pipeline.store.files import MANIFEST
-from pipeline.training.choice import BEST, LINEAR
+from pipeline.training.choice import LINEAR, MRLF
 from pipeline.training.samples import CitySamples, city_samples
+
+if TYPE_CHECKING:
+    from models.data.samples import Samples
 
 
 def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_resamples: int, seed: int) -> Report:
@@ -39,20 +42,19 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
     bootstrap = Bootstrap(groups=test.groups, num_resamples=num_resamples, seed=seed)
     masked = without_label_words(release, test)
     num_groups, unit = len(set(bootstrap.groups)), samples.unit
-    preset = run.preset(len(samples.splits["train"]))
-    name, title, twin = _named(run, preset)
-    answers = [answers_of(name, title, proba, model, test, masked), *baseline_answers(city, samples, masked, twin)]
+    answers = [answers_of(run.answers, title_of(run.answers), proba, model, test, masked)]
+    answers += [*_beside(run, samples, masked), *baseline_answers(city, samples, masked, _twin(run))]
     models = results(answers, samples, bootstrap)
     places, confusion = place_results(release, test.labels_N, proba.argmax(axis=1))
     return Report(
         city=city,
         city_name=plain(release.city_name, 80),
         is_synthetic=release.is_synthetic,
-        preset=preset,
+        preset=run.preset(len(samples.splits["train"])),
         answers=run.answers,
         headline=headline(models[0], num_places=len(places), num_posts=len(proba), num_groups=num_groups, unit=unit),
         warnings=warnings(models, num_places=len(places), num_groups=num_groups, unit=unit),
-        verdict=[*run.says_who_answers(), *verdict(models, preset=preset, num_groups=num_groups, unit=unit)],
+        verdict=[*run.says_who_answers(), *verdict(models, num_groups=num_groups, unit=unit)],
         num_resamples=num_resamples,
         num_test_posts=len(proba),
         **_of_split(release, samples),
@@ -76,7 +78,7 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
         face_gate=face_gate(store, city),
         drawn_people=drawn_people(store, city),
         settings=settings_of(model),
-        versions=_versions(release, run),
+        versions=_versions(release, run, model.num_parameters),
     )
 
 
@@ -92,11 +94,18 @@ def _of_split(release: Release, samples: CitySamples) -> dict[str, Any]:
     }
 
 
-def _named(run: TrainedRun, preset: str) -> tuple[str, str, str | None]:
-    """Name and title of the model that was trained, and of which baseline it is the twin, to be shown once."""
-    if preset == LINEAR:
-        return LINEAR, title_of(LINEAR), HARDEST if run.reads_all() else None
-    return OURS, title_of(OURS) + (", best" if preset == BEST else ""), None
+def _beside(run: TrainedRun, samples: CitySamples, masked: "Samples") -> list[Answers]:
+    """The answers of MRLF where it was trained and another model answers."""
+    if run.beside is None:
+        return []
+    test, proba = samples.splits["test"], predicted_probabilities(run.beside, samples, "test")
+    model = run.model(test, proba, run.manifest.folder)
+    return [answers_of(MRLF, title_of(MRLF), proba, model, test, masked)]
+
+
+def _twin(run: TrainedRun) -> str | None:
+    """The simpler model that is the one that answers, to be shown once."""
+    return HARDEST if run.answers == LINEAR and run.reads_all() else None
 
 
 def predicted_probabilities(predictions: pd.DataFrame, samples: CitySamples, split: str) -> "np.ndarray[Any, Any]":
@@ -161,7 +170,7 @@ def _other_posts(what: str) -> str:
     return f"the trained model's {what}: train it again with the stage train_mrlf, then run evaluate_mrlf"
 
 
-def _versions(release: Release, run: TrainedRun) -> list[Fact]:
+def _versions(release: Release, run: TrainedRun, num_parameters: int) -> list[Fact]:
     about = run.manifest.about
     facts = {
         "release": release.version,
@@ -169,7 +178,7 @@ def _versions(release: Release, run: TrainedRun) -> list[Fact]:
         "run": run.run,
         "run manifest, sha256": file_digest(run.manifest.folder / MANIFEST),
         "weights, sha256": run.weights_digests(),
-        "parameters": f"{about['num_parameters']:,}",
+        "parameters": f"{num_parameters:,}",
         "picture features": about["backbone"],
         "training": f"{about['epochs']} epochs, {float(about['seconds']):.0f} s (device: {about['device']})",
     }

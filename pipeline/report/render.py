@@ -16,7 +16,7 @@ import yaml
 
 from pipeline import templates
 from pipeline.report import measure_sentences, sentences, wording
-from pipeline.report.content import Example, ModelResult, Report
+from pipeline.report.content import Estimate, Example, ModelResult, Report
 from pipeline.report.figures import accuracy_bars, confusion_matrix, drawn_mistakes, training_curve
 from pipeline.report.maps import MapPoint, poi_map
 from pipeline.report.measure_figures import (
@@ -41,7 +41,10 @@ FIGURES = (
 )
 _EXAMPLE_KEYS = {"predicted_place": "told_place"}
 """names of fields of an example that report.json has under an older one"""
-FILTERS = ("certainty", "percent", "percent_range", "points", "points_range", "kilometres", "plural", "subject")
+FILTERS = (
+    *("certainty", "percent", "percent_range", "points", "points_range", "kilometres", "kilometres_range", "plural"),
+    "subject",
+)
 
 
 def render(report: Report) -> dict[str, bytes]:
@@ -143,6 +146,8 @@ def _plain_value(value: object) -> Any:
     if isinstance(value, Example):
         shown = {name: item for name, item in vars(value).items() if name != "jpeg"}
         return {_EXAMPLE_KEYS.get(name, name): _plain_value(item) for name, item in shown.items()}
+    if isinstance(value, Estimate) and not value.has_interval:
+        return {"value": _plain_value(value.value), "low": None, "high": None}
     if dataclasses.is_dataclass(value):
         return {name: _plain_value(item) for name, item in vars(value).items()}
     if isinstance(value, list):
@@ -170,7 +175,7 @@ def card_metadata(report: Report) -> dict[str, Any]:
         "metrics": ["accuracy", "f1"],
         "model-index": [
             {
-                "name": f"{'mrlf' if of_mrlf else 'linear'}-{report.city}",
+                "name": f"{report.answers}-{report.city}",
                 "results": [
                     {
                         "task": {"type": "other", "name": "Naming the place where a post was made"},

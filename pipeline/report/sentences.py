@@ -4,7 +4,7 @@ from pipeline.errors import plural
 from pipeline.report.content import DrawnPeople, FaceGateFacts, Ledger, PictureStage, Report
 from pipeline.report.figures import drawn_mistakes, mistakes
 from pipeline.report.wording import percent
-from pipeline.training.choice import TITLES
+from pipeline.training.choice import BEST, LINEAR, MRLF, TITLES
 
 USED_FOR = {
     "train": "training all models",
@@ -36,6 +36,12 @@ MUST_NOT = (
 )
 
 NO_EPOCH = "No epoch was trained."
+
+CARD_TITLES = {
+    MRLF: "MRLF for {}: a reconstruction",
+    BEST: "An ensemble of MRLF and linear models for {}",
+    LINEAR: "A linear model for {}",
+}
 
 
 def what_answers(report: Report) -> str:
@@ -112,27 +118,57 @@ def table_note(report: Report) -> str:
         f"{NOT_IN_TRAINING[report.split]}. Small print: 95 % intervals. Top-5: the true place is among the five most "
         f"probable{' (of ' + str(len(report.places)) + ')' if len(report.places) < 20 else ''}. Macro-F1: every place "
         "counts the same. Error: distance from the predicted place to the true one, 0 if they are the same."
+        f"{_without_interval(report)}"
+    )
+
+
+def _without_interval(report: Report) -> str:
+    """What it means that a figure has no interval; "" where all have one."""
+    if all(model.accuracy.has_interval for model in report.models):
+        return ""
+    return (
+        f" No interval: all test posts are of one {report.unit}, or every resample of them gives the same figure, "
+        "which is not certainty."
     )
 
 
 def is_linear(report: Report) -> bool:
-    """Whether the report is about the linear model, no network having been trained."""
-    return report.preset == "linear"
+    """Whether the report is about the linear model: that is what answers."""
+    return report.answers == LINEAR
+
+
+def has_network(report: Report) -> bool:
+    """Whether a network was trained: it answers, or its figures stand beside those of the model that does."""
+    return not is_linear(report) or bool(report.epochs)
+
+
+def card_title(report: Report) -> str:
+    """The title of the model card."""
+    return CARD_TITLES[report.answers].format(report.city_name)
+
+
+def model_type(report: Report) -> str:
+    """What kind of model answers."""
+    if is_linear(report):
+        return "logistic regression over n-grams of the caption, hashtags and picture features"
+    networks = "ensemble of neural networks and linear models" if report.answers == BEST else "neural network"
+    return f"{networks} over three kinds of input"
 
 
 def training_note(report: Report) -> str:
     """The training curve in words."""
     if not report.epochs:
         return "No network was trained: the linear model is fitted at one go." if is_linear(report) else NO_EPOCH
-    if report.preset == "best":
+    if report.answers == BEST:
         return (
             f"{plural(len(report.epochs), 'epoch')} in all, for the networks of the ensemble one after the other. For "
             "each, the epoch with the lowest validation loss was kept."
         )
     best = next((epoch for epoch in report.epochs if epoch.epoch == report.best_epoch), report.epochs[-1])
+    whose = " of MRLF, which does not answer," if is_linear(report) else ""
     return (
-        f"{plural(len(report.epochs), 'epoch')} over the training posts. The model of epoch {best.epoch} was kept, "
-        f"which has the lowest validation loss ({best.validation_loss:.2f}) and a validation accuracy of "
+        f"{plural(len(report.epochs), 'epoch')}{whose} over the training posts. The model of epoch {best.epoch} was "
+        f"kept, which has the lowest validation loss ({best.validation_loss:.2f}) and a validation accuracy of "
         f"{percent(best.validation_accuracy)}."
     )
 

@@ -1,7 +1,8 @@
-"""A finished run of `train_mrlf`: its manifest, predictions, epochs and model."""
+"""A finished run of `train_mrlf`: its manifest and epochs, the model that answers, and MRLF where another answers."""
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from pipeline.report.content import Epoch, Fact
 from pipeline.report.wording import plain
 from pipeline.store.files import Manifest
 from pipeline.training.choice import AUTO, BEST, LINEAR
-from pipeline.training.run_files import answers_of, read_model
+from pipeline.training.run_files import PREDICTIONS, answering_folder, answers_of, read_model
 
 if TYPE_CHECKING:
     from models.data.samples import Samples
@@ -22,21 +23,21 @@ if TYPE_CHECKING:
 
 BESIDE_NETWORKS = "linear.json"
 """The file of a run in which the linear model alone was trained."""
-NOT_OF_LINEAR = (
-    "The commands predict and serve answer with the linear model. What this page says beyond the table of models "
-    "(inputs, mistakes, calibration, label words, time) is measured on MRLF."
-)
 MAX_APART = 0.05
 """Largest difference between the run's probabilities and its stored model's; rounding on a GPU stays below it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedRun:
-    """A run's manifest, predictions and epochs."""
+    """A run's manifest and epochs, and the predictions of the model that answers.
+
+    beside: the predictions of MRLF where it was trained and another model answers.
+    """
 
     manifest: Manifest
     predictions: pd.DataFrame
     epochs: list[Epoch]
+    beside: pd.DataFrame | None = None
 
     @classmethod
     def read(cls, manifest: Manifest) -> "TrainedRun":
@@ -44,10 +45,12 @@ class TrainedRun:
         manifest.verify()
         history = pq.read_table(manifest.folder / "history.parquet").to_pylist()
         names = Epoch.__dataclass_fields__
+        answering = answering_folder(manifest)
         return cls(
             manifest=manifest,
-            predictions=pq.read_table(manifest.folder / "predictions.parquet").to_pandas(),
+            predictions=_predictions(answering),
             epochs=[Epoch(**{name: row[name] for name in names}) for row in history],
+            beside=None if answering == manifest.folder else _predictions(manifest.folder),
         )
 
     @property
@@ -76,16 +79,16 @@ class TrainedRun:
         choice = self.manifest.about.get("choice", {"asked": ""})
         if choice["asked"] != AUTO:
             return []
-        why = f"{choice['why'][:1].upper()}{choice['why'][1:]}."
-        return [why, NOT_OF_LINEAR] if choice["answers"] == LINEAR else [why]
+        return [f"{choice['why'][:1].upper()}{choice['why'][1:]}."]
 
-    def model(self, samples: "Samples", proba: "np.ndarray[Any, Any]") -> "TrainedModel":
-        """The trained model, once it is checked to give the probabilities that the run stored for these samples.
+    def model(self, samples: "Samples", proba: "np.ndarray[Any, Any]", folder: Path | None = None) -> "TrainedModel":
+        """The model that answers, or the one in this folder, once it is checked to give the probabilities that the
+        run stored for these samples.
 
         Raises:
             StageError: it gives others, so its files are not of the run that was measured.
         """
-        model = read_model(self.manifest)
+        model = read_model(self.manifest, folder or answering_folder(self.manifest))
         apart = float(np.abs(model.predict_proba(samples) - proba).max())
         if apart > MAX_APART:
             raise StageError(
@@ -98,6 +101,11 @@ class TrainedRun:
         """The digests of the files that hold the weights."""
         files = self.manifest.files
         return ", ".join(files[name]["sha256"] for name in sorted(files) if name.endswith(".safetensors"))
+
+
+def _predictions(folder: Path) -> pd.DataFrame:
+    table: pd.DataFrame = pq.read_table(folder / PREDICTIONS).to_pandas()
+    return table
 
 
 def settings_of(model: "TrainedModel") -> list[Fact]:

@@ -1,7 +1,8 @@
 """How the report words its results: numbers for people to read, the headline, the verdict and the warnings.
 
 Law: every claim follows from the interval of its figure. A model counts as better or worse only if the interval of the
-difference excludes zero, and as tied otherwise, for and against MRLF alike.
+difference excludes zero, and as tied otherwise, for and against the model that answers alike. A figure without an
+interval is not given one that has no width.
 """
 
 import unicodedata
@@ -9,9 +10,11 @@ from collections.abc import Sequence
 
 from pipeline.errors import plural
 from pipeline.report.content import Estimate, ModelResult
+from pipeline.training import choice
 
 TITLES = {
     "mrlf": "MRLF",
+    "best": "Ensemble of MRLF and linear models",
     "majority": "Most frequent place",
     "nearest_centre": "Most central place",
     "logistic_hashtags": "Linear model on hashtags",
@@ -23,6 +26,7 @@ TITLES = {
 }
 
 HARDEST = "logistic_all"
+NO_INTERVAL = "no interval"
 MIN_GROUPS = 10
 BEST = (
     "This is the model “best”, our own extension, an ensemble of MRLF and linear models; it is not the model of the "
@@ -61,6 +65,8 @@ def certainty(probability: float) -> str:
 
 def percent_range(estimate: Estimate) -> str:
     """`83.1 to 92.6 %`."""
+    if not estimate.has_interval:
+        return NO_INTERVAL
     return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}\u202f%"
 
 
@@ -71,6 +77,8 @@ def points(share: float) -> str:
 
 def points_range(estimate: Estimate) -> str:
     """`−3.0 to +4.2`."""
+    if not estimate.has_interval:
+        return NO_INTERVAL
     return f"{_signed(100 * estimate.low)} to {_signed(100 * estimate.high)}"
 
 
@@ -79,9 +87,15 @@ def kilometres(distance_km: float) -> str:
     return f"{distance_km:.2f}\u202fkm"
 
 
+def kilometres_range(estimate: Estimate) -> str:
+    """`0.31 km to 0.80 km`."""
+    return f"{kilometres(estimate.low)} to {kilometres(estimate.high)}" if estimate.has_interval else NO_INTERVAL
+
+
 def subject(ours: ModelResult) -> str:
-    """The model that a report is about, at the beginning of a sentence."""
-    return "The linear model" if ours.name == "linear" else "MRLF"
+    """The model that a report is about, the one that answers, at the beginning of a sentence."""
+    title = choice.TITLES[ours.name]
+    return f"{title[:1].upper()}{title[1:]}"
 
 
 def headline(
@@ -90,7 +104,9 @@ def headline(
     """The one sentence that says how good the model is; with one group there is no interval to give."""
     interval = f"95\u202f%\u00a0interval {percent_range(ours.accuracy)}"
     if num_groups < 2:
-        interval = f"no interval, since all are of one {unit}"
+        interval = f"{NO_INTERVAL}, since all are of one {unit}"
+    elif not ours.accuracy.has_interval:
+        interval = f"{NO_INTERVAL}, since every resample gives the same"
     return (
         f"{subject(ours)} predicts the right place, one of {num_places}, for {percent(ours.accuracy.value)} of "
         f"{plural(num_posts, 'post')} it has never seen ({interval}). "
@@ -122,18 +138,20 @@ def warnings(models: Sequence[ModelResult], *, num_places: int, num_groups: int,
     return sentences
 
 
-def verdict(
-    models: Sequence[ModelResult], *, preset: str = "", num_groups: int = MIN_GROUPS, unit: str = "user"
-) -> list[str]:
-    """First whether the linear model on all three is beaten, then a sentence each for the models that MRLF beats,
-    those it ties with and those that beat it. With one group there is no interval, so nobody wins."""
+def verdict(models: Sequence[ModelResult], *, num_groups: int = MIN_GROUPS, unit: str = "user") -> list[str]:
+    """First how MRLF does where another model answers, and whether the linear model on all three is beaten, then a
+    sentence each for the simpler models that are beaten, tied with and better. With one group there is no interval,
+    so nobody wins."""
+    sentences = [BEST] if models[0].name == choice.BEST else []
+    sentences += [
+        _beside(models[0], model, model.gain) for model in models if model.gain and model.name == choice.MRLF
+    ]
     if num_groups < 2:
-        return [*([BEST] if preset == "best" else []), ONE_GROUP.format(unit=unit)]
-    others = [(model, model.gain) for model in models if model.gain is not None]
+        return [*sentences, ONE_GROUP.format(unit=unit)]
+    others = [(model, model.gain) for model in models if model.gain is not None and model.name != choice.MRLF]
     better = [quoted(model) for model, gain in others if gain.low > 0]
     tied = [_with_gain(model, gain) for model, gain in others if gain.low <= 0 <= gain.high]
     worse = [_with_gain(model, gain) for model, gain in others if gain.high < 0]
-    sentences = [BEST] if preset == "best" else []
     if any(model.name == HARDEST and gain.low <= 0 for model, gain in others):
         sentences.append(
             f"The {_lowered(TITLES[HARDEST])} inputs, the baseline that the papers leave out, is not beaten."
@@ -149,6 +167,14 @@ def verdict(
         which = f"is worse than {_listed(worse)}"
         sentences.append(f"{subject(models[0])} {which}: use the simpler model for posts like these.")
     return sentences
+
+
+def _beside(ours: ModelResult, mrlf: ModelResult, gain: Estimate) -> str:
+    """How MRLF, which was trained and does not answer, does on the same posts."""
+    return (
+        f"MRLF, trained beside it, is right for {percent(mrlf.accuracy.value)} of them: "
+        f"{_lowered(subject(ours))} is ahead by {points(gain.value)} points ({points_range(gain)})."
+    )
 
 
 def _with_gain(model: ModelResult, gain: Estimate) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 FEW_POSTS = 500
 NUM_FOLDS = 5
 MIN_GROUPS = 6
+GROUPS = "one user, day or month each"
 MRLF, BEST, LINEAR, AUTO = "mrlf", "best", "linear", "auto"
 TITLES = {MRLF: "MRLF", BEST: "the ensemble of MRLF and linear models", LINEAR: "the linear model"}
 """What a model is called within a sentence."""
@@ -120,13 +121,14 @@ def _why(choice: Choice) -> str:
     assert choice.difference is not None and choice.low is not None and choice.high is not None
     mrlf, linear = (f"{100 * choice.accuracy[name]:.1f} %" for name in (MRLF, LINEAR))
     signed = [f"{100 * value:+.1f}" for value in (choice.difference, choice.low, choice.high)]
+    interval = f"95 % interval {signed[1]} to {signed[2]}" if choice.low < choice.high else "no interval"
     figures = (
         f"on {choice.held_out} the linear model is right for {linear} and MRLF for {mrlf} "
-        f"(difference {signed[0]} points, 95 % interval {signed[1]} to {signed[2]})"
+        f"(difference {signed[0]} points, {interval})"
     )
     if choice.answers == LINEAR:
         return f"use the linear model, which answers for this city: {figures}"
     if choice.num_groups < MIN_GROUPS:
-        few = f"the posts it could be chosen on are of {choice.num_groups} users, days or months only, too few"
+        few = f"the posts to choose on form too few groups ({GROUPS}), {choice.num_groups} of the {MIN_GROUPS} needed"
         return f"MRLF answers, since {few}: {figures}. For so few posts try model: linear"
     return f"MRLF answers, since the linear model is not better by more than chance: {figures}"

@@ -176,7 +176,9 @@ def _work(
     epochs = {"epochs": len(model.history), "best_epoch": model.best_epoch} if model.history else {}
     # nothing of the test split: settings are compared by what a training reports
     facts = {"run": run, "seconds": str(seconds), "answers": choice.answers}
-    facts["validation_accuracy"] = f"{trained.scores['validation'].accuracy:.4f}"
+    facts["validation_accuracy"] = f"{answering.scores['validation'].accuracy:.4f}"
+    if answering is not trained:
+        facts["validation_accuracy/mrlf"] = f"{trained.scores['validation'].accuracy:.4f}"
     facts |= {f"held_out_accuracy/{name}": f"{value:.4f}" for name, value in choice.accuracy.items()}
     return Outcome(counts={**epochs, "parameters": model.num_parameters}, notes=notes, about=facts)
 

@@ -118,7 +118,7 @@ def test_the_page_of_an_asset_says_where_its_data_lie_and_of_what_columns(runs):
 @pytest.mark.fault("D19")
 def test_the_report_opens_from_its_asset_with_its_charts(runs):
     page = metadata(runs.unchanged, "evaluate_mrlf")["report"]
-    assert page.startswith("# Tiny: where was this post made?") and "## MRLF compared with simpler models" in page
+    assert page.startswith("# Tiny: where was this post made?") and "compared with other models" in page
     assert page.count("](data:image/png;base64,") == 2 and "report.html" in page
 
 

@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 from pipeline.cities import load_city
 from pipeline.cli.app import app
 from pipeline.cli.errors import plain_errors
+from pipeline.errors import StageError
+from pipeline.stage import StageReport
 from pipeline.stages import STAGES, checked_cities
 from pipeline.store import Store
 from pipeline.store.store import StageRecord
@@ -171,6 +173,22 @@ def test_a_stage_that_another_process_builds_ends_with_status_75(mrlf, tmp_path)
             assert result.exit_code == 75
             assert "stage pois of demo is being built by another process (number " in result.output
             assert "let it finish, or stop it, and run this again" in result.output
+
+
+@pytest.mark.fault("T18")
+def test_what_stands_in_the_way_is_printed_once(mrlf, monkeypatch):
+    """The stage before the pictures notes it and the first of them is refused for it: the same long sentence."""
+
+    def told(_store, _city, name):
+        if name == "portrait_masks":
+            raise StageError("the posts are of one user")
+        record = StageRecord(stage=name, digest="d", outputs={}, versions={}, notes=["the posts are of one user"])
+        return StageReport(stage=name, city="demo", digest="d", is_reused=False, record=record)
+
+    monkeypatch.setattr("pipeline.stages.run_stage_of", told)
+    result = mrlf("run", "demo")
+    last = result.output.splitlines()[-1]
+    assert (result.exit_code, last) == (1, "mrlf: demo: portrait_masks is refused for what the last note says")
 
 
 def test_an_unknown_stage_in_cities_yaml_is_told(mrlf, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """What no data set can be made of is told by curated_posts and refused before a picture is looked at."""
 
 import datetime as dt
+import re
 
 import pytest
 
@@ -49,6 +50,24 @@ def test_what_cannot_be_split_is_refused_with_what_would_help(store, users, days
 def test_a_second_place_on_the_last_two_days_alone_is_refused(store, days, is_refused):
     fill(store, users=[0] * 6, days=days)
     assert (hindrance(store, city()) is not None) is is_refused
+
+
+@pytest.mark.fault("T18")
+@pytest.mark.parametrize(
+    ("users", "num_pois", "split", "said"),
+    [
+        pytest.param(
+            [0, 1, 2] * 4, 3, "user", r"3 users, each at one place alone.*one of them at two places", id="user"
+        ),
+        pytest.param([0, 1, 2] * 4, 3, "auto", "one of them at two places, or posts of 3 days", id="auto on one day"),
+        pytest.param([0, 1, 2, 0] * 3, 3, "user", None, id="one user was at two places"),
+        pytest.param([0, 1, 2, 3] * 4, 4, "user", None, id="four users of a place each"),
+    ],
+)
+def test_three_users_of_one_place_each_are_refused_by_user(store, users, num_pois, split, said):
+    fill(store, users=users, days=[0] * len(users), num_pois=num_pois)
+    sentence = hindrance(store, city(split=split))
+    assert sentence is None if said is None else re.search(said, sentence)
 
 
 @pytest.mark.fault("T15")

@@ -218,3 +218,23 @@ def test_a_choice_that_cannot_be_is_refused_with_the_other_only_where_that_can(u
     with pytest.raises(SplitError) as refused:
         cut_posts(make_posts(users, days), choice, seed=0)
     assert ("set split: auto" in str(refused.value)) == is_offered
+
+
+@pytest.mark.fault("T18")
+def test_an_uneven_split_that_was_asked_for_tells_what_the_other_kind_would_give():
+    """Three users notes 35, 32 and 32 %; until now it was not said that days would give 80, 10 and 10."""
+    posts = make_posts([0] * 36 + [1] * 32 + [2] * 32, range(100))
+    (note,) = cut_posts(posts, "user", seed=0).remarks
+    assert "They are train 36.0%, validation 32.0%, test 32.0%; split in time they would be train 80.0%" in note
+    assert note.endswith("set split: auto for dataset in cities.yaml")
+    (alone,) = cut_posts(make_posts([0] * 36 + [1] * 32 + [2] * 32, [0] * 100), "user", seed=0).remarks
+    assert "set split" not in alone
+
+
+@pytest.mark.fault("T18")
+@pytest.mark.parametrize("seed", range(4))
+def test_by_user_two_places_are_trained_on_where_any_choice_of_users_leaves_two(seed):
+    """One of four users alone posted at the second place; held out, it would leave nothing to tell apart."""
+    posts = replace(make_posts([row % 4 for row in range(40)], [0] * 40), labels=[row % 4 // 3 for row in range(40)])
+    cut = cut_posts(posts, "user", seed=seed)
+    assert {label for label, split in zip(posts.labels, cut.splits, strict=True) if split == "train"} == {0, 1}

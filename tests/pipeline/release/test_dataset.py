@@ -296,7 +296,7 @@ def test_a_place_that_occurs_only_late_is_noted_with_its_test_posts(store):
     store.tables.replace("demo", "curated_posts", posts)
     report = build_dataset(store, CITY, SETTINGS)
     split, note = report.record.notes
-    assert "split by time (the posts are of 1 user" in split
+    assert "split in time (the posts are of 1 user" in split
     num_test = report.counts["test"]
     assert "no training post of Place 2: all their posts were made after those of train" in note
     assert f"{num_test} of {num_test} test posts are of such places" in note

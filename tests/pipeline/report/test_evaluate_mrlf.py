@@ -251,8 +251,8 @@ def test_measures_agree_with_the_table_of_models(reported):
     assert [curve[0.5], curve[1.0], curve[5.0]] == [ours[f"within_{name}"] for name in ("500_m", "1_km", "5_km")]
 
 
-def test_the_curve_of_the_preset_best_is_described_as_that_of_several_networks(reported_record):
-    blend = dataclasses.replace(reported_record, preset="best")
+def test_the_curve_of_the_model_best_is_described_as_that_of_several_networks(reported_record):
+    blend = dataclasses.replace(reported_record, answers="best")
     assert "for the networks of the ensemble" in training_note(blend)
     assert "was kept" in training_note(reported_record)
     assert "ensemble" not in training_note(reported_record)

@@ -5,7 +5,19 @@ import dataclasses
 import pytest
 
 from pipeline.report.content import Estimate, ModelResult
-from pipeline.report.wording import certainty, headline, kilometres, percent, plain, points, verdict, warnings
+from pipeline.report.wording import (
+    certainty,
+    headline,
+    kilometres,
+    kilometres_range,
+    percent,
+    percent_range,
+    plain,
+    points,
+    points_range,
+    verdict,
+    warnings,
+)
 
 
 def model(name: str, low: float | None = None, high: float = 0.0) -> ModelResult:
@@ -66,9 +78,9 @@ def test_the_linear_model_that_is_not_beaten_is_named_first(low, high, is_named)
 
 
 def test_the_model_best_is_named_as_ours():
-    models = [model("mrlf"), model("logistic_all", 0.1, 0.2)]
-    assert "model “best”, our own extension" in verdict(models, preset="best")[0]
-    assert not any("“best”" in sentence for sentence in verdict(models, preset="small"))
+    others = [model("logistic_all", 0.1, 0.2)]
+    assert "model “best”, our own extension" in verdict([model("best"), *others])[0]
+    assert not any("“best”" in sentence for sentence in verdict([model("mrlf"), *others]))
 
 
 def test_posts_of_one_user_let_nobody_win():
@@ -133,6 +145,35 @@ def test_numbers_read_well():
 )
 def test_plain_text(text, shown):
     assert plain(text) == shown
+
+
+@pytest.mark.fault("N11")
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [("mrlf", "MRLF"), ("best", "The ensemble of MRLF and linear models"), ("linear", "The linear model")],
+)
+def test_the_model_that_answers_is_the_one_of_the_headline(name, called):
+    models = [model(name), model("majority", 0.1, 0.2)]
+    assert headline(models[0], num_places=4, num_posts=9).startswith(f"{called} predicts the right place")
+    assert f"{called} is better than the majority." in verdict(models)
+
+
+@pytest.mark.fault("N11")
+@pytest.mark.parametrize("num_groups", [1, 99])
+def test_mrlf_that_does_not_answer_is_told_beside_and_is_no_simpler_model(num_groups):
+    models = [model("linear"), model("mrlf", -0.1, 0.2), model("majority", 0.1, 0.2)]
+    first, *others = verdict(models, num_groups=num_groups)
+    assert first.startswith("MRLF, trained beside it, is right for 88.1") and "linear model is ahead by +5.0" in first
+    assert not any("MRLF" in sentence for sentence in others)
+
+
+@pytest.mark.fault("T17")
+def test_a_figure_without_a_width_has_no_interval():
+    sure, some = Estimate(value=1.0, low=1.0, high=1.0 + 1e-16), Estimate(value=0.9, low=0.8, high=1.0)
+    for ranged in (percent_range, points_range, kilometres_range):
+        assert ranged(sure) == "no interval" and "no interval" not in ranged(some)
+    ours = dataclasses.replace(model("mrlf"), accuracy=sure)
+    assert "(no interval, since every resample gives the same)" in headline(ours, num_places=4, num_posts=9)
 
 
 @pytest.mark.fault("N6")
