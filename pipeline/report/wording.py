@@ -160,7 +160,7 @@ def verdict(models: Sequence[ModelResult], *, num_groups: int = MIN_GROUPS, unit
         sentences.append(f"{subject(models[0])} is better than {_listed(better)}.")
     if tied:
         sentences.append(
-            f"{subject(models[0])} ties with {_listed(tied)}: the interval of the difference includes zero. "
+            f"{subject(models[0])} ties with {_listed(tied)}: no difference is more than chance. "
             "In a tie, prefer the simpler model."
         )
     if worse:
@@ -178,6 +178,8 @@ def _beside(ours: ModelResult, mrlf: ModelResult, gain: Estimate) -> str:
 
 
 def _with_gain(model: ModelResult, gain: Estimate) -> str:
+    if not gain.has_interval and not gain.value:
+        return f"{quoted(model)} (no difference)"
     return f"{quoted(model)} (difference {points(gain.value)} points, {points_range(gain)})"
 
 

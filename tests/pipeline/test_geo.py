@@ -1,5 +1,7 @@
 """Distances on the globe, at its odd places too."""
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -45,8 +47,41 @@ def test_lists_are_compared_element_by_element():
         ((float("nan"), 1), None),
         ((float("inf"), 1), None),
         ((None, 1), None),
-        (("12.0", "1.0"), None),
+        ((True, 1), None),
+        (("twelve", 1), None),
     ],
 )
 def test_valid_coordinates(pair, valid):
     assert valid_coordinates(*pair) == valid
+
+
+@pytest.mark.fault("P27")
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "valid"),
+    [
+        ("40.7", "-74.006", (40.7, -74.006)),
+        ("40,7", "-74,0060", (40.7, -74.006)),
+        (" 40.7 N", "74.006 W", (40.7, -74.006)),
+        ("40,7° S", "W 74.006°", (-40.7, -74.006)),
+        ("s40.7", "e074.5", (-40.7, 74.5)),
+        ("40°42'36\" N", "74° 0\u2032 18,0\u2033 w", (40.71, -74.005)),
+        ("40° 30.6' N", 74, (40.51, 74.0)),
+        ("\u221240.7", "7e1", (-40.7, 70.0)),
+        (Decimal("40.7"), "+74.", (40.7, 74.0)),
+        ("40.7 E", "74", None),
+        ("-40.7 S", "74", None),
+        ("N 40.7 N", "74", None),
+        ("40.7, -74.0", "-74.0", None),
+        ("40,712,776", "74", None),
+        ("40,712", "74", None),
+        ("40°72' N", "74", None),
+        ("40.5°30' N", "74", None),
+        ("91", "74", None),
+        ("4_0", "74", None),
+        ("nan", "inf", None),
+        ("", "74", None),
+    ],
+)
+def test_coordinates_written_as_text_are_read_where_they_mean_one_thing(latitude, longitude, valid):
+    found = valid_coordinates(latitude, longitude)
+    assert found == (valid and pytest.approx(valid))

@@ -5,7 +5,7 @@ same rows, wherever it lies. A post counts once, and one that may not be used (o
 What the newest post says of a place counts (`pipeline.collect.archive.locations`); a place of which no post has the
 coordinates lies where the newest post says that itself was made.
 Instagram has several pages of many places: those of the same words (without the city's), within `SAME_PLACE_M`, are
-one; the page that most posts name stands for it. A page of the city itself is no POI.
+one; the page that most posts name stands for it. A page of the city itself, of a country or of the world is no POI.
 Not known of such places: their category. Their names give it where they can (`kinds_by_name`).
 """
 
@@ -18,6 +18,7 @@ from pydantic import Field
 from pipeline.collect.archive.fields import LocationStub, PostFields
 from pipeline.collect.archive.folder import Entry
 from pipeline.collect.archive.locations import NamedLocation, Point, locations_of
+from pipeline.collect.poi_sources.area_names import AreaNames
 from pipeline.collect.poi_sources.files import NO_NAME, PoiRow
 from pipeline.collect.poi_sources.kinds_by_name import kinds_of_name
 from pipeline.collect.sources import ArchiveSettings
@@ -32,7 +33,7 @@ REACH_DEGREES = SAME_PLACE_M / 110_000
 """The same to the north and south, a little more."""
 
 FROM_ARCHIVE: Literal["from_archive"] = "from_archive"
-SAME_PLACE, CITY_ITSELF, TOO_FEW_POSTS = "same_place", "city_itself", "too_few_posts"
+SAME_PLACE, CITY_ITSELF, AREA, TOO_FEW_POSTS = "same_place", "city_itself", "area", "too_few_posts"
 ADVICE = {
     TOO_FEW_POSTS: "lower min_posts of from_archive",
     "no_coordinates": "save the posts again with Instaloader 4.13 or newer, signed in (`instaloader --login NAME "
@@ -44,7 +45,6 @@ BLIND_ARCHIVE = (
     "...) were left out by the words of their names alone; read the names in the table pois, and forbid what should "
     "not be there in the overrule file of places (poi_id,location_id,no, both of them its id)"
 )
-_OF_A_CITY = frozenset("city of the stadt ville ciudad de cidade citta di metropolitan area greater".split())
 
 
 class ArchivePoisSettings(ArchiveSettings):
@@ -100,8 +100,9 @@ def read_places(
     num_posts = {place.location_id: len(place.posts) for place in places}
     for page, place_id in other_pages.items():
         num_posts[place_id] += num_posts[page]
+    names = AreaNames(city_name, (place.stub.name for place in places))
     rows = [
-        _row(place, num_posts[place.location_id], city_name, min_posts, is_page=place.location_id in other_pages)
+        _row(place, num_posts[place.location_id], names, min_posts, is_page=place.location_id in other_pages)
         for place in places
     ]
     placed = set().union(*(place.posts for place in places))
@@ -130,7 +131,7 @@ def _other_pages(places: list[NamedLocation], city_name: str) -> dict[str, str]:
     return {stub.location_id: chosen.find(stub) for stub in others}
 
 
-def _row(place: NamedLocation, num_posts: int, city_name: str, min_posts: int, *, is_page: bool) -> PoiRow:
+def _row(place: NamedLocation, num_posts: int, names: AreaNames, min_posts: int, *, is_page: bool) -> PoiRow:
     stub = place.stub
     kinds = kinds_of_name(stub.name)
     latitude, longitude = stub.coordinates or place.of_post or (None, None)
@@ -144,13 +145,6 @@ def _row(place: NamedLocation, num_posts: int, city_name: str, min_posts: int, *
         category_labels=kinds,
         address=stub.location_id,
         popularity=num_posts,
-        problem=problem or (CITY_ITSELF if _is_city(stub.name, city_name) else ""),
+        problem=problem or (CITY_ITSELF if names.is_city(stub.name) else AREA if names.is_area(stub.name) else ""),
         last_problem=TOO_FEW_POSTS if num_posts < min_posts else "",
     )
-
-
-def _is_city(name: str, city_name: str) -> bool:
-    """Whether this is the page of the city, as `Melbourne, Victoria, Australia`."""
-    words = set(normal_name(city_name).split())
-    own = set(normal_name(name.split(",")[0]).split())
-    return words <= own and own - words <= _OF_A_CITY

@@ -31,12 +31,11 @@ from pipeline.collect.poi_sources.foursquare_fetch import Fetch, Places, RetryBu
 from pipeline.collect.poi_sources.foursquare_places import poi_row
 from pipeline.collect.poi_sources.foursquare_query import MAX_RADIUS_M, PlacesQuery, Sort
 from pipeline.collect.poi_sources.os_places import extract_files, listing_digest, read_os_places, release_of
-from pipeline.collect.poi_sources.values import number
 from pipeline.collect.sources import archive_in_cities, archive_or_live, demo_city
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.retries import Retries
 from pipeline.errors import StageError
-from pipeline.geo import distance_km, valid_coordinates
+from pipeline.geo import degrees, distance_km, valid_coordinates
 from pipeline.privacy.opt_out import OptOut
 from pipeline.progress import progress
 from pipeline.store import Store
@@ -65,8 +64,8 @@ def table_rows(pois: list[PoiRow], source: str, taxonomy: Taxonomy, now: datetim
         {
             "poi_id": poi.poi_id,
             "name": _display_name(poi, is_shared=num_of_name[poi.name] > 1),
-            "latitude": number(poi.latitude),
-            "longitude": number(poi.longitude),
+            "latitude": degrees(poi.latitude, "NS"),
+            "longitude": degrees(poi.longitude, "EW"),
             "category_ids": list(poi.category_ids),
             "category_name": poi.category_name,
             "semantic_label": top_level(poi, taxonomy) or poi.category_name,
@@ -96,7 +95,7 @@ def _reason(row: PoiRow, city: City, sensitivity: Sensitivity) -> str:
         return "flagged"
     if row.latitude is None or row.longitude is None:
         return "no_coordinates"
-    coordinates = valid_coordinates(number(row.latitude), number(row.longitude))
+    coordinates = valid_coordinates(row.latitude, row.longitude)
     if coordinates is None:
         return "bad_coordinates"
     if distance_km(*coordinates, city.latitude, city.longitude) > city.radius_km:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.collect.poi_sources import osm
 from pipeline.collect.poi_sources.tables import PROBLEM, Record, read_records
@@ -28,6 +28,7 @@ from pipeline.collect.poi_sources.values import (
     words,
 )
 from pipeline.errors import StageError
+from pipeline.geo import degrees
 from pipeline.text.captions import clean_name
 
 _ID = ("poi_id", "fsq_place_id", "fsq_id", "@id", "full_id", "osm_id", "place_id", "id", "feature.id")
@@ -148,8 +149,8 @@ def poi_of_record(record: Record, decimal: str = ".") -> PoiRow:
     return PoiRow(
         poi_id=osm.osm_id(record, _ID) if is_osm else _id(_first(record, _ID)),
         name=called,
-        latitude=_degrees(record, (_POINT[0], *_LATITUDE), decimal),
-        longitude=_degrees(record, (_POINT[1], *_LONGITUDE), decimal),
+        latitude=_degrees(record, (_POINT[0], *_LATITUDE), "NS", decimal),
+        longitude=_degrees(record, (_POINT[1], *_LONGITUDE), "EW", decimal),
         category_ids=tuple(_category_ids(record, labels)),
         category_name=clean_name(labels[0].split(_PATH)[-1]) if labels else "",
         category_labels=tuple(labels),
@@ -184,10 +185,11 @@ def _id(value: object) -> str:
     return whole(found) if found.removesuffix(".0").isdecimal() else found
 
 
-def _degrees(record: Record, names: Iterable[str], decimal: str) -> object:
+def _degrees(record: Record, names: Iterable[str], letters: Literal["NS", "EW"], decimal: str) -> object:
     """A number, else what stands there, for the judgement to come."""
     value = _first(record, names)
     found = number(value, decimal)
+    found = degrees(value, letters) if found is None else found
     return value if found is None else found
 
 

@@ -164,6 +164,12 @@ def test_a_post_of_nobody_is_refused(owner):
             id="hostile name, latitude 91",
         ),
         pytest.param(
+            {"id": "5", "name": "X", "lat": "1,5", "lng": "2° W"},
+            LocationStub(location_id="5", name="X", coordinates=(1.5, -2.0)),
+            id="coordinates as text",
+            marks=pytest.mark.fault("P27"),
+        ),
+        pytest.param(
             {"id": "5", "lat": 1.5, "lng": 2},
             LocationStub(location_id="5", name="", coordinates=(1.5, 2.0)),
             id="without a name",

@@ -94,6 +94,8 @@ def test_places_that_enough_posts_name_are_pois_the_most_frequent_first(store, f
         pytest.param(place(name=None), "no_name", id="without a name"),
         pytest.param(place(name="Port Town, Some State"), "city_itself", id="the city's own page"),
         pytest.param(place(name="City of Port Town"), "city_itself", id="the same in other words"),
+        pytest.param(place(name="PT"), "city_itself", id="the city in short", marks=pytest.mark.fault("P28")),
+        pytest.param(place(name="Australia"), "area", id="a country", marks=pytest.mark.fault("P28")),
         pytest.param(place(name="Port Town General Hospital"), "sensitive_category", id="sensitive by name"),
     ],
 )

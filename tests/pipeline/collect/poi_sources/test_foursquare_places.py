@@ -70,7 +70,7 @@ def test_the_same_poi_twice_is_one_and_closed_and_flagged_ones_are_dropped(build
     [
         pytest.param({"latitude": None}, "no_coordinates", id="no latitude"),
         pytest.param({"latitude": 0, "longitude": 0}, "bad_coordinates", id="0/0"),
-        pytest.param({"latitude": "12,01"}, "bad_coordinates", id="text with a comma"),
+        pytest.param({"latitude": "12,01 E"}, "bad_coordinates", id="text of the other axis"),
         pytest.param({"latitude": 95}, "bad_coordinates", id="out of range"),
         pytest.param({"latitude": True}, "bad_coordinates", id="true"),
         pytest.param({"latitude": [1]}, "bad_coordinates", id="a list"),

@@ -146,6 +146,12 @@ def test_ranks_and_popularities_may_have_thousands_set_off(tmp_path):
     assert (row.latitude, row.rank, row.popularity) == (12.1, 1234, 0.5)
 
 
+@pytest.mark.fault("P27")
+def test_a_coordinate_written_otherwise_than_the_others_is_read(tmp_path):
+    content = f'{HEADER}\nf1,x,"12,01",30.01 W\nf2,y,12.02,-30.02\n'
+    assert [row[2:4] for row in taken(tmp_path, content)] == [(12.01, -30.01), (12.02, -30.02)]
+
+
 @pytest.mark.fault("P16")
 def test_thousands_are_no_degrees(tmp_path):
     content = f'{HEADER}\nf1,x,"12,010","-30,010"\nf2,x,12.02,-30.02\nf3,x,NULL,-30.02\n'
