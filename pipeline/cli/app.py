@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from pipeline.store import Store
 
 
+WHO_ANSWERS = ("answers", "accuracy", "accuracy/mrlf")
+"""Facts of a stage that `status` shows beside its counts."""
+
+
 class _Commands(typer.Typer):
     """The commands as a process: with streams that are open, and what they said written out at the end."""
 
@@ -138,8 +142,9 @@ def status(city: CityArgument) -> None:
                 is_own = refusal is not None and refusal.stage == name
                 typer.echo(f"{name:<16} {f'refused: {refusal.why}' if refusal and is_own else 'not built yet'}")
                 continue
-            counts = ", ".join(f"{key} {value:,}" for key, value in record.counts.items())
-            typer.echo(f"{name:<16} {record.finished_utc}  {counts}")
+            counts = [f"{key} {value:,}" for key, value in record.counts.items()]
+            counts += [f"{fact} {record.about[fact]}" for fact in WHO_ANSWERS if fact in record.about]
+            typer.echo(f"{name:<16} {record.finished_utc}  {', '.join(counts)}")
         for part in (keeping_lines, _live_lines, _waiting_lines):
             try:
                 lines = part(store, known, now)

@@ -89,8 +89,8 @@ class Cut:
             )
         if self.num_early:
             notes.append(
-                f"{self.num_early} posts are in an earlier split than their day, since they share a picture with a "
-                "post of it"
+                f"{self.num_early} posts are in an earlier split than their day, since they share a picture, or one "
+                "like it, with a post of it"
             )
         return notes
 

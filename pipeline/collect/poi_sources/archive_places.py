@@ -35,7 +35,7 @@ REACH_DEGREES = SAME_PLACE_M / 110_000
 FROM_ARCHIVE: Literal["from_archive"] = "from_archive"
 SAME_PLACE, CITY_ITSELF, AREA, TOO_FEW_POSTS = "same_place", "city_itself", "area", "too_few_posts"
 ADVICE = {
-    TOO_FEW_POSTS: "lower min_posts of from_archive",
+    TOO_FEW_POSTS: "lower min_posts of from_archive, or collect more posts",
     "no_coordinates": "save the posts again with Instaloader 4.13 or newer, signed in (`instaloader --login NAME "
     "NAME`): its files hold the coordinates of the places; gallery-dl's never do",
     "outside_city": "look at the city's latitude, longitude and radius_km in cities.yaml",

@@ -226,6 +226,14 @@ def test_status_tells_what_is_not_built(mrlf):
     assert result.stdout.count("not built yet") == len(STAGES)
 
 
+@pytest.mark.fault("N11")
+def test_status_names_the_model_that_answers_with_its_accuracy(mrlf, tmp_path):
+    about = {"answers": "linear", "accuracy": "0.912", "accuracy/mrlf": "0.845", "run": "x"}
+    record = StageRecord(stage="evaluate_mrlf", digest="d", outputs={}, versions={}, about=about, counts={"right": 9})
+    Store(tmp_path / "data").write_stage_record("demo", record)
+    assert "  right 9, answers linear, accuracy 0.912, accuracy/mrlf 0.845\n" in mrlf("status", "demo").stdout
+
+
 def test_help_has_examples(mrlf):
     assert "mrlf run demo" in mrlf("run", "--help").stdout
 

@@ -16,7 +16,7 @@ from tests.fakes.poi_files import CITY, ODD_NAMES, build, poi, table
         pytest.param(poi(latitude=0, longitude=0), "bad_coordinates", id="0/0"),
         pytest.param(poi(latitude=95), "bad_coordinates", id="latitude 95"),
         pytest.param(poi(longitude=181), "bad_coordinates", id="longitude 181"),
-        pytest.param(poi(latitude="12,01"), "bad_coordinates", id="text with a comma"),
+        pytest.param(poi(latitude="12,010"), "bad_coordinates", id="thousands or a fraction"),
         pytest.param(poi(latitude="north"), "bad_coordinates", id="text"),
         pytest.param(poi(latitude=float("inf")), "bad_coordinates", id="infinite"),
         pytest.param(poi(latitude=-30.01, longitude=12.01), "outside_city", id="swapped"),
