@@ -49,6 +49,13 @@ def _hook(words: Sequence[str], otherwise: Hook) -> Hook:
 
 def sentence(error: BaseException, words: Sequence[str]) -> str | None:
     """What to tell of an error that the words of a command led to; None where it is not the user's mistake."""
+    try:
+        return _sentence(error, words)
+    except CityError as unreadable:  # where there are no cities, no other word would help
+        return str(unreadable)
+
+
+def _sentence(error: BaseException, words: Sequence[str]) -> str | None:
     match error:
         case CityError():
             return str(error)
@@ -83,7 +90,7 @@ def _shortened(message: str) -> str:
 
 
 def _cities() -> list[str]:
-    return checked_cities().keys
+    return checked_cities().readable().keys
 
 
 def _given(words: Sequence[str], option: str) -> str:

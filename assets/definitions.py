@@ -9,7 +9,7 @@ import dagster as dg
 from assets.collect import places, pois, posts
 from assets.curate import curated_posts
 from assets.images import clean_images, portrait_masks
-from assets.partitions import UNUSABLE
+from assets.partitions import CITIES, FAULTS, UNUSABLE
 from assets.release import dataset
 from assets.report import evaluate_mrlf, study, study_data
 from assets.resources import StoreResource
@@ -34,10 +34,15 @@ ON_REQUEST = [study_data, study]
 """What is built when somebody asks for it: no part of `+evaluate_mrlf`."""
 
 
-def _with_unusable_cities(spec: dg.AssetSpec) -> dg.AssetSpec:
-    """Every asset's page says which cities cannot be used, and why."""
-    told = {f"{city} cannot be used": dg.MetadataValue.text(sentence) for city, sentence in UNUSABLE.items()}
-    return spec.merge_attributes(metadata=told)
+def _with_what_is_wrong(spec: dg.AssetSpec) -> dg.AssetSpec:
+    """Every asset's page says which cities cannot be used, and why; where there is none, so does the graph."""
+    told = {f"{city} cannot be used": sentence for city, sentence in UNUSABLE.items()}
+    if FAULTS:
+        told["cities.yaml"] = "; ".join(FAULTS)
+    spec = spec.merge_attributes(metadata={name: dg.MetadataValue.text(text) for name, text in told.items()})
+    if CITIES.get_partition_keys():
+        return spec
+    return spec.replace_attributes(description=f"There are no cities: {told['cities.yaml']}\n\n{spec.description}")
 
 
 @dg.definitions
@@ -46,7 +51,7 @@ def defs() -> dg.Definitions:
     wait_patiently()
     assets = [getattr(module, module.STAGE) for module in (*PIPELINE, *ON_REQUEST)]
     return dg.Definitions(
-        assets=[asset.map_asset_specs(_with_unusable_cities) for asset in assets] if UNUSABLE else assets,
+        assets=[asset.map_asset_specs(_with_what_is_wrong) for asset in assets] if UNUSABLE or FAULTS else assets,
         jobs=[refresh],
         schedules=schedules,
         sensors=[sweep_dead_runs],

@@ -1,6 +1,7 @@
 """Partitions: the cities of cities.yaml, read when the definitions are loaded. A new city asks for a reload.
 
-A city that cannot be used is a partition, too: its runs fail with the sentence that says why.
+A city that cannot be used is a partition, too: its runs fail with the sentence that says why. A file that cannot be
+read has none; the definitions are loaded all the same, and say why.
 """
 
 import click
@@ -20,6 +21,8 @@ _cities = checked_cities()
 CITIES = dg.StaticPartitionsDefinition([key for key in _cities.keys if _is_partition(key)])
 UNUSABLE = _cities.unusable
 """Why a city cannot be used, by city."""
+FAULTS = _cities.faults
+"""What is wrong with the file beside its cities; where it has no partitions, why."""
 
 
 def _names_no_partition() -> bool:

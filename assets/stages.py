@@ -7,8 +7,8 @@ import dagster as dg
 
 from assets.config import AllCitiesConfig, StageConfig
 from assets.failures import UserError, user_errors
-from assets.partitions import CITIES
-from pipeline.cities import CityError, load_cities
+from assets.partitions import CITIES, FAULTS
+from pipeline.cities import CityError, read_cities
 from pipeline.stage import StageReport
 from pipeline.stages import STAGES, checked_city, run_stage_of
 from pipeline.store import Store
@@ -28,7 +28,7 @@ def code_version(name: str) -> str:
     defaults = {field: repr(info.default) for field, info in stage.settings.model_fields.items()}
     settings = {
         key: {field: repr(value) for field, value in city.stages.get(name, {}).items()}
-        for key, city in load_cities().items()
+        for key, city in read_cities().usable.items()
     }
     return f"{stage.code_version[:12]}-{json_digest([defaults, settings])[:12]}"
 
@@ -72,7 +72,7 @@ def build_each(
         except UserError as mistake:
             hindered[city] = str(mistake.description)
     if not reports:
-        raise UserError("\n".join(hindered.values()))
+        raise UserError("\n".join(hindered.values() or FAULTS))
     return reports, hindered
 
 

@@ -9,15 +9,25 @@ others are read.
 import os
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticKnownError
 
-from pipeline.cities_yaml import read_entries
+from pipeline.cities_file import read_file
 from pipeline.errors import did_you_mean
+from pipeline.wrong_values import error_summary
 
 CITIES_VARIABLE = "MRLF_CITIES"
 CITIES_NAME = "cities.yaml"
@@ -37,7 +47,11 @@ STAGE_NAMES = (
 )
 """Those of `pipeline.stages`, spelt out: a stage reads its city, so it cannot be read here."""
 KEY = re.compile(r"[a-z][a-z0-9-]{0,62}")
-LONGEST_SHOWN = 60
+MOST_KM = 20_016
+"""Nothing on Earth is further apart: a circle may be all of it, and who writes metres for kilometres is told."""
+SECTIONS = ("demo", "live")
+NOTHING = "it holds nothing: write {} for its defaults, or leave it out"
+"""Of a section that is named: nobody knows which of the two is meant."""
 DEFAULT_TEXT = "default_text"
 """In `json_schema_extra` of a setting whose None means something else: what, as a person reads it."""
 
@@ -61,7 +75,7 @@ class _Fields(BaseModel):
             annotation = cls.model_fields[info.field_name or ""].annotation
             kinds = {annotation, *get_args(annotation)}
             if kinds & {int, float} and bool not in kinds:
-                raise ValueError("a number is needed; yes, no, on and off are none")
+                raise PydanticKnownError("int_type" if int in kinds else "float_type")
         return value
 
 
@@ -89,10 +103,10 @@ class City(_Fields):
     """
 
     key: str = Field(pattern=f"^{KEY.pattern}$")
-    name: str
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
     latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
-    radius_km: float = Field(gt=0)
+    radius_km: float = Field(gt=0, le=MOST_KM)
     is_synthetic: bool = False
     demo: dict[str, Any] | None = None
     live: dict[str, Any] | None = None
@@ -117,6 +131,8 @@ class City(_Fields):
                     f"{name!r} is neither a field of a city nor a stage{did_you_mean(name, known)}" for name in unknown
                 )
             )
+        if empty := [name for name in SECTIONS if name in fields and fields[name] is None]:
+            raise ValueError("; ".join(f"{name}: {NOTHING}" for name in empty))
         own = {name: value for name, value in fields.items() if name in names}
         stages = {name: {} if value is None else value for name, value in fields.items() if name in STAGE_NAMES}
         try:
@@ -139,12 +155,26 @@ class City(_Fields):
 
 @dataclass(frozen=True, kw_only=True)
 class Cities:
-    """The cities of a file in its order: those that can be used, and of the others why not, in a sentence each."""
+    """The cities of a file in its order: those that can be used, and of the others why not, in a sentence each.
+
+    faults: what is wrong with the file beside its cities, in a sentence each; of one that cannot be read, why.
+    """
 
     path: Path
     keys: list[str] = field(default_factory=list)
     usable: dict[str, City] = field(default_factory=dict)
     unusable: dict[str, str] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    def readable(self) -> "Cities":
+        """The same.
+
+        Raises:
+            CityError: the file as a whole cannot be read.
+        """
+        if self.faults and not self.keys:
+            raise CityError("; ".join(self.faults))
+        return self
 
     def city(self, key: str) -> City:
         """The city of this key.
@@ -152,12 +182,13 @@ class Cities:
         Raises:
             CityError: it cannot be used, or is not in the file; then the message names the nearest that is.
         """
-        if key in self.unusable:
+        if key in self.readable().unusable:
             raise CityError(self.unusable[key])
         if key not in self.usable:
             known = ", ".join(self.usable)
             add = f"add it there, or take one of {known}" if known else "add it there"
-            raise CityError(f"there is no city {key!r} in {self.path}{did_you_mean(key, self.keys)}: {add}")
+            beside = "".join(f"; {fault}" for fault in self.faults)
+            raise CityError(f"there is no city {key!r} in {self.path}{did_you_mean(key, self.keys)}: {add}{beside}")
         return self.usable[key]
 
 
@@ -170,25 +201,26 @@ def cities_path() -> Path:
 
 
 def read_cities(path: Path | None = None) -> Cities:
-    """All cities of the file; their settings are checked by `pipeline.stages.checked_cities`.
-
-    Raises:
-        CityError: the file as a whole cannot be read.
+    """All cities of the file, none where it cannot be read; their settings are checked by
+    `pipeline.stages.checked_cities`.
     """
     path = path or cities_path()
     cities = Cities(path=path)
     try:
         if path.exists() and not path.is_file():
             raise ValueError("it is no file")
-        entries = read_entries(path.read_bytes())
+        entries, faults = read_file(path.read_bytes())
     except FileNotFoundError:
-        raise CityError(
+        sentence = (
             f"there is no {path}: go to the project's folder, begin one here with `mrlf init`, or name the file of "
             f"cities with {CITIES_VARIABLE}"
-        ) from None
+        )
+        return Cities(path=path, faults=[sentence])
     except (ValueError, OSError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        raise CityError(f"{path} is not a file of cities (`cities:` with a key and fields for each): {why}") from None
+        sentence = f"{path} is not a file of cities (`cities:` with a key and fields for each): {why}"
+        return Cities(path=path, faults=[sentence])
+    cities.faults.extend(f"{path}, {fault}" for fault in faults)
     for entry in entries:
         cities.keys.append(entry.key)
         try:
@@ -211,7 +243,7 @@ def load_cities(path: Path | None = None) -> dict[str, City]:
     Raises:
         CityError: the file as a whole cannot be read.
     """
-    return read_cities(path).usable
+    return read_cities(path).readable().usable
 
 
 def load_city(key: str, path: Path | None = None) -> City:
@@ -223,34 +255,8 @@ def load_city(key: str, path: Path | None = None) -> City:
     return read_cities(path).city(key)
 
 
-def error_summary(error: ValidationError, kind: type[BaseModel]) -> str:
-    """Each wrong value with what is wrong about it, in one line; of an unknown name of `kind` the nearest known."""
-    return "; ".join(_told(one, kind) for one in error.errors(include_url=False))
-
-
 def _slug(key: str) -> str:
     """The end of a sentence about a key that is none: one like it that is."""
     plain = unicodedata.normalize("NFKD", key.lower()).encode("ascii", "ignore").decode()  # ü is u and a mark
     slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
     return f": rename it {slug}" if KEY.fullmatch(slug) else ""
-
-
-def _known_under(kind: type[BaseModel], above: Sequence[str]) -> Sequence[str]:
-    """The names that a mapping within settings takes, by the names above it; none where these lead to no settings."""
-    for name in above:
-        within = kind.model_fields[name].annotation if name in kind.model_fields else None
-        kinds = [one for one in (within, *get_args(within)) if isinstance(one, type) and issubclass(one, BaseModel)]
-        if not kinds:
-            return ()
-        kind = kinds[0]
-    return tuple(kind.model_fields)
-
-
-def _told(one: Mapping[str, Any], kind: type[BaseModel]) -> str:
-    name = ".".join(map(str, one["loc"])).removeprefix("stages.")
-    if one["type"] == "extra_forbidden":
-        *above, last = map(str, one["loc"])
-        return f"{name} is unknown{did_you_mean(last, _known_under(kind, above))}"
-    given, said = one["input"], one["msg"].removeprefix("Value error, ")
-    shown = f", not {str(given)[:LONGEST_SHOWN]!r}" if isinstance(given, str | int | float) else ""
-    return f"{name}: {said}{shown}" if name else said

@@ -1,18 +1,15 @@
 """The YAML of `cities.yaml`: each city read by itself, so that what is wrong within one stays with that one.
 
-Law: nothing is passed over in silence. A key that stands twice, a city that stands beside `cities:`, a number that
-YAML 1.1 would take for another (`2:30` is 150 there, `052` is 42) and what unfolds without end are faults.
-Covered: faults of one city, also such as keep the whole text from being YAML (a tab, an open quote) where the lines
-show which city they stand in; a city that takes an anchor from another one is then told that it is not there.
-Not covered: other texts that are no YAML; that is a fault of the file, told with its line.
+Law: nothing is passed over in silence. A key that stands twice, a city that stands beside `cities:` or within another
+one, a number that YAML 1.1 would take for another (`2:30` is 150 there, `052` is 42) and what unfolds without end are
+faults; what stands beside the cities and is none is a fault of the file, which keeps no city from being read.
+Not covered: texts that are no YAML as a whole; see `pipeline.cities_file`.
 """
 
-import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -21,16 +18,11 @@ from pipeline.errors import did_you_mean
 SECTION = "cities"
 ASIDE = "x-"
 """What begins so beside `cities:` is the user's own: a place for what anchors name."""
-MAX_BYTES = 2**20
+OF_A_CITY = frozenset({"latitude", "longitude", "radius_km"})
+"""Fields that nothing but a city has."""
+MERGE = "<<"
 MAX_VALUES = 10_000
-MOST_LINES = 2_000
-"""Of a file whose cities are read one by one: that costs the square of its length."""
 OTHER_NUMBER = re.compile(r"[-+]?0[0-9_]+|.*:.*")
-SECTION_LINE = re.compile(rf"{SECTION}:\s*(#.*)?")
-FIRST_LEVEL = re.compile(r"( +)[^\s#]")
-CLOSES = r"[\s\]},]*(#.*)?$"
-NO_KEY = re.compile(r"[:：={\[]|\s#")
-UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 TEXT = "tag:yaml.org,2002:str"
 
@@ -44,88 +36,66 @@ class Entry:
     fault: str = ""
 
 
+class Contents(NamedTuple):
+    """The cities of a file in its order, and what is wrong beside them."""
+
+    entries: list[Entry]
+    faults: list[str]
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML's own types, without the numbers that mean something else than they show."""
+    """YAML's own types, without the numbers that mean something else than they show; keys are as they are written."""
 
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
         tag: str = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
         return TEXT if tag in NUMBERS and OTHER_NUMBER.fullmatch(value) else tag
 
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        self.flatten_mapping(node)
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                key.tag = TEXT
+        return super().construct_mapping(node, deep)
 
-def read_entries(data: bytes) -> list[Entry]:
-    """The cities in a file's bytes, in its order.
+
+class _Placed(NamedTuple):
+    """A city where it stands; `fault` says why it is none there."""
+
+    key: yaml.Node
+    value: yaml.Node
+    fault: str = ""
+
+
+def read_text(text: str) -> Contents:
+    """What is in a text that is YAML as a whole.
 
     Raises:
-        ValueError: the file as a whole cannot be read; the message says where and why.
+        ValueError: it is not, or there are no cities in it; the message says where and why.
     """
-    text = _text(data)
-    try:
-        return _entries(text)
-    except ValueError as error:
-        apart = {key: [_alone(key, text) for text in texts] for key, texts in _apart(text).items()}
-        if all(entry.fault for found in apart.values() for entry in found):
-            raise error from None  # no city is right by itself: the mistake is the file's
-        return [found[0] if len(found) == 1 else _twice(key, len(found)) for key, found in apart.items()]
-
-
-def _entries(text: str) -> list[Entry]:
     loader, root = _composed(text)
     if not isinstance(root, yaml.MappingNode):
         raise ValueError("it is empty" if root is None else f"it holds {_what(root)} in place of `{SECTION}:`")
-    section = None
-    entries = []
-    for key, value in root.value:
-        if key.value == SECTION and section is None:
-            section = value
-        elif key.value == SECTION:
-            raise ValueError(f"`{SECTION}:` stands twice, again in line {_line(key)}: put all cities under one")
-        elif not str(key.value).startswith(ASIDE):
-            entries.append(_beside(key, value))
-    if section is None:
-        near = [entry.key for entry in entries if did_you_mean(entry.key, [SECTION])]
+    sections = [(key, value) for key, value in root.value if key.value == SECTION]
+    others = [(key, value) for key, value in root.value if key.value != SECTION]
+    beside, faults = _beside(others)
+    if not sections:
+        near = [_key(key) for key, _ in others if did_you_mean(_key(key), [SECTION])]
         raise ValueError(f"it has no `{SECTION}:`" + "".join(f": write it in place of `{key}:`" for key in near[:1]))
-    if not isinstance(section, yaml.MappingNode) or not section.value:
-        found = "nothing" if _is_null(section) or not section.value else _what(section)
-        raise ValueError(f"`{SECTION}:` holds {found}: put cities under it, each `key:` with its fields")
-    return [*_cities(loader, section), *entries]
-
-
-def _text(data: bytes) -> str:
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"it has more than {MAX_BYTES // 1024} KiB: that is no file of cities")
-    try:
-        return data.decode("utf-16" if data.startswith(UTF_16) else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"line {line} holds a byte that is not UTF-8: save it as UTF-8") from None
-
-
-def _apart(text: str) -> dict[str, list[str]]:
-    """Each city's lines alone, by its key; what stands elsewhere is blank, so that lines keep their numbers.
-
-    Nothing where the lines do not show where one city ends and the next begins.
-    """
-    lines = text.splitlines()
-    first = next((number for number, line in enumerate(lines, 1) if SECTION_LINE.fullmatch(line)), len(lines))
-    indents = [found[1] for line in lines[first:] if (found := FIRST_LEVEL.match(line))]
-    if not indents or len(lines) > MOST_LINES or any(line[:1].strip(" \t#") for line in lines[first:]):
-        return {}
-    begins = re.compile(rf"{indents[0]}(?!{CLOSES})\S.*")
-    starts = [number for number in range(first, len(lines)) if begins.fullmatch(lines[number])]
-    cities: dict[str, list[str]] = {}
-    for start, end in pairwise([*starts, len(lines)]):
-        blank = [""] * (start - first)
-        key = NO_KEY.split(lines[start])[0].strip().strip("'\"")  # of a line without its colon, too
-        cities.setdefault(key, []).append("\n".join([*lines[:first], *blank, *lines[start:end], ""]))
-    return cities
-
-
-def _alone(key: str, text: str) -> Entry:
-    """A city of a file that cannot be read as a whole."""
-    try:
-        return _entries(text)[0]
-    except ValueError as error:
-        return Entry(key=key, fault=str(error))
+    pairs, full = [], []
+    for key, section in sections:
+        if isinstance(section, yaml.MappingNode) and section.value:
+            pairs += section.value
+            full.append(_line(key))
+            continue
+        found = "nothing" if _is_null(section) or section.value == [] else _what(section)
+        faults.append(
+            f"line {_line(key)}: `{SECTION}:` holds {found}: put cities under it, each `key:` with its fields"
+        )
+    if not pairs:
+        raise ValueError("; ".join(faults))
+    if len(full) > 1:
+        faults.append(f"lines {listed(full)}: `{SECTION}:` stands {len(full)} times: put all cities under one")
+    return Contents(list(_cities(loader, pairs, beside)), faults)
 
 
 def _composed(text: str) -> tuple[_Loader, yaml.Node | None]:
@@ -145,42 +115,89 @@ def _composed(text: str) -> tuple[_Loader, yaml.Node | None]:
         raise ValueError("it is nested too deep") from None
 
 
-def _beside(key: yaml.Node, value: yaml.Node) -> Entry:
-    """What stands beside `cities:`, which nobody would read: most often a city that is not indented.
+def read_beside(text: str) -> Contents:
+    """The cities that stand beside `cities:` and so are none, and what else is wrong there.
 
     Raises:
-        ValueError: it is no mapping, so no city either.
+        ValueError: the text is no YAML; the message says where and why.
     """
-    if not isinstance(key, yaml.ScalarNode) or not isinstance(value, yaml.MappingNode):
-        raise ValueError(
-            f"line {_line(key)}: {_key(key)!r} stands beside `{SECTION}:` and is unknown"
-            f"{did_you_mean(_key(key), [SECTION])}; what anchors name may stand under a key that begins with {ASIDE}"
-        )
-    fault = f"line {_line(key)}: it stands beside `{SECTION}:` and not under it: indent it"
-    return Entry(key=_key(key), fault=fault)
+    _, root = _composed(text)
+    if not isinstance(root, yaml.MappingNode | None):
+        raise ValueError(f"line {_line(root)}: it is no `key: value`")
+    cities, faults = _beside(root.value if root is not None else [])
+    return Contents([Entry(key=_key(city.key), fault=city.fault) for city in cities], faults)
 
 
-def _cities(loader: _Loader, section: yaml.MappingNode) -> Iterator[Entry]:
+def _beside(others: list[tuple[yaml.Node, yaml.Node]]) -> tuple[list[_Placed], list[str]]:
+    """What stands beside `cities:`, where nobody would read it: cities that are not indented, and the other faults."""
+    cities, faults = [], []
+    for key, value in others:
+        near = did_you_mean(_key(key), [SECTION])
+        if _key(key).startswith(ASIDE):
+            continue
+        if isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.MappingNode) and not near:
+            fault = f"line {_line(key)}: it stands beside `{SECTION}:` and not under it: indent it"
+            cities.append(_Placed(key, value, fault))
+        else:
+            where = f"line {_line(key)}: `{_key(key)}:` stands beside `{SECTION}:` and is unknown{near}"
+            faults.append(f"{where}: take it out; what holds anchors begins with {ASIDE}")
+    return cities, faults
+
+
+def _cities(loader: _Loader, pairs: list[tuple[yaml.Node, yaml.Node]], beside: list[_Placed]) -> Iterator[Entry]:
     """Every city once; one that stands twice has a fault, since nobody knows which of the two is meant."""
+    placed = []
+    for key, value in pairs:  # before merge keys are put into the nodes
+        within = _take_cities_out(_key(key), value)
+        placed += [_Placed(key, value, _fault(key, value)), *within]
+    placed += beside
     lines: dict[str, list[int]] = {}
-    for key, _ in section.value:
-        lines.setdefault(_key(key), []).append(_line(key))
-    faults = [_fault(_line(key), value) for key, value in section.value]  # before merge keys are put into the nodes
-    for (key, value), fault in zip(section.value, faults, strict=True):
+    for city in placed:
+        lines.setdefault(_key(city.key), []).append(_line(city.key))
+    for key, value, fault in placed:
         name = _key(key)
         if len(lines[name]) == 1:
             yield Entry(key=name, fault=fault) if fault else _city(loader, name, value)
         elif _line(key) == lines[name][0]:
-            yield _twice(name, len(lines[name]), f", in lines {_list(lines[name])}")
+            yield twice(name, len(lines[name]), f", in lines {listed(lines[name])}")
 
 
-def _twice(key: str, count: int, where: str = "") -> Entry:
+def _take_cities_out(name: str, city: yaml.Node) -> list[_Placed]:
+    """The cities that stand among the fields of another one, as they are indented too far; they are taken out of it.
+
+    One that lies as far in as these fields holds nothing, and its own fields would stand twice.
+    """
+    if not isinstance(city, yaml.MappingNode):
+        return []
+    kept: list[tuple[yaml.Node, yaml.Node]] = []
+    found = []
+    for number, (key, value) in enumerate(city.value, 1):
+        rest = [_key(field) for field, _ in city.value[number:]]
+        begins_anew = rest and rest[0] in {_key(field) for field, _ in kept} and not OF_A_CITY.isdisjoint(rest)
+        is_city = isinstance(value, yaml.MappingNode) and not OF_A_CITY.isdisjoint(_key(f) for f, _ in value.value)
+        if _key(key) == MERGE or not (is_city or (_is_null(value) and begins_anew)):
+            kept.append((key, value))
+            continue
+        hint = f"if it is a city, it is indented too far: line it up with {name}"
+        fault = f"line {_line(key)}: it stands within {name}; {hint}"
+        found.append(_Placed(key, value, fault))
+        if not is_city:
+            break
+    city.value = kept
+    return found
+
+
+def twice(key: str, count: int, where: str = "") -> Entry:
+    """A city that stands several times."""
     return Entry(key=key, fault=f"it stands {count} times{where}: leave one of them")
 
 
-def _fault(line: int, node: yaml.Node) -> str:
+def _fault(key: yaml.Node, node: yaml.Node) -> str:
     """Why the fields of a city cannot be made, as far as its nodes show that."""
+    line = _line(key)
     if not isinstance(node, yaml.MappingNode):
+        if _key(key) in {"name", *OF_A_CITY}:
+            return f"line {line}: it is a field of a city, and stands where the cities do: indent it further"
         return f"line {line}: it holds {_what(node)} in place of its fields"
     try:
         if _size(node, {}) > MAX_VALUES:
@@ -198,7 +215,7 @@ def _city(loader: _Loader, key: str, node: yaml.Node) -> Entry:
         return Entry(key=key, fault=f"line {mark.line + 1}: {error.problem}")
     except ValueError as error:
         return Entry(key=key, fault=f"line {_line(node)}: {error}")
-    return Entry(key=key, fields={str(name): value for name, value in fields.items()})
+    return Entry(key=key, fields=fields)
 
 
 def _size(node: yaml.Node, known: dict[int, int]) -> int:
@@ -255,5 +272,6 @@ def _what(node: yaml.Node) -> str:
     return "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
 
 
-def _list(lines: list[int]) -> str:
+def listed(lines: list[int]) -> str:
+    """`2, 5 and 9`."""
     return f"{', '.join(map(str, lines[:-1]))} and {lines[-1]}"

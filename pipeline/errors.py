@@ -1,8 +1,11 @@
 """Errors whose message is for the user: what happened, why, what to do; and words that such sentences share."""
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from difflib import get_close_matches
+
+Y_AFTER_CONSONANT = re.compile("[^aeiou]y$")
 
 
 class StageError(ValueError):
@@ -33,5 +36,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """`1 post`, `1,500 posts`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+    """`1 post`, `1,500 posts`, `2 entries`, `2 hashes`."""
+    if number != 1:
+        noun = f"{noun[:-1]}ie" if Y_AFTER_CONSONANT.search(noun) else noun
+        noun += "es" if noun.endswith(("s", "x", "sh", "ch")) else "s"
+    return f"{number:,} {noun}"

@@ -77,7 +77,9 @@ class ImageStageSettings(NetworkSettings):
     """How the stages that find people and fill them do their work."""
 
     batch_size: int | None = Field(
-        None, ge=1, description="Batch size in pictures; by default one that suits the device."
+        None,
+        ge=1,
+        description="Batch size in pictures; by default 4 on a CPU, on a GPU 32 for masks and 16 for filling.",
     )
     commit_every: int = Field(256, ge=1, description="Pictures between two commits: the most that a killed run loses.")
     num_workers: int = Field(2, ge=1, description="Built-in methods only: number of worker processes.")

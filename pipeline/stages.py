@@ -22,7 +22,6 @@ from pipeline.report import evaluate_mrlf
 from pipeline.stage import StageReport
 from pipeline.store import Store
 from pipeline.store.files import naming
-from pipeline.store.store import data_folder
 from pipeline.study import study, study_data
 from pipeline.training import image_features, train_mrlf
 from pipeline.training.settings import TrainMrlfSettings
@@ -75,26 +74,8 @@ STAGES: dict[str, Stage] = {
 }
 
 
-def settings_in_effect(city: City) -> dict[str, dict[str, Any]]:
-    """The settings of every stage of a city, by stage; those that go by the number of posts, by that of its data set.
-
-    Raises:
-        ValueError: a value is unknown or out of range.
-    """
-    folder = data_folder()
-    record = Store(folder).stage_record(city.key, dataset.STAGE) if folder.is_dir() else None
-    num_train_posts = record.counts["train"] if record is not None else None
-    return {
-        name: city.settings(name, stage.settings).in_effect(city, num_train_posts) for name, stage in STAGES.items()
-    }
-
-
 def checked_cities(path: Path | None = None) -> Cities:
-    """The cities of the file; one with a wrong setting of any stage, of `demo` or of `live` is among the unusable.
-
-    Raises:
-        CityError: the file as a whole cannot be read.
-    """
+    """The cities of the file; one with a wrong setting of any stage, of `demo` or of `live` is among the unusable."""
     cities = read_cities(path)
     for key, city in list(cities.usable.items()):
         try:

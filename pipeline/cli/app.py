@@ -188,7 +188,8 @@ def settings(city: CityArgument) -> None:
         from pipeline.cities import cities_path
         from pipeline.collect.instagram.cookie_files import cookies_path
         from pipeline.collect.instagram.settings import live_settings
-        from pipeline.stages import checked_city, settings_in_effect
+        from pipeline.settings_shown import settings_in_effect
+        from pipeline.stages import checked_city
         from pipeline.store.store import data_folder
 
         known = checked_city(city)
@@ -205,15 +206,17 @@ def settings(city: CityArgument) -> None:
 
 @app.command()
 def cities() -> None:
-    """List the cities of cities.yaml, with what is wrong."""
+    """List the cities of cities.yaml, with what is wrong there."""
     with plain_errors():
         from pipeline.stages import checked_cities
 
-        known = checked_cities()
+        known = checked_cities().readable()
         for key in known.keys:
             city = known.usable.get(key)
             synthetic = " (synthetic)" if city is not None and city.is_synthetic else ""
             typer.echo(f"{key:<12} {known.unusable[key] if city is None else city.name + synthetic}")
+        for fault in known.faults:
+            typer.echo(f"mrlf: {fault}", err=True)
 
 
 app.command()(init)

@@ -8,6 +8,7 @@ from pipeline.collect.instagram.dry_run import Plan
 from pipeline.collect.instagram.readiness import Check
 from pipeline.collect.instagram.status import NOT_ASKED, LiveStatus, PaceStatus, PlaceStatus
 from pipeline.collect.waiting import Waiting
+from pipeline.errors import plural
 from pipeline.ledger import counted
 from pipeline.stage import StageReport
 
@@ -143,7 +144,7 @@ def _pace_lines(pace: PaceStatus) -> list[str]:
 
 
 def _open(place: PlaceStatus) -> str:
-    return f"{place.name}: {place.num_pages} pages passed"
+    return f"{place.name}: {plural(place.num_pages, 'page')} passed"
 
 
 def _waiting(place: PlaceStatus) -> str:

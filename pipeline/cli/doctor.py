@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.errors import plain_errors
-from pipeline.errors import StageError
+from pipeline.errors import StageError, plural
 
 if TYPE_CHECKING:
     from pipeline.cities import City
@@ -101,10 +101,11 @@ def opt_out(
             raise StageError("no entry was given: name an account or a post")
         store = Store.open()
         still_there = register_opt_out(store, named)
-        typer.echo(f"{len(named)} entries are on the list, which has {len(OptOut.load(store)):,} keyed hashes now")
+        hashes = plural(len(OptOut.load(store)), "keyed hash")
+        typer.echo(f"{plural(len(named), 'entry')} taken into the list, which has {hashes} now")
         typer.echo("nothing of theirs is collected any more, in any city but synthetic ones")
         for city, num_posts in still_there.items():
-            typer.echo(f"{city}: {num_posts} posts of theirs go with the next build: mrlf run {city}")
+            typer.echo(f"{city}: {plural(num_posts, 'post')} of theirs will go with the next build: mrlf run {city}")
         for line in _swept_lines(sweep_leftovers(store, patience_s=PATIENCE_S, is_anew=True), bool(still_there)):
             typer.echo(line)
 

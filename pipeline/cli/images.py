@@ -7,6 +7,7 @@ import typer
 
 from pipeline.cli.arguments import CityArgument
 from pipeline.cli.errors import plain_errors
+from pipeline.errors import plural
 
 images = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at what the picture stages did.")
 
@@ -49,5 +50,6 @@ def review_pictures(
         path = write_page(store, page_of(known.name, shown), output)
         typer.echo(str(path))
         typer.echo(
-            f"{len(shown)} pictures. The file holds people's pictures: delete it when you have looked", err=True
+            f"{plural(len(shown), 'picture')}. The file holds people's pictures: delete it when you have looked",
+            err=True,
         )

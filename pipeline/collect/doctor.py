@@ -31,7 +31,7 @@ from pipeline.collect.poi_sources.foursquare_client import (
 )
 from pipeline.collect.posts import PostsSettings
 from pipeline.collect.sources import archive_folder, archive_in_cities
-from pipeline.errors import StageError
+from pipeline.errors import StageError, plural
 from pipeline.privacy.opt_out import OptOut
 from pipeline.privacy.pseudonyms import KEY_FILE, load_opt_out_pseudonyms
 from pipeline.privacy.pseudonyms import KEY_VARIABLE as PSEUDONYM_VARIABLE
@@ -140,16 +140,16 @@ def _data(store: Store) -> Check:
 def _cities(read: Callable[[], Cities]) -> tuple[list[Check], list[City]]:
     """How the file is, each city that cannot be used, and those that can; what stops another city stops none."""
     topic = "cities"
-    try:
-        cities = read()
-    except CityError as error:
-        return [wrong(topic, error)], []
+    cities = read()
+    faults = [Check(topic=topic, state="wrong", finding=fault) for fault in cities.faults]
+    if not cities.keys:
+        return faults, []
     live = [key for key, city in cities.usable.items() if city.live is not None]
     finding = f"{len(cities.usable)} in {cities_path()}, collected live: {', '.join(live) or 'none'}"
     unusable = [
         Check(topic=f"city {key}", state="wrong", finding=sentence) for key, sentence in cities.unusable.items()
     ]
-    return [Check(topic=topic, state="ok", finding=finding), *unusable], list(cities.usable.values())
+    return [Check(topic=topic, state="ok", finding=finding), *faults, *unusable], list(cities.usable.values())
 
 
 def _foursquare(city: City | None) -> list[Check]:
@@ -197,7 +197,7 @@ def _opt_out(store: Store) -> Check:
         num_entries = len(OptOut.load(store))
     except StageError as error:
         return wrong("opt-out list", error)
-    return Check(topic="opt-out list", state="ok", finding=f"{num_entries} keyed hashes")
+    return Check(topic="opt-out list", state="ok", finding=plural(num_entries, "keyed hash"))
 
 
 def _weights(store: Store, city: City | None) -> list[Check]:

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, ValidationError
 
-from pipeline.cities import City, CityError, Settings, error_summary
+from pipeline.cities import City, CityError, Settings
 from pipeline.collect.archive.folder import Archive
 from pipeline.errors import StageError
 from pipeline.store import Store
 from pipeline.store.files import naming
+from pipeline.wrong_values import error_summary
 
 if TYPE_CHECKING:
     from pipeline.demo import DemoCity, DemoSettings

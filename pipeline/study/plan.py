@@ -194,10 +194,14 @@ def figure_3(plan: Planner) -> PlannedSection:
     )
 
 
+def hashtag_thresholds(chosen: list[int] | None, common: int) -> list[int]:
+    """The values of min_hashtag_count in Fig. 4, of a city that has `common`."""
+    return sorted({max(1, least) for least in chosen or [1, common // 2, common, 2 * common]})
+
+
 def figure_4(plan: Planner) -> PlannedSection:
     common = plan.min_hashtag_count
-    chosen = plan.settings.hashtag_thresholds or [1, common // 2, common, 2 * common]
-    thresholds = sorted({max(1, least) for least in chosen})
+    thresholds = hashtag_thresholds(plan.settings.hashtag_thresholds, common)
 
     def title(least: int) -> str:
         kept = "all hashtags" if least == 1 else f"hashtags of {least} posts and more"

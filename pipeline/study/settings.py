@@ -22,9 +22,7 @@ class StudySettings(Settings):
     preset: Literal["auto", "small", "paper"] = Field(
         "auto", description="Preset of MRLF; auto takes small below 5,000 training posts."
     )
-    max_epochs: int | None = Field(
-        None, ge=1, description="Maximum number of epochs per network; by default that of its preset."
-    )
+    max_epochs: int | None = Field(None, ge=1, description="Maximum number of epochs per network; by default 30.")
     hashtag_thresholds: list[int] | None = Field(
         None, description="Values of min_hashtag_count in Fig. 4; by default 1 and 0.5, 1 and 2 times the city's."
     )
@@ -35,6 +33,8 @@ class StudySettings(Settings):
         1000, ge=100, description="Number of bootstrap samples of users per confidence interval."
     )
     num_processes: int | None = Field(
-        None, ge=1, description="Number of worker processes, one thread each; by default one per core."
+        None,
+        ge=1,
+        description="Number of worker processes, one thread each; by default one per core up to 8, and 1 on a GPU.",
     )
     device: str = Field("auto", pattern=DEVICE, description="Device: auto, cpu, cuda or cuda:N.")

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pipeline.cities import City
 from pipeline.code_digest import code_digest
 from pipeline.curate.settings import CuratedPostsSettings
-from pipeline.errors import StageError
+from pipeline.errors import StageError, did_you_mean
 from pipeline.networks import nobody_asked
 from pipeline.release.read import latest_release
 from pipeline.stage import Outcome, StageReport, run_stage
@@ -60,7 +60,10 @@ def build_study(
     chosen = list(only) or list(SECTIONS)
     unknown = sorted(set(chosen) - set(SECTIONS))
     if unknown:
-        raise StageError(f"the study has no section {', '.join(unknown)}: take some of {', '.join(SECTIONS)}")
+        raise StageError(
+            f"the study has no section {', '.join(unknown)}{did_you_mean(unknown[0], SECTIONS)}: take some of "
+            f"{', '.join(SECTIONS)}"
+        )
     with store.lock(city.key, STAGE):
         _check_features(store, city)
         common = city.settings("curated_posts", CuratedPostsSettings).min_hashtag_count

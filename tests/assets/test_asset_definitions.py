@@ -1,19 +1,20 @@
 """The definitions: what Dagster loads, and what its pages and commands make of it."""
 
+import runpy
 import subprocess
 import sys
 
 import dagster as dg
 import pytest
 
-from assets.definitions import defs
+from assets import definitions
 from assets.schedules import REFRESHED
 from assets.stages import code_version
 from pipeline.cities import load_cities
 from pipeline.stages import STAGES
 from tests.assets.helpers import ROOT, write_cities
 
-DEFINITIONS = defs()
+DEFINITIONS = definitions.defs()
 GRAPH = DEFINITIONS.resolve_asset_graph()
 OF_A_CITY_OR_ALL = {"train_mrlf", "evaluate_mrlf"}
 ON_REQUEST = {"study_data", "study"}
@@ -119,6 +120,25 @@ def test_a_wrong_value_in_cities_yaml_does_not_keep_the_definitions_from_loading
     cities["demo"]["curated_posts"] = {"min_hashtag_count": "many"}
     write_cities(cities)
     assert code_version("curated_posts")
+
+
+@pytest.mark.fault("P30")
+@pytest.mark.parametrize(
+    "text", ["cities:\n\trome:\n", "no: yaml: this", "", None], ids=["a tab", "no YAML", "empty", "none"]
+)
+def test_a_file_of_cities_that_cannot_be_read_is_told_in_the_graph_and_on_every_page(tmp_path, monkeypatch, text):
+    path = tmp_path / "cities.yaml"
+    if text is not None:
+        path.write_text(text)
+    monkeypatch.setenv("MRLF_CITIES", str(path))
+    loaded = runpy.run_path(str(ROOT / "assets/partitions.py"))
+    assert (loaded["CITIES"].get_partition_keys(), loaded["UNUSABLE"]) == ([], {})
+    for name in ("CITIES", "FAULTS", "UNUSABLE"):
+        monkeypatch.setattr(f"assets.definitions.{name}", loaded[name])
+    assets = definitions.defs().assets
+    for spec in (spec for asset in assets for spec in asset.specs):
+        assert spec.description.startswith("There are no cities: ") and str(path) in spec.description
+        assert str(path) in spec.metadata["cities.yaml"].text
 
 
 @pytest.mark.slow

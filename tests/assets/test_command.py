@@ -33,6 +33,19 @@ def test_a_users_mistake_is_told_with_what_to_write(cities, error, more, said):
     assert said in sentence(error, [*COMMAND, *more])
 
 
+@pytest.mark.fault("P30")
+@pytest.mark.parametrize(
+    "error",
+    [CheckError("Asset has partitions, but no '--partition' option"), dg.DagsterInvalidSubsetError(WRONG_CITY)],
+)
+def test_where_the_file_of_cities_cannot_be_read_that_is_told_in_place_of_a_city(tmp_path, monkeypatch, error):
+    (tmp_path / "cities.yaml").write_text("cities:\n\trome:\n")
+    monkeypatch.setenv("MRLF_CITIES", str(tmp_path / "cities.yaml"))
+    error = type(error)(f"{error} was provided")
+    assert f"{tmp_path}/cities.yaml is not a file of cities" in sentence(error, [*COMMAND, "--partition", "rom"])
+    assert "line 2, column 1: " in sentence(error, COMMAND)
+
+
 @pytest.mark.parametrize("error", [CheckError("another"), KeyError("x"), dg.DagsterInvalidSubsetError("another")])
 def test_what_is_no_mistake_of_the_user_keeps_its_own_words(error):
     assert sentence(error, COMMAND) is None

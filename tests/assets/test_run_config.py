@@ -9,8 +9,11 @@ from pydantic import Field
 
 from assets.config import AllCitiesConfig, run_config
 from assets.curate.curated_posts import curated_posts
+from models.settings.train_config import TrainConfig
 from pipeline.cities import Settings
+from pipeline.images import clean_images, portrait_masks
 from pipeline.stages import STAGES
+from pipeline.study.running import MAX_PROCESSES
 from pipeline.training.settings import UNSET, TrainMrlfSettings
 from tests.assets.helpers import materialize, write_cities
 
@@ -100,6 +103,21 @@ def test_the_form_of_the_training_tells_the_value_that_a_preset_gives(name):
     assert described.endswith(f", else {paper}.") or described.endswith(
         f", else {paper} (preset paper) or {small} (preset small)."
     )
+
+
+@pytest.mark.fault("D18")
+@pytest.mark.parametrize(
+    ("stage", "name", "told"),
+    [
+        ("portrait_masks", "batch_size", f"4 on a CPU, on a GPU {portrait_masks.AT_ONCE['cuda']} for masks and"),
+        ("clean_images", "batch_size", f"and {clean_images.AT_ONCE['cuda']} for filling."),
+        ("study", "max_epochs", f"by default {TrainConfig.max_epochs}."),
+        ("study", "num_processes", f"by default one per core up to {MAX_PROCESSES}, and 1 on a GPU."),
+        ("study", "hashtag_thresholds", "by default 1 and 0.5, 1 and 2 times the city's."),
+    ],
+)
+def test_the_form_tells_what_the_machine_and_the_city_decide(stage, name, told):
+    assert run_config(STAGES[stage].settings).model_fields[name].description.count(told)
 
 
 def test_cities_are_no_setting_of_a_stage():

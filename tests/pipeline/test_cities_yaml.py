@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from pipeline.cities_yaml import MAX_BYTES, Entry, read_entries
+from pipeline.cities_file import MAX_BYTES, read_file
+from pipeline.cities_yaml import Entry
 
 pytestmark = pytest.mark.fault("P26")
 GOOD = Entry(key="rome", fields={"radius_km": 3})
@@ -13,7 +14,7 @@ ROME = "cities:\n  rome:\n    radius_km: 3\n"
 
 def entries(city: str) -> list[Entry]:
     """Rome, and what stands behind it."""
-    return read_entries((ROME + city).encode())
+    return read_file((ROME + city).encode()).entries
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_a_fault_within_a_city_is_that_citys(city, fault):
 
 
 def test_a_city_that_stands_twice_is_told_once_and_the_others_are_read():
-    (twice, other) = read_entries(b"cities:\n  a: {radius_km: 1}\n  b: {radius_km: 2}\n  a: {radius_km: 3}\n")
+    (twice, other) = read_file(b"cities:\n  a: {radius_km: 1}\n  b: {radius_km: 2}\n  a: {radius_km: 3}\n").entries
     assert twice == Entry(key="a", fault="it stands 2 times, in lines 2 and 4: leave one of them")
     assert other.fields == {"radius_km": 2}
 
@@ -72,7 +73,7 @@ def test_what_is_no_yaml_within_a_city_is_that_citys(lines, fault):
     text = (
         f"# mine\nx-all: &all {{seed: 1}}\ncities:\n  rome:\n    radius_km: 3\n\n  b:\n{lines}  'c': {{study: *all}}\n"
     )
-    first, other, last = read_entries(text.encode())
+    first, other, last = read_file(text.encode()).entries
     assert (first, last) == (GOOD, Entry(key="c", fields={"study": {"seed": 1}}))
     assert other.key == "b" and re.match(fault, other.fault)
 
@@ -82,7 +83,7 @@ def test_what_is_no_yaml_within_a_city_is_that_citys(lines, fault):
 def test_a_city_whose_key_lacks_its_colon_is_told_and_no_other_is(key, place):
     lines = ["  rome:\n    radius_km: 3\n", "  c: {}\n"]
     lines.insert(["first", "between", "last"].index(place), f"  {key}\n    radius_km: 3\n")
-    found = read_entries(f"cities:\n{''.join(lines)}".encode())
+    found = read_file(f"cities:\n{''.join(lines)}".encode()).entries
     assert [entry for entry in found if not entry.fault] == [GOOD, Entry(key="c")]
     [other] = [entry for entry in found if entry.fault]
     assert other.key == "b" and other.fault.startswith("line ")
@@ -90,7 +91,7 @@ def test_a_city_whose_key_lacks_its_colon_is_told_and_no_other_is(key, place):
 
 def test_a_key_with_a_space_is_not_lost_where_another_city_is_no_yaml():
     text = "cities:\n  new york: {}\n  b:\n\tname: x\n  rome:\n    radius_km: 3\n"
-    assert [entry.key for entry in read_entries(text.encode())] == ["new york", "b", "rome"]
+    assert [entry.key for entry in read_file(text.encode()).entries] == ["new york", "b", "rome"]
 
 
 @pytest.mark.parametrize(
@@ -104,8 +105,9 @@ def test_a_key_with_a_space_is_not_lost_where_another_city_is_no_yaml():
         pytest.param(b"cities: {}\n", "`cities:` holds nothing", id="an empty mapping"),
         pytest.param(b"cities: [{key: a}]\n", "`cities:` holds a list", id="a list of cities"),
         pytest.param(b"cities:\n  - name: A\n", "`cities:` holds a list", id="a list of cities, a line each"),
-        pytest.param(b"cities: {a: {}}\ncities: {b: {}}\n", "stands twice, again in line 2", id="two lists of cities"),
-        pytest.param(b"cities: {a: {}}\nversion: 2\n", "line 2: 'version' stands beside", id="another key"),
+        pytest.param(
+            b"cities: [a]\ncities:\n", "holds a list: .*line 2: `cities:` holds nothing", id="two of no city"
+        ),
         pytest.param(b"cities:\n\ta: {}\n", "line 2, column 1: .* indent with spaces", id="a tab"),
         pytest.param(b"cities: {a: {}\n", "line 2, column 1", id="an open bracket"),
         pytest.param(b"cities:\n  a: *none\n", "line 2.*undefined alias", id="an anchor that is not there"),
@@ -118,19 +120,119 @@ def test_a_key_with_a_space_is_not_lost_where_another_city_is_no_yaml():
 )
 def test_a_file_that_cannot_be_read_is_told_with_its_line(text, why):
     with pytest.raises(ValueError, match=why):
-        read_entries(text)
+        read_file(text)
+
+
+@pytest.mark.fault("P30")
+@pytest.mark.parametrize(
+    ("beside", "fault"),
+    [
+        pytest.param(
+            "version: 2\n", "line 4: `version:` stands beside `cities:` and is unknown: take it out", id="a key"
+        ),
+        pytest.param("[a]: 2\n", "line 4: `a list:` stands beside", id="a key that is none"),
+        pytest.param("City: 2\n", "line 4: `City:` .* unknown .did you mean cities", id="a key with a slip"),
+        pytest.param("citys: {b: {}}\n", "line 4: `citys:` .* unknown .did you mean cities", id="cities with a slip"),
+        pytest.param("cities:\n", "line 4: `cities:` holds nothing", id="no cities"),
+        pytest.param("cities: [b]\n", "line 4: `cities:` holds a list", id="a list of cities"),
+        pytest.param(
+            "version 2\n", "line 4: it is no `key: value`; what stands beside `cities:` is not read", id="no YAML"
+        ),
+        pytest.param(
+            "x-mine: {a\nb: *c\n", "line 5, .*what stands beside `cities:` is not read", id="an open bracket"
+        ),
+    ],
+)
+def test_what_stands_beside_the_cities_stops_no_city(beside, fault):
+    found = read_file((ROME + beside).encode())
+    assert found.entries == [GOOD]
+    (told,) = found.faults
+    assert re.match(fault, told)
+    assert read_file((beside + ROME).encode()).entries == [GOOD], "also before them"
+
+
+@pytest.mark.fault("P30")
+def test_the_cities_of_two_lists_are_read_and_the_second_list_is_told():
+    found = read_file(b"cities: {a: {}, b: {}}\ncities: {b: {}, c: {}}\n")
+    assert [entry.key for entry in found.entries if not entry.fault] == ["a", "c"]
+    assert found.entries[1].fault == "it stands 2 times, in lines 1 and 2: leave one of them"
+    assert found.faults == ["lines 1 and 2: `cities:` stands 2 times: put all cities under one"]
+
+
+PLACE = "name: B\n{0}latitude: 1\n{0}radius_km: 3\n"
+
+
+@pytest.mark.fault("P30")
+@pytest.mark.parametrize(
+    ("city", "fault"),
+    [
+        pytest.param(
+            f"    b:\n      {PLACE.format(' ' * 6)}", "line 5: it stands within rome; .*too far", id="a level"
+        ),
+        pytest.param(
+            "    b: {latitude: 1}\n", "line 5: it stands within rome; .*line it up with rome", id="in one line"
+        ),
+        pytest.param(f"    b:\n    radius_km: 3\n    {PLACE.format(' ' * 4)}", "line 5: it stands within", id="flush"),
+        pytest.param(
+            f"   b:\n      {PLACE.format(' ' * 6)}", "line 5: it is indented by 3, .* cities by 2", id="a space"
+        ),
+        pytest.param(
+            f" b:\n    {PLACE.format(' ' * 4)}", "line 5: it is indented by 1, .* cities by 2", id="too little"
+        ),
+        pytest.param(f"b:\n    {PLACE.format(' ' * 4)}", "line 5: it stands beside `cities:`", id="not at all"),
+    ],
+)
+def test_a_city_that_is_indented_otherwise_is_told_and_its_neighbour_is_read(city, fault):
+    text = ROME.replace("  rome", "  c: {}\n  rome") + city
+    last, first, other = read_file(text.encode()).entries
+    assert (last, first, other.key, other.fields) == (Entry(key="c"), GOOD, "b", {})
+    assert re.match(fault, other.fault)
+
+
+SPOILT = {
+    "not indented": "{text}",
+    "a space less": "{short}{text}",
+    "a tab": "\t{text}",
+    "an open quote": "{line} '",
+    "an open bracket": "{line} [",
+    "no colon": "{line}x",
+    "another document": "{line}\n---",
+    "a key beside": "{line}\nversion: 2",
+    "a line that is none": "{line}\nversion 2",
+}
+
+
+@pytest.mark.fault("P30")
+@pytest.mark.parametrize("how", SPOILT)
+def test_a_line_that_is_spoilt_costs_its_own_city_at_most(how):
+    cities = {key: f"  {key}:\n    latitude: 1\n    posts:\n      archive: x" for key in ("a", "b", "c")}
+    for spoilt, lines in cities.items():
+        for line in lines.splitlines():
+            text = line.strip()
+            wrong = SPOILT[how].format(line=line, text=text, short=" " * (line.index(text) - 1))
+            written = {**cities, spoilt: lines.replace(line, wrong)}
+            found = read_file("\n".join(["cities:", *written.values()]).encode())
+            good = [entry for entry in found.entries if not entry.fault and entry.key != spoilt]
+            assert [entry.key for entry in good] == [key for key in cities if key != spoilt], wrong
+            assert found.faults or any(spoilt == entry.key for entry in found.entries), wrong
+
+
+@pytest.mark.fault("P30")
+def test_keys_are_as_they_are_written_at_every_depth():
+    (city,) = read_file(b"cities: {a: {no: 1, 123: {on: 2, 052: 3, 1.0: 4, null: 5}}}").entries
+    assert city.fields == {"no": 1, "123": {"on": 2, "052": 3, "1.0": 4, "null": 5}}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_files_of_every_editor_are_read(encoding, end):
     text = ROME.replace("\n", end) + "  # Zürich"
-    assert read_entries(text.encode(encoding)) == [GOOD]
+    assert read_file(text.encode(encoding)).entries == [GOOD]
 
 
 def test_anchors_work_within_and_from_beside_the_cities():
     text = "x-all: &all {seed: 1}\ncities:\n  a: {dataset: &own {<<: *all, kind: x}, study: *own}\n"
-    (city,) = read_entries(text.encode())
+    (city,) = read_file(text.encode()).entries
     assert city.fields == {"dataset": {"seed": 1, "kind": "x"}, "study": {"seed": 1, "kind": "x"}}
 
 
@@ -138,7 +240,7 @@ def test_what_cities_share_by_anchors_is_no_key_that_stands_twice():
     text = (
         "cities:\n  a: &a {radius_km: 1, study: &s {<<: {seed: 1}, seed: 2}}\n  b: {<<: *a, radius_km: 2, study: *s}\n"
     )
-    first, other = read_entries(text.encode())
+    first, other = read_file(text.encode()).entries
     assert (first.fields, first.fault, other.fault) == ({"radius_km": 1, "study": {"seed": 2}}, "", "")
     assert other.fields == {"radius_km": 2, "study": {"seed": 2}}
 
@@ -148,10 +250,10 @@ def test_what_cities_share_by_anchors_is_no_key_that_stands_twice():
     [("2:30", "2:30"), ("052", "052"), ("-0.5", -0.5), ("0", 0), ("1_000", 1000), ("0.5", 0.5), ("'2'", "2")],
 )
 def test_a_number_is_what_it_shows(value, read):
-    (city,) = read_entries(f"cities: {{a: {{longitude: {value}}}}}".encode())
+    (city,) = read_file(f"cities: {{a: {{longitude: {value}}}}}".encode()).entries
     assert city.fields == {"longitude": read}
 
 
 @pytest.mark.parametrize("key", ["no", "1770", "on"])
 def test_a_key_is_read_as_it_is_written(key):
-    assert [entry.key for entry in read_entries(f"cities: {{{key}: {{}}}}".encode())] == [key]
+    assert [entry.key for entry in read_file(f"cities: {{{key}: {{}}}}".encode()).entries] == [key]

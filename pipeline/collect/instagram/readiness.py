@@ -14,7 +14,7 @@ from pipeline.collect.instagram.live import pace_limits
 from pipeline.collect.instagram.settings import LiveSettings, live_settings
 from pipeline.collect.instagram.status import pace_status
 from pipeline.collect.instagram.terms import PRIVACY_VERSION, check_terms
-from pipeline.errors import StageError
+from pipeline.errors import StageError, plural
 from pipeline.store import Store
 
 State = Literal["ok", "missing", "wrong"]
@@ -91,7 +91,9 @@ def pace_check(store: Store, now: datetime) -> Check:
     except StageError as error:
         return wrong("pace", error)
     rest = f"; everything rests until {pace.rest_until:%Y-%m-%d %H:%M} UTC" if pace.rest_until else "; no rest"
-    return Check(topic="pace", state="ok", finding=f"{pace.num_requests} requests to Instagram in the last hour{rest}")
+    return Check(
+        topic="pace", state="ok", finding=f"{plural(pace.num_requests, 'request')} to Instagram in the last hour{rest}"
+    )
 
 
 def _terms(city: City, live: LiveSettings) -> Check:

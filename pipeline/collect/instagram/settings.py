@@ -4,10 +4,11 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from pipeline.cities import City, CityError, Settings, error_summary
+from pipeline.cities import City, CityError, Settings
 from pipeline.collect.instagram.pace import LONGEST_REST_S
 from pipeline.collect.instagram.pressure import LONGEST_WINDOW_S
 from pipeline.collect.instagram.terms import Terms
+from pipeline.wrong_values import error_summary
 
 Rest = Annotated[float, Field(ge=0, le=LONGEST_REST_S)]
 

@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from pipeline.cities import City, Settings
+from pipeline.cities import NOTHING, City, Settings
 from pipeline.collect.poi_sources.archive_places import (
     ADVICE,
     BLIND_ARCHIVE,
@@ -169,9 +169,9 @@ class PoisSettings(Settings):
         """`true` stands for the defaults, `false` for nothing."""
         if isinstance(value, bool):
             return {} if value else None
-        if value is None or isinstance(value, dict | ArchivePoisSettings):
+        if isinstance(value, dict | ArchivePoisSettings):
             return value
-        raise ValueError("write `from_archive: {min_posts: 10}`")
+        raise ValueError(NOTHING if value is None else "write `from_archive: {min_posts: 10}`")
 
 
 def named_source(city: City, settings: PoisSettings) -> Source:

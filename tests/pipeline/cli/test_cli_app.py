@@ -17,7 +17,6 @@ from pipeline.stage import StageReport
 from pipeline.stages import STAGES, checked_cities
 from pipeline.store import Store
 from pipeline.store.store import StageRecord
-from pipeline.training.settings import UNSET
 
 
 @pytest.fixture
@@ -143,7 +142,32 @@ def test_settings_tell_the_numbers_that_will_be_used(mrlf, tmp_path, monkeypatch
     printed = json.loads(mrlf("settings", "a").stdout)
     assert printed["train_mrlf"]["batch_size"] == batch_size
     assert printed["dataset"]["min_posts_per_poi"] == 9
-    assert {name for name, value in printed["train_mrlf"].items() if value is None} <= set(UNSET)
+    nulls = {
+        name: {key for key, value in stage.items() if value is None} for name, stage in list(printed.items())[:12]
+    }
+    assert (nulls["train_mrlf"], nulls["study"]) == ({"clip"}, set()), "no clipping is a number of the preset"
+    assert (nulls["portrait_masks"], nulls["clean_images"]) == ({"weights_file"}, {"weights_file"})
+
+
+@pytest.mark.fault("D18")
+def test_settings_tell_what_the_city_and_this_machine_decide(mrlf, tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    stages = "posts: {archive: mine}, curated_posts: {min_hashtag_count: 8}, portrait_masks: {batch_size: 5}"
+    place = f"name: A, latitude: 0, longitude: 0, radius_km: 1, {stages}, train_mrlf: {{preset: paper}}"
+    (tmp_path / "cities.yaml").write_text(f"cities: {{a: {{{place}}}}}")
+    monkeypatch.setenv("MRLF_CITIES", str(tmp_path / "cities.yaml"))
+    monkeypatch.setattr("models.settings.machine.gpu_problem", lambda: "there is none")
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(3)))
+    printed = json.loads(mrlf("settings", "a").stdout)
+    assert (printed["portrait_masks"]["batch_size"], printed["clean_images"]["batch_size"]) == (5, 4)
+    assert (printed["train_mrlf"]["num_threads"], printed["train_mrlf"]["compile"]) == (torch.get_num_threads(), False)
+    study = printed["study"]
+    assert (study["max_epochs"], study["hashtag_thresholds"], study["num_processes"]) == (30, [1, 4, 8, 16], 3)
+    assert (printed["posts"]["archive"], printed["places"]["archive"]) == ("mine", "mine")
+    monkeypatch.setattr("models.settings.machine.gpu_problem", lambda: None)
+    printed = json.loads(mrlf("settings", "a").stdout)
+    assert (printed["clean_images"]["batch_size"], printed["study"]["num_processes"]) == (16, 1)
+    assert printed["train_mrlf"]["compile"] == "CUDA graphs"
 
 
 @pytest.mark.fault("I34")
@@ -211,13 +235,44 @@ def test_a_wrong_setting_of_a_late_stage_is_told_before_any_work(mrlf, tmp_path,
 
 
 @pytest.mark.fault("P26")
-def test_the_list_of_cities_tells_those_that_cannot_be_used(mrlf, tmp_path, monkeypatch):
+@pytest.mark.fault("P30")
+def test_the_list_of_cities_tells_those_that_cannot_be_used_and_what_stands_beside_them(mrlf, tmp_path, monkeypatch):
     path, place = tmp_path / "cities.yaml", "latitude: 0, longitude: 0, radius_km: 1"
-    path.write_text(f"cities: {{a: {{name: A, {place}}}, b: {{nome: B, {place}}}}}")
+    path.write_text(f"cities: {{a: {{name: A, {place}}}, b: {{nome: B, {place}}}}}\nversion: 2\n")
     monkeypatch.setenv("MRLF_CITIES", str(path))
-    good, bad = mrlf("cities").stdout.splitlines()
+    result = mrlf("cities")
+    good, bad = result.stdout.splitlines()
     assert good.split() == ["a", "A"]
     assert bad.startswith("b ") and bad.endswith("(did you mean name?)")
+    assert result.stderr.startswith(f"mrlf: {path}, line 2: `version:` stands beside `cities:`")
+
+
+@pytest.mark.fault("P30")
+@pytest.mark.parametrize("words", [("cities",), ("status", "a"), ("settings", "a"), ("run", "a")], ids=" ".join)
+def test_a_file_of_cities_that_is_no_yaml_is_told_with_its_line(mrlf, tmp_path, monkeypatch, words):
+    (tmp_path / "cities.yaml").write_text("cities:\n\ta:\n")
+    monkeypatch.setenv("MRLF_CITIES", str(tmp_path / "cities.yaml"))
+    result = mrlf(*words)
+    assert (result.exit_code, result.stdout, len(result.stderr.splitlines())) == (1, "", 1)
+    assert f"{tmp_path}/cities.yaml is not a file of cities" in result.stderr
+    assert "line 2, column 1: " in result.stderr and "indent with spaces" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        ("stauts demo", "Did you mean 'status'?"),
+        ("weights fetsh", "Did you mean 'fetch'?"),
+        ("run demo --onyl pois", "--only"),
+        ("run demo --only poi", "(did you mean pois?)"),
+        ("run dmeo", "(did you mean demo?)"),
+        ("weights fetch big_lamma", "(did you mean big_lama?)"),
+        ("export demo --format onxx", "'onnx'"),
+    ],
+)
+def test_for_a_word_with_a_slip_the_nearest_is_offered(mrlf, words, near):
+    result = mrlf(*words.split())
+    assert result.exit_code in (1, 2) and near in result.stderr
 
 
 def test_status_tells_what_is_not_built(mrlf):

@@ -29,10 +29,9 @@ VARIABLES = (
 
 
 def city(**changes) -> City:
-    """A live city whose POIs come from Foursquare."""
-    return City.from_fields(
-        "town", {"name": "Town", "latitude": 12, "longitude": -30, "radius_km": 10, "live": LIVE, **changes}
-    )
+    """A live city whose POIs come from Foursquare; a section that is None is left out."""
+    fields = {"name": "Town", "latitude": 12, "longitude": -30, "radius_km": 10, "live": LIVE, **changes}
+    return City.from_fields("town", {name: value for name, value in fields.items() if value is not None})
 
 
 @pytest.fixture
@@ -237,8 +236,12 @@ def test_no_secret_is_reported(store, environment, variables):
 def test_a_city_that_cannot_be_used_is_told_and_stops_no_other(store, environment, tmp_path, monkeypatch):
     environment(MRLF_CITIES=str(tmp_path / "cities.yaml"))
     place = "name: A, latitude: 0, longitude: 0, radius_km: 1"
-    (tmp_path / "cities.yaml").write_text(f"cities: {{a: {{{place}}}, b: {{{place}, curate_posts: {{}}}}}}")
-    checks = {check.topic: check for check in examine(store, None, NOW, dial=None)}
-    assert (checks["cities"].state, checks["cities"].finding[:4]) == ("ok", "1 in")
+    text = f"cities: {{a: {{{place}}}, b: {{{place}, curate_posts: {{}}}}}}"
+    (tmp_path / "cities.yaml").write_text(f"{text}\nversion: 2")
+    found = examine(store, None, NOW, dial=None)
+    checks = {check.topic: check for check in found}
+    first, second = (check for check in found if check.topic == "cities")
+    assert (first.state, first.finding[:4]) == ("ok", "1 in")
+    assert (second.state, second.stops) == ("wrong", False) and "`version:` stands beside" in second.finding
     assert (checks["city b"].state, checks["city b"].stops) == ("wrong", False)
     assert "did you mean curated_posts?" in checks["city b"].finding

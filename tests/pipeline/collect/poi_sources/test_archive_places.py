@@ -245,7 +245,6 @@ def test_a_city_with_an_archive_and_no_pois_is_told_this_way_first(store, fake, 
         pytest.param({}, 10, id="the defaults"),
         pytest.param({"min_posts": 3}, 3, id="a number"),
         pytest.param(False, None, id="no"),
-        pytest.param(None, None, id="left empty"),
     ],
 )
 def test_the_setting_can_be_a_switch(written, min_posts):
@@ -253,9 +252,12 @@ def test_the_setting_can_be_a_switch(written, min_posts):
 
 
 @pytest.mark.fault("P24")
-@pytest.mark.parametrize("written", [10, "archive", [10]])
-def test_a_setting_of_another_kind_is_refused_with_what_to_write(written):
-    with pytest.raises(ValueError, match=r"write `from_archive: \{min_posts: 10\}`"):
+@pytest.mark.parametrize(
+    ("written", "what"),
+    [(kind, r"write `from_archive: \{min_posts: 10\}`") for kind in (10, "archive", [10])] + [(None, "holds nothing")],
+)
+def test_a_setting_of_another_kind_is_refused_with_what_to_write(written, what):
+    with pytest.raises(ValueError, match=what):
         PoisSettings(from_archive=written)
 
 
