@@ -75,7 +75,9 @@ class WorkerProcess:
             from pipeline.engine_workers import release_at_exit
 
             release_at_exit()
-            signal.signal(signal.SIGTERM, self._stop)
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):  # those of a terminal reach workers as well
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    signal.signal(number, self._stop)
             signal.signal(signal.SIGINT, signal.SIG_IGN if is_deaf else self._stop)
 
     def _stop(self, *_: object) -> None:

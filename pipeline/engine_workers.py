@@ -27,6 +27,7 @@ from daft.event_loop import get_or_init_event_loop
 from daft.execution import udf
 
 from pipeline.errors import StageError
+from pipeline.progress import lead_nowhere, open_terminals
 
 WAIT_S, POLL_S = 20.0, 0.01
 _made: "list[WorkerHandle]" = []
@@ -50,7 +51,8 @@ def ended_workers(stream: Generator[Any]) -> Iterator[Iterator[Any]]:
     before = sys.get_asyncgen_hooks()
     sys.set_asyncgen_hooks(finalizer=lambda generator: None)  # none broken off by Ctrl-C closes itself, loudly
     try:
-        yield stream
+        with _ended_by_signals():
+            yield stream
     except BaseException:
         for handle in _made:
             handle.stop()
@@ -64,6 +66,34 @@ def ended_workers(stream: Generator[Any]) -> Iterator[Iterator[Any]]:
             time.sleep(POLL_S)
         for handle in _made:
             handle.kill()
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and a terminal that closes end the work as Ctrl-C does, where they would end the process alone.
+
+    Raises:
+        SystemExit: 128 + the signal's number.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    terminals = open_terminals()
+
+    def leave(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)  # a second one does not wait
+        if number == signal.SIGHUP:
+            lead_nowhere(terminals)
+        raise SystemExit(128 + number)
+
+    ours = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 async def _idle() -> None:

@@ -81,7 +81,9 @@ def damaged_pictures(store: Store, kind: Kind, digests: Collection[str]) -> list
 
 def lost_sentence(city: str, kind: Kind, digests: Collection[str], where: str) -> str:
     """What is lost, and what makes it again."""
+    live = "; those that were collected live are not asked for again: put a copy of them back"
     return (
         f"{len(digests):,} {kind} pictures of {city} are gone from the store or were damaged (the first is "
         f"{min(digests)}), {where}: `mrlf run {city}` makes them again, beginning with its stage {MADE_BY[kind]}"
+        f"{live if kind == 'original' else ''}"
     )

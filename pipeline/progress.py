@@ -1,6 +1,7 @@
 """Progress of a long loop or a download: a bar in a terminal, a plain line now and then in a log."""
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
@@ -65,3 +66,16 @@ def format_bytes(num_bytes: float) -> str:
             return f"{num_bytes:.0f} {unit}" if unit == "bytes" else f"{num_bytes:.1f} {unit}"
         num_bytes /= 1000
     return f"{num_bytes:.1f} GB"
+
+
+def open_terminals() -> list[int]:
+    """The outputs of this process that are terminals."""
+    return [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
+
+
+def lead_nowhere(descriptors: Iterable[int]) -> None:
+    """Let what is still to be said there, as to a terminal that has closed, be no error that ends the work."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in descriptors:
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)

@@ -182,6 +182,7 @@ def _mend(store: Store, city: str, stage: str, outputs: tuple[str, ...]) -> None
     for name in outputs:
         if TABLES[name].stage == stage:
             store.mend(city, name)
+            store.tables.remember(city, name)
         store.tables.check(city, name)
 
 

@@ -146,6 +146,19 @@ def _read(path: Path, run_sha256: str) -> Checkpoint:
     return Checkpoint(tensors, json.loads(header["state"]))
 
 
+def checkpoint_damage(path: Path) -> str:
+    """Why no run can use a checkpoint, whichever it is of; "" where one can, and for those of other formats."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            run_sha256 = json.loads((file.metadata() or {})["checkpoint"])["run_sha256"]
+        _read(path, run_sha256)
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        return f"it cannot be read ({type(error).__name__}: {error})"
+    except CheckpointRefusedError as refusal:
+        return str(refusal) if isinstance(refusal, CheckpointDamagedError) else ""
+    return ""
+
+
 def _content_sha256(tensors: Mapping[str, Tensor], state: str) -> str:
     return hashlib.sha256((tensors_sha256(tensors) + state).encode()).hexdigest()
 

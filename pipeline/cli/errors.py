@@ -1,5 +1,7 @@
 """How commands end: one line for an error that the user can fix, one for Ctrl-C, neither with a traceback."""
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +14,7 @@ EX_TEMPFAIL = 75
 """The exit status of a run to repeat later: it is incomplete, or another process is in its way (sysexits.h)."""
 
 INTERRUPTED = 130
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 STOPPED = "stopped; what was collected is kept; run it again and it goes on"
 
 
@@ -44,7 +47,11 @@ def _ended(error: ValueError | OSError) -> typer.Exit:
     if isinstance(error, OSError) and error.strerror:
         files = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
         said = f"{files}: {error.strerror}" if files else error.strerror
+        if isinstance(error, (IsADirectoryError, NotADirectoryError)) and files:
+            said += "; something else belongs there: move it away, as `mrlf run` of its city does in the data folder"
         if isinstance(error, FileNotFoundError) and not files:  # what the system says of a folder that was removed
             said = "the folder you are in is no longer there: go to another one"
+        if error.errno in FULL and os.sep in said and "make room" not in said:
+            said += "; what is there is kept: make room on that disk and run it again"
     typer.echo(f"mrlf: {said}", err=True)
     return typer.Exit(1)

@@ -102,7 +102,7 @@ def build_posts(store: Store, city: City, settings: PostsSettings, runtime: Runt
         archive = archive_or_live(store, city, settings)
         now = runtime.clock.now()
         mended = [store.mend(city.key, name) for name in OUTPUTS]
-        is_lost = _lost_originals(store, city) or _lost_ids(store, city.key)
+        is_lost = _lost_originals(store, city, has_archive=archive is not None) or _lost_ids(store, city.key)
         if any(mended) or is_passing_reading(store, city.key, now) or is_lost:
             _forget_reading(store, city.key)
         if any(mended):
@@ -231,14 +231,14 @@ def _bring_archive(build: _Build) -> ArchiveCounts:
         return ArchiveCounts.from_json(journal.note("archive_counts"))
 
 
-def _lost_originals(store: Store, city: City) -> bool:
+def _lost_originals(store: Store, city: City, *, has_archive: bool) -> bool:
     """Whether pictures are lost that the archive may have."""
     lost = lost_pictures(store, city.key, "original", "images", "digest", pc.field("outcome") == OK)
     if lost:
-        log.warning(
-            "%s: original pictures are gone from the store: %d; the archive is read again", city.key, len(lost)
-        )
-    return bool(lost)
+        what = "the archive is read again" if has_archive else "put a copy of them back"
+        live = ", as what was collected live is not asked for again" if journal_path(store, city.key).exists() else ""
+        log.warning("%s: original pictures are gone from the store: %d; %s%s", city.key, len(lost), what, live)
+    return bool(lost) and has_archive
 
 
 def _lost_ids(store: Store, city: str) -> bool:

@@ -9,7 +9,7 @@ pictures themselves, which no row names any more, go with the sweep of `pipeline
 
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
 import pyarrow.compute as pc
@@ -23,7 +23,9 @@ from pipeline.privacy.named_pictures import clean_pictures, pictures_of_posts, r
 from pipeline.privacy.pseudonyms import PrivateIds
 from pipeline.store import Store
 from pipeline.store.digests import json_digest
-from pipeline.store.files import write_atomically
+from pipeline.store.files import MANIFEST, write_atomically
+from pipeline.store.out_of_place import set_odd_aside
+from pipeline.store.tables import DamagedTableError
 
 DELETED = "deleted"
 """The state of a tombstone in `posts`."""
@@ -61,9 +63,14 @@ def mark_swept(store: Store, city: str, what: str, gone: set[str]) -> None:
 
 
 def tidy(store: Store, city: str) -> None:
-    """At the start of a stage: what a killed run, or a post that left, has left behind goes. What hinders that is in
-    the log and hinders no stage.
+    """At the start of a stage: what a killed run, or a post that left, has left behind goes; what lies in the place
+    of something else is set aside. What hinders that is in the log and hinders no stage.
+
+    Raises:
+        ValueError: a folder of the store is on a disk that is not mounted.
     """
+    with suppress(OSError):  # of another user, or on a disk that is read only
+        set_odd_aside(store.root, city)
     try:
         forget_pictures(store, city)
     except HINDRANCES as error:
@@ -105,8 +112,9 @@ def _forget_rows(store: Store, city: str, unused: set[str]) -> None:
     if journal_path(store, city).exists():
         with open_journal(store, city) as journal:
             journal.images.forget(unused)
+    is_curated = _are_curated(store, city, unused)
     for name, stage in reversed(list(PICTURE_TABLES.items())):
-        with kept_record(store, city, stage, name):
+        with kept_record(store, city, stage, name, is_whole=name == "images" or not is_curated):
             store.tables.remove(city, name, "digest", unused)
     forget_features(store, city)
 
@@ -115,8 +123,19 @@ def forget_features(store: Store, city: str) -> None:
     """Remove the features of clean pictures that nothing names: of gone posts, of earlier settings."""
     had = values(store, city, "image_features", "clean_digest")
     if had:
-        with kept_record(store, city, "image_features", "image_features"):
+        record = store.stage_record(city, "image_features")
+        release = store.dataset_folder(city, record.inputs.get("dataset", "")) if record is not None else store.root
+        with kept_record(store, city, "image_features", "image_features", is_whole=(release / MANIFEST).is_file()):
             store.tables.remove(city, "image_features", "clean_digest", had - clean_pictures(store, city))
+
+
+def _are_curated(store: Store, city: str, digests: set[str]) -> bool:
+    """Whether `curated_posts`, which has not run since, still names one of these pictures: its posts may come back."""
+    try:
+        batches = list(store.tables.batches(city, "curated_posts", ["image_digests"]))
+    except DamagedTableError:
+        return True
+    return any(not digests.isdisjoint(batch["image_digests"].flatten().to_pylist()) for batch in batches)
 
 
 def _unused(store: Store, city: str) -> set[str]:
@@ -135,15 +154,23 @@ def holding(store: Store, city: str, stages: list[str]) -> Iterator[None]:
 
 
 @contextmanager
-def kept_record(store: Store, city: str, stage: str, name: str) -> Iterator[None]:
-    """Tidy a table without making its stage work again: a record that held before holds afterwards."""
+def kept_record(store: Store, city: str, stage: str, name: str, *, is_whole: bool = True) -> Iterator[None]:
+    """Tidy a table without making its stage work again: a record that held before holds afterwards, and so does what
+    the records of other stages say that they have read. is_whole: what the stage works on has none of what goes;
+    else it runs again, as that may be asked for once more.
+    """
     record, before = store.stage_record(city, stage), store.tables.version(city, name)
     yield
     after = store.tables.version(city, name)
     if record is not None and record.versions.get(name) == before != after:
         outputs = {**record.outputs, name: store.tables.digest(city, name)}
         versions = {**record.versions, name: after}
-        store.write_stage_record(city, replace(record, outputs=outputs, versions=versions))
+        digest = record.digest if is_whole else ""
+        store.write_stage_record(city, replace(record, digest=digest, outputs=outputs, versions=versions))
+        for other in store.stage_records(city):
+            if other.inputs.get(f"{name}@{stage}") == record.outputs[name]:
+                inputs = {**other.inputs, f"{name}@{stage}": outputs[name]}
+                store.write_stage_record(city, replace(other, inputs=inputs))
 
 
 def _versions(store: Store, city: str) -> str:

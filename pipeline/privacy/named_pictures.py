@@ -114,12 +114,8 @@ def _named_clean(store: Store) -> set[str]:
 def _recorded_versions(store: Store, city: str) -> dict[str, int]:
     """The least version that a city's tables have by the records of its stages."""
     least: dict[str, int] = {}
-    for path in sorted((store.root / "stages" / city).glob("*.json")):
-        if path == store.verified_path(city):
-            continue
-        record = store.stage_record(city, path.stem)
-        versions = record.versions if record is not None else {}  # of a damaged one the table's own digests know
-        of_stage = {name: version for name, version in versions.items() if version is not None}
+    for record in store.stage_records(city):  # of a damaged one the table's own digests know
+        of_stage = {name: version for name, version in record.versions.items() if version is not None}
         least |= {name: max(version, least.get(name, 0)) for name, version in of_stage.items()}
     return least
 

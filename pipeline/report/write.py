@@ -47,8 +47,17 @@ def is_untouched(folder: Path, json_digest: str) -> bool:
     path = folder / JSON_NAME
     if not path.is_file() or file_digest(path) != json_digest:
         return False
-    digests: dict[str, str] = json.loads(path.read_text())["files"]
+    digests = file_digests_of(folder)
     return all((folder / name).is_file() and file_digest(folder / name) == digest for name, digest in digests.items())
+
+
+def file_digests_of(folder: Path) -> dict[str, str]:
+    """The digests of the other files as the `report.json` of a folder has them; none where it cannot be read."""
+    try:
+        digests: dict[str, str] = json.loads((folder / JSON_NAME).read_bytes())["files"]
+        return dict(digests)
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _forget_others(folder: Path, files: Mapping[str, bytes]) -> None:

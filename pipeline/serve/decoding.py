@@ -126,7 +126,8 @@ def _pixels(reply: bytes) -> Picture:
 
 def main(file_number: str, cpu_s: str, module: str, function: str) -> None:
     """The process: pictures in, pixels or reasons out, until nobody asks any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches it, too; it ends with the server
+    for number in (signal.SIGINT, signal.SIGHUP):  # what a terminal sends reaches it, too; it ends with the server
+        signal.signal(number, signal.SIG_IGN)
     work: Decode = getattr(importlib.import_module(module), function)
     connection = Connection(int(file_number))
     with suppress(OSError, ValueError):  # the system allows less

@@ -1,4 +1,4 @@
-"""The server process: one process on one address, until Ctrl-C or SIGTERM; requests under way have a moment to finish.
+"""The server process: one process on one address, until Ctrl-C, SIGTERM or SIGHUP; requests under way may finish.
 
 Its log goes through Python's logging: the line of `pipeline.serve.middleware` for each request, and errors without
 their messages and the values of their tracebacks (fault N5): an error's text may hold what was asked.
@@ -9,9 +9,12 @@ end: whoever connects and does not finish it is cut off here. The time for a bod
 import asyncio
 import logging
 import os
+import signal
 import socket
 import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
@@ -43,6 +46,20 @@ class FaultsWithoutWords(logging.Filter):
 
 class EndingServer(uvicorn.Server):
     """A server that ends: soon after the first signal the process is over, also where a library does not return."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take a terminal that closes as SIGTERM, unless it is to be ignored (nohup)."""
+        before = signal.getsignal(signal.SIGHUP)
+        is_heard = threading.current_thread() is threading.main_thread() and before is not signal.SIG_IGN
+        with super().capture_signals():  # which raises afterwards what was captured
+            if is_heard:
+                signal.signal(signal.SIGHUP, self.handle_exit)
+            try:
+                yield
+            finally:
+                if is_heard:
+                    signal.signal(signal.SIGHUP, before)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end."""

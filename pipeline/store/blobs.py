@@ -3,17 +3,22 @@
 Law: bytes that leave here are those that were stored: a picture of another digest than its name is removed.
 """
 
+import logging
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from pipeline.store.digests import bytes_digest
 from pipeline.store.files import PREFIX, write_atomically
+from pipeline.store.out_of_place import set_aside
 
 Kind = Literal["original", "clean"]
 _AGAIN = "`mrlf run` of its city makes it again"
 DIGEST = re.compile(r"[0-9a-f]{64}")
+
+log = logging.getLogger("mrlf")
 
 
 class LostPictureError(FileNotFoundError):
@@ -34,7 +39,8 @@ class Blobs:
         """Store `data` once, also in place of a cut file, and return its sha256."""
         digest = bytes_digest(data)
         path = self.path(kind, digest)
-        if not path.exists() or path.stat().st_size != len(data):
+        if not path.is_file() or path.stat().st_size != len(data):
+            _make_room(path)
             write_atomically(path, data)
         return digest
 
@@ -47,7 +53,8 @@ class Blobs:
         path = self.path(kind, digest)
         try:
             data = path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            _make_room(path)
             raise LostPictureError(f"the {kind} picture {path} is not there: {_AGAIN}") from None
         if bytes_digest(data) != digest:
             try:
@@ -84,3 +91,10 @@ class Blobs:
     def remove(self, kind: Kind, digest: str) -> None:
         """Forget a picture; nothing happens where it is gone already."""
         self.path(kind, digest).unlink(missing_ok=True)
+
+
+def _make_room(path: Path) -> None:
+    """Set a folder in the place of a picture aside, if the disk lets us."""
+    if path.is_dir():
+        with suppress(OSError):
+            log.warning("%s", set_aside(path))

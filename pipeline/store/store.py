@@ -139,6 +139,12 @@ class Store:
         """The record of the last complete run of a stage, None where it never ran to its end or it is damaged."""
         return read_kept(self._record_path(city, stage), _record)
 
+    def stage_records(self, city: str) -> list[StageRecord]:
+        """The records of a city's stages that are whole."""
+        paths = sorted((self.root / "stages" / city).glob("*.json"))
+        records = (self.stage_record(city, path.stem) for path in paths if path != self.verified_path(city))
+        return [record for record in records if record is not None]
+
     def write_stage_record(self, city: str, record: StageRecord) -> None:
         """Put the record of a complete run in place of the last one."""
         write_kept(self._record_path(city, record.stage), asdict(record))  # counts keep the order of the stage
@@ -171,9 +177,8 @@ class Store:
             return False
         more = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
         log.warning("the table %s is damaged (%s%s): made again", self.tables.path(city, name), odd[0], more)
-        for path in (self.root / "stages" / city).glob("*.json"):
-            record = self.stage_record(city, path.stem) if path.stem != VERIFIED else None
-            if record is not None and name in record.outputs:
+        for record in self.stage_records(city):
+            if name in record.outputs:
                 self.forget_stage_record(city, record.stage)
         self.tables.mend(city, name)
         return True

@@ -12,6 +12,7 @@ time that the table was summed up, or where what is kept is damaged too, more th
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -140,6 +141,8 @@ def _state(path: Path) -> State | None:
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISREG(found.st_mode):
         return None
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 

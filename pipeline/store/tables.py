@@ -257,6 +257,12 @@ class Tables:
             return [LOG]
         return table_files.damaged(spec, folder, kept, files, is_deep=is_deep)
 
+    def remember(self, city: str, name: str) -> None:
+        """Sum up a table of which nothing is kept, as where that was damaged, so that it can be compared again."""
+        known = table_files.load(TABLES[name], self._kept(city, name))
+        if known.version == table_files.NOWHERE:
+            self.digest(city, name)
+
     def mend(self, city: str, name: str) -> list[str]:
         """Take out of a table what is damaged, and tell what that was. The rows of its whole files stay. The caller
         holds the lock of its stage, and sees that it runs again.

@@ -1,4 +1,4 @@
-"""Graceful termination: SIGTERM and Ctrl-C set a flag that training checks between two steps.
+"""Graceful termination: SIGTERM, Ctrl-C and a terminal that closes set a flag that training checks between two steps.
 
 Law: the signal is lost nowhere. Whoever handled it before (Python's Ctrl-C, Dagster's "terminate") is called once the
 work has put its state away; where nobody did, IncompleteError is raised. A second signal ends the process at once.
@@ -13,8 +13,10 @@ from types import FrameType
 from typing import Any
 
 from pipeline.errors import IncompleteError
+from pipeline.progress import lead_nowhere, open_terminals
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""SIGQUIT (Ctrl-\\) is not among them: it ends what no longer listens, at once."""
 
 
 @contextmanager
@@ -28,10 +30,13 @@ def asked_to_end(what: str) -> Iterator[Callable[[], bool]]:
         yield lambda: False
         return
     received: list[int] = []
+    terminals = open_terminals()
     before: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
 
     def receive(number: int, frame: FrameType | None) -> None:
         received.append(number)
+        if number == signal.SIGHUP:
+            lead_nowhere(terminals)
         if len(received) > 1:
             _restore(before)
             signal.raise_signal(number)

@@ -119,6 +119,7 @@ def run_and_tell(root: Path, told_at: Path, ended_at: Path, is_deaf: bool) -> No
     ("who", "number", "is_deaf", "end"),
     [
         pytest.param("run", signal.SIGINT, False, "KeyboardInterrupt", id="Ctrl-C", marks=pytest.mark.fault("M20")),
+        pytest.param("run", signal.SIGHUP, False, "SystemExit: 129", id="SIGHUP", marks=pytest.mark.fault("M20")),
         pytest.param(
             "run", signal.SIGINT, True, "IncompleteError", id="ignored SIGINT", marks=pytest.mark.fault("M19")
         ),

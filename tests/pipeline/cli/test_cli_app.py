@@ -57,6 +57,15 @@ def test_a_users_mistake_is_one_line(mrlf, words, message):
         (FileNotFoundError(2, "No such file or directory", "a.csv"), "mrlf: a.csv: No such file or directory"),
         (OSError(18, "Invalid cross-device link", "a", None, "b"), "mrlf: a -> b: Invalid cross-device link"),
         (OSError(28, "cannot write 7 bytes to b: No space left"), "mrlf: cannot write 7 bytes to b: No space left"),
+        (
+            OSError(28, "cannot write to /a: No space left"),
+            "mrlf: cannot write to /a: No space left; what is there is kept: make room on that disk and run it again",
+        ),
+        (
+            IsADirectoryError(21, "Is a directory", "/a"),
+            "mrlf: /a: Is a directory; something else belongs there: move it away, as `mrlf run` of its city does in "
+            "the data folder",
+        ),
         (OSError("the picture is cut"), "mrlf: the picture is cut"),
         (
             FileNotFoundError(2, "No such file or directory"),

@@ -1,12 +1,13 @@
 """Gone posts are removed everywhere by the next build: tables and their history, pictures, releases, runs, reports."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.errors import StageBusyError
+from pipeline.errors import StageBusyError, StageError
 from pipeline.ledger import write_ledger
 from pipeline.privacy import gone
 from pipeline.privacy.forgotten import sweep_forgotten
@@ -14,6 +15,7 @@ from pipeline.privacy.gone import forget_pictures, gone_posts
 from pipeline.privacy.leftovers import sweep_leftovers
 from pipeline.privacy.opt_out_removal import register_opt_out
 from pipeline.privacy.pseudonyms import load_pseudonyms
+from pipeline.stage import require_finished, table_inputs
 from pipeline.store import Store
 from pipeline.store.files import MANIFEST, seal
 from pipeline.store.store import StageRecord
@@ -154,6 +156,37 @@ def test_pictures_go_with_the_last_post_of_any_city_that_has_them(store):
     assert after.versions["images"] == store.tables.version("demo", "images") != record.versions["images"]
     assert after.outputs["images"] == store.tables.digest("demo", "images")
     assert forget_pictures(store, "demo") == 0
+
+
+@pytest.mark.fault("S25")
+def test_pictures_that_no_post_has_can_leave_after_their_table_was_read(store):
+    """As where a damaged table of pictures has hindered that until its own stage had made it again."""
+    used, unused = (store.blobs.put("original", encoded(pixels(n))) for n in range(2))
+    put_posts(store, DEMO, [post_of(curated_post(0, 0, 0, [used]))], [used, unused])
+    inputs = table_inputs(store, "demo", [("posts", "posts"), ("images", "posts")])
+    curated = StageRecord(stage="curated_posts", digest="d", outputs={}, versions={}, inputs=inputs)
+    store.write_stage_record("demo", curated)
+    assert forget_pictures(store, "demo") == 1
+    require_finished(store, "demo", {"curated_posts@curated_posts": "d"})
+    store.write_stage_record("demo", replace(curated, inputs={"posts@posts": "of other posts"}))
+    with pytest.raises(StageError, match="curated_posts of demo has not run since posts did"):
+        require_finished(store, "demo", {"curated_posts@curated_posts": "d"})
+
+
+@pytest.mark.fault("S25")
+@pytest.mark.parametrize("is_curated", [True, False])
+def test_a_stage_runs_again_whose_rows_left_while_what_it_works_on_still_names_them(store, is_curated):
+    """Else the posts could come back, as with their archive, and nothing would look at their pictures again."""
+    used, unused = (store.blobs.put("original", encoded(pixels(n))) for n in range(2))
+    put_posts(store, DEMO, [post_of(curated_post(0, 0, 0, [used]))], [used])
+    store.tables.replace("demo", "curated_posts", [curated_post(1, 0, 1, [unused] if is_curated else [])])
+    store.tables.merge("demo", "clean_images", [clean_row(unused, "c", "r")])
+    outputs = {"clean_images": store.tables.digest("demo", "clean_images")}
+    record = StageRecord(stage="clean_images", digest="d", outputs=outputs, versions={"clean_images": 0})
+    store.write_stage_record("demo", record)
+    assert forget_pictures(store, "demo") == 1
+    after = store.stage_record("demo", "clean_images")
+    assert (after.digest == "d") != is_curated and after.outputs != outputs
 
 
 def clean_row(digest: str, clean_digest: str, recipe: str) -> dict:

@@ -42,8 +42,15 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.fault("N9")
-@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT], ids=str)
-@pytest.mark.parametrize("asked", [(b"sleep", "x"), (None, "sleep")], ids=["decoding", "in the networks"])
+@pytest.mark.parametrize(
+    ("sig", "asked"),
+    [
+        pytest.param(signal.SIGTERM, (b"sleep", "x"), id="SIGTERM, decoding"),
+        pytest.param(signal.SIGHUP, (b"sleep", "x"), id="SIGHUP, decoding"),
+        pytest.param(signal.SIGTERM, (None, "sleep"), id="SIGTERM, in the networks"),
+        pytest.param(signal.SIGINT, (None, "sleep"), id="SIGINT, in the networks"),
+    ],
+)
 def test_the_server_ends_whatever_it_is_at_and_says_so_before(sig, asked):
     with stuck_server() as (process, address):
         answers: list[dict[str, str]] = []
