@@ -1,11 +1,12 @@
 """The figures of the report and of the previews: plain records in, PNG bytes out; and the style of all figures.
 
 The style is one grey scale with one dark accent, so that it reads in black and white.
-Law: text from outside (names of places) is drawn as it stands, never read as mathematics, and a name the font has no
-letters for is left to the number beside it. Equal data gives equal bytes.
+Law: text from outside (names of places) is drawn as it stands, never read as mathematics. A symbol the font lacks
+(emoji) is left out; a name the font has no letters for is left to the number beside it. Equal data gives equal bytes.
 """
 
 import io
+import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -61,26 +62,38 @@ def halo() -> list[Any]:
     return [withStroke(linewidth=3, foreground="white")]
 
 
-def png_bytes(figure: Any, dpi: int) -> bytes:
-    """The figure as PNG, in few colours and without a word of who made it."""
+def png_bytes(figure: Any, dpi: int, *, is_whole: bool = False) -> bytes:
+    """The figure as PNG, in few colours and without a word of who made it.
+
+    is_whole: the picture is as large as what is drawn, where labels may reach beyond the figure.
+    """
     from PIL import Image
 
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=dpi, metadata={"Software": None})
+    figure.savefig(
+        drawn, format="png", dpi=dpi, metadata={"Software": None}, bbox_inches="tight" if is_whole else None
+    )
     small = io.BytesIO()
     Image.open(drawn, formats=("PNG",)).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(small, "PNG")
     return small.getvalue()
 
 
 def drawable(text: str, max_length: int = 28) -> str:
-    """`text` cut to a label's length; "" where the font lacks a letter of it, so that no row of boxes is drawn."""
-    label = plain(text, max_length)
+    """`text` cut to a label's length, without the symbols that the font lacks; "" where it lacks a letter, so that no
+    row of boxes is drawn."""
+    label = plain("".join(sign for sign in text if not _is_left_out(sign)), max_length)
     return label if all(ord(letter) in _letters() for letter in label) else ""
 
 
+def _is_left_out(sign: str) -> bool:
+    """An emoji that the font lacks, or one of the marks that join emoji and colour them."""
+    is_lacking = ord(sign) not in _letters() and unicodedata.category(sign) in ("So", "Sk", "Cf")
+    return is_lacking or sign == "\u200d" or "\ufe00" <= sign <= "\ufe0f"
+
+
 def numbered(number: int, name: str) -> str:
-    """The label of a place: its number, and its name where it can be drawn."""
-    return f"{number}  {drawable(name)}".rstrip()
+    """The label of a place: its number, and its name where it can be drawn; the number on the left of any script."""
+    return f"{LEFT_TO_RIGHT}{number}  {drawable(name)}".rstrip()
 
 
 @lru_cache(maxsize=1)
@@ -93,6 +106,9 @@ def _letters() -> frozenset[int]:
 REPORT_DPI = 170
 PREVIEW_DPI = 100
 MAX_COUNTS_IN_MATRIX = 24
+DARK_FROM = 0.75
+"""The share from which a cell is so dark that a white number is read more easily than a black one."""
+LEFT_TO_RIGHT = "\u200e"
 MAX_BARS = 40
 MAX_ARROWS = 20
 HATCHES = {
@@ -115,7 +131,7 @@ def message(text: str) -> bytes:
 def accuracy_bars(models: Sequence[ModelResult]) -> bytes:
     """Accuracy of every model with its 95 % interval; the first one is ours and drawn dark."""
     with style():
-        figure = new_figure(6.4, 0.7 + 0.4 * len(models))
+        figure = new_figure(5.2, 0.7 + 0.36 * len(models))
         axes = figure.subplots()
         for row, model in enumerate(models):
             estimate = model.accuracy
@@ -166,28 +182,29 @@ def training_curve(epochs: Sequence[Epoch], best_epoch: int, *, dpi: int = REPOR
 
 
 def confusion_matrix(places: Sequence[PlaceResult], confusion: Sequence[Sequence[int]]) -> bytes:
-    """Rows are true places, columns predicted ones, darker is a larger share of the row; ordered by category."""
-    from matplotlib.colors import LinearSegmentedColormap
+    """Rows are true places, columns predicted ones, darker is a larger share of the row; ordered by category.
 
+    Beyond `MAX_COUNTS_IN_MATRIX` places there is room for their numbers alone.
+    """
     count = len(places)
     shares = [[cell / max(1, sum(row)) for cell in row] for row in confusion]
     side = max(2.6, count * (0.34 if count <= MAX_COUNTS_IN_MATRIX else 0.17))
     with style():
         figure = new_figure(side + 4.0, side + 0.7)
         axes = figure.subplots()
-        shades = LinearSegmentedColormap.from_list("shades", ["white", PALE, ACCENT])
-        axes.imshow(shares, cmap=shades, vmin=0, vmax=1)
+        axes.imshow(shares, cmap=shades(), vmin=0, vmax=1)
         if count <= MAX_COUNTS_IN_MATRIX:
-            _write_counts(axes, confusion, shares)
-        axes.set_yticks(range(count), [numbered(place.number, place.name) for place in places])
-        axes.set_xticks(range(count), [str(place.number) for place in places], rotation=90 if count > 24 else 0)
-        size = 9 if count <= MAX_COUNTS_IN_MATRIX else 7
-        axes.tick_params(length=0, labelsize=size)
-        axes.set(xlabel="predicted place (number as on the left)", ylabel="true place")
+            write_counts(axes, confusion, shares)
+        numbers = [str(place.number) for place in places]
+        is_large = count > MAX_COUNTS_IN_MATRIX
+        axes.set_yticks(range(count), numbers if is_large else [numbered(each.number, each.name) for each in places])
+        axes.set_xticks(range(count), numbers, rotation=90 if is_large else 0)
+        axes.tick_params(length=0, labelsize=7 if is_large else 9)
+        axes.set(xlabel=f"predicted place (number as {'below' if is_large else 'on the left'})", ylabel="true place")
         _mark_categories(axes, places)
         for spine in axes.spines.values():
             spine.set_visible(True)
-        return png_bytes(figure, REPORT_DPI)
+        return png_bytes(figure, REPORT_DPI, is_whole=True)
 
 
 def class_histogram(posts_by_place: Sequence[tuple[str, int]], *, title: str) -> bytes:
@@ -231,22 +248,37 @@ def drawn_mistakes(confusion: Sequence[Sequence[int]]) -> list[tuple[int, int, i
     return (repeated or every)[:MAX_ARROWS]
 
 
-def _write_counts(axes: Any, confusion: Sequence[Sequence[int]], shares: Sequence[Sequence[float]]) -> None:
+def write_counts(
+    axes: Any, confusion: Sequence[Sequence[int]], shares: Sequence[Sequence[float]], *, size: int = 8
+) -> None:
+    """The posts of each cell of a matrix that has any."""
     for row, cells in enumerate(confusion):
         for column, posts in enumerate(cells):
             if posts:
-                color = "white" if shares[row][column] > 0.55 else INK
-                axes.text(column, row, str(posts), ha="center", va="center", fontsize=8, color=color)
+                ink = ink_on(shares[row][column])
+                axes.text(column, row, str(posts), ha="center", va="center", fontsize=size, color=ink)
+
+
+def ink_on(share: float) -> str:
+    """The colour of a number in a cell of this shade."""
+    return "white" if share > DARK_FROM else INK
+
+
+def shades() -> Any:
+    """The shades of a matrix's cells, from none of the row to all of it."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("shades", ["white", PALE, ACCENT])
 
 
 def _mark_categories(axes: Any, places: Sequence[PlaceResult]) -> None:
-    """A line between categories and the category's name at the right of its rows."""
+    """A line between categories and the category's name at the right of its rows, where any is known."""
     starts = [row for row, place in enumerate(places) if row == 0 or places[row - 1].category != place.category]
     for start, end in zip(starts, [*starts[1:], len(places)], strict=True):
         if start:
             axes.axhline(start - 0.5, color=MID, lw=0.8)
             axes.axvline(start - 0.5, color=MID, lw=0.8)
-        label = drawable(places[start].category)
+        label = drawable(places[start].category) or ("not known" if len(starts) > 1 else "")
         axes.text(len(places) - 0.3, (start + end - 1) / 2, label, va="center", fontsize=9, style="italic")
 
 

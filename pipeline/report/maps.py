@@ -80,7 +80,7 @@ def _degrees(points: Sequence[MapPoint]) -> tuple[list[float], list[float]]:
 def _size(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
     """Inches: as wide as the page, as high as the city is in proportion, within limits."""
     wide = max(1e-9, (max(x) - min(x)) * math.cos(math.radians(sum(y) / len(y))))
-    return 7.0, min(7.5, max(4.0, 6.4 * (max(y) - min(y)) / wide))
+    return 6.2, min(6.8, max(3.6, 5.6 * (max(y) - min(y)) / wide))
 
 
 def _set_limits(axes: Any, x: Sequence[float], y: Sequence[float]) -> None:
@@ -119,7 +119,7 @@ def _draw_scale(axes: Any, latitude: float) -> None:
     length = max(step * power for step in (1, 2, 5) if step * power <= room)
     start, share = 0.03, length / per_degree / (right - left)
     axes.plot([start, start + share], [0.03, 0.03], color=INK, lw=2, transform=axes.transAxes, solid_capstyle="butt")
-    axes.text(start, 0.045, f"{length:g} km", fontsize=8, transform=axes.transAxes)
+    axes.text(start, 0.045, f"{length:g} km", fontsize=9, transform=axes.transAxes)
 
 
 def _draw_names(

@@ -28,7 +28,9 @@ from pipeline.report.figures import (
     message,
     new_figure,
     png_bytes,
+    shades,
     style,
+    write_counts,
 )
 
 LINES: tuple[dict[str, Any], ...] = (
@@ -36,7 +38,8 @@ LINES: tuple[dict[str, Any], ...] = (
     {"color": INK, "ls": "--", "lw": 1.4},
     {"color": MID, "ls": ":", "lw": 1.8},
 )
-WIDTH_IN, HALF_WIDTH_IN = 6.4, 4.6
+WIDTH_IN, HALF_WIDTH_IN = 5.2, 4.6
+MOST_NAMED_SPANS = 6
 KM_TICKS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
 
@@ -77,8 +80,6 @@ def leakage_bars(leakage: Leakage) -> bytes:
 
 def category_matrix(mistakes: CategoryMistakes) -> bytes:
     """Rows are the true categories, columns the predicted ones, with counts; darker is a larger share of the row."""
-    from matplotlib.colors import LinearSegmentedColormap
-
     count = len(mistakes.names)
     shares = [[cell / max(1, sum(row)) for cell in row] for row in mistakes.confusion]
     names = [
@@ -87,13 +88,9 @@ def category_matrix(mistakes: CategoryMistakes) -> bytes:
     with style():
         figure = new_figure(min(9.0, max(HALF_WIDTH_IN, 2.8 + 0.42 * count)), 0.9 + 0.46 * max(3, count))
         axes = figure.subplots()
-        shades = LinearSegmentedColormap.from_list("shades", ["white", PALE, ACCENT])
-        axes.imshow(shares, cmap=shades, vmin=0, vmax=1, aspect="auto")
-        for row, cells in enumerate(mistakes.confusion):
-            for column, posts in enumerate(cells):
-                if posts and count <= MAX_COUNTS_IN_MATRIX:
-                    color = "white" if shares[row][column] > 0.55 else INK
-                    axes.text(column, row, str(posts), ha="center", va="center", color=color)
+        axes.imshow(shares, cmap=shades(), vmin=0, vmax=1, aspect="auto")
+        if count <= MAX_COUNTS_IN_MATRIX:
+            write_counts(axes, mistakes.confusion, shares, size=10)
         axes.set_yticks(range(count), [f"{name}  {row}" for row, name in enumerate(names, start=1)])
         axes.set_xticks(range(count), [str(row) for row in range(1, count + 1)])
         axes.set(xlabel="predicted category", ylabel="true category")
@@ -129,7 +126,7 @@ def distance_curves(distances: Distances) -> bytes:
 def reliability_diagram(calibration: Calibration) -> bytes:
     """Accuracy against confidence, before and after the temperature."""
     with style():
-        figure = new_figure(HALF_WIDTH_IN, 3.7)
+        figure = new_figure(HALF_WIDTH_IN, 4.2)
         axes = figure.subplots()
         axes.plot([0, 100], [0, 100], color=MID, lw=1, ls=":", label="perfect calibration")
         axes.plot(
@@ -153,7 +150,7 @@ def reliability_diagram(calibration: Calibration) -> bytes:
             label=f"temperature {calibration.temperature:.2f}",
         )
         axes.set(xlabel="confidence, %", ylabel="accuracy, %", xlim=(0, 100), ylim=(0, 100))
-        axes.legend(frameon=False, loc="lower right")
+        figure.legend(frameon=False, loc="outside upper left")
         return png_bytes(figure, REPORT_DPI)
 
 
@@ -166,13 +163,14 @@ def drift_chart(drift: Drift) -> bytes:
         chart, counts = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
         for at, each in enumerate(drift.bins):
             _time_point(chart, at, each.num_right / each.num_posts, each.accuracy)
+            if each.accuracy is None and len(drift.bins) <= MOST_NAMED_SPANS:
+                _write_too_few(chart, at, each.num_right / each.num_posts)
         known = [(at, 100 * each.accuracy.value) for at, each in enumerate(drift.bins) if each.accuracy is not None]
         chart.plot([at for at, _ in known], [value for _, value in known], color=MID, lw=1, zorder=1)
         chart.set(ylabel="accuracy, %", ylim=(0, 105), xlim=(-0.6, len(drift.bins) - 0.4))
         counts.bar(range(len(drift.bins)), [each.num_posts for each in drift.bins], 0.6, color=PALE, edgecolor=MID)
         counts.set(ylabel="test posts")
-        step = 1 + len(drift.bins) // 14
-        shown = range(0, len(drift.bins), step)
+        shown = range(0, len(drift.bins), -(-len(drift.bins) // MOST_NAMED_SPANS))
         counts.set_xticks(list(shown), [drift.bins[at].name for at in shown])
         counts.yaxis.get_major_locator().set_params(integer=True, nbins=3)
         return png_bytes(figure, REPORT_DPI)
@@ -211,7 +209,12 @@ def _line(groups: Sequence[ConfidenceGroup]) -> tuple[list[float], list[float]]:
 def _time_point(axes: Any, at: int, share: float, accuracy: Estimate | None) -> None:
     if accuracy is None:
         axes.plot(at, 100 * share, "o", mfc="white", mec=MID, ms=6)
-        axes.annotate("too few", (at, 100 * share), xytext=(0, 9), textcoords="offset points", ha="center", color=MID)
         return
     spread = [[100 * (accuracy.value - accuracy.low)], [100 * (accuracy.high - accuracy.value)]]
     axes.errorbar(at, 100 * accuracy.value, yerr=spread, fmt="o", color=ACCENT, capsize=4, ms=6)
+
+
+def _write_too_few(axes: Any, at: int, share: float) -> None:
+    is_high = share > 0.85  # above it would be beyond the axes
+    place = {"xytext": (0, -9 if is_high else 9), "va": "top" if is_high else "bottom"}
+    axes.annotate("too few", (at, 100 * share), textcoords="offset points", ha="center", color=MID, **place)

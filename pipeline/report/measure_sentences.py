@@ -3,6 +3,7 @@
 Law: as in `wording`, a line claims a difference only where its interval leaves out zero.
 """
 
+import math
 from dataclasses import dataclass
 
 from pipeline.errors import plural
@@ -38,9 +39,15 @@ def distance_note(report: Report) -> str:
     first = report.distances.curves[0]
     within = {km: share for km, share in zip(report.distances.limits_km, first.shares, strict=True)}
     shares = ", ".join(f"{percent(within[km])} within {km:g}\u202fkm" for km in (0.5, 1.0, 5.0))
+    nearest = report.distances.limits_km[0]
+    left = (
+        "is the accuracy"
+        if math.isclose(first.shares[0], report.models[0].accuracy.value)
+        else (f"is the accuracy and the wrong predictions within {nearest:g}\u202fkm")
+    )
     return (
         f"Share of predictions within a distance of the true place. {subject(report.models[0])}: {shares}. The height "
-        "at the left end is the accuracy; the rise to the right is due to wrong but nearby predictions."
+        f"at the left end {left}; the rise to the right is due to wrong but nearby predictions."
     )
 
 
@@ -75,12 +82,23 @@ def calibration_note(report: Report) -> str:
 def leakage_note(report: Report) -> str:
     """What label words are and what was done with them."""
     leakage = report.leakage
+    found = "Label words are the names of the places: the whole name, its distinctive words, after @ or as hashtags. "
+    if not leakage.num_any:
+        return (
+            f"{found}No test post contains any, so there is nothing to remove. Typos and nicknames are not looked for."
+        )
+    parts = [
+        f"{percent(estimate.value)} ({percent_range(estimate)}) on {which}"
+        for estimate, which in (
+            (leakage.accuracy_own, "posts that name their place"),
+            (leakage.accuracy_other, "others"),
+        )
+        if estimate is not None
+    ]
     return (
-        f"Label words are the names of the places: the whole name, its distinctive words, after @ or as hashtags. "
-        f"{leakage.num_own:,} of {plural(report.num_test_posts, 'test post')} contain those of their own place, "
-        f"{leakage.num_any:,} those of any place. {subject(report.models[0])}'s accuracy is "
-        f"{_accuracy(leakage.accuracy_own)} on posts that name their place, and {_accuracy(leakage.accuracy_other)} "
-        "on the others. Below, the words of all places were removed from all test posts, and the same models "
+        f"{found}{leakage.num_own:,} of {plural(report.num_test_posts, 'test post')} contain those of their own "
+        f"place, {leakage.num_any:,} those of any place. {subject(report.models[0])}'s accuracy is "
+        f"{' and '.join(parts)}. Below, the words of all places were removed from all test posts, and the same models "
         "predicted again. Typos and nicknames remain. The study has models trained without label words."
     )
 
@@ -117,12 +135,6 @@ def describe_drift(report: Report) -> str:
     """The chart in words."""
     bins = "; ".join(f"{each.name} {each.num_right} of {each.num_posts}" for each in report.drift.bins)
     return f"Correct predictions by {report.drift.unit}: {bins}."
-
-
-def _accuracy(estimate: Estimate | None) -> str:
-    return (
-        f"{percent(estimate.value)} ({percent_range(estimate)})" if estimate is not None else "none (there are none)"
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

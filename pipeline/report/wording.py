@@ -99,7 +99,12 @@ def subject(ours: ModelResult) -> str:
 
 
 def headline(
-    ours: ModelResult, *, num_places: int, num_posts: int, num_groups: int = MIN_GROUPS, unit: str = "user"
+    ours: ModelResult,
+    *,
+    num_places: int,
+    num_posts: int,
+    num_groups: int = MIN_GROUPS,
+    unit: str = "user",
 ) -> str:
     """The one sentence that says how good the model is; with one group there is no interval to give."""
     interval = f"95\u202f%\u00a0interval {percent_range(ours.accuracy)}"
@@ -121,12 +126,12 @@ def warnings(models: Sequence[ModelResult], *, num_places: int, num_groups: int,
     majority = next((model.gain for model in models if model.name == "majority"), None)
     if ours.accuracy.value <= 1 / num_places:
         sentences.append(
-            f"This model is no better than guessing: one of {num_places} places drawn at random is right for "
+            f"{subject(ours)} is no better than guessing: one of {num_places} places drawn at random is right for "
             f"{percent(1 / num_places)} of posts. Do not use it; look at the training curve and the data first."
         )
     elif majority is not None and majority.low <= 0:
         sentences.append(
-            "This model is not significantly better than always predicting the most frequent place (difference "
+            f"{subject(ours)} is not significantly better than always predicting the most frequent place (difference "
             f"{points(majority.value)} points, {points_range(majority)}). Do not use it; look at the training curve "
             "and the data first."
         )

@@ -132,7 +132,7 @@ def table_2(plan: Planner) -> PlannedSection:
     ]
     ours = [
         PlannedRow(title="MRLF", cells=plan.cells("mrlf"), paper=papers.of_candidate("mrlf")),
-        PlannedRow(title="MRLF, preset best (ours)", cells=plan.cells("mrlf", preset="best"), against="MRLF"),
+        PlannedRow(title="Model best (ours)", cells=plan.cells("mrlf", preset="best"), against="MRLF"),
     ]
     return PlannedSection(
         key="table2",
@@ -230,11 +230,11 @@ def best(plan: Planner) -> PlannedSection:
     rows = (
         PlannedRow(title=linear, cells=plan.cells("logistic_all")),
         PlannedRow(title="MRLF", cells=plan.cells("mrlf"), against=linear),
-        PlannedRow(title="MRLF, preset best", cells=plan.cells("mrlf", preset="best"), against=linear),
+        PlannedRow(title="Model best", cells=plan.cells("mrlf", preset="best"), against=linear),
     )
     return PlannedSection(
         key="best",
-        title="Preset best beside the linear model on all three modalities",
+        title="Model best beside the linear model on all three modalities",
         rows=rows,
         question="Is a network worth its training? The paper leaves out the linear model that reads all three.",
     )

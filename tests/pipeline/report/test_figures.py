@@ -13,9 +13,11 @@ from pipeline.report.figures import (
     confusion_matrix,
     drawable,
     drawn_mistakes,
+    ink_on,
     message,
     mistakes,
     numbered,
+    shades,
     training_curve,
 )
 from pipeline.report.maps import MapPoint, poi_map
@@ -80,6 +82,31 @@ def test_confusion_matrix(count):
     assert min(size_of(confusion_matrix(places, confusion))) > 200
 
 
+@pytest.mark.slow
+@pytest.mark.fault("T20")
+def test_nothing_of_a_confusion_matrix_is_cut_off_at_its_border():
+    places = [
+        place(number, f"A long name of a place {number}", "A long name of a category") for number in range(1, 14)
+    ]
+    drawn = Image.open(io.BytesIO(confusion_matrix(places, [[1] * 13] * 13))).convert("L")
+    width, height = drawn.size
+    edges = [(0, 0, 2, height), (width - 2, 0, width, height), (0, 0, width, 2), (0, height - 2, width, height)]
+    assert [drawn.crop(edge).getextrema() for edge in edges] == [(255, 255)] * 4
+
+
+@pytest.mark.fault("T20")
+def test_a_number_stands_out_from_its_cell_whatever_its_shade():
+    from matplotlib.colors import to_rgb
+
+    def light(color: object) -> float:
+        linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(color)]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    for share in (step / 50 for step in range(51)):
+        dark, bright = sorted((light(shades()(share)), light(ink_on(share))))
+        assert (bright + 0.05) / (dark + 0.05) > 3, f"WCAG's contrast for large text, at {share}"
+
+
 def test_mistakes_come_most_frequent_first_and_hits_never():
     confusion = [[5, 1, 0], [2, 0, 2], [0, 0, 3]]
     assert mistakes(confusion) == [(1, 0, 2), (1, 2, 2), (0, 1, 1)]
@@ -107,7 +134,9 @@ def test_message():
     assert min(size_of(message("nothing yet"))) > 100
 
 
+@pytest.mark.fault("T20")
 def test_a_name_without_letters_in_the_font_is_left_to_its_number():
     assert [drawable("Café Größe"), drawable("香港大學")] == ["Café Größe", ""]
-    assert [numbered(3, "Café"), numbered(3, "香港大學")] == ["3  Café", "3"]
+    assert [numbered(3, "Café"), numbered(3, "香港大學")] == ["\u200e3  Café", "\u200e3"]
+    assert [drawable("🏖️ Sunset Beach 🏖️"), drawable("👨‍👩‍👧"), drawable("A & B ®")] == ["Sunset Beach", "", "A & B ®"]
     assert len(drawable("x" * 100)) == 28

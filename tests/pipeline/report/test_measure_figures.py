@@ -1,8 +1,11 @@
 """The figures beyond accuracy: PNGs whatever the numbers are, legible without colour."""
 
+from itertools import pairwise
+
 import pytest
 from PIL import Image, ImageColor
 
+from pipeline.report import measure_figures
 from pipeline.report.content import (
     Calibration,
     CategoryMistakes,
@@ -17,7 +20,7 @@ from pipeline.report.content import (
     ModalityUse,
     TimeBin,
 )
-from pipeline.report.figures import ACCENT, INK, MAX_COUNTS_IN_MATRIX, MID, PALE
+from pipeline.report.figures import ACCENT, INK, MAX_COUNTS_IN_MATRIX, MID, PALE, png_bytes
 from pipeline.report.measure_figures import (
     LINES,
     category_matrix,
@@ -83,14 +86,27 @@ def test_reliability(count):
     assert min(size_of(reliability_diagram(calibration))) > 100
 
 
-@pytest.mark.parametrize("count", [0, 1, 30])
-def test_drift(count):
+@pytest.mark.fault("T20")
+@pytest.mark.parametrize("count", [0, 1, 13, 30])
+def test_drift(count, monkeypatch):
     bins = [
         TimeBin(name=f"2024-{row}", num_posts=9, num_right=3, accuracy=WIDE if row % 2 else None)
         for row in range(count)
     ]
     drift = Drift(unit="month", first_day="2024-01-01", last_day="2024-09-09", min_posts=20, bins=bins, change=None)
+    drawn = []
+    monkeypatch.setattr(
+        measure_figures, "png_bytes", lambda figure, dpi: drawn.append(figure) or png_bytes(figure, dpi)
+    )
     assert min(size_of(drift_chart(drift))) > 100
+    for figure in drawn:
+        figure.draw_without_rendering()
+        spans, counts = figure.axes
+        names = [text.get_window_extent() for text in counts.get_xticklabels()]
+        remarks = [text.get_window_extent() for text in spans.texts]
+        assert all(one.x1 < other.x0 for row in (names, remarks) for one, other in pairwise(row)), (
+            "none covers another"
+        )
 
 
 def test_lines_differ_in_dashes_and_fills_in_lightness_so_no_colour_is_needed():

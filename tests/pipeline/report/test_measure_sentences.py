@@ -9,8 +9,10 @@ from pipeline.report.measure_sentences import (
     brief,
     calibration_line,
     categories_note,
+    distance_note,
     drift_line,
     leakage_line,
+    leakage_note,
     mistakes_line,
     modalities_line,
 )
@@ -75,11 +77,27 @@ def test_calibration_is_judged_beside_chance(reported_record, confidence, error,
     assert plain(calibration_line(changed)).startswith(start)
 
 
+@pytest.mark.fault("T20")
 def test_leakage_without_such_posts_and_with(reported_record):
     none = dataclasses.replace(reported_record.leakage, num_own=0)
     assert leakage_line(dataclasses.replace(reported_record, leakage=none)) == "No test post names its place."
+    without = dataclasses.replace(none, num_any=2, accuracy_own=None, accuracy_other=estimate(0.4, 0.6))
+    note = plain(leakage_note(dataclasses.replace(reported_record, leakage=without)))
+    assert "accuracy is 50.0 % (40.0 to 60.0 %) on others. Below" in note
+    note = leakage_note(dataclasses.replace(reported_record, leakage=dataclasses.replace(without, num_any=0)))
+    assert "nothing to remove" in note and "Below" not in note
     some = dataclasses.replace(reported_record.leakage, num_own=reported_record.num_test_posts)
     assert plain(leakage_line(dataclasses.replace(reported_record, leakage=some))).startswith("100.0 % of test posts")
+
+
+@pytest.mark.fault("T20")
+def test_the_left_end_of_the_distances_is_the_accuracy_only_where_no_place_is_so_near(reported_record):
+    ours, *others = reported_record.distances.curves
+    accuracy = reported_record.models[0].accuracy.value
+    for more, text in ((0.0, "the accuracy; the rise"), (0.2, "the accuracy and the wrong predictions within")):
+        curve = dataclasses.replace(ours, shares=[accuracy + more, *ours.shares[1:]])
+        changed = dataclasses.replace(reported_record.distances, curves=[curve, *others])
+        assert text in distance_note(dataclasses.replace(reported_record, distances=changed))
 
 
 def test_a_model_without_a_mistake_errs_nowhere(reported_record):

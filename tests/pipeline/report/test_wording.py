@@ -121,6 +121,7 @@ def test_headline_has_the_figure_its_interval_and_the_distance():
     )
 
 
+@pytest.mark.fault("T20")
 @pytest.mark.fault("T13")
 def test_the_headline_gives_no_interval_where_all_posts_are_of_one_group():
     sentence = headline(model("mrlf"), num_places=3, num_posts=20, num_groups=1, unit="day")

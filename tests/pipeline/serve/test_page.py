@@ -25,6 +25,11 @@ def test_the_page_names_no_other_host_and_no_other_file():
     assert not re.findall(r"@import|url\(|\.innerHTML|insertAdjacentHTML|document\.write|eval\(", page)
 
 
+@pytest.mark.fault("N15")
+def test_the_page_asks_beside_itself_so_that_it_works_under_any_path_of_a_proxy():
+    assert re.findall(r'fetch\("([^"]*)"', rendered()[0]) == ["predict", "models"]
+
+
 def test_script_and_style_carry_the_nonce_of_the_policy_and_nothing_is_inline_besides():
     page, policy = rendered()
     [nonce] = set(re.findall(r"'nonce-([\w-]{20,})'", policy))
