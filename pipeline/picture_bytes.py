@@ -1,7 +1,7 @@
 """A picture's bytes: judged by size, first bytes and header, decoded to pixels, and written again without metadata.
 
 Judging decodes no pixel. Covered: what is no picture, foreign formats, cut files, decompression bombs, strips, tiny
-pictures, headers that hold megabytes of metadata, files that are much work (`pipeline.picture_work`).
+pictures, headers that hold megabytes of metadata, files that are much work (`pipeline.picture_parts`).
 Damaged metadata is no fault of the pixels: it is left out.
 Not covered: bytes changed in the middle of a JPEG, which no decoder notices (its digest does).
 Pixels are upright and sRGB; where EXIF cannot be read, a picture stands as it is stored.
@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.picture_metadata import as_srgb, without_metadata
-from pipeline.picture_work import MAX_METADATA_BYTES, CostlyPicture, check_work
+from pipeline.picture_parts import MAX_METADATA_BYTES, CostlyPicture, as_srgb, check_work, without_metadata
 
 if TYPE_CHECKING:
     from PIL import Image

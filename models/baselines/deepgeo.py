@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from models.baselines.joined_text import Reads, joined_characters, space_id
 from models.data.batches import Batch, Padded
-from models.data.network import Network
-from models.data.text import PAD_ID, TextConfig, Vocabulary
+from models.data.network import Network, embedding
+from models.data.text import EMBEDDING_STD, PAD_ID, TextConfig, Vocabulary
 from models.settings.config_values import require
 from models.settings.train_config import TrainConfig
 
@@ -41,6 +41,7 @@ class DeepgeoConfig(TextConfig):
     pool_window: int = 10
     hidden_dim: int = 400
     dropout: float = 0.2
+    embedding_std: float = EMBEDDING_STD
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,6 +49,7 @@ class DeepgeoConfig(TextConfig):
         for name in ("char_dim", "lstm_dim", "num_filters", "pool_window", "hidden_dim"):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
+        require(self.embedding_std > 0, "embedding_std", "above 0", self.embedding_std)
 
     @classmethod
     def paper(cls) -> "DeepgeoConfig":
@@ -77,7 +79,9 @@ class Deepgeo(Network):
         super().__init__(config, num_classes)
         self.config: DeepgeoConfig = config
         self.space = space_id(vocabulary)
-        self.embedding = nn.Embedding(vocabulary.num_characters, config.char_dim, padding_idx=PAD_ID)
+        self.embedding = embedding(
+            vocabulary.num_characters, config.char_dim, std=config.embedding_std, padding_idx=PAD_ID
+        )
         self.forward_lstm = nn.LSTM(config.char_dim, config.lstm_dim, batch_first=True)
         self.backward_lstm = nn.LSTM(config.char_dim, config.lstm_dim, batch_first=True)
         self.filters = nn.Linear(2 * config.lstm_dim + config.char_dim, config.num_filters)

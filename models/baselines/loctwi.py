@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from models.baselines.joined_text import Reads, joined_characters, joined_words, space_id
 from models.data.batches import Batch, Padded
-from models.data.network import Network
-from models.data.text import PAD_ID, TextConfig, Vocabulary
+from models.data.network import Network, embedding
+from models.data.text import EMBEDDING_STD, PAD_ID, TextConfig, Vocabulary
 from models.mrlf.attention import pool_positions
 from models.mrlf.branches import num_slots
 from models.mrlf.config import Pooling
@@ -50,6 +50,7 @@ class LocTwiConfig(TextConfig):
     char_ffn_dim: int = 256
     pooling: Pooling = "sum"
     dropout: float = 0.3
+    embedding_std: float = EMBEDDING_STD
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -65,6 +66,7 @@ class LocTwiConfig(TextConfig):
             fits = getattr(self, width) % getattr(self, heads) == 0
             require(fits, width, f"divisible by {heads} ({getattr(self, heads)})", getattr(self, width))
         require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
+        require(self.embedding_std > 0, "embedding_std", "above 0", self.embedding_std)
 
     @classmethod
     def paper(cls) -> "LocTwiConfig":
@@ -106,14 +108,16 @@ class LocTwi(Network):
         super().__init__(config, num_classes)
         self.config: LocTwiConfig = config
         self.space, self.num_words = space_id(vocabulary), vocabulary.num_words
-        self.words = nn.Embedding(vocabulary.num_words + vocabulary.num_hashtags, config.word_dim, padding_idx=PAD_ID)
-        self.word_positions = nn.Embedding(config.max_caption_words + config.max_hashtags, config.word_dim)
+        std, num_words = config.embedding_std, vocabulary.num_words + vocabulary.num_hashtags
+        self.words = embedding(num_words, config.word_dim, std=std, padding_idx=PAD_ID)
+        self.word_positions = embedding(config.max_caption_words + config.max_hashtags, config.word_dim, std=std)
         self.word_layers = nn.ModuleList(
             ReluAttentionLayer(config.word_dim, config.num_word_heads, config.word_ffn_dim, config.dropout)
             for _ in range(config.num_word_layers)
         )
-        self.characters = nn.Embedding(vocabulary.num_characters, config.char_dim, padding_idx=PAD_ID)
-        self.char_positions = nn.Embedding(config.max_caption_chars + config.max_hashtag_chars + 1, config.char_dim)
+        self.characters = embedding(vocabulary.num_characters, config.char_dim, std=std, padding_idx=PAD_ID)
+        num_chars = config.max_caption_chars + config.max_hashtag_chars + 1
+        self.char_positions = embedding(num_chars, config.char_dim, std=std)
         self.maps = nn.ModuleList(CharacterMap(config, size) for size in config.char_filter_sizes)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.word_dim + len(config.char_filter_sizes) * config.num_filters, num_classes)

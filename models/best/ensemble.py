@@ -28,9 +28,9 @@ from models.linear.wide import CROSS_FIT_BELOW_POSTS, MIDDLE_CHOICES, NUM_FOLDS,
 from models.mrlf.config import MrlfConfig
 from models.settings.train_config import Epoch, TrainConfig, sized
 from models.training.fitted import Fitted
-from models.training.training import fit
+from models.training.training import fit, refit
 
-__all__ = ["Ensemble", "fit_best", "most_epochs"]
+__all__ = ["Ensemble", "fit_best", "most_epochs", "refit_best"]
 
 OnEpoch = Callable[[Epoch], None]
 OnStep = Callable[[int, int, int], None]
@@ -93,6 +93,34 @@ def fit_best(
     if parts is None or len(parts.labels_V) == 0:  # no class has users in two folds
         parts = _tried_on_validation(train, validation, num_classes, networks, training.seed)
     return _weighed(parts)
+
+
+def refit_best(
+    best: Ensemble,
+    samples: Samples,
+    *,
+    checkpoint_dir: Path | None = None,
+    on_step: OnStep | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Ensemble:
+    """Both parts trained anew on these samples, with all that was chosen: regularisations, epochs and weights.
+
+    For training and validation samples together. Every network sees all of them; those
+    that weigh nothing stay as they are.
+
+    Raises:
+        NonFiniteError, TrainingStoppedError: as `models.training.training.refit`.
+    """
+    shown = with_single_modalities(samples)
+    networks: list[Fitted] = []
+    for number, network in enumerate(best.networks if best.deep_weight else ()):
+        done = sum(each.best_epoch for each in networks)
+        folder = checkpoint_dir / f"network_{number}" if checkpoint_dir else None
+        how: dict[str, Any] = {"on_step": _steps_after(done, on_step), "should_stop": should_stop}
+        networks.append(refit(network, shown, checkpoint_dir=folder, **how))
+    wide = fit_wide(samples, best.num_classes, best.summary.inverse_regularisations)
+    layer = rounded(joined(wide.experts, best.summary.expert_weights))
+    return dataclasses.replace(best, features=wide.features, layer=layer, networks=tuple(networks) or best.networks)
 
 
 def most_epochs(num_train_posts: int, train_config: TrainConfig) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from models.data.batches import Batch
@@ -22,6 +23,17 @@ class Network(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Class scores (B, C), unnormalised. How far the batch is padded does not move them."""
         raise NotImplementedError
+
+
+def embedding(num_ids: int, dim: int, *, std: float, padding_idx: int | None = None) -> nn.Embedding:
+    """An embedding whose entries begin normal with this standard deviation; that of padding is 0.
+
+    torch begins at 1: beside layers that begin at a few hundredths the network then stays near what was drawn.
+    """
+    made = nn.Embedding(num_ids, dim, padding_idx=padding_idx)
+    with torch.no_grad():
+        made.weight.mul_(std)
+    return made
 
 
 def start_from(network: Network, state: Mapping[str, Tensor]) -> None:

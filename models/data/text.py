@@ -23,6 +23,8 @@ UNKNOWN_ID = 1
 NUM_RESERVED_IDS = 2
 VOCABULARY_FORMAT = 1
 ZERO_WIDTH_JOINER = "\u200d"
+EMBEDDING_STD = 0.1
+"""What the embeddings of all our text networks begin with."""
 
 
 @dataclass(frozen=True, kw_only=True)

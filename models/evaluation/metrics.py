@@ -2,10 +2,6 @@
 
 Coordinates are WGS84 degrees in float64 throughout (float32 turns 10.0 m into 9.5 m), distances are great-circle km.
 
-Temperature scaling (Guo et al. 2017, arXiv 1706.04599): p_T = softmax(z / T), T > 0 minimising the negative
-log-likelihood of validation samples. It is the same for all classes, so no answer and no order of answers changes.
-Logits are taken as z = log p, which softmax cannot tell from the network's own. In 1 / T the likelihood is convex:
-the root of its slope is the minimum.
 Shape letters: N samples, C classes, G groups, R resamples, B groups of samples by confidence.
 """
 
@@ -13,15 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import softmax
 
 EARTH_RADIUS_KM = 6371.0088
 """IUGG mean radius"""
 NUM_CALIBRATION_BINS = 15
 MAX_RESAMPLE_CELLS = 10_000_000
-MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
-_SMALLEST = np.finfo(np.float64).tiny
 
 
 def accuracy(predicted_N: np.ndarray, labels_N: np.ndarray) -> float:
@@ -177,52 +169,6 @@ def _require_samples(per_sample: np.ndarray) -> None:
         raise ValueError("there are no samples to score; check that the split is not empty")
 
 
-def fit_temperature(proba_NC: np.ndarray, labels_N: np.ndarray) -> float:
-    """The temperature that fits these validation samples, within 0.05 to 20; above 1 where the model boasts.
-
-    A model that is right on all of them would want 0, one that is worse than chance an infinite one: both get the end
-    of the range.
-
-    Raises:
-        ValueError: there are no samples, or a probability is no number.
-    """
-    if len(labels_N) == 0:
-        raise ValueError(
-            "there are no validation samples to fit a temperature on; give the validation split some posts, "
-            "or use the probabilities as they are"
-        )
-    if not np.isfinite(proba_NC).all():
-        raise ValueError("probabilities of validation samples are NaN or infinite; look at the model before its score")
-    logits_NC = _logits(proba_NC)
-    own_N = np.take_along_axis(logits_NC, labels_N[:, None], axis=1)[:, 0]
-
-    def slope(inverse: float) -> float:
-        expected_N = (softmax(inverse * logits_NC, axis=1) * logits_NC).sum(axis=1)
-        return float(np.mean(expected_N - own_N))
-
-    lowest, highest = 1 / MAX_TEMPERATURE, 1 / MIN_TEMPERATURE
-    if slope(lowest) >= 0:
-        return MAX_TEMPERATURE
-    if slope(highest) <= 0:
-        return MIN_TEMPERATURE
-    return float(1 / brentq(slope, lowest, highest, xtol=1e-9))
-
-
-def fit_temperature_of_known(proba_NC: np.ndarray, labels_N: np.ndarray) -> float:
-    """`fit_temperature` without the samples of classes that the model rules out, where there are others.
-
-    A linear model gives a class without a training post probability 0; one such sample would make all answers flat.
-    """
-    is_known_N = np.take_along_axis(proba_NC, labels_N[:, None], axis=1)[:, 0] > 0
-    rows = is_known_N if is_known_N.any() else slice(None)
-    return fit_temperature(proba_NC[rows], labels_N[rows])
-
-
-def with_temperature(proba_NC: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities (N, C), float64, at this temperature; a class of probability 0 keeps about 0."""
-    return np.asarray(softmax(_logits(proba_NC) / temperature, axis=1))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Reliability:
     """Samples in groups of equal size by confidence: how many, what the model claimed on average, what came true."""
@@ -262,8 +208,3 @@ def honest_calibration_error(proba_NC: np.ndarray, *, num_draws: int = 200, seed
         gap_B = np.bincount(bin_N, weights=right_N - confidence_N, minlength=NUM_CALIBRATION_BINS)
         errors.append(np.abs(gap_B).sum() / len(confidence_N))
     return float(np.mean(errors))
-
-
-def _logits(proba_NC: np.ndarray) -> np.ndarray:
-    """log p in float64; a probability of 0 counts as the smallest number above it."""
-    return np.asarray(np.log(np.maximum(np.asarray(proba_NC, dtype=np.float64), _SMALLEST)))

@@ -35,6 +35,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.data.batches import Padded
+from models.data.network import embedding
 from models.data.text import PAD_ID
 from models.mrlf.attention import AttentionBlock, drop_channels_, is_eager_cpu, pool_positions
 from models.mrlf.config import MrlfConfig, Pooling, PoolRule
@@ -113,8 +114,9 @@ class CharacterMaps(nn.Module):
 
     def __init__(self, config: MrlfConfig, num_characters: int, max_chars: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(num_characters, config.char_dim, padding_idx=PAD_ID)
-        self.positions = nn.Embedding(max_chars, config.char_dim) if config.char_positions else None
+        std = config.embedding_std
+        self.embedding = embedding(num_characters, config.char_dim, std=std, padding_idx=PAD_ID)
+        self.positions = embedding(max_chars, config.char_dim, std=std) if config.char_positions else None
         convolutions = [nn.Conv1d(config.char_dim, config.num_filters, size) for size in config.char_filter_sizes]
         self.convolutions: Sequence[nn.Conv1d] = nn.ModuleList(convolutions)  # type: ignore[assignment]
         self.norms = nn.ModuleList(
@@ -212,7 +214,7 @@ class WordBranch(nn.Module):
 
     def __init__(self, config: MrlfConfig, num_words: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(num_words, config.word_dim, padding_idx=PAD_ID)
+        self.embedding = embedding(num_words, config.word_dim, std=config.embedding_std, padding_idx=PAD_ID)
         convolutions = [nn.Conv1d(config.word_dim, config.num_filters, size) for size in config.word_filter_sizes]
         self.convolutions: Sequence[nn.Conv1d] = nn.ModuleList(convolutions)  # type: ignore[assignment]
         self.dropout = config.dropout

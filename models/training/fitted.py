@@ -159,7 +159,8 @@ class Fitted:
         if _sha256(vocabulary_text) != config["vocabulary_sha256"]:
             raise ValueError(f"vocab.json in {folder} is not the one this model was trained with; restore the folder")
         vocabulary = Vocabulary.from_json(vocabulary_text)
-        model_config = config_from_json(_kind(config["network"], folder).config, config["model_config"])
+        kind = _kind(config["network"], folder).config
+        model_config = config_from_json(kind, _of_before(kind) | config["model_config"])
         tensors = _read_tensors(folder / "model.safetensors", config["weights_sha256"])
         model = build_network(
             model_config, vocabulary, image_dim=config["image_dim"], num_classes=config["num_classes"]
@@ -198,6 +199,11 @@ def _kind(name: str, folder: Path) -> NetworkKind:
             f"the model in {folder} is of a network {name!r} that this version does not know; train it again"
         )
     return NETWORKS[name]
+
+
+def _of_before(kind: type[TextConfig]) -> dict[str, float]:
+    """What models that were stored before this setting was there were trained with."""
+    return {"embedding_std": 1.0} if hasattr(kind, "embedding_std") else {}
 
 
 def _read_tensors(path: Path, weights_sha256: str) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -259,6 +259,33 @@ class Run:
             train_config=self.config,
             best_epoch=self.best_epoch,
         )
+
+
+class Rerun(Run):
+    """A run that nothing validates: one epoch at each of these learning rates, those of another run."""
+
+    def __init__(self, model: Network, config: TrainConfig, learning_rates: Sequence[float]) -> None:
+        super().__init__(model, config)
+        self._learning_rates = learning_rates
+        self._follow()
+
+    @property
+    def is_over(self) -> bool:
+        """All epochs done."""
+        return len(self.history) >= len(self._learning_rates)
+
+    def record(self, epoch: Epoch) -> None:
+        """Take note of a finished epoch; none is the best."""
+        self.history.append(epoch)
+        self.num_steps, self.seconds = 0, 0.0
+        self.loss_sum.zero_()
+        if not self.is_over:
+            self._follow()
+
+    def _follow(self) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._learning_rates[len(self.history)]
+        _place_learning_rates(self.optimiser, self.device)
 
 
 def _optimiser(model: Network, config: TrainConfig, device: torch.device) -> torch.optim.Optimizer:

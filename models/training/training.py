@@ -35,7 +35,7 @@ from models.settings.machine import device_for, gpu_problem
 from models.settings.train_config import Epoch, TrainConfig
 from models.training.cuda_steps import CudaSteps
 from models.training.fitted import SCORING_BATCH_SIZE, Fitted, build_network, network_name
-from models.training.run import Run, read_checkpoint, saving, write_checkpoint
+from models.training.run import Rerun, Run, read_checkpoint, saving, write_checkpoint
 from models.training.steps import Steps, autocast
 from models.training.training_loss import FiniteGuard, NonFiniteError, TrainingLoss
 
@@ -60,7 +60,7 @@ class Epochs:
         self,
         run: Run,
         train: EncodedSplit,
-        validation: EncodedSplit,
+        validation: EncodedSplit | None,
         *,
         on_step: Callable[[int, int, int], None] | None,
         should_stop: Callable[[], bool] | None,
@@ -69,7 +69,8 @@ class Epochs:
         self.on_step, self.should_stop = on_step, should_stop
         self.guard = FiniteGuard(run.device, is_deferred=run.device.type != "cpu")
         loss = TrainingLoss(run.config, train.labels_N, run.model.num_classes, run.device)
-        train_source, self.validation_source = _sources([train, validation], run.device)
+        train_source, *others = _sources([train, validation] if validation is not None else [train], run.device)
+        self.validation_source = others[0] if others else None
         is_captured = isinstance(train_source, DeviceSplit) and run.config.compile is not False
         kind = CudaSteps if is_captured else Steps
         self.steps: Steps = kind(run, train_source, loss, self.guard)  # type: ignore[arg-type]
@@ -89,7 +90,7 @@ class Epochs:
             validation_loss, validation_accuracy = self._evaluate()
         finally:
             run.seconds = time.perf_counter() - started
-        if not np.isfinite(validation_loss):
+        if self.validation is not None and not np.isfinite(validation_loss):
             raise NonFiniteError("validation loss", number, 0, self.validation.keys)
         return Epoch(
             epoch=number,
@@ -125,8 +126,10 @@ class Epochs:
             raise NonFiniteError(what, epoch, step, [self.train.keys[row] for row in batches[step - 1]])
 
     def _evaluate(self) -> tuple[float, float]:
-        """Mean loss and accuracy on validation; a GPU is waited for once, at the end."""
+        """Mean loss and accuracy on validation, NaN without it; a GPU is waited for once, at the end."""
         run = self.run
+        if self.validation is None or self.validation_source is None:
+            return float("nan"), float("nan")
         run.model.eval()
         total = torch.zeros(2, dtype=torch.float64, device=run.device)
         size = SCORING_BATCH_SIZE if run.device.type == "cpu" else GPU_SCORING_BATCH_SIZE
@@ -190,7 +193,7 @@ def fit(
     check_split("train", train, num_classes)
     check_split("validation", validation, num_classes)
     vocabulary = Vocabulary.build(train.captions, train.hashtags, model_config)
-    scaler = ImageScaler.fit(train.image_ND[train.has_image_N] if train.has_image_N.any() else train.image_ND)
+    scaler = _scaler(train)
     train_split, validation_split = (
         EncodedSplit.of(samples, vocabulary, scaler, model_config) for samples in (train, validation)
     )
@@ -209,6 +212,41 @@ def fit(
     _warn_if_useless(run, num_classes)
     run.model.load_state_dict(run.best)
     return run.fitted(vocabulary, scaler)
+
+
+def refit(
+    fitted: Fitted,
+    samples: Samples,
+    *,
+    checkpoint_dir: Path | None = None,
+    on_step: Callable[[int, int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Fitted:
+    """The model trained anew on these samples, with nothing left to choose: as many epochs, at the learning rates.
+
+    For the samples that it was chosen on, beside those it was trained on. Its history stays that of the choice.
+
+    Raises:
+        As `fit`.
+    """
+    check_split("train and validation", samples, fitted.num_classes)
+    config, network = fitted.train_config, fitted.model_config
+    rates = [epoch.learning_rate for epoch in fitted.history[: fitted.best_epoch]]
+    vocabulary = Vocabulary.build(samples.captions, samples.hashtags, network)
+    scaler = _scaler(samples)
+    split = EncodedSplit.of(samples, vocabulary, scaler, network)
+    kept = None
+    if checkpoint_dir:
+        sha256 = _run_sha256(samples, samples, fitted.num_classes, network, config, {})
+        kept = _Kept(checkpoint_dir, hashlib.sha256(f"{sha256} {rates}".encode()).hexdigest(), vocabulary, scaler)
+    with _environment(config) as device:
+        model = build_network(network, vocabulary, image_dim=samples.image_ND.shape[1], num_classes=fitted.num_classes)
+        run = Rerun(model.to(device), config, rates)
+        if kept:
+            kept.resume(run)
+        _train(run, Epochs(run, split, None, on_step=on_step, should_stop=should_stop), kept, None)
+    again = run.fitted(vocabulary, scaler)
+    return dataclasses.replace(again, history=fitted.history, best_epoch=fitted.best_epoch)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -263,6 +301,11 @@ def _train(run: Run, epochs: Epochs, kept: _Kept | None, on_epoch: Callable[[Epo
             kept.write_best(run)
         if on_epoch:
             on_epoch(run.history[-1])
+
+
+def _scaler(samples: Samples) -> ImageScaler:
+    """Of the samples that have a picture, where any has."""
+    return ImageScaler.fit(samples.image_ND[samples.has_image_N] if samples.has_image_N.any() else samples.image_ND)
 
 
 def _device(name: str) -> torch.device:

@@ -23,7 +23,7 @@ from pipeline.picture_bytes import (
     load_pixels,
     open_picture,
 )
-from pipeline.picture_metadata import are_pixels_whole
+from pipeline.picture_parts import are_pixels_whole
 from pipeline.privacy.opt_out import OptOut
 from pipeline.privacy.pseudonyms import Pseudonyms
 from pipeline.store.digests import bytes_digest, file_digest

@@ -48,7 +48,7 @@ def load_predictor(store: Store, city_key: str, *, device: str = "auto") -> Pred
     Raises:
         ValueError: there is no such city or model, or its parts are of different versions.
     """
-    from models.evaluation.metrics import fit_temperature_of_known
+    from models.evaluation.temperature import useful_temperature
 
     city = load_city(city_key)
     run = latest_run(store, city.key)
@@ -56,16 +56,18 @@ def load_predictor(store: Store, city_key: str, *, device: str = "auto") -> Pred
     release, posts = _release(store, city.key, run)
     labels = _labels(run, release, model.num_classes)
     backbone = make_backbone(*picture_network(store, city, run, device))
-    stored = _stored_validation(run, model.num_classes)
+    stored = _stored_answers(run, model.num_classes, "validation")
     predictor = Predictor(
         model,
         backbone,
         Places(labels),
         _facts(city, run),
-        temperature=fit_temperature_of_known(np.stack(stored["probabilities"]), np.array(stored["label"])),
+        temperature=useful_temperature(
+            np.stack(stored["probabilities"]), np.array(stored["label"]), stored["user_key"]
+        ),
         known_hashtags=frozenset(tag for tags in posts["hashtags"].to_pylist() for tag in tags),
     )
-    _check_known_posts(store, predictor, posts, stored)
+    _check_known_posts(store, predictor, posts, _stored_answers(run, model.num_classes, "test"))
     return predictor
 
 
@@ -126,11 +128,11 @@ def picture_network(
     return settings, weights
 
 
-def _stored_validation(run: Manifest, num_classes: int) -> dict[str, list[Any]]:
-    """The answering model's predictions for the validation posts, as training stored them."""
-    columns = ["post_key", "label", "probabilities"]
+def _stored_answers(run: Manifest, num_classes: int, split: str) -> dict[str, list[Any]]:
+    """The predictions for the posts of a split, as training stored them: those of validation before it learnt them."""
+    columns = ["post_key", "user_key", "label", "probabilities"]
     folder = answering_folder(run)
-    table = pq.read_table(folder / PREDICTIONS, columns=columns, filters=[("split", "=", "validation")])
+    table = pq.read_table(folder / PREDICTIONS, columns=columns, filters=[("split", "=", split)])
     rows: dict[str, list[Any]] = table.to_pydict()
     if not rows["label"] or len(rows["probabilities"][0]) != num_classes:
         raise StageError(f"{PREDICTIONS} in {folder} is not of this model: train again")
@@ -143,7 +145,7 @@ def _check_known_posts(store: Store, predictor: Predictor, posts: "pa.Table", st
     found = ((row, _picture(store, known.get(key))) for row, key in enumerate(stored["post_key"]))
     pictures = dict(islice(((row, data) for row, data in found if data is not None), NUM_KNOWN_POSTS))
     if not pictures:
-        log.warning("No picture of a validation post is here: that the model answers as in training was not checked.")
+        log.warning("No picture of a test post is here: that the model answers as in training was not checked.")
         return
     asked = [(data, known[stored["post_key"][row]]) for row, data in pictures.items()]
     questions = [predictor.read(data, _as_written(post)) for data, post in asked]
@@ -151,7 +153,7 @@ def _check_known_posts(store: Store, predictor: Predictor, posts: "pa.Table", st
     difference = float(np.abs(now - np.stack([stored["probabilities"][row] for row in pictures])).max())
     if difference > MAX_DIFFERENCE:
         raise StageError(
-            f"asked about {len(pictures)} posts it was validated on, the model answers otherwise than when it was "
+            f"asked about {len(pictures)} posts it was tested on, the model answers otherwise than when it was "
             f"trained (a probability differs by {difference:.2f}): the settings of image_features in cities.yaml, or "
             "the code that reads pictures and captions, are not those of training. "
             f"Run `mrlf run {predictor.facts.city}`"

@@ -9,7 +9,6 @@ pictures, and other photographs of the same place, which are to stay apart: thos
 
 import io
 import os
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -127,20 +126,25 @@ def split_posts(labels: Sequence[int], groups: NDArray[np.int64], *, seed: int) 
 
 
 def _folds(labels: NDArray[np.int64], groups: NDArray[np.int64], num_folds: int, seed: int) -> list[NDArray[np.int64]]:
-    """Rows by fold, none empty; stratified where some class has a post for each fold."""
-    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+    """Rows by fold, none empty while there are as many groups: about equal shares of the posts and of each class.
 
-    how = {"n_splits": num_folds, "shuffle": True, "random_state": seed}
-    kinds = [GroupKFold(**how)]
-    if np.bincount(labels).max() >= num_folds:
-        kinds.insert(0, StratifiedGroupKFold(**how))
-    for kind in kinds:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a class smaller than the number of folds is no fault here
-            folds = [held_out for _, held_out in kind.split(labels, labels, groups)]
-        if all(map(len, folds)):
-            break
-    return folds
+    The largest group first, each goes where the squares of these shares grow least, and by lot where that is equal.
+    So every fold may be any; scikit-learn's StratifiedGroupKFold has the largest groups in the same fold for any seed.
+    """
+    drawn = np.random.default_rng(seed)
+    labels, groups = (np.unique(numbers, return_inverse=True)[1] for numbers in (labels, groups))
+    class_sizes, group_sizes = np.bincount(labels), np.bincount(groups)
+    in_class, in_all = np.zeros((num_folds, len(class_sizes))), np.zeros(num_folds)
+    rows_of = np.split(np.argsort(groups, kind="stable"), np.cumsum(group_sizes)[:-1])
+    fold_of = np.empty(len(group_sizes), dtype=np.int64)
+    for group in np.lexsort((drawn.random(len(group_sizes)), -group_sizes)):
+        classes, counts = np.unique(labels[rows_of[group]], return_counts=True)
+        growth = in_class[:, classes] @ (counts / class_sizes[classes] ** 2)
+        growth += len(class_sizes) * in_all * (group_sizes[group] / len(labels) ** 2)
+        fold = fold_of[group] = drawn.choice(np.flatnonzero(growth <= growth.min() * (1 + 1e-9)))
+        in_class[fold, classes] += counts
+        in_all[fold] += group_sizes[group]
+    return [np.flatnonzero(fold_of[groups] == fold) for fold in range(num_folds)]
 
 
 def _held_out(folds: Sequence[NDArray[np.int64]], labels: Sequence[int]) -> list[str]:

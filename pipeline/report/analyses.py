@@ -19,7 +19,7 @@ posts are later than those of training.
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -189,19 +189,13 @@ Labels = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def measure_calibration(
-    validation: Floats, validation_labels: Labels, test: Floats, test_labels: Labels
+    validation: Floats, validation_labels: Labels, validation_users: Sequence[str], test: Floats, test_labels: Labels
 ) -> Calibration:
     """Probabilities of the validation posts and of the test posts as the model gives them."""
-    from models.evaluation.metrics import (
-        accuracy,
-        calibration_error,
-        fit_temperature_of_known,
-        honest_calibration_error,
-        reliability,
-        with_temperature,
-    )
+    from models.evaluation.metrics import accuracy, calibration_error, honest_calibration_error, reliability
+    from models.evaluation.temperature import useful_temperature, with_temperature
 
-    temperature = fit_temperature_of_known(validation, validation_labels)
+    temperature = useful_temperature(validation, validation_labels, validation_users)
     num_groups = min(MAX_GROUPS, max(MIN_GROUPS, len(test_labels) // POSTS_PER_GROUP))
     cooled = with_temperature(test, temperature)
     return Calibration(

@@ -16,7 +16,7 @@ from pipeline.report.analyses import (
     modality_use,
     without_label_words,
 )
-from pipeline.report.content import Fact, PlaceResult, Report
+from pipeline.report.content import Calibration, Fact, PlaceResult, Report
 from pipeline.report.data_facts import city_ledger, drawn_people, face_gate, picture_stages, split_sizes
 from pipeline.report.evaluation import Answers, Bootstrap, answers_of, baseline_answers, results
 from pipeline.report.examples import city_examples
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_resamples: int, seed: int) -> Report:
     """The report of one city; the simpler models are trained on the way."""
     samples = city_samples(store, city, release, str(run.manifest.about["backbone"]))
-    test, validation = samples.splits["test"], samples.splits["validation"]
+    test = samples.splits["test"]
     proba = predicted_probabilities(run.predictions, samples, "test")
     model = run.model(test, proba)
     bootstrap = Bootstrap(groups=test.groups, num_resamples=num_resamples, seed=seed)
@@ -64,9 +64,7 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
         categories=category_mistakes(places, confusion),
         distances=distances(answers, samples),
         modalities=modality_use(model.predict_proba, test, proba, bootstrap),
-        calibration=measure_calibration(
-            predicted_probabilities(run.predictions, samples, "validation"), validation.labels_N, proba, test.labels_N
-        ),
+        calibration=_calibration(run, samples, proba),
         leakage=measure_leakage(release, test, answers, bootstrap),
         drift=measure_drift(_days(release, test.keys), answers[0].right, bootstrap),
         study=find_study(store, city),
@@ -106,6 +104,12 @@ def _beside(run: TrainedRun, samples: CitySamples, masked: "Samples") -> list[An
 def _twin(run: TrainedRun) -> str | None:
     """The simpler model that is the one that answers, to be shown once."""
     return HARDEST if run.answers == LINEAR and run.reads_all() else None
+
+
+def _calibration(run: TrainedRun, samples: CitySamples, proba: "np.ndarray[Any, Any]") -> Calibration:
+    validation = predicted_probabilities(run.predictions, samples, "validation")
+    labels, users = samples.splits["validation"].labels_N, samples.users["validation"]
+    return measure_calibration(validation, labels, users, proba, samples.splits["test"].labels_N)
 
 
 def predicted_probabilities(predictions: pd.DataFrame, samples: CitySamples, split: str) -> "np.ndarray[Any, Any]":

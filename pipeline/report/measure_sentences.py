@@ -70,12 +70,20 @@ def categories_note(report: Report) -> str:
 def calibration_note(report: Report) -> str:
     """What the diagram shows and what the temperature is."""
     found = report.calibration
+    used = (
+        f"One temperature for all posts ({found.temperature:.2f}; above 1 lowers the confidence) was fitted on the "
+        f"validation posts. It changes the calibration error from {percent(found.error_before)} to "
+        f"{percent(found.error_after)}, and no prediction."
+    )
+    unused = (
+        "A temperature fitted on some of the validation posts did not help on the others, so probabilities stay as "
+        f"the model gives them: calibration error {percent(found.error_before)}."
+    )
     return (
         f"Groups of about {found.before[0].num_posts} posts: mean confidence (horizontal) against accuracy "
-        "(vertical). A perfectly calibrated model lies on the dotted line. One temperature for all posts "
-        f"({found.temperature:.2f}; above 1 lowers the confidence) was fitted on the validation posts. It changes the "
-        f"calibration error from {percent(found.error_before)} to {percent(found.error_after)}, and no prediction. On "
-        f"so few posts a perfectly calibrated model would show about {percent(found.honest_error)} by chance alone."
+        "(vertical). A perfectly calibrated model lies on the dotted line. "
+        f"{unused if found.temperature == 1 else used} On so few posts a perfectly calibrated model would show about "
+        f"{percent(found.honest_error)} by chance alone."
     )
 
 
@@ -195,9 +203,10 @@ def calibration_line(found: Calibration) -> str:
     how = "overconfident" if gap > 0 else "underconfident"
     is_calibrated = found.error_before <= 1.25 * found.honest_error
     verdict = "No miscalibration found" if is_calibrated else f"No, the model is {how}"
+    after = "" if found.temperature == 1 else f", with one temperature {percent(found.error_after)}"
     return (
         f"{verdict}: mean confidence {percent(found.mean_confidence)}, accuracy {percent(found.accuracy)}. "
-        f"Calibration error {percent(found.error_before)}, with one temperature {percent(found.error_after)}; a "
+        f"Calibration error {percent(found.error_before)}{after}; a "
         f"perfectly calibrated model would show about {percent(found.honest_error)} on so few posts."
     )
 

@@ -257,6 +257,7 @@ def how_measured(report: Report) -> list[str]:
         OF_SPLIT[report.split],
         "A caption or hashtag may name its place. Such posts were kept; the section on leakage shows their effect.",
         "Calibration error (ECE): the mean gap between confidence and accuracy over 15 bins of confidence. The "
-        "temperature maximises the likelihood of the validation posts.",
+        "temperature maximises the likelihood of the validation posts; where that does not help on held-out ones, it "
+        "is 1.",
         "Distances are great-circle distances between the coordinates of the places, not of the posts.",
     ]

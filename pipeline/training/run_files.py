@@ -62,6 +62,17 @@ class ScoredModel:
         scores = {split: score(proba[split], samples.splits[split].labels_N, *places) for split in SCORED_SPLITS}
         return cls(model=model, proba=proba, scores=scores)
 
+    @classmethod
+    def refitted(cls, model: "TrainedModel", before: "ScoredModel", samples: CitySamples) -> "ScoredModel":
+        """A model that learnt from the validation posts as well: for those, what the model before it says of them."""
+        scored = cls.of(model, samples)
+        old = {name: getattr(before, name)["validation"] for name in ("proba", "scores")}
+        return cls(
+            model=model,
+            proba={**scored.proba, "validation": old["proba"]},
+            scores={**scored.scores, "validation": old["scores"]},
+        )
+
     def figures(self) -> dict[str, dict[str, Any]]:
         """Its figures as JSON has them."""
         return {split: dataclasses.asdict(scores) for split, scores in self.scores.items()}

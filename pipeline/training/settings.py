@@ -49,6 +49,11 @@ class PresetSettings(Settings):
         description=f"Preset of the sizes; auto takes small below {SMALL_BELOW_POSTS} training posts, else paper.",
     )
 
+    refit: bool = Field(
+        True,
+        description="Train once more on training and validation posts together, once epochs and all else are chosen.",
+    )
+
     def configs(self, num_train_posts: int) -> tuple[MrlfConfig, TrainConfig]:
         """The preset with what differs from it.
 

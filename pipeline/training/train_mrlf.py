@@ -166,6 +166,9 @@ def _work(
     model, notes = _trained(city.key, settings, samples, folder, on_epoch)
     trained = ScoredModel.of(model, samples)
     answering, choice = _answering(city.key, settings, samples, trained)
+    if settings.refit:
+        again = {id(each): _refitted(city.key, settings, samples, each, folder) for each in (trained, answering)}
+        trained, answering = again[id(trained)], again[id(answering)]
     seconds = round(time.monotonic() - started, 1)
     about = _about(city, release, features, settings, trained, run, seconds)
     about["choice"] = dataclasses.asdict(choice)
@@ -262,6 +265,41 @@ def _answering(
             }
             choice = cross_validated(train, validation, fits, title)
     return (linear if choice.answers == LINEAR else trained), choice
+
+
+def _refitted(
+    city: str, settings: TrainMrlfSettings, samples: CitySamples, scored: ScoredModel, folder: Path
+) -> ScoredModel:
+    """The model trained on training and validation posts, with all that was chosen on the validation posts.
+
+    A network's epochs and its learning rate in each of them, a temperature and which model answers were.
+    """
+    from models.best.ensemble import Ensemble, refit_best
+    from models.data.samples import joined
+    from models.linear.linear_model import LinearModel
+    from models.training.fitted import Fitted
+    from models.training.training import refit
+
+    model: TrainedModel
+    posts = joined([samples.splits["train"], samples.splits["validation"]])
+    if isinstance(scored.model, LinearModel):
+        model = _fit_linear(settings, posts, samples.num_classes)
+        return ScoredModel.refitted(model, scored, samples)
+    title = f"{city} {STAGE}, on validation posts too"
+    epochs = [each.best_epoch for each in getattr(scored.model, "networks", (scored.model,))]
+    with (
+        _told_in_words(title),
+        asked_to_end(title) as should_stop,
+        Progress(title, sum(epochs)) as progress,
+    ):
+        how: dict[str, Any] = {"on_step": progress.step, "should_stop": should_stop}
+        how["checkpoint_dir"] = folder / "checkpoint" / "refit"
+        if isinstance(scored.model, Ensemble):
+            model = refit_best(scored.model, posts, **how)
+        else:
+            assert isinstance(scored.model, Fitted)
+            model = refit(scored.model, posts, **how)
+    return ScoredModel.refitted(model, scored, samples)
 
 
 def _most_epochs(model: str, num_train_posts: int, training: "TrainConfig") -> int:

@@ -407,14 +407,14 @@ IN_PIPELINE = (
     ),
     Defect(
         "scans-at-the-limit",
-        "pipeline/picture_work.py",
+        "pipeline/picture_parts.py",
         "if num_scans > most_scans:",
         "if num_scans >= most_scans:",
         "test_picture_work.py",
     ),
     Defect(
         "scans-of-another-picture",
-        "pipeline/picture_work.py",
+        "pipeline/picture_parts.py",
         "if mark == _END:",
         "if mark == _SCAN_MARK:",
         "test_picture_work.py",

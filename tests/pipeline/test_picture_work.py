@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from pipeline.picture_bytes import LIMITS, OK, decode_picture, decode_sized, open_picture
-from pipeline.picture_work import MAX_JPEG_PARTS, MAX_PNG_PARTS, MAX_SCANS, CostlyPicture, check_work
+from pipeline.picture_parts import MAX_JPEG_PARTS, MAX_PNG_PARTS, MAX_SCANS, CostlyPicture, check_work
 from tests.fakes.hostile_pictures import JPEG, PNG, TAKEN, with_scans, with_segments
 from tests.fakes.pictures import encoded, pixels
 

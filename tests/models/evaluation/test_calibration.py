@@ -7,15 +7,12 @@ from scipy.optimize import minimize
 from scipy.special import softmax
 from torch.nn.functional import cross_entropy
 
-from models.evaluation.metrics import (
+from models.evaluation.metrics import calibration_error, honest_calibration_error, reliability, top_k_accuracy
+from models.evaluation.temperature import (
     MAX_TEMPERATURE,
     MIN_TEMPERATURE,
-    calibration_error,
     fit_temperature,
-    fit_temperature_of_known,
-    honest_calibration_error,
-    reliability,
-    top_k_accuracy,
+    useful_temperature,
     with_temperature,
 )
 
@@ -102,12 +99,43 @@ def test_at_the_ends_of_the_range(proba, labels, temperature):
 @pytest.mark.fault("N6")
 def test_a_post_of_a_place_that_the_model_rules_out_makes_no_answer_flat():
     proba, labels = honest(200)
+    proba = with_temperature(proba, 0.5)
     with_another = np.pad(proba, ((0, 1), (0, 1)))
     with_another[-1] = with_another[0]
-    found = fit_temperature_of_known(with_another, np.append(labels, 6))
-    assert found == pytest.approx(fit_temperature(proba, labels))
+    found = useful_temperature(with_another, np.append(labels, 6), users(201))
+    assert found == pytest.approx(fit_temperature(proba, labels)) and found > 1.5
     assert fit_temperature(with_another, np.append(labels, 6)) > 1.5 * found
-    assert fit_temperature_of_known(np.eye(2)[[0, 0]], np.array([1, 1])) == MAX_TEMPERATURE
+    assert useful_temperature(np.eye(2)[[0, 0]], np.array([1, 1]), users(2)) == MAX_TEMPERATURE
+
+
+def users(num_samples: int) -> list[str]:
+    """Each of four samples."""
+    return [str(number // 4) for number in range(num_samples)]
+
+
+def test_a_temperature_is_kept_only_where_it_helps_users_whom_it_was_not_fitted_on():
+    """Four of five calibrated models stay as they are, and all that boast are cooled as by a plain fit."""
+    kept = []
+    for seed in range(20):
+        proba, labels = honest(60, seed=seed)
+        kept.append(useful_temperature(proba, labels, users(60)))
+        boasting = with_temperature(proba, 0.4)
+        assert useful_temperature(boasting, labels, users(60)) == fit_temperature(boasting, labels) > 1
+    assert np.mean(np.array(kept) == 1.0) >= 0.7
+
+
+def test_a_temperature_that_only_one_user_wants_is_not_taken_for_the_others():
+    proba, labels = honest(100)
+    wrong, of_many = (labels[:40] + 1) % 6, ["one"] * 40 + [f"user {number}" for number in range(60)]
+    labels[:40] = np.where(np.arange(40) % 4, proba[:40].argmin(axis=1), wrong)
+    assert fit_temperature(proba, labels) > 2
+    assert useful_temperature(proba, labels, of_many) == 1.0
+
+
+@pytest.mark.parametrize("of_samples", [["a", "a"], ["a", "b"], ["a"]])
+def test_samples_of_fewer_users_than_folds_are_held_out_one_by_one(of_samples):
+    proba, labels = honest(len(of_samples))
+    assert MIN_TEMPERATURE <= useful_temperature(proba, labels, of_samples) <= MAX_TEMPERATURE
 
 
 def test_reliability_equals_a_loop_over_groups_of_equal_size():

@@ -133,3 +133,10 @@ def test_predicting_leaves_dropout_off_and_keeps_no_graph(fitted):
     assert all(
         parameter.grad is None or torch.isfinite(parameter.grad).all() for parameter in fitted.model.parameters()
     )
+
+
+def test_a_model_from_before_its_embeddings_had_a_setting_is_read_as_trained_with_torchs_own(fitted, tmp_path):
+    fitted.save(tmp_path)
+    settings = json.loads((tmp_path / "config.json").read_text())["model_config"]
+    edit_config(tmp_path, model_config={name: value for name, value in settings.items() if name != "embedding_std"})
+    assert Fitted.load(tmp_path).model_config == dataclasses.replace(fitted.model_config, embedding_std=1.0)

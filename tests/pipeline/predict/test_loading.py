@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.evaluation.metrics import fit_temperature
+from models.evaluation.temperature import useful_temperature
 from pipeline.cities import CityError
 from pipeline.errors import StageError
 from pipeline.predict.loading import load_predictor
@@ -30,7 +30,8 @@ def test_what_belongs_together_loads_and_answers_as_in_training(copied):
     run = latest_run(copied, "demo")
     result = pq.read_table(run.folder / "predictions.parquet").to_pandas()
     validation = result[result["split"] == "validation"]
-    temperature = fit_temperature(np.stack(validation["probabilities"]), validation["label"].to_numpy())
+    proba, labels = np.stack(validation["probabilities"]), validation["label"].to_numpy()
+    temperature = useful_temperature(proba, labels, list(validation["user_key"]))
     assert predictor.temperature == pytest.approx(temperature)
     posts = {post["post_key"]: post for post in latest_release(copied, "demo").posts.to_pylist()}
     assert predictor.known_hashtags == {tag for post in posts.values() for tag in post["hashtags"]}

@@ -45,6 +45,21 @@ def test_equal_seeds_give_equal_splits_and_others_do_not():
     assert split_posts(labels, groups, seed=3) != split_posts(labels, groups, seed=4)
 
 
+@pytest.mark.fault("T17")
+def test_another_seed_draws_another_split_of_users_of_whom_few_have_most_posts():
+    rng = np.random.default_rng(0)
+    groups = rng.choice(120, 800, p=1 / np.arange(1, 121) ** 0.6 / (1 / np.arange(1, 121) ** 0.6).sum())
+    labels = (groups * 7 + rng.integers(0, 3, 800)) % 18
+    drawn = np.array([split_posts(labels.tolist(), groups, seed=seed) for seed in range(40)])
+    is_test = drawn == "test"
+    shared = (is_test[:, None] & is_test[None]).sum(axis=2) / is_test.sum(axis=1)[:, None]
+    assert 0.06 < shared[~np.eye(40, dtype=bool)].mean() < 0.14, "chance is 0.1"
+    for group in np.argsort(-np.bincount(groups))[:6]:
+        places = drawn[:, np.flatnonzero(groups == group)[0]]
+        assert set(places) == set(SPLITS) and 24 <= (places == "train").sum() <= 39
+    assert all(abs((part == "test").mean() - 0.1) < 0.03 for part in drawn)
+
+
 @pytest.mark.fault("T1")
 def test_a_class_of_one_or_two_posts_is_no_fault():
     splits = split_posts([0] * 50 + [1, 1] + [2], np.arange(53), seed=0)

@@ -7,7 +7,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from models.evaluation.metrics import calibration_error, fit_temperature, haversine_km, with_temperature
+from models.evaluation.metrics import calibration_error, haversine_km
+from models.evaluation.temperature import fit_temperature, with_temperature
 from pipeline.report.analyses import (
     ALL,
     MIN_POSTS,
@@ -184,18 +185,25 @@ def test_every_interval_holds_its_figure():
 RNG = np.random.default_rng(0)
 VALIDATION_PROBA, TEST_PROBA = RNG.dirichlet(np.ones(4), 120), RNG.dirichlet(np.ones(4), 200)
 VALIDATION_LABELS = np.array([RNG.choice(4, p=row) for row in VALIDATION_PROBA])
+VALIDATION_PROBA = with_temperature(VALIDATION_PROBA, 0.5)
 TEST_LABELS = np.array([RNG.choice(4, p=row) for row in TEST_PROBA])
 
 
+def calibrated(test_labels):
+    """The calibration of a model that boasts; every post is of a user of its own."""
+    users = [str(number) for number in range(120)]
+    return measure_calibration(VALIDATION_PROBA, VALIDATION_LABELS, users, TEST_PROBA, test_labels)
+
+
 def test_temperature_looks_at_no_test_post():
-    one = measure_calibration(VALIDATION_PROBA, VALIDATION_LABELS, TEST_PROBA, TEST_LABELS)
-    other = measure_calibration(VALIDATION_PROBA, VALIDATION_LABELS, TEST_PROBA, np.zeros(200, dtype=np.int64))
-    assert one.temperature == other.temperature == fit_temperature(VALIDATION_PROBA, VALIDATION_LABELS)
+    one = calibrated(TEST_LABELS)
+    other = calibrated(np.zeros(200, dtype=np.int64))
+    assert one.temperature == other.temperature == fit_temperature(VALIDATION_PROBA, VALIDATION_LABELS) != 1
     assert one.error_before != other.error_before
 
 
 def test_figures_are_those_of_the_metrics_and_groups_hold_every_post():
-    found = measure_calibration(VALIDATION_PROBA, VALIDATION_LABELS, TEST_PROBA, TEST_LABELS)
+    found = calibrated(TEST_LABELS)
     cooled = with_temperature(TEST_PROBA, found.temperature)
     assert found.error_before == calibration_error(TEST_PROBA, TEST_LABELS)
     assert found.error_after == calibration_error(cooled, TEST_LABELS)
@@ -208,7 +216,7 @@ def test_figures_are_those_of_the_metrics_and_groups_hold_every_post():
 @pytest.mark.fault("T11")
 def test_no_validation_post_is_refused_with_what_to_do():
     with pytest.raises(ValueError, match="give the validation split some posts"):
-        measure_calibration(VALIDATION_PROBA[:0], VALIDATION_LABELS[:0], TEST_PROBA, TEST_LABELS)
+        measure_calibration(VALIDATION_PROBA[:0], VALIDATION_LABELS[:0], [], TEST_PROBA, TEST_LABELS)
 
 
 PLACE_NAMES = ["Saltglass Bridge", "Hollowbell Museum", "Quillmoor Lookout", "Inkwren Gallery"]

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.evaluation.metrics import fit_temperature, grouped_bootstrap
+from models.evaluation.metrics import grouped_bootstrap
+from models.evaluation.temperature import useful_temperature
 from pipeline.errors import StageError
 from pipeline.ledger import write_ledger
 from pipeline.report.evaluate_mrlf import build_evaluate_mrlf
@@ -113,11 +114,13 @@ def test_intervals_are_drawn_over_users_and_not_over_posts(reported):
 
 
 def test_the_temperature_is_the_one_of_the_validation_posts(reported):
+    user_of = {post["post_key"]: post["user_key"] for post in posts_of(reported)}
     of_split = {}
     for split in ("validation", "test"):
-        rows = predictions_of(reported, split)
+        predicted = {row["post_key"]: row for row in predictions_of(reported, split)}
+        rows = [predicted[key] for key in user_of if key in predicted]
         proba, labels = np.stack([row["probabilities"] for row in rows]), np.array([row["label"] for row in rows])
-        of_split[split] = fit_temperature(proba.astype(np.float64), labels)
+        of_split[split] = useful_temperature(proba, labels, [user_of[row["post_key"]] for row in rows])
     temperature = report_of(reported)["calibration"]["temperature"]
     assert temperature == pytest.approx(of_split["validation"]) and temperature != pytest.approx(of_split["test"])
 
