@@ -1,19 +1,38 @@
 """What every test may use: an empty store, and the recorded data where it is at hand."""
 
+import gc
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.store import Store
+from pipeline.weights.converting import convert
 
 
 def pytest_configure() -> None:
     """Listen to Ctrl-C also where the tests run in the background of a script, whose children ignore it."""
+    gc.set_threshold(50_000, 20, 20)  # Python's own of 700 is a tenth of all work where so many modules are in memory
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Do not look for garbage among what is imported and collected, which stays: that was 6 of 15 s."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """Libraries that look at their end for what was leaked would see all that is frozen."""
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +42,17 @@ def sigterm() -> Iterator[None]:
     yield
     if signal.getsignal(signal.SIGTERM) is not before:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def converted_here() -> Iterator[None]:
+    """Weights of one's own are converted in this process: each process for it imports torch anew.
+
+    What that process promises is tested in `tests/pipeline/weights/test_bombs.py`, where it is in its place.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.weights.weights_store.convert_apart", convert)
+        yield
 
 
 @pytest.fixture

@@ -336,6 +336,8 @@ class Report:
     """the preset that MRLF was trained with; "best" or "linear" where that was trained in its place"""
     answers: str
     """what `mrlf predict` answers with: mrlf, best or linear"""
+    is_refit: bool
+    """whether all models learnt from the validation posts too, after everything was chosen"""
     headline: str
     warnings: list[str]
     """what a reader has to know before anything else; empty where nothing is wrong"""

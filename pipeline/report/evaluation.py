@@ -96,12 +96,17 @@ def answers_of(
 
 
 def baseline_answers(
-    city: str, samples: "CitySamples", masked: "Samples", leave_out: str | None = None
+    city: str, samples: "CitySamples", masked: "Samples", leave_out: str | None = None, *, is_refit: bool
 ) -> Iterator[Answers]:
-    """Each simpler model but `leave_out`, trained on the training posts, on the test posts and on `masked`."""
+    """Each simpler model but `leave_out`, trained on the training posts, on the test posts and on `masked`.
+
+    is_refit: whether they learn from the validation posts too, as the models beside them did.
+    """
     from models.candidates import Setup, fit_candidate
+    from models.data.samples import joined
 
     train, validation, test = (samples.splits[split] for split in ("train", "validation", "test"))
+    train = joined([train, validation]) if is_refit else train
     setup = Setup(
         num_classes=samples.num_classes, class_lat_C=samples.class_latitudes, class_lng_C=samples.class_longitudes
     )

@@ -43,7 +43,10 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
     masked = without_label_words(release, test)
     num_groups, unit = len(set(bootstrap.groups)), samples.unit
     answers = [answers_of(run.answers, title_of(run.answers), proba, model, test, masked)]
-    answers += [*_beside(run, samples, masked), *baseline_answers(city, samples, masked, _twin(run))]
+    answers += [
+        *_beside(run, samples, masked),
+        *baseline_answers(city, samples, masked, _twin(run), is_refit=run.is_refit),
+    ]
     models = results(answers, samples, bootstrap)
     places, confusion = place_results(release, test.labels_N, proba.argmax(axis=1))
     return Report(
@@ -52,6 +55,7 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
         is_synthetic=release.is_synthetic,
         preset=run.preset(len(samples.splits["train"])),
         answers=run.answers,
+        is_refit=run.is_refit,
         headline=headline(models[0], num_places=len(places), num_posts=len(proba), num_groups=num_groups, unit=unit),
         warnings=warnings(models, num_places=len(places), num_groups=num_groups, unit=unit),
         verdict=[*run.says_who_answers(), *verdict(models, num_groups=num_groups, unit=unit)],

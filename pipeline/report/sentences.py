@@ -11,6 +11,11 @@ USED_FOR = {
     "validation": "selecting the epoch and the model that answers, and fitting the temperature",
     "test": "the figures on this page, and nothing else",
 }
+THEN_TRAINED_ON = "; then training"
+REFIT = (
+    "Once everything was chosen, all models were trained once more, on training and validation posts together: a "
+    "network for the chosen number of epochs, at the same learning rates. The figures are of these models."
+)
 
 NOT_IN_TRAINING = {"user": "none of them in training", "time": "made after the training posts"}
 OF_SPLIT = {
@@ -250,6 +255,7 @@ def how_measured(report: Report) -> list[str]:
         f"{plural(report.num_test_posts, 'test post')}, which were used neither for training nor for any choice. The "
         "linear models are logistic regressions with fixed settings, not tuned; the random forest is Tagvisor "
         "(Zhang et al. 2018).",
+        *([REFIT] if report.is_refit else []),
         f"Intervals are percentiles of {plural(report.num_resamples, 'bootstrap sample')} that draw whole "
         f"{report.unit}s, since posts of one {report.unit} resemble each other. {_scope(report)}Two models are "
         "compared post by post (paired). The intervals are not corrected for multiple comparisons.",

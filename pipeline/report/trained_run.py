@@ -63,6 +63,11 @@ class TrainedRun:
         """The model that answers: mrlf, best or linear."""
         return answers_of(self.manifest)
 
+    @property
+    def is_refit(self) -> bool:
+        """Whether its models learnt from the validation posts too, after everything was chosen on them."""
+        return bool(self.manifest.about["settings"].get("refit", False))
+
     def preset(self, num_train_posts: int) -> str:
         """The preset of its settings, "auto" as what it stood for; "best" or "linear" where that was trained."""
         if BESIDE_NETWORKS in self.manifest.files:

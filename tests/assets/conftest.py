@@ -1,6 +1,7 @@
 """What tests of the assets share: a small file of cities, stages that do no work, a home for Dagster."""
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,14 @@ from pipeline.stage import Outcome, StageReport, run_stage
 from pipeline.stages import STAGES, Stage
 from pipeline.store import Store
 from tests.assets.helpers import ROOT, write_cities
+from tests.assets.warm import stop_server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_server_of_commands_outlives_the_tests() -> Iterator[None]:
+    """Commands of Dagster are forks of a server, which the first of them starts."""
+    yield
+    stop_server()
 
 
 @pytest.fixture

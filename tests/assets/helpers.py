@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import yaml
 from assets.resources import StoreResource
 from pipeline.cities import CITIES_VARIABLE
 from pipeline.store import Store
+from tests.assets.warm import Command
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -60,6 +60,6 @@ def checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
 
 
 def dagster(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of Dagster from the repository's root."""
-    command = [sys.executable, "-W", "ignore", "-m", "dagster", *words]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=110, check=False)
+    """Run a command of Dagster from the repository's root, in a process of its own."""
+    with Command(["dagster", *words], environment, ROOT) as command:
+        return command.completed(timeout_s=110)

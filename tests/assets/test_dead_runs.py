@@ -14,6 +14,7 @@ import pytest
 from assets import sweep as sweeping
 from assets.sweep import MESSAGE, alive_folder, say_alive, sweep, sweep_dead_runs
 from tests.assets.helpers import ROOT, dagster
+from tests.assets.warm import Command
 
 SLEEP = ["asset", "materialize", "--select", "sleeper"]
 
@@ -131,11 +132,10 @@ def sleeper(tmp_path, dagster_home):
     return dagster_home, folder
 
 
-def start(environment: dict[str, str], folder: Path, seconds: float) -> subprocess.Popen[str]:
+def start(environment: dict[str, str], folder: Path, seconds: float) -> Command:
     """A run that sleeps in its step."""
     (folder / "seconds").write_text(str(seconds))
-    command = [sys.executable, "-W", "ignore", "-m", "dagster", *SLEEP]
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    return Command(["dagster", *SLEEP], environment, ROOT)
 
 
 def wait_for(path: Path) -> None:
@@ -168,20 +168,18 @@ def test_two_runs_killed_in_their_step_do_not_block_the_next(sleeper):
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processor time is read from /proc")
 def test_a_run_that_waits_for_its_place_costs_nothing_and_hears_ctrl_c(sleeper):
     environment, folder = sleeper
-    with start(environment, folder, seconds=600) as holder:
+    with start(environment, folder, seconds=600):
         wait_for(folder / "began-0")
         with start(environment, folder, seconds=600) as waiting:
             alive = Path(environment["DAGSTER_HOME"]) / "alive"
             while len(list(alive.iterdir())) < 2:
                 time.sleep(0.05)
             time.sleep(0.5)
-            before = _cpu_seconds(waiting.pid)
+            before = _cpu_seconds(waiting.process.pid)
             time.sleep(2)
-            used = _cpu_seconds(waiting.pid) - before
-            waiting.send_signal(signal.SIGINT)
-            waiting.communicate(timeout=30)
-        holder.kill()
-        holder.communicate(timeout=30)
+            used = _cpu_seconds(waiting.process.pid) - before
+            os.kill(waiting.process.pid, signal.SIGINT)
+            waiting.wait(30)
     assert used < 0.5
     assert not (folder / "began-1").exists()
 

@@ -22,6 +22,9 @@ def town(tmp_path_factory) -> Iterator[Store]:
     """A town as far as its picture features; what is worked on it is worked in this process."""
     with in_this_process(), pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.study.running._pool", CellsHere)
+        patch.setattr(
+            "pipeline.study.study_render.section_figure", lambda section: None
+        )  # half of a small study's time
         yield build_town(Store(tmp_path_factory.mktemp("town") / "data"))
 
 

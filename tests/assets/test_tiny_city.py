@@ -15,24 +15,18 @@ from pipeline.store import Store
 from tests.assets.helpers import ROOT, checks, metadata, write_cities
 from tests.fakes.engine import in_this_process
 from tests.fakes.face_gates import short_recall
+from tests.fakes.tiny_city import TINY
 
 pytestmark = pytest.mark.slow
 
 ASSETS = [getattr(module, module.STAGE) for module in PIPELINE]
 NAMES = [module.STAGE for module in PIPELINE]
-TINY = {
-    "name": "Tiny",
-    "latitude": 12.0,
-    "longitude": -30.0,
-    "radius_km": 12.0,
-    "is_synthetic": True,
-    "demo": {"seed": 7, "num_pois": 4, "num_posts": 80, "num_users": 30, "image_side": 64},
-    "curated_posts": {"min_hashtag_count": 2, "min_posts_per_poi": 4},
-    "portrait_masks": {"weights": "builtin", "find_profiles": False, "num_workers": 1},
+CITY = {
+    **TINY,
+    "demo": {**TINY["demo"], "num_posts": 80, "num_users": 30},
+    "curated_posts": {**TINY["curated_posts"], "min_posts_per_poi": 4},
     "clean_images": {"weights": "builtin", "num_workers": 1, "gate_find_profiles": False},
-    "image_features": {"weights": "builtin", "image_size": 32},
-    "train_mrlf": {"preset": "small", "max_epochs": 1, "num_threads": 1},
-    "evaluate_mrlf": {"num_resamples": 100},
+    "train_mrlf": {**TINY["train_mrlf"], "model": "auto"},
 }
 CANARY = "canary-5f1c"
 SECRETS = ("FOURSQUARE_API_KEY", "MRLF_INSTAGRAM_COOKIES", "MRLF_PSEUDONYM_KEY", "MRLF_POSTGRES_PASSWORD")
@@ -66,12 +60,12 @@ def runs(tmp_path_factory) -> Iterator[Runs]:
             patch.setenv(name, CANARY)
 
         def run(**changes):
-            write_cities({"demo": {**TINY, **changes}})
+            write_cities({"demo": {**CITY, **changes}})
             return dg.materialize(
                 ASSETS, partition_key="demo", resources={"store": StoreResource()}, instance=instance
             )
 
-        epochs = {"train_mrlf": {**TINY["train_mrlf"], "max_epochs": 2}}
+        epochs = {"train_mrlf": {**CITY["train_mrlf"], "max_epochs": 2}}
         yield Runs(run(), run(), run(**epochs), Store(data), home)
 
 

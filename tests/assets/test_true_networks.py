@@ -15,11 +15,11 @@ from models.vision.u2net_weights import random_state as random_u2net
 from pipeline.store import Store
 from pipeline.weights import WeightsStore
 from tests.assets.helpers import ROOT, metadata, write_cities
-from tests.assets.test_tiny_city import TINY
 from tests.fakes.archive import LOCATION, FakeArchive
 from tests.fakes.engine import in_this_process
 from tests.fakes.pictures import encoded, pixels
 from tests.fakes.reference_lama import drawn_generator, save_as_official
+from tests.fakes.tiny_city import TINY
 from tests.fakes.town import POIS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # true networks, on a machine that may be busy
@@ -85,7 +85,12 @@ def run(tmp_path_factory):
         patch.setenv("MRLF_CITIES", str(data / "cities.yaml"))
         patch.setenv("MRLF_DATA", str(data))
         digests = fill_weights_store(Store(data), files)
-        features = {"weights_file": str(files / "vgg19.safetensors"), "image_size": 32, "device": "cpu"}
+        features = {
+            "weights_file": str(files / "vgg19.safetensors"),
+            "image_size": 32,
+            "device": "cpu",
+            "runtime": "torch",
+        }
         write_cities({"demo": {**CITY, **write_archive(files), "image_features": features}})
         result = dg.materialize(ASSETS, partition_key="demo", resources={"store": StoreResource()}, instance=instance)
         yield result, Store(data), digests

@@ -19,24 +19,11 @@ from pipeline.collect.instagram.cookie_files import read_cookies
 from tests.deploy.containers import Containers
 from tests.deploy.helpers import ROOT, is_answered, launch
 from tests.deploy.postgres import postgres, programs
+from tests.fakes.tiny_city import TINY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 PASSWORD = "choose-one"  # pragma: allowlist secret
-TINY = {
-    "name": "Tiny",
-    "latitude": 12.0,
-    "longitude": -30.0,
-    "radius_km": 12.0,
-    "is_synthetic": True,
-    "demo": {"seed": 7, "num_pois": 4, "num_posts": 48, "num_users": 20, "image_side": 64},
-    "curated_posts": {"language": "any", "min_hashtag_count": 2, "min_posts_per_poi": 3},
-    "portrait_masks": {"weights": "builtin", "find_profiles": False, "num_workers": 1},
-    "clean_images": {"weights": "builtin", "num_workers": 1, "face_gate": "off", "face_gate_off_reason": "invented"},
-    "image_features": {"weights": "builtin", "image_size": 32},
-    "train_mrlf": {"model": "mrlf", "preset": "small", "max_epochs": 1, "num_threads": 1},
-    "evaluate_mrlf": {"num_resamples": 100},
-}
 ENV_FILE = f"""MRLF_POSTGRES_PASSWORD={PASSWORD}
 MRLF_INSTAGRAM_COOKIES=/data/private/cookies.json
 FOURSQUARE_API_KEY=fsq-of-a-test

@@ -13,27 +13,8 @@ import yaml
 
 from pipeline.stages import STAGES
 from tests.deploy.helpers import ROOT, backfill, free_port, is_answered
+from tests.fakes.tiny_city import TINY
 
-TINY = {
-    "name": "Tiny",
-    "latitude": 12.0,
-    "longitude": -30.0,
-    "radius_km": 12.0,
-    "is_synthetic": True,
-    "demo": {"seed": 7, "num_pois": 4, "num_posts": 80, "num_users": 30, "image_side": 64},
-    "curated_posts": {"min_hashtag_count": 2, "min_posts_per_poi": 4},
-    "portrait_masks": {"weights": "builtin", "find_profiles": False, "num_workers": 1},
-    "clean_images": {
-        "weights": "builtin",
-        "num_workers": 1,
-        "gate_find_profiles": False,
-        "face_gate": "off",
-        "face_gate_off_reason": "invented",
-    },
-    "image_features": {"weights": "builtin", "image_size": 32},
-    "train_mrlf": {"preset": "small", "max_epochs": 1, "num_threads": 1},
-    "evaluate_mrlf": {"num_resamples": 100},
-}
 WITHOUT_SOURCE = {"name": "Bad", "latitude": 12.0, "longitude": -30.0, "radius_km": 12.0}
 
 

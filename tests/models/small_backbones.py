@@ -1,6 +1,8 @@
 """torchvision's backbones with few layers and channels: the kinds, names and heads of the true ones, soon trained."""
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from torchvision.models.densenet import DenseNet
@@ -8,6 +10,17 @@ from torchvision.models.resnet import Bottleneck, ResNet
 from torchvision.models.vgg import VGG, make_layers
 
 from models.vision.backbone_weights import BACKBONES
+from models.vision.backbones import fixed_seed_sha256
+
+
+@contextmanager
+def small_backbones() -> Iterator[None]:
+    """Small networks in the place of the backbones; what is remembered of the true ones is drawn anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        make_backbones_small(patch)
+        fixed_seed_sha256.cache_clear()
+        yield
+    fixed_seed_sha256.cache_clear()
 
 
 def make_backbones_small(monkeypatch: pytest.MonkeyPatch) -> None:

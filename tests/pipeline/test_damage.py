@@ -12,9 +12,9 @@ from pipeline.cli.app import app
 from pipeline.records import TABLES
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
-from tests.fakes.drawn_networks import drawn_once
 from tests.fakes.engine import in_this_process
 from tests.fakes.face_gates import short_recall
+from tests.models.small_backbones import small_backbones
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,7 @@ TINY = {
     "radius_km": 12.0,
     "is_synthetic": True,
     "demo": {"seed": 7, "num_pois": 4, "num_posts": 80, "num_users": 30, "image_side": 64},
-    "curated_posts": {"min_hashtag_count": 2, "min_posts_per_poi": 4},
+    "curated_posts": {"min_hashtag_count": 2, "min_posts_per_poi": 4, "language": "any"},
     "portrait_masks": {"weights": "builtin", "find_profiles": False, "find_bodies": False, "num_workers": 1},
     "clean_images": {
         "weights": "builtin",
@@ -34,7 +34,17 @@ TINY = {
         "face_gate_off_reason": "faces are drawn",
     },
     "image_features": {"weights": "builtin", "image_size": 32},
-    "train_mrlf": {"preset": "small", "max_epochs": 1, "num_threads": 1},
+    "train_mrlf": {
+        "preset": "small",
+        "max_epochs": 1,
+        "num_threads": 1,
+        "num_filters": 8,
+        "num_heads": 2,
+        "char_dim": 8,
+        "word_dim": 8,
+        "image_fc_dim": 8,
+        "ffn_dim": 8,
+    },
 }
 FILES = (
     "tables/tiny/curated_posts/*.parquet",
@@ -72,7 +82,7 @@ def run() -> Result:
 
 @pytest.fixture(scope="module", autouse=True)
 def one_process() -> Iterator[None]:
-    with in_this_process(), drawn_once(), short_recall():
+    with in_this_process(), small_backbones(), short_recall():
         yield
 
 
@@ -111,6 +121,12 @@ def facts(root: Path) -> dict[str, object]:
     return {**tables, **files, "clean": sorted(Store(root).blobs.listed("clean")[0])}
 
 
+@pytest.fixture(scope="module")
+def before(built) -> dict[str, object]:
+    """What the store held after that run."""
+    return facts(built / "whole")
+
+
 @pytest.mark.fault("S27")
 @pytest.mark.fault("S28")
 @pytest.mark.fault("S29")
@@ -118,8 +134,7 @@ def facts(root: Path) -> dict[str, object]:
 @pytest.mark.fault("T16")
 @pytest.mark.parametrize("harm", [flip, Path.unlink])
 @pytest.mark.parametrize("pattern", FILES)
-def test_a_damaged_file_is_told_and_a_plain_rerun_makes_it_again(built, data, pattern, harm: Callable[[Path], None]):
-    before = facts(built / "whole")
+def test_a_damaged_file_is_told_and_a_plain_rerun_makes_it_again(data, before, pattern, harm: Callable[[Path], None]):
     paths = sorted(data.glob(pattern))
     harm(paths[len(paths) // 2])
     assert mrlf("status", "tiny").exit_code == 0
@@ -131,8 +146,7 @@ def test_a_damaged_file_is_told_and_a_plain_rerun_makes_it_again(built, data, pa
 
 
 @pytest.mark.fault("S28")
-def test_features_are_made_of_no_lost_picture_and_the_advice_makes_it_again(built, data):
-    before = facts(built / "whole")
+def test_features_are_made_of_no_lost_picture_and_the_advice_makes_it_again(data, before):
     path = min(data.glob("blobs/clean/*/*"))
     path.write_bytes(path.read_bytes()[:99])
     shutil.rmtree(data / "tables" / "tiny" / "image_features")
@@ -145,8 +159,7 @@ def test_features_are_made_of_no_lost_picture_and_the_advice_makes_it_again(buil
 
 
 @pytest.mark.fault("S28")
-def test_a_flipped_clean_picture_stops_the_release_that_would_hold_it_and_the_next_run_goes_on(built, data):
-    before = facts(built / "whole")
+def test_a_flipped_clean_picture_stops_the_release_that_would_hold_it_and_the_next_run_goes_on(data, before):
     (path,) = sorted(data.glob("blobs/clean/*/*"))[:1]
     flip(path)
     shutil.rmtree(data / "datasets" / "tiny")

@@ -8,8 +8,9 @@ import pytest
 
 from models.baselines import BASELINES
 from models.best import ensemble as best_module
-from models.best.ensemble import fit_best, most_epochs
+from models.best.ensemble import fit_best, most_epochs, refit_best
 from models.best.wide_and_deep import Ensemble, log_proba
+from models.data.samples import joined
 from models.linear.experts import EXPERTS
 from models.mrlf.config import MrlfConfig
 from models.settings.train_config import TrainConfig
@@ -42,6 +43,17 @@ def few_choices():
 @pytest.fixture(scope="module")
 def best():
     return trained()
+
+
+def test_trained_anew_it_keeps_what_was_chosen_and_learns_from_the_validation_samples(best):
+    again = refit_best(best, joined([TRAIN, VALIDATION]))
+    assert (again.deep_weight, again.summary) == (best.deep_weight, best.summary)
+    assert [network.best_epoch for network in again.networks] == [network.best_epoch for network in best.networks]
+    own = [
+        model.predict_proba(VALIDATION)[np.arange(len(VALIDATION)), VALIDATION.labels_N].mean()
+        for model in (best, again)
+    ]
+    assert own[1] > own[0] + 0.05
 
 
 @pytest.mark.slow

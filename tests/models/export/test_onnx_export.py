@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from models.data.text import TextConfig, Vocabulary, encode_text, normalise, wor
 from models.export.onnx_export import INPUTS, METADATA, export_onnx, export_pictures_onnx
 from models.linear.linear_model import ALL_BLOCKS, fit_linear
 from models.training.fitted import Fitted
+from tests.fakes.onnx_exports import read_once
 from tests.models.best.test_best import NETWORK as OF_TWO_SIZES
 from tests.models.best.test_best import trained
 from tests.models.explain.test_attention_shares import CAPTIONS, fitted, posts
@@ -32,6 +34,13 @@ ONE_SIZE = {"char_filter_sizes": (4,), "word_filter_sizes": (4,)}
 """of filters: the time of an export goes with their number"""
 NETWORK = dataclasses.replace(OF_TWO_SIZES, word_filter_sizes=(3,))
 LABELS = [{"label": number, "name": f"Place {number}", "latitude": 1.5, "longitude": 2.5} for number in range(3)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def translations() -> Iterator[None]:
+    """Read for the first export."""
+    with read_once():
+        yield
 
 
 def inputs_of(model: Fitted, samples: Samples) -> dict[str, np.ndarray]:

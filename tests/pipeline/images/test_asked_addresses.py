@@ -14,9 +14,9 @@ from pipeline.training.image_features import ImageFeaturesSettings, build_image_
 from pipeline.weights import weights_store
 from pipeline.weights.registry import REGISTRY
 from tests.fakes.city import CITY, fill_city
-from tests.fakes.drawn_networks import drawn_once
 from tests.fakes.face_gates import short_recall
 from tests.fakes.weights_server import WeightsServer
+from tests.models.small_backbones import small_backbones
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ def build_all(store: Store) -> list[StageReport]:
 def test_a_fully_reused_run_asks_no_address(tmp_path, server):
     store = Store(tmp_path / "data")
     fill_city(store, num_pois=2, posts_per_poi=11)
-    with short_recall(), drawn_once():
+    with short_recall(), small_backbones():
         build_all(store)
         first = server.count()
         assert {request.path.removeprefix("/") for request in server.seen()} == set(NETWORKS)

@@ -26,7 +26,6 @@ from pipeline.report.contact_sheets import clean_sheet_png, masks_sheet_png
 from pipeline.store import Store
 from pipeline.store.digests import bytes_digest
 from pipeline.store.store import StageRecord
-from pipeline.weights.converting import convert
 from pipeline.weights.registry import REGISTRY
 from pipeline.weights.weights_store import WeightsFile, WeightsStore
 from tests.fakes.city import CITY, curated_post, fill_city, finish, poi, put_city
@@ -342,14 +341,13 @@ def test_a_dropped_picture_leaves_no_clean_one(store):
 
 
 @pytest.fixture
-def random_lama(tmp_path, monkeypatch) -> Iterator[Path]:
+def random_lama(tmp_path) -> Iterator[Path]:
     """Random weights of Big-LaMa with one block, in the names of our module."""
     import torch
     from safetensors.torch import save_file
 
     from models.vision.lama_weights import expected_shapes
 
-    monkeypatch.setattr("pipeline.weights.weights_store.convert_apart", convert)  # apart the network is whole
     drawn = torch.Generator().manual_seed(0)
     state = {}
     with one_block():

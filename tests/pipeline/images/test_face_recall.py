@@ -32,13 +32,13 @@ CROWDS = ("twenty small",)
 
 @pytest.fixture(scope="module")
 def cascades(tmp_path_factory) -> dict[str, Found]:
-    """What the cascades find, with the sizes that a stage takes by default, in every other picture of a kind: of the
+    """What the cascades find, with the sizes that a stage takes by default, in every third picture of a kind: of the
     kinds that they miss in all.
     """
     store = Store(tmp_path_factory.mktemp("store"))
     choice = choose_gate(store, "haar", "builtin", search_side_px=640, min_score=0.6)
     with pytest.MonkeyPatch.context() as patch:
-        asked = {kind: KINDS[kind][::2] for kind in (*FOUND, *CROWDS)} | {kind: KINDS[kind] for kind in MISSED}
+        asked = {kind: KINDS[kind][::3] for kind in (*FOUND, *CROWDS)} | {kind: KINDS[kind] for kind in MISSED}
         patch.setattr("pipeline.images.face_recall.KINDS", asked)
         return {found.kind: found for found in measure_recall(load_gate(choice))}
 

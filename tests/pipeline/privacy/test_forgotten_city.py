@@ -30,6 +30,7 @@ from tests.fakes.city import curated_post, post_of
 from tests.fakes.deleted import DEMO, NUM_POIS, OTHER, KilledError, holders, killed, put_posts, tombstone
 from tests.fakes.engine import in_this_process
 from tests.fakes.pictures import encoded, pixels
+from tests.models.small_backbones import small_backbones
 
 CANARY = "zyxcanarycaption"
 TAG = "zyxcanarytag"
@@ -116,7 +117,7 @@ def without_workers_and_figures() -> Iterator[None]:
     def blank(_: Any, file: BinaryIO, **__: Any) -> None:
         file.write(encoded(pixels(0, (8, 8)), "PNG"))
 
-    with in_this_process(), pytest.MonkeyPatch.context() as patch:
+    with in_this_process(), small_backbones(), pytest.MonkeyPatch.context() as patch:
         patch.setattr("matplotlib.figure.Figure.savefig", blank)
         yield
 

@@ -45,7 +45,7 @@ def test_equal_seeds_give_equal_splits_and_others_do_not():
     assert split_posts(labels, groups, seed=3) != split_posts(labels, groups, seed=4)
 
 
-@pytest.mark.fault("T17")
+@pytest.mark.fault("T19")
 def test_another_seed_draws_another_split_of_users_of_whom_few_have_most_posts():
     rng = np.random.default_rng(0)
     groups = rng.choice(120, 800, p=1 / np.arange(1, 121) ** 0.6 / (1 / np.arange(1, 121) ** 0.6).sum())

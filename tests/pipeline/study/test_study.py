@@ -20,7 +20,6 @@ from pipeline.study.content import StudySection
 from pipeline.study.plan import SECTIONS
 from pipeline.study.settings import StudySettings
 from pipeline.study.study import NO_GPU, build_study
-from pipeline.study.study_render import section_figure
 from tests.pipeline.study.study_town import CITY, CellsHere
 from tests.pipeline.study.test_study_running import wait_until
 
@@ -58,14 +57,11 @@ def without_processes():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def figures_drawn_once():
-    """The figure of a section that did not change is not drawn again, which takes most of the time of a study."""
-    drawn = {}
+def figures_in_words():
+    """Drawing the figures is half the time of a study; `test_study_render` has them."""
 
     def figure(section: StudySection) -> bytes | None:
-        if repr(section) not in drawn:
-            drawn[repr(section)] = section_figure(section)
-        return drawn[repr(section)]
+        return repr(section).encode() if any(row.figures for row in section.rows) else None
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.study.study_render.section_figure", figure)

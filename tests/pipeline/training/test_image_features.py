@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +34,11 @@ from pipeline.training.image_features import (
     read_features,
 )
 from pipeline.weights import Builtin
+from pipeline.weights.converting import convert
 from tests.fakes.city import CITY, fill_city
-from tests.fakes.drawn_networks import drawn_once
 from tests.fakes.engine import in_this_process
 from tests.fakes.pictures import encoded, pixels
+from tests.models.small_backbones import SMALL, small_backbones
 
 pytestmark = pytest.mark.slow
 
@@ -45,8 +48,22 @@ BUILTIN = ImageFeaturesSettings(weights="builtin", image_size=32, runtime="torch
 
 
 @pytest.fixture(scope="module", autouse=True)
-def without_worker_processes():
-    with in_this_process(), drawn_once():
+def without_processes() -> Iterator[None]:
+    """Neither workers nor the conversion of a file of one's own have a process apart; what is apart: `test_bombs`."""
+    with in_this_process(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.weights.weights_store.convert_apart", convert)
+        yield
+
+
+@pytest.fixture
+def true_backbones() -> None:
+    """For a test whose networks are made in other processes too."""
+
+
+@pytest.fixture(autouse=True)
+def networks(request) -> Iterator[None]:
+    """Small ones, which the stage cannot tell from the true ones: those are in `test_true_networks`."""
+    with nullcontext() if "true_backbones" in request.fixturenames else small_backbones():
         yield
 
 
@@ -56,7 +73,8 @@ def files(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("weights")
     made = {"vgg19": ("vgg19", 0), "other vgg19": ("vgg19", 1), "resnet50": ("resnet50", 0)}
     for name, (backbone, seed) in made.items():
-        state = random_state(backbone, seed)
+        with small_backbones():
+            state = random_state(backbone, seed)
         kept = {key: tensor for key, tensor in state.items() if not key.startswith("classifier")}
         torch.save(kept, folder / f"{name}.pth")
     return {name: folder / f"{name}.pth" for name in made}
@@ -83,8 +101,8 @@ def settings(file: Path, **how) -> ImageFeaturesSettings:
     return ImageFeaturesSettings(weights="require", weights_file=file, image_size=32, **how)
 
 
-@pytest.mark.parametrize(("name", "width"), [("vgg19", 512), ("resnet50", 2048)])
-def test_weights_of_a_file_make_the_features_and_stand_in_every_row(city, files, name, width):
+@pytest.mark.parametrize("name", ["vgg19", "resnet50"])
+def test_weights_of_a_file_make_the_features_and_stand_in_every_row(city, files, name):
     report = build_image_features(city, CITY, settings(files[name], backbone=name))
     sha256 = file_digest(files[name])
     about = report.record.about
@@ -94,7 +112,7 @@ def test_weights_of_a_file_make_the_features_and_stand_in_every_row(city, files,
     table = city.tables.read("demo", "image_features").to_pandas()
     assert set(table["weights_sha256"]) == {sha256} and set(table["backbone"]) == {f"{name}_from_file"}
     digests = latest_release(city, "demo").posts["clean_digest"].to_pylist()
-    assert read_features(city, "demo", digests, f"{name}_from_file").shape == (len(digests), width)
+    assert read_features(city, "demo", digests, f"{name}_from_file").shape == (len(digests), SMALL[name][1])
 
 
 def test_new_weights_and_another_precision_compute_anew_and_nothing_else_does(city, files):
@@ -128,14 +146,14 @@ def test_only_pictures_without_features_are_computed(city):
     assert np.array_equal(read_features(city, "demo", digests, "vgg19_fixed_seed"), before)
 
 
-def test_a_killed_run_loses_at_most_one_commit(city):
+def test_a_killed_run_loses_at_most_one_commit(city, true_backbones):
+    quick = BUILTIN.model_copy(update={"backbone": "densenet121"})
     child = textwrap.dedent(f"""
         import os, pathlib, signal
         from pipeline.store import Store
         from pipeline.store.tables import Tables
         from pipeline.training import image_features
         from tests.fakes.city import CITY
-        from tests.pipeline.training.test_image_features import BUILTIN
         append, num_commits = Tables.append, 0
         def die_after_two(self, *what):
             global num_commits
@@ -144,13 +162,14 @@ def test_a_killed_run_loses_at_most_one_commit(city):
             if num_commits == 2:
                 os.kill(os.getpid(), signal.SIGKILL)
         Tables.append = die_after_two
-        settings = BUILTIN.model_copy(update={{"commit_every": 10}})
+        settings = image_features.ImageFeaturesSettings.model_validate_json({quick.model_dump_json()!r})
+        settings = settings.model_copy(update={{"commit_every": 10}})
         image_features.build_image_features(Store(pathlib.Path({str(city.root)!r})), CITY, settings)
     """)
     ended = subprocess.run([sys.executable, "-c", child], env={**os.environ, "PYTHONPATH": "."}, check=False)
     assert ended.returncode == -signal.SIGKILL
     assert city.tables.read("demo", "image_features").num_rows == 20
-    report = build_image_features(city, CITY, BUILTIN)
+    report = build_image_features(city, CITY, quick)
     assert report.counts["new"] == report.counts["pictures"] - 20
 
 
@@ -161,7 +180,7 @@ def test_unreadable_pictures_are_rows_with_their_reason_and_hold_up_no_other():
     found = worker(rows)
     assert [row["outcome"] for row in found] == ["original_gone", "ok", "not_an_image"]
     assert [row["vector"] is not None for row in found] == [False, True, False]
-    assert len(found[1]["vector"]) == 2 * 512
+    assert len(found[1]["vector"]) == 2 * SMALL["vgg19"][1]
     assert worker([rows[1]])[0]["vector"] == found[1]["vector"]
 
 
@@ -189,18 +208,15 @@ def test_required_weights_that_are_not_vgg19_are_refused_in_words(city, tmp_path
     assert city.stage_record("demo", "image_features") is None
 
 
-@pytest.mark.parametrize(
-    ("backbone", "width"),
-    [("vgg19", 512), ("vgg16", 512), ("resnet50", 2048), ("resnet101", 2048), ("densenet121", 1024)],
-)
-def test_every_backbone_without_weights_has_a_built_in_way_that_is_never_called_trained(store, backbone, width):
+@pytest.mark.parametrize("backbone", SMALL)
+def test_every_backbone_without_weights_has_a_built_in_way_that_is_never_called_trained(store, backbone):
     asked = BUILTIN.model_copy(update={"backbone": backbone})
     weights = features_weights(store, asked)
     assert feature_name(weights, backbone) == (f"{backbone}_fixed_seed", fixed_seed_sha256(backbone))
     data = encoded(pixels(1, (96, 96)), quality=92)
     (row,) = FeatureWorker(asked, weights, "recipe")([{"clean_digest": "a", "data": data}])
     assert (row["backbone"], row["weights_sha256"]) == feature_name(weights, backbone)
-    assert len(row["vector"]) == 2 * width
+    assert len(row["vector"]) == 2 * SMALL[backbone][1]
 
 
 @pytest.mark.fault("M10")

@@ -32,6 +32,7 @@ from pipeline.training.train_mrlf import build_train_mrlf, latest_run
 from pipeline.training.training_log import Progress
 from tests.fakes.city import CITY, fill_released_city
 from tests.fakes.engine import in_this_process
+from tests.models.small_backbones import SMALL, small_backbones
 
 pytestmark = pytest.mark.slow
 
@@ -48,6 +49,13 @@ TRAINING = TrainMrlfSettings(
     ffn_dim=8,
     min_word_count=1,
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_networks() -> Iterator[None]:
+    """Of true size they are in `test_backbones`."""
+    with small_backbones():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -70,15 +78,22 @@ def trained(with_features, tmp_path_factory) -> Store:
 
 def test_every_choice_of_the_network_and_of_training_is_a_setting():
     fields = {field.name for kind in (MrlfConfig, TrainConfig) for field in dataclasses.fields(kind)}
-    assert set(TrainMrlfSettings.model_fields) == fields | {"model", "preset"}
-    assert list(TrainMrlfSettings.model_fields)[:5] == ["model", "preset", "modalities", "characters", "words"]
+    assert set(TrainMrlfSettings.model_fields) == fields | {"model", "preset", "refit"}
+    assert list(TrainMrlfSettings.model_fields)[:6] == [
+        "model",
+        "preset",
+        "refit",
+        "modalities",
+        "characters",
+        "words",
+    ]
     assert all(field.description for field in TrainMrlfSettings.model_fields.values())
     assert pickle.loads(pickle.dumps(TRAINING)) == TRAINING  # noqa: S301
 
 
 def test_settings_override_the_preset_and_auto_goes_by_the_number_of_posts():
     network, training = TRAINING.configs(num_train_posts=100)
-    given = TRAINING.model_dump(exclude_none=True, exclude={"model", "preset", "batch_size", "max_epochs"})
+    given = TRAINING.model_dump(exclude_none=True, exclude={"model", "preset", "refit", "batch_size", "max_epochs"})
     assert network == dataclasses.replace(MrlfConfig.small(), **given)
     assert training.max_epochs == 3
     assert TrainMrlfSettings().configs(5000)[0] == MrlfConfig.paper()
@@ -114,7 +129,7 @@ def test_a_setting_that_cannot_work_is_refused_before_anything_is_read(wrong):
 def test_features_are_float16_vectors_of_a_network_that_is_not_called_pretrained(trained):
     posts = latest_release(trained, "demo").posts
     vectors = read_features(trained, "demo", posts["clean_digest"].to_pylist(), "vgg19_fixed_seed")
-    assert vectors.shape == (posts.num_rows, 512)
+    assert vectors.shape == (posts.num_rows, SMALL["vgg19"][1])
     assert np.isfinite(vectors).all()
     assert "never learned" in trained.stage_record("demo", "image_features").notes[0]
 
@@ -147,6 +162,17 @@ def test_a_run_is_complete_and_can_be_loaded(trained):
     assert np.allclose(proba, stored)
     right = (predictions["label"] == predictions["predicted"])[predictions["split"] == "test"].mean()
     assert json.loads((run.folder / "metrics.json").read_text())["test"]["accuracy"] == pytest.approx(right)
+
+
+def test_the_model_that_is_kept_learnt_from_the_validation_posts_too_and_their_figures_are_from_before(trained):
+    run = latest_run(trained, CITY.key)
+    samples = city_samples(trained, CITY.key, latest_release(trained, CITY.key), run.about["backbone"])
+    rows = pq.read_table(run.folder / "predictions.parquet").to_pandas()
+    model, before = load_model(run.folder), load_model(run.folder / "checkpoint" / "best")
+    for split, expected in (("test", model), ("validation", before)):
+        stored = np.stack(rows[rows["split"] == split]["probabilities"])
+        np.testing.assert_allclose(stored, expected.predict_proba(samples.splits[split]), atol=1e-5)
+    assert not np.allclose(model.predict_proba(samples.splits["test"]), before.predict_proba(samples.splits["test"]))
 
 
 def test_the_kept_epoch_is_chosen_by_the_validation_posts(trained):
@@ -224,7 +250,7 @@ def test_a_disk_that_is_full_at_the_end_names_the_folder_and_costs_no_epoch(trai
 def processes() -> Iterator[ForkServerContext]:
     """Processes that begin with all that a training imports: forks of a server that has computed nothing yet."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "sklearn.model_selection", "torch._dynamo"])
+    context.set_forkserver_preload([__name__, "sklearn.model_selection", "torch._dynamo", "torch.utils.tensorboard"])
     yield context
     forkserver._forkserver._stop()
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from models.vision.u2net_weights import random_state
-from pipeline.weights.converting import convert
+from pipeline.weights.apart import convert_apart
 from pipeline.weights.registry import WeightsEntry
 from pipeline.weights.transfer import TransferLimits
 from pipeline.weights.weights_store import WeightsStore
@@ -56,10 +56,10 @@ def no_mirror(monkeypatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def in_this_process(request, monkeypatch) -> None:
-    """Files of one's own are converted here, but for the tests of bombs: each process apart costs seconds."""
-    if not any(mark.args == ("S31",) for mark in request.node.iter_markers("fault")):
-        monkeypatch.setattr("pipeline.weights.weights_store.convert_apart", convert)
+def apart(request, monkeypatch) -> None:
+    """The tests of bombs convert in a process apart, as the product does."""
+    if any(mark.args == ("S31",) for mark in request.node.iter_markers("fault")):
+        monkeypatch.setattr("pipeline.weights.weights_store.convert_apart", convert_apart)
 
 
 def entry_for(body: bytes, *addresses: str, **changes: object) -> WeightsEntry:
