@@ -14,7 +14,7 @@ from pipeline.weights.converting import convert
 
 def pytest_configure() -> None:
     """Listen to Ctrl-C also where the tests run in the background of a script, whose children ignore it."""
-    gc.set_threshold(50_000, 20, 20)  # Python's own of 700 is a tenth of all work where so many modules are in memory
+    gc.set_threshold(50_000, 20, 20)  # with 700, as Python begins, it is a twelfth of all work
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

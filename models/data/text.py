@@ -24,7 +24,7 @@ NUM_RESERVED_IDS = 2
 VOCABULARY_FORMAT = 1
 ZERO_WIDTH_JOINER = "\u200d"
 EMBEDDING_STD = 0.1
-"""What the embeddings of all our text networks begin with."""
+"""What embeddings begin with, where nothing else was better."""
 
 
 @dataclass(frozen=True, kw_only=True)

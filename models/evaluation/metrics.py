@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import t as student
 
 EARTH_RADIUS_KM = 6371.0088
 """IUGG mean radius"""
@@ -140,6 +141,32 @@ def grouped_bootstrap(
         figures_R = _resampled_means(np.asarray(values, dtype=np.float64), group_N, num_resamples, rng)
     low, high = np.quantile(figures_R, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def share_interval(right_N: np.ndarray, groups: Sequence[str], *, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval (low, high) of a share of samples, at the number of independent samples that they are worth.
+
+    Samples of one group resemble each other. Their variance is that of leaving out a group at a time (jackknife), and
+    p (1 - p) / variance the number of independent samples; it lies between the groups' effective number
+    (sum n)^2 / sum n^2 (Kish 1965) and the number of samples. The quantile is Student's at the former, less one.
+    A bootstrap over few groups is too narrow, and without any width where all samples are right. Of one group there
+    is no interval: both ends are the share.
+    """
+    _require_samples(right_N)
+    names, group_N = np.unique(np.asarray(groups), return_inverse=True)
+    share, num_samples = float(np.mean(right_N)), len(right_N)
+    if len(names) < 2:
+        return share, share
+    size_G, right_G = np.bincount(group_N), np.bincount(group_N, weights=right_N)
+    without_G = (right_G.sum() - right_G) / (num_samples - size_G)
+    variance = (len(names) - 1) / len(names) * float(((without_G - share) ** 2).sum())
+    num_effective_groups = num_samples**2 / float((size_G**2).sum())
+    worth = share * (1 - share) / variance if variance > 0 else 0.0
+    worth = min(max(worth, num_effective_groups), num_samples)
+    square = float(student.ppf((1 + level) / 2, max(num_effective_groups - 1, 1.0))) ** 2 / worth
+    half = np.sqrt(square * (share * (1 - share) + square / 4)) / (1 + square)
+    middle = (share + square / 2) / (1 + square)
+    return max(0.0, min(share, float(middle - half))), min(1.0, max(share, float(middle + half)))
 
 
 def _resampled_means(

@@ -154,15 +154,15 @@ def modality_use(
             Modality(
                 name=name,
                 title=title,
-                without=bootstrap.of_mean(right[ALL - {name}]),
+                without=bootstrap.of_share(right[ALL - {name}]),
                 fall=bootstrap.of_mean(right[ALL] - right[ALL - {name}]),
-                alone=bootstrap.of_mean(right[frozenset({name})]),
+                alone=bootstrap.of_share(right[frozenset({name})]),
                 share=bootstrap.of_mean(shapley_values(right, name)),
             )
             for name, title in MODALITIES.items()
         ],
-        everything=bootstrap.of_mean(right[ALL]),
-        blind=bootstrap.of_mean(right[frozenset()]),
+        everything=bootstrap.of_share(right[ALL]),
+        blind=bootstrap.of_share(right[frozenset()]),
     )
 
 
@@ -239,8 +239,8 @@ def _masked(answers: Answers, bootstrap: Bootstrap) -> MaskedModel:
     return MaskedModel(
         name=answers.name,
         title=answers.title,
-        accuracy=bootstrap.of_mean(answers.right),
-        masked=bootstrap.of_mean(answers.masked_right),
+        accuracy=bootstrap.of_share(answers.right),
+        masked=bootstrap.of_share(answers.masked_right),
         fall=bootstrap.of_mean(answers.right - answers.masked_right),
     )
 

@@ -34,7 +34,10 @@ BASELINES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrap:
-    """How intervals are computed: `groups` holds the user of each test post, or its day or month."""
+    """How intervals are computed: `groups` holds the user of each test post, or its day or month.
+
+    Shares have Wilson's interval, all else that of a bootstrap over groups.
+    """
 
     groups: list[str]
     num_resamples: int
@@ -42,13 +45,20 @@ class Bootstrap:
 
     def of_mean(self, values: Floats) -> Estimate:
         """The mean of `values`, one per test post, and its 95 % interval."""
-        return self._mean(values, self.groups)
+        from models.evaluation.metrics import grouped_bootstrap
 
-    def of_some(self, values: Floats, chosen: "np.ndarray[Any, Any]") -> Estimate | None:
-        """The mean over the chosen posts (bool per test post), None where there are none."""
+        low, high = grouped_bootstrap(values, self.groups, num_resamples=self.num_resamples, seed=self.seed)
+        return Estimate(value=float(np.mean(values)), low=low, high=high)
+
+    def of_share(self, right: Floats) -> Estimate:
+        """The share of test posts that are right (1.0, else 0.0), and its 95 % interval."""
+        return self._share(right, self.groups)
+
+    def of_some(self, right: Floats, chosen: "np.ndarray[Any, Any]") -> Estimate | None:
+        """The share over the chosen posts (bool per test post), None where there are none."""
         if not chosen.any():
             return None
-        return self._mean(values[chosen], [self.groups[row] for row in np.flatnonzero(chosen)])
+        return self._share(right[chosen], [self.groups[row] for row in np.flatnonzero(chosen)])
 
     def of_change(self, values: Floats, is_later: "np.ndarray[Any, Any]") -> Estimate:
         """The mean over the later posts minus that over the others; a user may have posts on both sides."""
@@ -63,11 +73,11 @@ class Bootstrap:
         low, high = grouped_bootstrap(change, self.groups, num_resamples=self.num_resamples, seed=self.seed)
         return Estimate(value=change(np.arange(len(values))), low=low, high=high)
 
-    def _mean(self, values: Floats, groups: list[str]) -> Estimate:
-        from models.evaluation.metrics import grouped_bootstrap
+    def _share(self, right: Floats, groups: list[str]) -> Estimate:
+        from models.evaluation.metrics import share_interval
 
-        low, high = grouped_bootstrap(values, groups, num_resamples=self.num_resamples, seed=self.seed)
-        return Estimate(value=float(np.mean(values)), low=low, high=high)
+        low, high = share_interval(right, groups)
+        return Estimate(value=float(np.mean(right)), low=low, high=high)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +149,7 @@ def _result(answers: Answers, samples: "CitySamples", bootstrap: Bootstrap, gain
     return ModelResult(
         name=answers.name,
         title=answers.title,
-        accuracy=bootstrap.of_mean(answers.right),
+        accuracy=bootstrap.of_share(answers.right),
         top5=scores.top_5_accuracy,
         macro_f1=scores.macro_f1,
         mean_km=bootstrap.of_mean(errors_km(answers.proba.argmax(axis=1), labels, *places)),

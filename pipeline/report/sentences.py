@@ -256,9 +256,10 @@ def how_measured(report: Report) -> list[str]:
         "linear models are logistic regressions with fixed settings, not tuned; the random forest is Tagvisor "
         "(Zhang et al. 2018).",
         *([REFIT] if report.is_refit else []),
-        f"Intervals are percentiles of {plural(report.num_resamples, 'bootstrap sample')} that draw whole "
-        f"{report.unit}s, since posts of one {report.unit} resemble each other. {_scope(report)}Two models are "
-        "compared post by post (paired). The intervals are not corrected for multiple comparisons.",
+        f"Posts of one {report.unit} resemble each other. So intervals of shares are Wilson's, at the number of "
+        f"independent posts that those of whole {report.unit}s are worth; all others are percentiles of "
+        f"{plural(report.num_resamples, 'bootstrap sample')} that draw whole {report.unit}s. {_scope(report)}Two "
+        "models are compared post by post (paired). The intervals are not corrected for multiple comparisons.",
         "One training run with one seed was measured; another seed or another split changes the figures.",
         OF_SPLIT[report.split],
         "A caption or hashtag may name its place. Such posts were kept; the section on leakage shows their effect.",

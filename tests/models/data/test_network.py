@@ -6,14 +6,15 @@ from torch import nn
 
 from models.baselines.deepgeo import DeepgeoConfig
 from models.baselines.loctwi import LocTwiConfig
-from models.data.text import EMBEDDING_STD, Vocabulary
+from models.data.text import Vocabulary
 from models.mrlf.config import MrlfConfig
 from models.training.fitted import build_network
 
 
-@pytest.mark.parametrize("config", [MrlfConfig.small(), DeepgeoConfig.small(), LocTwiConfig.small()])
+@pytest.mark.parametrize(
+    "config", [MrlfConfig.small(), DeepgeoConfig.small(), DeepgeoConfig(embedding_std=0.3), LocTwiConfig.small()]
+)
 def test_every_embedding_begins_with_the_standard_deviation_of_the_settings(config):
-    assert config.embedding_std == EMBEDDING_STD
     captions = [" ".join(f"{chr(97 + n % 26)}{n % 40}word" for n in range(40))] * 3
     network = build_network(
         config, Vocabulary.build(captions, [[f"t{n}" for n in range(40)]] * 3, config), image_dim=4, num_classes=2
@@ -25,7 +26,7 @@ def test_every_embedding_begins_with_the_standard_deviation_of_the_settings(conf
         if layer.padding_idx is not None:
             assert torch.all(drawn[layer.padding_idx] == 0)
             drawn = drawn[layer.padding_idx + 1 :]
-        assert drawn.std() == pytest.approx(EMBEDDING_STD, rel=0.1)
+        assert drawn.std() == pytest.approx(config.embedding_std, rel=0.1)
 
 
 @pytest.mark.parametrize("kind", [MrlfConfig, DeepgeoConfig, LocTwiConfig])

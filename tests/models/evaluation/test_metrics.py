@@ -15,6 +15,7 @@ from models.evaluation.metrics import (
     haversine_km,
     macro_f1,
     score,
+    share_interval,
     top_k_accuracy,
 )
 
@@ -224,6 +225,43 @@ def test_bootstrap_in_parts_equals_bootstrap_in_one(monkeypatch):
     whole = grouped_bootstrap(values, users, num_resamples=101)
     monkeypatch.setattr("models.evaluation.metrics.MAX_RESAMPLE_CELLS", 10 * 40)
     np.testing.assert_allclose(grouped_bootstrap(values, users, num_resamples=101), whole)
+
+
+@pytest.mark.fault("T21")
+@pytest.mark.parametrize("num_users", [14, 30])
+def test_the_interval_of_a_share_covers_the_truth_also_with_few_users_of_unequal_size(num_users):
+    """Users differ (beta of mean .85, correlation .1 within a user), and so do their numbers of posts."""
+    rng, covered, drawn = np.random.default_rng(num_users), [], []
+    for _ in range(400):
+        sizes = np.maximum(1, rng.lognormal(1.2, 0.8, num_users).round()).astype(int)
+        right = (rng.random(sizes.sum()) < np.repeat(rng.beta(7.65, 1.35, num_users), sizes)).astype(float)
+        users = np.repeat(np.arange(num_users), sizes)
+        low, high = share_interval(right, users.tolist())
+        covered.append(low <= 0.85 <= high)
+        low, high = grouped_bootstrap(right, users, num_resamples=200)
+        drawn.append(low <= 0.85 <= high)
+    assert np.mean(covered) >= 0.94 > np.mean(drawn)
+
+
+@pytest.mark.fault("T21")
+def test_the_interval_of_a_share_has_a_width_where_all_are_right_and_none_for_one_user():
+    users = [f"user {number // 5}" for number in range(97)]
+    low, high = share_interval(np.ones(97), users)
+    assert 0.7 < low < 0.9 and high == 1.0
+    assert share_interval(np.zeros(97), users) == pytest.approx((0.0, 1 - low))
+    assert share_interval(np.array([1.0, 0.0]), ["one", "one"]) == (0.5, 0.5)
+    with pytest.raises(ValueError, match="no samples"):
+        share_interval(np.ones(0), [])
+
+
+def test_of_samples_that_are_each_a_group_it_is_about_wilsons_own():
+    right = (np.arange(400) % 5 > 0).astype(float)
+    low, high = share_interval(right, [str(number) for number in range(400)])
+    square = 1.966**2 / 400
+    half = math.sqrt(square * (0.16 + square / 4)) / (1 + square)
+    assert (low, high) == pytest.approx(
+        ((0.8 + square / 2) / (1 + square) - half, (0.8 + square / 2) / (1 + square) + half), abs=1e-3
+    )
 
 
 def test_bootstrap_of_a_single_group_has_no_width():

@@ -216,7 +216,7 @@ def test_who_opts_out_is_not_named_and_goes_with_the_next_build(fakeville):
     owner = world.owner_of(world.shown("5000")[0])
     result = fakeville.mrlf("opt-out", "-", stdin=f"{owner}\n\n@nobody.else\n")
     assert result.exit_code == 0, result.output
-    assert "2 entries taken into the list, which has 2 keyed hashes now" in result.stdout
+    assert "2 entries taken into the list, which has 6 keyed hashes now" in result.stdout
     assert f"of theirs will go with the next build: mrlf run {CITY}" in result.stdout
     assert str(owner) not in result.output + (fakeville.data / "private" / "opt_out.txt").read_text()
     assert "nobody.else" not in result.output

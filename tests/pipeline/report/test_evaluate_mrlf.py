@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.evaluation.metrics import grouped_bootstrap
+from models.evaluation.metrics import share_interval
 from models.evaluation.temperature import useful_temperature
 from pipeline.errors import StageError
 from pipeline.ledger import write_ledger
@@ -106,10 +106,9 @@ def test_intervals_are_drawn_over_users_and_not_over_posts(reported):
     right = np.array([row["predicted"] == row["label"] for row in rows])
     user_of = {post["post_key"]: post["user_key"] for post in posts_of(reported)}
     users = [user_of[row["post_key"]] for row in rows]
-    how = {"num_resamples": SETTINGS.num_resamples, "seed": SETTINGS.seed}
     interval = report_of(reported)["models"][0]["accuracy"]
-    assert (interval["low"], interval["high"]) == pytest.approx(grouped_bootstrap(right, users, **how))
-    by_post = grouped_bootstrap(right, [row["post_key"] for row in rows], **how)
+    assert (interval["low"], interval["high"]) == pytest.approx(share_interval(right, users))
+    by_post = share_interval(right, [row["post_key"] for row in rows])
     assert (interval["low"], interval["high"]) != pytest.approx(by_post)
 
 

@@ -23,7 +23,8 @@ def test_a_report_of_a_split_in_time_speaks_of_later_posts_and_of_no_other_users
     said = prose(in_time)
     for wanted in (
         "split in time (the posts are of 1 user): train 2",
-        "draw whole days, since posts of one day resemble each other",
+        "Posts of one day resemble each other",
+        "draw whole days",
         "made after the training posts",
         "say nothing about other users",
     ):

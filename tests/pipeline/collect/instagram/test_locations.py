@@ -14,7 +14,8 @@ from pipeline.collect.instagram.locations import read_location
         ({"id": 7, "name": "  A\u202e\n\x00 B "}, ("7", "A B", None)),
         ({"external_id": "7", "lat": 0, "lng": 0}, ("7", "", None)),
         ({"pk": None, "location_id": 8, "name": 5}, ("8", "", None)),
-        ({"pk": 7, "name": "A", "lat": "1", "lng": "2"}, ("7", "A", None)),
+        ({"pk": 7, "name": "A", "lat": "1", "lng": "2"}, ("7", "A", (1.0, 2.0))),
+        ({"pk": 7, "name": "A", "lat": "north", "lng": "2"}, ("7", "A", None)),
         ({"pk": 7, "name": "A", "lat": 91, "lng": 2}, ("7", "A", None)),
     ],
 )
