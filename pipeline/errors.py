@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 
 Y_AFTER_CONSONANT = re.compile("[^aeiou]y$")
+HISSES = re.compile("(?:s|x|sh|(?<!epo)ch)$")
 
 
 class StageError(ValueError):
@@ -36,8 +37,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """`1 post`, `1,500 posts`, `2 entries`, `2 hashes`."""
+    """`1 post`, `1,500 posts`, `2 entries`, `2 hashes`, `2 epochs`."""
     if number != 1:
         noun = f"{noun[:-1]}ie" if Y_AFTER_CONSONANT.search(noun) else noun
-        noun += "es" if noun.endswith(("s", "x", "sh", "ch")) else "s"
+        noun += "es" if HISSES.search(noun) else "s"
     return f"{number:,} {noun}"

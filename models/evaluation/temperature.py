@@ -24,7 +24,9 @@ def useful_temperature(proba_NC: np.ndarray, labels_N: np.ndarray, groups: Seque
     A fit to few samples of a calibrated model makes it worse. So folds of whole groups (of samples where there are
     fewer groups than folds) are held out, each from a fit to the others: their log loss has to fall on average.
     Samples of classes that the model rules out are left aside where there are others: a linear model gives a class
-    without a training post probability 0, and one such sample would make all answers flat.
+    without a training post probability 0, and one such sample would make all answers flat. A model that is right on
+    all of them, however few, would be sure of everything: its mean confidence is raised to (n + 1) / (n + 2) at most,
+    Laplace's rule of succession for n right of n.
 
     Raises:
         ValueError: there are no samples, or a probability is no number.
@@ -33,7 +35,24 @@ def useful_temperature(proba_NC: np.ndarray, labels_N: np.ndarray, groups: Seque
     rows = np.flatnonzero(is_known_N) if is_known_N.any() else np.arange(len(labels_N))
     proba_NC, labels_N = proba_NC[rows], labels_N[rows]
     temperature = fit_temperature(proba_NC, labels_N)
-    return temperature if _gain(proba_NC, labels_N, [groups[int(row)] for row in rows]) > 0 else 1.0
+    if _gain(proba_NC, labels_N, [groups[int(row)] for row in rows]) <= 0:
+        return 1.0
+    is_right_on_all = (proba_NC.argmax(axis=1) == labels_N).all()
+    return _as_sure_as_counted(proba_NC, temperature) if is_right_on_all else temperature
+
+
+def _as_sure_as_counted(proba_NC: np.ndarray, temperature: float) -> float:
+    """The temperature, or a higher one up to 1 at which the mean confidence in all these right answers is what their
+    number allows.
+    """
+    allowed = (len(proba_NC) + 1) / (len(proba_NC) + 2)
+
+    def excess(tried: float) -> float:
+        return float(with_temperature(proba_NC, tried).max(axis=1).mean()) - allowed
+
+    if excess(temperature) <= 0 or temperature >= 1:
+        return temperature
+    return 1.0 if excess(1.0) >= 0 else float(brentq(excess, temperature, 1.0, xtol=1e-9))
 
 
 def _gain(proba_NC: np.ndarray, labels_N: np.ndarray, groups: Sequence[str]) -> float:

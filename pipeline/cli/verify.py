@@ -184,11 +184,14 @@ def _folders(store: "Store", city: str, seen: Seen) -> Iterator[str]:
 
 
 def _checkpoints(store: "Store", city: str, seen: Seen) -> Iterator[str]:
-    """The states that a training goes on from, and the best model of each; with their own digests."""
+    """The states that a training goes on from, and the best model of each; with their own digests.
+
+    Every network of an ensemble has its own, and so has each that is trained on validation posts too.
+    """
     paths = [
         path
         for folder in (store.root / "models").glob(f"*/{city}/*/checkpoint")
-        for path in _files(folder, "checkpoint*.safetensors")
+        for path in _files(folder, "**/checkpoint*.safetensors")
     ]
     if not paths:
         return

@@ -176,10 +176,14 @@ def verdict(models: Sequence[ModelResult], *, num_groups: int = MIN_GROUPS, unit
 
 def _beside(ours: ModelResult, mrlf: ModelResult, gain: Estimate) -> str:
     """How MRLF, which was trained and does not answer, does on the same posts."""
-    return (
-        f"MRLF, trained beside it, is right for {percent(mrlf.accuracy.value)} of them: "
-        f"{_lowered(subject(ours))} is ahead by {points(gain.value)} points ({points_range(gain)})."
-    )
+    how = f"difference {points(gain.value)} points, {points_range(gain)}"
+    if not gain.has_interval and not gain.value:
+        how = "no difference"
+    elif gain.has_interval and gain.low <= 0 <= gain.high:
+        how = f"no more than chance ({how})"
+    elif gain.has_interval:
+        how = f"{_lowered(subject(ours))} is {'better' if gain.low > 0 else 'worse'} ({how})"
+    return f"MRLF, trained beside it, is right for {percent(mrlf.accuracy.value)} of them: {how}."
 
 
 def _with_gain(model: ModelResult, gain: Estimate) -> str:

@@ -23,6 +23,7 @@ TOP = (
 )
 VERSION = "[0-9a-f]{16}"
 OF_A_MODEL = r".+\.(json|parquet|safetensors)"
+OF_A_CHECKPOINT = r"best|refit|network_[0-9]+"
 PLACES = (
     ("", TOP, ""),
     ("blobs", "original|clean", ""),
@@ -43,6 +44,7 @@ PLACES = (
     ("models/mrlf/CITY", VERSION, ""),
     ("models/mrlf/CITY/*", "checkpoint|linear|tensorboard", OF_A_MODEL),
     ("models/mrlf/CITY/*/linear", "", OF_A_MODEL),
+    *((f"models/mrlf/CITY/*/checkpoint{deeper}", OF_A_CHECKPOINT, OF_A_MODEL) for deeper in ("", "/*", "/*/*")),
     ("tables/CITY", "[a-z_]+", ""),
     ("tables/CITY/*", "_delta_log", r".+\.parquet"),
     ("tables/CITY/*/_delta_log", "", r"[0-9]{20}\..+|_last_checkpoint"),

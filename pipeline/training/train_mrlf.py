@@ -167,8 +167,9 @@ def _work(
     trained = ScoredModel.of(model, samples)
     answering, choice = _answering(city.key, settings, samples, trained)
     if settings.refit:
-        again = {id(each): _refitted(city.key, settings, samples, each, folder) for each in (trained, answering)}
-        trained, answering = again[id(trained)], again[id(answering)]
+        beside = None if answering is trained else _refitted(city.key, settings, samples, answering, folder)
+        trained = _refitted(city.key, settings, samples, trained, folder)
+        answering = beside or trained
     seconds = round(time.monotonic() - started, 1)
     about = _about(city, release, features, settings, trained, run, seconds)
     about["choice"] = dataclasses.asdict(choice)

@@ -16,6 +16,8 @@ from pipeline.errors import plural
         (2, "entry", "2 entries"),
         (2, "keyed hash", "2 keyed hashes"),
         (2, "box", "2 boxes"),
+        (2, "search", "2 searches"),
+        (2, "epoch", "2 epochs"),
     ],
 )
 def test_a_number_stands_with_its_noun(number, noun, told):

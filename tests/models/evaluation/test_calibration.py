@@ -124,6 +124,18 @@ def test_a_temperature_is_kept_only_where_it_helps_users_whom_it_was_not_fitted_
     assert np.mean(np.array(kept) == 1.0) >= 0.7
 
 
+@pytest.mark.parametrize("num_samples", [6, 29])
+def test_a_model_that_is_right_on_all_of_a_few_posts_is_not_made_sure_of_everything(num_samples):
+    proba, _ = honest(num_samples)
+    labels = proba.argmax(axis=1)
+    assert fit_temperature(proba, labels) == MIN_TEMPERATURE
+    found = useful_temperature(proba, labels, users(num_samples))
+    confidence = with_temperature(proba, found).max(axis=1).mean()
+    assert found < 1 and confidence == pytest.approx((num_samples + 1) / (num_samples + 2))
+    sure = with_temperature(proba, 0.01)
+    assert useful_temperature(sure, labels, users(num_samples)) == 1.0, "surer already than so few posts allow"
+
+
 def test_a_temperature_that_only_one_user_wants_is_not_taken_for_the_others():
     proba, labels = honest(100)
     wrong, of_many = (labels[:40] + 1) % 6, ["one"] * 40 + [f"user {number}" for number in range(60)]

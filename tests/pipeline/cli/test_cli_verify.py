@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
+from models.training.run import LATEST, REFUSED, Checkpoint, write_checkpoint
 from pipeline.cli.app import app
 from pipeline.cli.verify import Seen, deep_lines
 from pipeline.report.write import JSON_NAME, file_digests, write_report
@@ -60,6 +62,18 @@ def test_a_damaged_count_of_faces_is_removed_and_told(store):
     path.write_bytes(path.read_bytes()[:-3])
     (line,) = looked(store)[0]
     assert f"{path} was damaged and is removed" in line and not path.exists()
+
+
+@pytest.mark.fault("S33")
+@pytest.mark.parametrize("folder", ["", "network_4", "refit", "refit/network_4"])
+def test_every_checkpoint_of_a_run_is_compared_and_a_damaged_one_put_aside(store, folder):
+    path = store.run_folder("mrlf", "demo", "r1") / "checkpoint" / folder / LATEST
+    write_checkpoint(path.parent, Checkpoint({"model.a": torch.zeros(2)}, {}), "r1")
+    lines, seen = looked(store)
+    assert lines == [] and seen.compared["checkpoints"] == 1
+    path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    (line,) = looked(store)[0]
+    assert line.startswith(f"{path} is damaged") and path.with_name(REFUSED).is_file() and not path.exists()
 
 
 @pytest.mark.fault("S33")

@@ -164,8 +164,23 @@ def test_the_model_that_answers_is_the_one_of_the_headline(name, called):
 def test_mrlf_that_does_not_answer_is_told_beside_and_is_no_simpler_model(num_groups):
     models = [model("linear"), model("mrlf", -0.1, 0.2), model("majority", 0.1, 0.2)]
     first, *others = verdict(models, num_groups=num_groups)
-    assert first.startswith("MRLF, trained beside it, is right for 88.1") and "linear model is ahead by +5.0" in first
+    assert first.startswith("MRLF, trained beside it, is right for 88.1") and "+5.0 points, −10.0 to +20.0" in first
     assert not any("mrlf" in sentence.lower() for sentence in others)
+
+
+@pytest.mark.fault("N11")
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        pytest.param(0.1, 0.2, "the linear model is better (difference +15.0 points, +10.0 to +20.0).", id="better"),
+        pytest.param(-0.2, -0.1, "the linear model is worse (difference −15.0 points, −20.0 to −10.0).", id="worse"),
+        pytest.param(0.0, 0.2, "no more than chance (difference +10.0 points, 0.0 to +20.0).", id="chance"),
+        pytest.param(0.0, 0.0, "no difference.", id="the same"),
+        pytest.param(0.1, 0.1, "difference +10.0 points, no interval.", id="one group"),
+    ],
+)
+def test_the_model_that_answers_is_called_better_than_mrlf_only_where_the_interval_says_so(low, high, told):
+    assert verdict([model("linear"), model("mrlf", low, high)])[0].endswith(f" of them: {told}")
 
 
 @pytest.mark.fault("T17")

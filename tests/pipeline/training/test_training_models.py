@@ -1,5 +1,6 @@
 """What `train_mrlf` trains and what answers, by the setting `model`."""
 
+import importlib
 import json
 from pathlib import Path
 
@@ -68,6 +69,33 @@ def test_who_asks_for_mrlf_gets_it_whatever_is_better(store):
     assert answers_of(run) == about["answers"] == "mrlf"
     assert answering_folder(run) == run.folder and not BESIDE & set(run.files)
     assert not any("linear" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("settings", "num_fits"),
+    [
+        pytest.param({"model": "linear"}, 2, id="linear"),
+        pytest.param({"model": "mrlf", **LEARNS_NOTHING}, 0, id="mrlf"),
+    ],
+)
+def test_a_model_is_trained_anew_once(store, monkeypatch, settings, num_fits):
+    fits, again = [], []
+    for name, calls in (("models.linear.linear_model.fit_linear", fits), ("models.training.training.refit", again)):
+        monkeypatch.setattr(name, count(name, calls))
+    trained(store, seed=7, **settings)
+    assert (len(fits), len(again)) == (num_fits, 1 if settings["model"] == "mrlf" else 0)
+
+
+def count(name: str, calls: list[str]):
+    """The function of this name, counted."""
+    module, _, function = name.rpartition(".")
+    original = getattr(importlib.import_module(module), function)
+
+    def counted(*args, **kwargs):
+        calls.append(name)
+        return original(*args, **kwargs)
+
+    return counted
 
 
 def test_the_linear_model_alone_trains_no_network(store, monkeypatch):

@@ -206,7 +206,9 @@ def test_a_damaged_model_is_made_again_from_its_checkpoint(trained, tmp_path, ca
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
+    caplog.set_level("INFO")
     report = build_train_mrlf(store, CITY, TRAINING)
+    assert caplog.text.count("Training goes on after epoch") == 2, "the choice, and once on validation posts too"
     assert not report.is_reused and "the model of this run is made again" in caplog.text
     assert_same_run(store, trained)
 
@@ -255,14 +257,14 @@ def processes() -> Iterator[ForkServerContext]:
     forkserver._forkserver._stop()
 
 
-def train_and_interrupt(root, name, at, stderr):
-    """Train; after the step (epoch, number) `at` the process gets the signal `name`."""
+def train_and_interrupt(root, name, at, stderr, title):
+    """Train; after the step (epoch, number) `at` of the training of this title the process gets the signal `name`."""
     os.dup2(os.open(stderr, os.O_WRONLY | os.O_CREAT), 2)
     step = Progress.step
 
     def interrupted(self, epoch, number, num_steps):
         step(self, epoch, number, num_steps)
-        if (epoch, number) == at:
+        if (self.title, epoch, number) == (title, *at):
             signal.raise_signal(getattr(signal, name))
 
     Progress.step = interrupted
@@ -273,8 +275,9 @@ def train_and_interrupt(root, name, at, stderr):
 def train_in_a_child(processes, untrained, tmp_path):
     """Train in a process of its own that gets the signal `name` after a step: its exit code and error output."""
 
-    def train(name, at):
-        child = processes.Process(target=train_and_interrupt, args=(untrained.root, name, at, tmp_path / "stderr"))
+    def train(name, at, title="demo train_mrlf"):
+        of_child = (untrained.root, name, at, tmp_path / "stderr", title)
+        child = processes.Process(target=train_and_interrupt, args=of_child)
         child.start()
         child.join()
         return child.exitcode, (tmp_path / "stderr").read_text().splitlines()
@@ -324,6 +327,21 @@ def test_a_terminated_training_keeps_its_step_says_so_and_goes_on_from_there(
     monkeypatch.setattr(Progress, "step", lambda self, *step: steps.append(step))
     build_train_mrlf(untrained, CITY, TRAINING)
     assert steps[0][:2] == (2, 2)
+    assert_same_run(untrained, trained)
+
+
+@pytest.mark.fault("T5")
+@pytest.mark.fault("T7")
+@pytest.mark.parametrize(("name", "exit_code", "next_step"), [("SIGKILL", -signal.SIGKILL, 1), ("SIGHUP", 1, 2)])
+def test_the_training_on_validation_posts_too_goes_on_like_the_first(
+    train_in_a_child, untrained, trained, monkeypatch, name, exit_code, next_step
+):
+    title = "demo train_mrlf, on validation posts too"
+    assert train_in_a_child(name, (1, 1), title)[0] == exit_code
+    steps = []
+    monkeypatch.setattr(Progress, "step", lambda self, *step: steps.append((self.title, *step[:2])))
+    build_train_mrlf(untrained, CITY, TRAINING)
+    assert steps[0] == (title, 1, next_step)
     assert_same_run(untrained, trained)
 
 
