@@ -48,7 +48,7 @@ def load_predictor(store: Store, city_key: str, *, device: str = "auto") -> Pred
     Raises:
         ValueError: there is no such city or model, or its parts are of different versions.
     """
-    from models.evaluation.temperature import useful_temperature
+    from models.evaluation.metrics import useful_temperature
 
     city = load_city(city_key)
     run = latest_run(store, city.key)

@@ -217,7 +217,7 @@ class Predictor:
 
     def probabilities(self, posts: "Samples") -> "np.ndarray[Any, Any]":
         """Probabilities (N, C) at the model's temperature."""
-        from models.evaluation.temperature import with_temperature
+        from models.evaluation.metrics import with_temperature
 
         return with_temperature(self.model.predict_proba(posts), self.temperature)
 

@@ -192,8 +192,14 @@ def measure_calibration(
     validation: Floats, validation_labels: Labels, validation_users: Sequence[str], test: Floats, test_labels: Labels
 ) -> Calibration:
     """Probabilities of the validation posts and of the test posts as the model gives them."""
-    from models.evaluation.metrics import accuracy, calibration_error, honest_calibration_error, reliability
-    from models.evaluation.temperature import useful_temperature, with_temperature
+    from models.evaluation.metrics import (
+        accuracy,
+        calibration_error,
+        honest_calibration_error,
+        reliability,
+        useful_temperature,
+        with_temperature,
+    )
 
     temperature = useful_temperature(validation, validation_labels, validation_users)
     num_groups = min(MAX_GROUPS, max(MIN_GROUPS, len(test_labels) // POSTS_PER_GROUP))

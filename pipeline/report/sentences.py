@@ -164,17 +164,19 @@ def training_note(report: Report) -> str:
     """The training curve in words."""
     if not report.epochs:
         return "No network was trained: the linear model is fitted at one go." if is_linear(report) else NO_EPOCH
+    kept = "chosen" if report.is_refit else "kept"
     if report.answers == BEST:
         return (
             f"{plural(len(report.epochs), 'epoch')} in all, for the networks of the ensemble one after the other. For "
-            "each, the epoch with the lowest validation loss was kept."
+            f"each, the epoch with the lowest validation loss was {kept}."
         )
     best = next((epoch for epoch in report.epochs if epoch.epoch == report.best_epoch), report.epochs[-1])
     whose = " of MRLF, which does not answer," if is_linear(report) else ""
+    again = " It was then trained anew for as many epochs, on the validation posts too." if report.is_refit else ""
     return (
         f"{plural(len(report.epochs), 'epoch')}{whose} over the training posts. The model of epoch {best.epoch} was "
-        f"kept, which has the lowest validation loss ({best.validation_loss:.2f}) and a validation accuracy of "
-        f"{percent(best.validation_accuracy)}."
+        f"{kept}, which has the lowest validation loss ({best.validation_loss:.2f}) and a validation accuracy of "
+        f"{percent(best.validation_accuracy)}.{again}"
     )
 
 

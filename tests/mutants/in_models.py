@@ -78,7 +78,7 @@ IN_MODELS = (
     ),
     Defect(
         "temperature-inverse",
-        "models/evaluation/temperature.py",
+        "models/evaluation/metrics.py",
         "_logits(proba_NC) / temperature",
         "_logits(proba_NC) * temperature",
         "test_calibration.py",

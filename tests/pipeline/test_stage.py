@@ -50,6 +50,17 @@ def test_an_unchanged_stage_is_reused(store):
     assert work.num_runs == 1
 
 
+@pytest.mark.fault("S33")
+@pytest.mark.parametrize("text", ["{", None])
+def test_the_lost_digests_of_a_table_are_made_again_by_a_run_that_does_nothing_else(store, text):
+    work, path = Work(store), store.root / "digests" / "demo" / "drops.json"
+    build(store, work)
+    store.tables.digest("demo", "drops")
+    whole = path.read_bytes()
+    path.write_text(text) if text else path.unlink()
+    assert build(store, work).is_reused and path.read_bytes() == whole
+
+
 @pytest.mark.fault("S9")
 @pytest.mark.parametrize(
     "change",

@@ -38,6 +38,8 @@ BAD_RECORD, TOO_MANY_VALUES, NOT_A_POINT = "bad_record", "too_many_values", "not
 MAX_NESTING = 4
 SEPARATORS = ",;\t|"
 _TAGS, _TAG_COLUMNS = "tags", ("tags", "other_tags", "all_tags")
+_PAIR_KEYS, _PAIR_VALUES = ("key", "k", "@k"), ("value", "v", "@v")
+_NEXT_TAG = re.compile(r"[;,|\n]\s*(?=[\w:.@-]+\s*=)")
 _BETWEEN_VALUES = re.compile(r"[\s\x1e,]*")
 _WGS84 = re.compile(r"(?:crs:?84|4326|4979)\Z", re.IGNORECASE)
 
@@ -313,12 +315,42 @@ def _flat(value: dict[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     """Names and values, those of an object inside an object, or of the text of one, as `outer.inner`."""
     for name, inner in value.items():
         full = PROBLEM if name == PROBLEM else prefix + _column(name)
-        found = structure(inner) if full in _TAG_COLUMNS or _may_be_object(inner) else inner
+        found = _tags(inner) if full in _TAG_COLUMNS else structure(inner) if _may_be_object(inner) else inner
         if isinstance(found, dict) and full.count(".") < MAX_NESTING:
             yield from _point(found, full)
             yield from _flat(found, f"{_TAGS if full in _TAG_COLUMNS else full}.")
         else:
             yield full, inner
+
+
+def _tags(value: object) -> object:
+    """A column of tags as an object; a list or text of pairs (`amenity=cafe;name=A`, `{"k": ..., "v": ...}`), too."""
+    found = value if isinstance(value, list) else structure(_plain(value))
+    if isinstance(found, str):
+        found = _NEXT_TAG.split(found)
+    if not isinstance(found, list):
+        return found
+    pairs = [_pair(part) for part in found]
+    return dict(pair for pair in pairs if pair) if pairs and all(pairs) else structure(value)
+
+
+def _pair(part: object) -> tuple[object, object] | None:
+    """The key and value of one of a list of tags; None where it is none."""
+    part = _plain(part)
+    if isinstance(part, tuple) and len(part) == 2:  # of a map as Parquet reads it
+        return _plain(part[0]), _plain(part[1])
+    if isinstance(part, str):
+        key, mark, each = part.partition("=")
+        return (key, each.strip()) if mark else None
+    if not isinstance(part, dict):
+        return None
+    keys, values = ([part[name] for name in names if name in part] for names in (_PAIR_KEYS, _PAIR_VALUES))
+    return (_plain(keys[0]), _plain(values[0])) if keys and values else None
+
+
+def _plain(value: object) -> object:
+    """Text that stands as bytes, as osm-parquetizer writes it."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 def _may_be_object(value: object) -> bool:

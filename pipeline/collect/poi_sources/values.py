@@ -18,14 +18,19 @@ from pipeline.text.captions import clean_name
 
 _NOTHING = {
     *("", "null", "none", "nan", "nat", "na", "n/a", "#n/a", "n.a.", "<na>", "<null>", "\\n", "nil", "undefined"),
-    *("-", "--", "[]", "{}", "()", "[null]", "[none]", "[nan]"),
+    *("(null)", "[null]", "(none)", "'null'", "'none'", "\\\\n", "#null!", "#value!", "#ref!"),
+    *("-", "--", "[]", "{}", "()", "[none]", "[nan]"),
 }
 _LONG = 16
 """Characters that no such word has, also with spaces around it."""
 _NO_NAME = {"NULL", "null", "\\N", "NaN", "nan", "None", "<NA>", "NaT", "N/A", "n/a", "#N/A"}
 """As programs write it: a place may be called Na, Nan or Nil."""
 _NO = {"0", "open", "false", "f", "no", "n", "off", "nein", "non", "falsch", "faux", "falso", "не", "нет"}
-_NEVER = re.compile(r"(?:0000|0001|9999)-|1970-01-01|1900-01-0[01]|-?infinity\Z", re.IGNORECASE)
+_NO_DATE = {"never", "unknown", "active", "operational", "not closed", "?"}
+"""What people write where something has not ended, or where they do not know of it."""
+_NEVER = re.compile(
+    r"(?:0000|0001|9999)-|9999\d{4}\Z|1970-01-01|1900-01-0[01]|1899-12-3[01]|-?infinity\Z", re.IGNORECASE
+)
 """Dates that stand for none: the zero of MySQL, .NET, Unix and Excel, and the end of time."""
 _BETWEEN_DIGITS = re.compile("(?<=\\d)[ \u00a0\u202f\u2009'\u2019](?=\\d{3})")
 _GROUPS = {
@@ -106,7 +111,8 @@ def is_yes(value: object) -> bool:
 
 def is_date(value: object) -> bool:
     """Whether a value names a day on which something ended: it says yes, and is not a zero or the end of time."""
-    return is_yes(value) and not _NEVER.match(text(value))
+    found = text(value)
+    return is_yes(value) and found.lower() not in _NO_DATE and not _NEVER.match(found)
 
 
 def day(value: object) -> int:

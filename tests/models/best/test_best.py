@@ -56,6 +56,36 @@ def test_trained_anew_it_keeps_what_was_chosen_and_learns_from_the_validation_sa
     assert own[1] > own[0] + 0.05
 
 
+def weaker(best, factor):
+    """The same with experts that are bound harder."""
+    bound = {name: factor * value for name, value in best.summary.inverse_regularisations.items()}
+    return dataclasses.replace(
+        best, deep_weight=0.0, summary=dataclasses.replace(best.summary, inverse_regularisations=bound)
+    )
+
+
+def test_trained_anew_a_part_that_weighs_nothing_stays_and_the_experts_are_bound_as_was_chosen(best):
+    again, bound = (refit_best(weaker(best, factor), TRAIN) for factor in (1.0, 1e-3))
+    assert again.networks is best.networks, "of no weight: nothing is trained"
+    ours, chosen, others = (np.concatenate([*each.layer.weights.values()]) for each in (again, best, bound))
+    np.testing.assert_array_equal(ours, chosen)
+    assert np.abs(others).max() < np.abs(chosen).max() / 2
+
+
+@pytest.mark.slow
+def test_trained_anew_and_stopped_in_a_later_network_it_goes_on_there(best, tmp_path):
+    deep = dataclasses.replace(best, deep_weight=0.5)
+    done, left, asked = [], [], iter(range(10**6))
+    undisturbed = refit_best(deep, TRAIN, on_step=lambda *step: done.append(step))
+    first = sum(epoch <= deep.networks[0].best_epoch for epoch, *_ in done)
+    with pytest.raises(TrainingStoppedError):
+        refit_best(deep, TRAIN, checkpoint_dir=tmp_path, should_stop=lambda: next(asked) == first + 1)
+    again = refit_best(deep, TRAIN, checkpoint_dir=tmp_path, on_step=lambda *step: left.append(step))
+    assert left == done[first + 1 :]
+    assert {path.name for path in tmp_path.iterdir()} == {f"network_{number}" for number in range(len(deep.networks))}
+    np.testing.assert_array_equal(again.predict_proba(ASKED), undisturbed.predict_proba(ASKED))
+
+
 @pytest.mark.slow
 def test_probabilities_are_float64_rows_that_sum_to_one(best):
     proba = best.predict_proba(ASKED)

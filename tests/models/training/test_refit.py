@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from models.data.samples import joined
+from models.data.text import Vocabulary
 from models.training.training import TrainConfig, TrainingStoppedError, fit, refit
 from tests.models.synthetic import NUM_CLASSES
 from tests.models.training.test_training import EARLY_STOP, TINY, TRAIN, VALIDATION
@@ -40,6 +41,14 @@ def test_it_learns_from_the_samples_that_it_was_chosen_on(chosen):
         for model in (chosen, again)
     ]
     assert own[1] > own[0] + 0.05
+
+
+def test_its_words_and_the_scale_of_its_pictures_are_those_of_all_its_samples(chosen):
+    both = joined([TRAIN, VALIDATION])
+    again = refit(dataclasses.replace(chosen, best_epoch=1), both)
+    assert again.vocabulary == Vocabulary.build(both.captions, both.hashtags, TINY) != chosen.vocabulary
+    np.testing.assert_allclose(again.scaler.mean_D, both.image_ND[both.has_image_N].mean(axis=0), rtol=1e-3, atol=1e-4)
+    assert not np.allclose(again.scaler.mean_D, chosen.scaler.mean_D, rtol=1e-3, atol=1e-4)
 
 
 def test_stopped_in_the_middle_it_goes_on_to_the_same_bits(chosen, tmp_path):

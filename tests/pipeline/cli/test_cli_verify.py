@@ -10,11 +10,13 @@ from typer.testing import CliRunner
 from models.training.run import LATEST, REFUSED, Checkpoint, write_checkpoint
 from pipeline.cli.app import app
 from pipeline.cli.verify import Seen, deep_lines
+from pipeline.privacy.pseudonyms import PrivateIds
 from pipeline.report.write import JSON_NAME, file_digests, write_report
 from pipeline.store import Store
 from pipeline.store.digests import bytes_digest
 from pipeline.store.kept import write_kept
 from pipeline.store.store import StageRecord
+from pipeline.weights import WeightsStore
 
 PAGES = {"report.html": b"<p>", "report.md": b"#"}
 AGAIN = "`mrlf run demo` makes it again, with its stage evaluate_mrlf"
@@ -74,6 +76,38 @@ def test_every_checkpoint_of_a_run_is_compared_and_a_damaged_one_put_aside(store
     path.write_bytes(path.read_bytes()[:-1] + b"\1")
     (line,) = looked(store)[0]
     assert line.startswith(f"{path} is damaged") and path.with_name(REFUSED).is_file() and not path.exists()
+
+
+@pytest.mark.fault("S33")
+def test_a_damaged_best_model_beside_a_checkpoint_is_told(store):
+    folder = store.run_folder("mrlf", "demo", "r1") / "checkpoint"
+    write_checkpoint(folder, Checkpoint({"model.a": torch.zeros(2)}, {}), "r1")
+    (folder / "best").mkdir()
+    (folder / "best" / "config.json").write_text("{")
+    (line,) = looked(store)[0]
+    assert line.startswith(f"{folder / 'best'} is damaged") and line.endswith("no stage reads it, remove it")
+
+
+@pytest.mark.fault("S33")
+def test_a_damaged_database_is_told_with_what_brings_it_again(store):
+    with PrivateIds.open(store, "demo") as ids:
+        ids.add({"a key": "1", "b key": "2"}, "live")
+    path = store.private / "demo.ids.sqlite"
+    assert looked(store)[0] == []
+    path.write_bytes(path.read_bytes().replace(b"a key", b"c key", 1))
+    (line,) = looked(store)[0]
+    assert f"{path} is damaged" in line and "`mrlf run demo` makes it again of the archive" in line
+
+
+@pytest.mark.fault("S33")
+def test_damaged_weights_are_told(store, monkeypatch):
+    def refuse(self, name):
+        raise ValueError(f"{name} is damaged")
+
+    monkeypatch.setattr(WeightsStore, "recorded", lambda self: ["vgg19"])
+    monkeypatch.setattr(WeightsStore, "verify", refuse)
+    (store.root / "weights").mkdir()
+    assert looked(store)[0] == ["vgg19 is damaged"]
 
 
 @pytest.mark.fault("S33")

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.evaluation.temperature import useful_temperature
+from models.evaluation.metrics import useful_temperature
 from pipeline.cities import CityError
 from pipeline.errors import StageError
 from pipeline.predict.loading import load_predictor

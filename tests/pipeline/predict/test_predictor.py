@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.evaluation.temperature import with_temperature
+from models.evaluation.metrics import with_temperature
 from pipeline.predict.predictor import PredictOptions
 from tests.fakes.hostile_captions import HOSTILE
 from tests.fakes.predictor import NUM_PLACES, caption, picture, town_predictor

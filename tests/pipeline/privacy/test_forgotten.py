@@ -166,20 +166,27 @@ def test_pictures_that_no_post_has_can_leave_after_their_table_was_read(store):
     inputs = table_inputs(store, "demo", [("posts", "posts"), ("images", "posts")])
     curated = StageRecord(stage="curated_posts", digest="d", outputs={}, versions={}, inputs=inputs)
     store.write_stage_record("demo", curated)
+    behind = replace(curated, stage="study_data", inputs={"images@posts": "of an earlier table"})
+    store.write_stage_record("demo", behind)
     assert forget_pictures(store, "demo") == 1
     require_finished(store, "demo", {"curated_posts@curated_posts": "d"})
+    assert store.stage_record("demo", "study_data") == behind, "what it has not read it did not come to have read"
     store.write_stage_record("demo", replace(curated, inputs={"posts@posts": "of other posts"}))
     with pytest.raises(StageError, match="curated_posts of demo has not run since posts did"):
         require_finished(store, "demo", {"curated_posts@curated_posts": "d"})
 
 
 @pytest.mark.fault("S25")
-@pytest.mark.parametrize("is_curated", [True, False])
-def test_a_stage_runs_again_whose_rows_left_while_what_it_works_on_still_names_them(store, is_curated):
+@pytest.mark.parametrize(("is_curated", "is_damaged"), [(True, False), (False, False), (True, True)])
+def test_a_stage_runs_again_whose_rows_left_while_what_it_works_on_still_names_them(store, is_curated, is_damaged):
     """Else the posts could come back, as with their archive, and nothing would look at their pictures again."""
     used, unused = (store.blobs.put("original", encoded(pixels(n))) for n in range(2))
-    put_posts(store, DEMO, [post_of(curated_post(0, 0, 0, [used]))], [used])
+    put_posts(store, DEMO, [post_of(curated_post(0, 0, 0, [used]))], [used, unused])
+    posts = store.stage_record("demo", "posts")
     store.tables.replace("demo", "curated_posts", [curated_post(1, 0, 1, [unused] if is_curated else [])])
+    if is_damaged:
+        for path in store.tables.path("demo", "curated_posts").glob("*.parquet"):
+            path.unlink()
     store.tables.merge("demo", "clean_images", [clean_row(unused, "c", "r")])
     outputs = {"clean_images": store.tables.digest("demo", "clean_images")}
     record = StageRecord(stage="clean_images", digest="d", outputs=outputs, versions={"clean_images": 0})
@@ -187,6 +194,8 @@ def test_a_stage_runs_again_whose_rows_left_while_what_it_works_on_still_names_t
     assert forget_pictures(store, "demo") == 1
     after = store.stage_record("demo", "clean_images")
     assert (after.digest == "d") != is_curated and after.outputs != outputs
+    after = store.stage_record("demo", "posts")
+    assert after.digest == posts.digest and after.outputs != posts.outputs, "posts work on the archive"
 
 
 def clean_row(digest: str, clean_digest: str, recipe: str) -> dict:
@@ -253,6 +262,24 @@ def test_clean_pictures_that_nothing_names_leave_with_the_next_start(resettled):
     (store.root / "datasets" / "demo" / "v1" / MANIFEST).unlink()
     sweep_leftovers(store)
     assert clean_on_disk(store) == {new_a, new_b}
+
+
+@pytest.mark.fault("S25")
+@pytest.mark.parametrize("is_there", [True, False])
+def test_features_run_again_whose_rows_left_while_their_release_was_gone(resettled, is_there):
+    store, _ = resettled
+    store.tables.merge("demo", "image_features", [feature_row("e" * 64)])
+    of_table = {
+        "outputs": {"image_features": store.tables.digest("demo", "image_features")},
+        "versions": {"image_features": store.tables.version("demo", "image_features")},
+    }
+    record = StageRecord(stage="image_features", digest="d", inputs={"dataset": "v1"}, **of_table)
+    store.write_stage_record("demo", record)
+    if not is_there:
+        (store.root / "datasets" / "demo" / "v1" / MANIFEST).unlink()
+    gone.forget_features(store, "demo")
+    after = store.stage_record("demo", "image_features")
+    assert (after.digest == "d") == is_there and after.outputs != record.outputs
 
 
 @pytest.mark.fault("S13")

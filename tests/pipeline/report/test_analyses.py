@@ -7,8 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from models.evaluation.metrics import calibration_error, haversine_km
-from models.evaluation.temperature import fit_temperature, with_temperature
+from models.evaluation.metrics import calibration_error, fit_temperature, haversine_km, with_temperature
 from pipeline.report.analyses import (
     ALL,
     MIN_POSTS,

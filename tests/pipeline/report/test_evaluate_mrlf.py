@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.evaluation.metrics import share_interval
-from models.evaluation.temperature import useful_temperature
+from models.evaluation.metrics import share_interval, useful_temperature
 from pipeline.errors import StageError
 from pipeline.ledger import write_ledger
 from pipeline.report.evaluate_mrlf import build_evaluate_mrlf
@@ -256,7 +255,10 @@ def test_measures_agree_with_the_table_of_models(reported):
 def test_the_curve_of_the_model_best_is_described_as_that_of_several_networks(reported_record):
     blend = dataclasses.replace(reported_record, answers="best")
     assert "for the networks of the ensemble" in training_note(blend)
-    assert "was kept" in training_note(reported_record)
+    alone, refitted = (dataclasses.replace(reported_record, is_refit=is_refit) for is_refit in (False, True))
+    assert "was kept" in training_note(alone) and "trained anew" not in training_note(alone)
+    assert "was chosen" in training_note(refitted) and "trained anew for as many epochs" in training_note(refitted)
+    assert "epochs over the training posts" in training_note(dataclasses.replace(alone, epochs=[*alone.epochs] * 2))
     assert "ensemble" not in training_note(reported_record)
 
 

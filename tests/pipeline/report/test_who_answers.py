@@ -55,6 +55,10 @@ def test_the_figures_that_lead_are_those_of_the_linear_model_that_answers_and_mr
     found = [ours["accuracy"]["value"], mrlf["accuracy"]["value"], ours["macro_f1"]]
     answering, trained = scores["answering_scores"]["test"], scores["test"]
     assert found == pytest.approx([answering["accuracy"], trained["accuracy"], answering["macro_f1"]])
+    about = store.stage_record(CITY.key, "train_mrlf").about
+    on_validation = [scores["answering_scores"]["validation"], scores["validation"]]
+    told = [about["validation_accuracy"], about["validation_accuracy/mrlf"]]
+    assert told == [f"{each['accuracy']:.4f}" for each in on_validation] and told[0] != told[1]
     about = store.stage_record(CITY.key, "evaluate_mrlf").about
     assert (about["accuracy"], about["accuracy/mrlf"]) == tuple(f"{value:.3f}" for value in found[:2])
     card = yaml.safe_load(pages["model_card.md"].split("---\n")[1])["model-index"][0]

@@ -1,5 +1,6 @@
 """Termination, run by `test_termination.py` by itself: work is asked to end, and the signal is handed on later."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import threading
 import pytest
 
 from pipeline.errors import IncompleteError
+from pipeline.training import termination
 from pipeline.training.termination import SIGNALS, asked_to_end
 
 
@@ -34,6 +36,18 @@ def test_sigterm_is_a_question_first_and_an_incomplete_work_afterwards(handlers)
         signal.raise_signal(signal.SIGTERM)
         assert ask()
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.fault("T5")
+def test_what_is_said_after_a_terminal_has_closed_is_no_error(monkeypatch):
+    read, terminal = os.pipe()
+    os.close(read)
+    monkeypatch.setattr(termination, "open_terminals", lambda: [terminal])
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    with pytest.raises(IncompleteError), asked_to_end("work"):
+        signal.raise_signal(signal.SIGHUP)
+        os.write(terminal, b"its state is kept")
+    os.close(terminal)
 
 
 def test_the_works_own_error_is_kept():

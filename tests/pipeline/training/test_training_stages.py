@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from models.evaluation.metrics import score
 from models.mrlf.config import MrlfConfig
 from models.settings.train_config import TrainConfig
 from models.trained import load_model
@@ -171,7 +172,10 @@ def test_the_model_that_is_kept_learnt_from_the_validation_posts_too_and_their_f
     model, before = load_model(run.folder), load_model(run.folder / "checkpoint" / "best")
     for split, expected in (("test", model), ("validation", before)):
         stored = np.stack(rows[rows["split"] == split]["probabilities"])
-        np.testing.assert_allclose(stored, expected.predict_proba(samples.splits[split]), atol=1e-5)
+        proba = expected.predict_proba(samples.splits[split])
+        np.testing.assert_allclose(stored, proba, atol=1e-5)
+        figures = score(proba, samples.splits[split].labels_N, samples.class_latitudes, samples.class_longitudes)
+        assert run.about["scores"][split] == pytest.approx(dataclasses.asdict(figures), rel=1e-4)
     assert not np.allclose(model.predict_proba(samples.splits["test"]), before.predict_proba(samples.splits["test"]))
 
 

@@ -2,7 +2,9 @@
 
 import json
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from pipeline.collect.poi_sources.categories import Taxonomy, sensitivity
 from pipeline.collect.poi_sources.choose import select_pois
@@ -184,6 +186,12 @@ TAGS = {"name": "Town Hospital", "amenity": "hospital"}
         ),
         pytest.param("a.csv", "id,name,lat,lon,amenity\n1,x,12,-30,place_of_worship\n", id="a table with a tag"),
         pytest.param("a.csv", 'id,name,lat,lon,tags\n1,x,12,-30,"{amenity=hospital, name=x}"\n', id="DuckDB's map"),
+        pytest.param(
+            "a.csv", 'id,name,lat,lon,tags\n1,x,12,-30,"name=x;amenity=bar;hospital"\n', id="pairs in a text"
+        ),
+        pytest.param(
+            "a.csv", 'id,name,lat,lon,tags\n1,x,12,-30,"[""amenity=hospital"", ""a=b""]"\n', id="list of texts"
+        ),
         pytest.param("a.csv", "id,name,lat,lon,category\n1,x,12,-30,nursing_home\n", id="a bare value"),
         pytest.param("a.csv", 'id,name,lat,lon,categories\n1,x,12,-30,"Doctors, Hospitals"\n', id="Yelp"),
         pytest.param("a.csv", "id,name,lat,lon,categories\n1,x,12,-30,\"['Cafe' 'Hospital']\"\n", id="numpy's list"),
@@ -213,6 +221,29 @@ TAGS = {"name": "Town Hospital", "amenity": "hospital"}
 )
 def test_a_hospital_in_any_dress_is_left_out(tmp_path, name, content):
     rows = read(tmp_path, {"type": "FeatureCollection", "features": content} if "geo" in name else content, name)
+    assert list(select_pois(rows, CITY, RULES)[1].values()) == ["sensitive_category"]
+
+
+@pytest.mark.fault("P20")
+@pytest.mark.parametrize(
+    "tags",
+    [
+        pytest.param(
+            pa.array(
+                [[{"key": b"amenity", "value": b"hospital"}]],
+                pa.list_(pa.struct({"key": "binary", "value": "binary"})),
+            ),
+            id="osm-parquetizer",
+        ),
+        pytest.param(pa.array([[{"k": "amenity", "v": "hospital"}]]), id="pairs of k and v"),
+        pytest.param(pa.array([[("amenity", "hospital")]], pa.map_("string", "string")), id="a map"),
+        pytest.param(pa.array([[(b"amenity", b"hospital")]], pa.map_("binary", "binary")), id="a map of bytes"),
+    ],
+)
+def test_a_hospital_in_parquets_lists_of_tags_is_left_out(tmp_path, tags):
+    columns = {"id": ["1"], "name": ["x"], "lat": [12.0], "lon": [-30.0], "tags": tags}
+    parquet.write_table(pa.table(columns), tmp_path / "pois.parquet")
+    rows = read_poi_file(tmp_path / "pois.parquet")
     assert list(select_pois(rows, CITY, RULES)[1].values()) == ["sensitive_category"]
 
 

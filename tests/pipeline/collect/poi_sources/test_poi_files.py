@@ -169,6 +169,28 @@ def test_nothing_and_no_are_open_and_all_else_is_closed(tmp_path, column):
 
 @pytest.mark.fault("P17")
 @pytest.mark.parametrize(
+    "word",
+    [
+        "(null)",
+        "[NULL]",
+        "(none)",
+        "'NULL'",
+        r"\\N",
+        "#VALUE!",
+        "1899-12-30",
+        "99991231",
+        "never",
+        "unknown",
+        "Active",
+        "?",
+    ],
+)
+def test_more_words_that_say_that_a_place_is_open(tmp_path, word):
+    assert judged(tmp_path, f"{HEADER},date_closed\nf1,x,12,-30,{word}\nf2,x,12,-30,2024-01-01")[0] == ["f1"]
+
+
+@pytest.mark.fault("P17")
+@pytest.mark.parametrize(
     ("fields", "is_closed"),
     [
         ({"date_closed": None, "closed": True}, True),
