@@ -64,5 +64,5 @@ def test_an_image_alone_needs_neither_characters_nor_words():
 
 
 def test_presets():
-    assert MrlfConfig.paper() == MrlfConfig() and TrainConfig.small() == TrainConfig(num_threads=1)
+    assert MrlfConfig.paper() == MrlfConfig() and TrainConfig.small() == TrainConfig(num_threads=1, max_epochs=60)
     assert MrlfConfig.small().char_filter_sizes == (3, 5) and TrainConfig.paper().batch_size == 128
