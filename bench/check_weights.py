@@ -1,6 +1,6 @@
 """Whether published weights give what their authors published: masks of U²-Net and U²-Net-P, a hole filled by LaMa.
 
-    python -m bench.check_weights                       those of the store (`mrlf weights fetch u2net u2netp big_lama`)
+    python -m bench.check_weights                       those of the store; u2net and u2netp are fetched
     python -m bench.check_weights --file u2netp=FILE    a file instead
 
 The official pictures are not part of the project; they lie in ../shared/data/photos (--photos, or $MRLF_SHARED_DATA).
@@ -9,6 +9,8 @@ Judged, mean absolute difference at most 0.01 of the full range, in fp32:
   the map stretched from 0 to 1. How far our stage's own resizing, which smooths, leads from that stands beside it.
 * the filled hole of `lama`, and that no pixel outside it changed.
 No official map is at hand for u2net_human_seg: it is the same network, and its file is guarded by its digest alone.
+Weights that a package index has (`pipeline.weights.packages`) fail where they cannot be had; LaMa's, which it does not
+have, are skipped where they are not here.
 
 Exit status: 0 all passed, 1 something failed, 77 nothing failed but something was skipped, with the reason printed.
 """
@@ -31,6 +33,8 @@ from models.vision.architectures import ARCHITECTURES
 from models.vision.portraits import INPUT_SIDE_PX, U2NetPortraits, resized
 from models.vision.running import Runner, Running
 from pipeline.store import Store
+from pipeline.weights.fetching import WeightsUnavailableError
+from pipeline.weights.packages import package_of
 from pipeline.weights.weights_store import WeightsFile, WeightsStore
 
 LIMIT = 0.01
@@ -63,7 +67,11 @@ def check(name: str, photos: Path, weights_store: WeightsStore, file: Path | Non
     if not (photos / folder).is_dir():
         print(f"{name}: SKIPPED, the official pictures are missing: there is no folder {photos / folder} (--photos)")
         return None
-    found = weights_store.use_file(file, name) if file else _is_here(weights_store, name)
+    try:
+        found = weights_store.use_file(file, name) if file else _found(weights_store, name)
+    except WeightsUnavailableError as error:
+        print(f"{name}: FAILED, {error}")
+        return False
     if found is None:
         print(
             f"{name}: SKIPPED, no weights in {weights_store.folder}. Run `mrlf weights fetch {name}`, "
@@ -74,7 +82,7 @@ def check(name: str, photos: Path, weights_store: WeightsStore, file: Path | Non
     module = ARCHITECTURES[found.architecture].build(load_file(found.path))
     differences = []
     for about, difference, note in compare(module, photos / folder, name):
-        print(f"  {about:<16} {difference:.4f}  {note}", flush=True)
+        print(f"  {about:<16} {difference:.4f} of at most {LIMIT}  {note}", flush=True)
         differences.append(difference)
     worst = max(differences, default=np.inf)  # no picture compared is no check passed
     is_good = bool(worst <= LIMIT)
@@ -82,10 +90,13 @@ def check(name: str, photos: Path, weights_store: WeightsStore, file: Path | Non
     return is_good
 
 
-def _is_here(weights_store: WeightsStore, name: str) -> WeightsFile | None:
-    """The weights of this name, in whichever published format they are here."""
+def _found(weights_store: WeightsStore, name: str) -> WeightsFile | None:
+    """The weights of this name, in whichever published format they are here, else fetched where an index has them."""
     names = [entry.name for entry in weights_store.entries().values() if name in (entry.name, entry.same_as)]
-    return next((found for each in names if (found := weights_store.find(each))), None)
+    is_here = next((found for each in names if (found := weights_store.find(each))), None)
+    if is_here or not any(map(package_of, weights_store.entry(name).addresses)):
+        return is_here
+    return weights_store.fetch(name)
 
 
 def compare_maps(module: nn.Module, folder: Path, name: str) -> Iterator[Difference]:

@@ -22,6 +22,10 @@ class TransferError(Exception):
     """A file could not be had from one address, with the reason in plain words."""
 
 
+class UnreachableError(TransferError):
+    """The same: its host cannot be reached from here, whatever is asked of it."""
+
+
 class BrokenTransferError(TransferError):
     """The same, but asking again may go on where it broke off."""
 
@@ -32,7 +36,8 @@ def ask(
     """The answer of an address after its redirects, its body unread; any status.
 
     Raises:
-        TransferError: the address is not allowed, or nobody answered.
+        UnreachableError: nobody answered.
+        TransferError: the address is not allowed.
         BrokenTransferError: the connection broke.
     """
     answers: queue.SimpleQueue[requests.Response | BaseException] = queue.SimpleQueue()
@@ -59,7 +64,7 @@ def ask(
         answer = answers.get(timeout=answer_s)
     except queue.Empty:
         is_late.set()
-        raise TransferError(f"no answer within {answer_s:.0f} s") from None
+        raise UnreachableError(f"no answer within {answer_s:.0f} s") from None
     if isinstance(answer, BaseException):
         raise _plain(answer, connect_s, silence_s) from answer
     return answer
@@ -94,15 +99,15 @@ def _plain(error: BaseException, connect_s: float, silence_s: float) -> Transfer
         case TransferError():
             return error
         case requests.exceptions.ConnectTimeout():
-            return TransferError(f"no connection within {connect_s:.0f} s")
+            return UnreachableError(f"no connection within {connect_s:.0f} s")
         case requests.exceptions.ReadTimeout():
             return BrokenTransferError(f"connected, then silence for {silence_s:.0f} s")
         case requests.exceptions.SSLError():
             return TransferError(f"its certificate or encryption failed: {error}")
         case requests.exceptions.ConnectionError() if "NameResolution" in str(error):
-            return TransferError("its name was not found: is this machine connected to the network?")
+            return UnreachableError("its name was not found: is this machine connected to the network?")
         case requests.exceptions.ConnectionError() if "NewConnection" in str(error) or "Proxy" in str(error):
-            return TransferError("no connection")
+            return UnreachableError("no connection")
         case requests.exceptions.ConnectionError():
             return BrokenTransferError("the connection broke")
         case _:

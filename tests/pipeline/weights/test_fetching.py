@@ -4,7 +4,10 @@ import hashlib
 
 import pytest
 
+from pipeline.weights import fetching
+from pipeline.weights.addresses import UnreachableError
 from pipeline.weights.fetching import WeightsUnavailableError, fetch_part
+from pipeline.weights.registry import SHIPPED
 from tests.fakes.http_server import Answer, changed
 from tests.pipeline.weights.conftest import QUICK, entry_for
 
@@ -79,6 +82,44 @@ def test_every_address_and_why_stand_in_the_message_and_what_to_do(server, part)
     assert f"; {nobody}: no connection). " in str(raised.value)
     for words in ("`mrlf weights fetch small_net`", "`mrlf weights add small.pth`", entry.digest):
         assert words in str(raised.value)
+
+
+@pytest.mark.fault("S36")
+def test_a_host_that_cannot_be_reached_is_asked_once_and_told_for_each_file(part, monkeypatch):
+    asked = []
+
+    def ask(address, *_, **__):
+        asked.append(address)
+        raise UnreachableError("no answer within 10 s")
+
+    monkeypatch.setattr("pipeline.weights.transfer.ask", ask)
+    dead, other = "https://dead.invalid", "https://other.invalid"
+    for name in ("one", "two"):
+        with pytest.raises(WeightsUnavailableError) as raised:
+            fetch_part(entry_for(BODY, f"{dead}/{name}", f"{other}/{name}"), part, QUICK)
+        assert f"({dead}/{name} and {other}/{name}: no answer within 10 s)" in str(raised.value)
+    assert asked == [f"{dead}/one", f"{other}/one"]
+    monkeypatch.setattr(fetching, "ASK_AGAIN_S", 0.0)
+    with pytest.raises(WeightsUnavailableError):
+        fetch_part(entry_for(BODY, f"{dead}/three"), part, QUICK)
+    assert asked[2:] == [f"{dead}/three"]
+
+
+@pytest.mark.fault("S36")
+def test_a_host_that_answers_badly_is_asked_for_the_next_file(server, part):
+    entry = entry_for(BODY, f"{server.url}/gone")
+    for _ in range(2):
+        with pytest.raises(WeightsUnavailableError):
+            fetch_part(entry, part, QUICK)
+    assert server.count("/gone") == 2
+
+
+def test_what_ships_with_the_program_is_taken_from_it(part, tmp_path, monkeypatch):
+    monkeypatch.setattr(fetching, "SHIPPED_FOLDER", tmp_path)
+    (tmp_path / "small.pth").write_bytes(BODY)
+    assert fetch_part(entry_for(BODY, f"{SHIPPED}small.pth"), part, QUICK).num_bytes == len(BODY)
+    with pytest.raises(WeightsUnavailableError, match="the program is not installed whole"):
+        fetch_part(entry_for(BODY, f"{SHIPPED}other.pth"), part, QUICK)
 
 
 def test_a_file_without_an_address_says_where_a_person_finds_it(part):

@@ -1,13 +1,16 @@
 """The registry: every entry can be checked, and torchvision's are those of its own enums."""
 
 import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from pipeline.weights.converting import known_architectures
-from pipeline.weights.digests import FileDigests
-from pipeline.weights.registry import REGISTRY
+from pipeline.weights.digests import FileDigests, read_digests
+from pipeline.weights.fetching import SHIPPED_FOLDER
+from pipeline.weights.packages import package_of
+from pipeline.weights.registry import REGISTRY, SHIPPED
 
 ENTRIES = [pytest.param(entry, id=name) for name, entry in REGISTRY.items()]
 
@@ -20,9 +23,27 @@ def test_every_entry_has_a_digest_and_a_licence_and_asks_over_https(entry):
     assert entry.addresses or entry.page
     for address in entry.addresses:
         parts = urlsplit(address)
-        assert parts.scheme == "https"
-        assert "google" not in parts.hostname
-        assert parts.path.endswith(entry.file_name)
+        assert parts.scheme == "https" or address.startswith(SHIPPED) or package_of(address)
+        assert parts.hostname != "drive.google.com"
+        assert (parts.fragment or parts.path).endswith(Path(entry.file_name).suffix)
+
+
+def test_what_ships_is_here_with_its_digest():
+    for entry in REGISTRY.values():
+        for address in entry.addresses:
+            if address.startswith(SHIPPED):
+                assert entry.matches(read_digests(SHIPPED_FOLDER / address.removeprefix(SHIPPED)))
+
+
+def test_packages_come_last_so_that_what_is_published_is_asked_first():
+    for entry in REGISTRY.values():
+        are_packages = [package_of(address) is not None for address in entry.addresses]
+        assert are_packages == sorted(are_packages)
+
+
+def test_half_of_the_networks_are_to_be_had_where_there_is_only_an_index():
+    names = {name for name, entry in REGISTRY.items() if any(map(package_of, entry.addresses))}
+    assert names == {"u2net", "u2netp", "efficientnet_lite0", "selfie_segmentation", "minilm", "minilm_tokenizer"}
 
 
 def test_names_and_digests_are_given_once():

@@ -1,0 +1,46 @@
+"""Files that are used as published: what is none of its kind is refused before it is kept."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from pipeline.weights.converting import convert, known_architectures
+from pipeline.weights.registry import REGISTRY
+
+TENSORS = save({"embeddings": np.zeros((2, 3), np.float32)})
+GOOD = {
+    "selfie_segmentation": b"\x1c\0\0\0TFL3" + bytes(100),
+    "minilm": TENSORS,
+    "minilm_tokenizer": json.dumps({"version": "1.0", "model": {"vocab": {}}}).encode(),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_it_is_kept_as_it_is_under_its_own_bytes(tmp_path, name):
+    source = tmp_path / REGISTRY[name].file_name
+    source.write_bytes(GOOD[name])
+    assert convert(source, name, tmp_path / "converted") == source
+    assert name in known_architectures() and not (tmp_path / "converted").exists()
+
+
+@pytest.mark.fault("S38")
+@pytest.mark.parametrize(
+    ("name", "body", "told"),
+    [
+        pytest.param("selfie_segmentation", b"TFL3" + bytes(100), "is not TFLite", id="TFLite elsewhere"),
+        pytest.param("selfie_segmentation", b"", "is not TFLite", id="nothing"),
+        pytest.param("minilm", TENSORS[:-4], "is cut or damaged", id="tensors cut"),
+        pytest.param("minilm", TENSORS.replace(b"[2,3]", b"[9,3]"), "is cut or damaged", id="shapes that lie"),
+        pytest.param("minilm", b"\x80\x02" + bytes(20), "is not safetensors", id="a pickle"),
+        pytest.param("minilm_tokenizer", b"{", "is not JSON", id="half a JSON"),
+        pytest.param("minilm_tokenizer", b"[" * 100_000, "is not JSON", id="a JSON without end"),
+        pytest.param("minilm_tokenizer", b'{"message": "no"}', "no tokenizer", id="another JSON"),
+    ],
+)
+def test_what_is_none_of_its_kind_is_refused(tmp_path, name, body, told):
+    source = tmp_path / REGISTRY[name].file_name
+    source.write_bytes(body)
+    with pytest.raises(ValueError, match=told):
+        convert(source, name, tmp_path / "converted")
