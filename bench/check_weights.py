@@ -6,7 +6,8 @@
 The official pictures are not part of the project; they lie in ../shared/data/photos (--photos, or $MRLF_SHARED_DATA).
 Judged, mean absolute difference at most 0.01 of the full range, in fp32:
 * every map of `u2net` and `u2netp`, made as the authors made theirs: resized without smoothing (scikit-image 0.14),
-  the map stretched from 0 to 1. How far our stage's own resizing, which smooths, leads from that stands beside it.
+  the map stretched from 0 to 1. How far our stage's own resizing, which smooths, leads from that stands beside it,
+  unjudged: docs/DECISIONS.md ("The stage smooths") says why it stays.
 * the filled hole of `lama`, and that no pixel outside it changed.
 No official map is at hand for u2net_human_seg: it is the same network, and its file is guarded by its digest alone.
 Weights that a package index has (`pipeline.weights.packages`) fail where they cannot be had; LaMa's, which it does not

@@ -9,6 +9,7 @@ import argparse
 import io
 import os
 import statistics
+import sys
 import tempfile
 import time
 import warnings
@@ -122,8 +123,10 @@ def main() -> None:
         file = Path(folder) / "big-lama.pt"
         save_as_official(drawn_generator(), file)
         os.environ[LAMA_MODEL] = str(file)
-        from simple_lama_inpainting import SimpleLama
-
+        try:
+            from simple_lama_inpainting import SimpleLama
+        except ImportError:
+            sys.exit("the peer is not installed: pip install --no-deps simple-lama-inpainting (its own pins are old)")
         peer = SimpleLama(torch.device("cpu"))
         module = build(check_state(read_torchscript(file), file.name))
     fill = LamaFill("big_lama", "", module, running)

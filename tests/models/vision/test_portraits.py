@@ -5,9 +5,10 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from models.vision.portraits import PortraitNetwork, U2NetPortraits, resized, squeezed
+from models.vision.portraits import INPUT_SIDE_PX, PortraitNetwork, U2NetPortraits, resized, squeezed
 from models.vision.running import Runner, Running, choose_running
 from models.vision.u2net import U2NetP
 from models.vision.u2net_weights import MODULES, build, random_state
@@ -163,6 +164,22 @@ def test_views_and_read_only_pictures_are_taken():
     picture.flags.writeable = False
     left, right = portraits(Brightness())([picture, mirrored], [(60, 90)] * 2)
     assert (left.mask[:, ::-1] == right.mask).mean() > 0.99
+
+
+def test_grain_that_a_smaller_copy_does_not_have_hardly_reaches_the_network():
+    """Gravel and leaves: else the mask of a picture would depend on which copy of it somebody has."""
+    plain = pixels(0, (1200, 1000)) // 2 + 60
+    grain = np.random.default_rng(0).integers(0, 2, (1000, 1200, 1), dtype=np.uint8) * 80 - 40
+    grainy = (plain + grain).astype(np.uint8)
+
+    def unsmoothed(picture):
+        x_NCHW = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
+        return F.interpolate(x_NCHW, (INPUT_SIDE_PX, INPUT_SIDE_PX), mode="bilinear")
+
+    seen, unlike = (
+        (see(grainy).float() - see(plain.astype(np.uint8)).float()).abs().mean() for see in (squeezed, unsmoothed)
+    )
+    assert seen < 8 < 20 < unlike
 
 
 def test_no_pictures_give_no_masks():

@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,10 @@ from tests.fakes.pictures import pixels
 from tests.fakes.reference_lama import drawn_generator, save_as_official
 from tests.fakes.short_lama import one_block
 
-pytest.importorskip("simple_lama_inpainting", reason="the extra `lama` is not installed")
+needs_package = pytest.mark.skipif(
+    find_spec("simple_lama_inpainting") is None,
+    reason="simple-lama-inpainting is not installed: pip install --no-deps simple-lama-inpainting",
+)
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 
@@ -47,6 +51,7 @@ def hole(height: int, width: int) -> np.ndarray:
     return mask
 
 
+@needs_package
 @pytest.mark.fault("M8")
 @pytest.mark.parametrize(("height", "width"), [(32, 40), (333, 500), (17, 31)])
 def test_the_size_is_the_inputs_and_outside_the_mask_every_pixel_too(tmp_path, height, width):
@@ -58,6 +63,7 @@ def test_the_size_is_the_inputs_and_outside_the_mask_every_pixel_too(tmp_path, h
     assert (filled[mask] == 128).all()
 
 
+@needs_package
 @pytest.mark.fault("M7")
 def test_an_answer_that_is_no_number_is_no_picture(tmp_path):
     inpainter = SimpleLamaInpainter(saved(Shade(torch.nan), tmp_path / "nan.pt"), "0" * 64)
@@ -69,6 +75,7 @@ def test_an_answer_that_is_no_number_is_no_picture(tmp_path):
         inpainter([picture], [hole(32, 31)])
 
 
+@needs_package
 def test_the_environment_is_as_it_was(tmp_path, monkeypatch):
     path = saved(Shade(0.5), tmp_path / "shade.pt")
     monkeypatch.setenv(LAMA_MODEL, "mine.pt")
@@ -85,6 +92,7 @@ def test_without_the_package_it_says_how_to_get_it(tmp_path, monkeypatch):
         SimpleLamaInpainter(tmp_path / "any.pt", "")
 
 
+@needs_package
 @pytest.mark.slow
 def test_both_ways_give_the_same_picture(tmp_path):
     generator = drawn_generator(num_blocks=1)
