@@ -25,7 +25,8 @@ def check_yunet(path: Path) -> None:
     try:
         cv2.FaceDetectorYN.create(str(path), "", (320, 320))
     except cv2.error as error:
-        raise ValueError(f"{path.name} is not a network that OpenCV can read as YuNet: {error.err}") from error
+        what = " ".join(error.err.split()).lstrip("> ")
+        raise ValueError(f"{path.name} is not a network that OpenCV can read as YuNet: {what}") from error
 
 
 def check_tflite(path: Path) -> None:

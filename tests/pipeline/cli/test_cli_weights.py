@@ -104,6 +104,16 @@ def test_fetch_without_a_name_takes_those_of_the_stages_and_tells_each_that_fail
     assert "Traceback" not in result.output
 
 
+@pytest.mark.fault("S36")
+def test_one_of_several_that_fails_does_not_stop_the_others(mrlf, registry, pth, monkeypatch):
+    with WeightsServer(**{"u2netp.pth": pth.read_bytes()}) as server:
+        monkeypatch.setenv("MRLF_WEIGHTS_MIRROR", server.url)
+        result = mrlf("fetch", "u2net", "u2netp_pth", "minilm")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("u2netp_pth: here, sha256 ")
+    assert [line.split()[1] for line in result.stderr.splitlines() if line.startswith("mrlf: ")] == ["u2net", "minilm"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

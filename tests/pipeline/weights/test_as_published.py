@@ -3,11 +3,13 @@
 import json
 
 import numpy as np
+import onnx
 import pytest
 from safetensors.numpy import save
 
 from pipeline.weights.converting import convert, known_architectures
-from pipeline.weights.registry import REGISTRY
+from pipeline.weights.fetching import SHIPPED_FOLDER
+from pipeline.weights.registry import REGISTRY, YUNET, YUNET_FILE
 
 TENSORS = save({"embeddings": np.zeros((2, 3), np.float32)})
 GOOD = {
@@ -23,6 +25,18 @@ def test_it_is_kept_as_it_is_under_its_own_bytes(tmp_path, name):
     source.write_bytes(GOOD[name])
     assert convert(source, name, tmp_path / "converted") == source
     assert name in known_architectures() and not (tmp_path / "converted").exists()
+
+
+@pytest.mark.fault("S38")
+@pytest.mark.parametrize("shape", [[2**31, 2**31, 3, 3], [-16, 3, 3, 3], [1, 1, 1, 1], []], ids=str)
+def test_a_face_detector_that_lies_about_its_shapes_is_refused_in_one_line(tmp_path, shape):
+    """The real file, in which one tensor says to be of another shape."""
+    model = onnx.load(SHIPPED_FOLDER / YUNET_FILE)
+    tensor = next(tensor for tensor in model.graph.initializer if len(tensor.dims) == 4)
+    tensor.dims[:] = shape
+    (tmp_path / YUNET_FILE).write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match=r"^[^\n]*is not a network that OpenCV can read as YuNet: \w[^\n]*$"):
+        convert(tmp_path / YUNET_FILE, YUNET, tmp_path / "converted")
 
 
 @pytest.mark.fault("S38")

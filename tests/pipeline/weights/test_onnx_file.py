@@ -184,6 +184,11 @@ def shortened(model):
     return model
 
 
+def huge(model):
+    model.graph.initializer[0].dims[:2] = [2**31, 2**31]
+    return model
+
+
 def computed(model):
     model.graph.initializer.pop(0)
     return model
@@ -206,6 +211,7 @@ def computed(model):
         pytest.param(lambda: one_convolution(WEIGHT, auto_pad="SAME_UPPER"), "auto_pad", id="padded by itself"),
         pytest.param(lambda: external(one_convolution(WEIGHT, **PADDED)), "in another file", id="external"),
         pytest.param(lambda: shortened(one_convolution(WEIGHT, **PADDED)), "is damaged", id="numbers missing"),
+        pytest.param(lambda: huge(one_convolution(WEIGHT, **PADDED)), "is damaged", id="a shape that lies"),
         pytest.param(lambda: computed(one_convolution(WEIGHT, **PADDED)), "computes its weights", id="no numbers"),
     ],
 )
