@@ -87,7 +87,7 @@ fakes: setup  ## a fake Foursquare and Instagram to collect from by hand: make f
 	@exec $(BIN)/python -m tests.fakes $(OPTIONS)
 
 lock:  ## make requirements.lock and requirements-bench.lock anew (needs uv)
-	uv pip compile pyproject.toml --universal --extra ui --extra deploy --extra cpu --extra serve --extra mlflow --extra dev --override requirements.override --python-version 3.11 \
+	uv pip compile pyproject.toml --universal --extra ui --extra deploy --extra cpu --extra iceberg --extra serve --extra mlflow --extra dev --override requirements.override --python-version 3.11 \
 		--no-header --no-emit-index-url --no-annotate --upgrade -o requirements.lock
 	echo 'rembg[cpu]>=2.0.86' | uv pip compile - --universal --python-version 3.11 \
 		--no-header --no-emit-index-url --no-annotate --upgrade -o requirements-bench.lock

@@ -28,6 +28,7 @@ SOURCES = {
     "file": "a file",
     "demo": "the demo generator",
     "os_places": "an extract of Foursquare's OS Places",
+    "os_places_catalog": "Foursquare's catalogue of OS Places",
     "from_archive": "the places that the posts of the archive name",
     "foursquare": "Foursquare's Places API",
 }

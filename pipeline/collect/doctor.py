@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -28,6 +29,13 @@ from pipeline.collect.poi_sources.foursquare_client import (
     URL_VARIABLE,
     base_url,
     key_from_environment,
+)
+from pipeline.collect.poi_sources.places_portal import (
+    MISSING_PACKAGE,
+    TOKEN_VARIABLE,
+    CatalogSettings,
+    portal_token,
+    token_end,
 )
 from pipeline.collect.posts import PostsSettings
 from pipeline.collect.sources import archive_folder, archive_in_cities
@@ -61,7 +69,7 @@ def examine(
     read: reads the file of cities; one that checks the settings of every stage tells more (`pipeline.stages`).
     """
     cities, all_cities = _cities(read)
-    checks = [_versions(), _data(store), *cities, pseudonym_check(store), *_foursquare(city)]
+    checks = [_versions(), _data(store), *cities, pseudonym_check(store), *_foursquare(city, now)]
     if city is not None:
         checks += [*live_checks(store, city, now), *_archive(store, city)]
     else:
@@ -152,13 +160,13 @@ def _cities(read: Callable[[], Cities]) -> tuple[list[Check], list[City]]:
     return [Check(topic=topic, state="ok", finding=finding), *faults, *unusable], list(cities.usable.values())
 
 
-def _foursquare(city: City | None) -> list[Check]:
+def _foursquare(city: City | None, now: datetime) -> list[Check]:
     try:
         checks = [foursquare_check(city)]
     except CityError as error:
         return [wrong("stage pois", error)]
     if city is not None:
-        checks.append(_source_of_pois(city))
+        checks.append(_source_of_pois(city, now))
     try:
         url = base_url()
     except StageError as error:
@@ -167,13 +175,27 @@ def _foursquare(city: City | None) -> list[Check]:
     return [*checks, Check(topic="Foursquare's address", state="ok", finding=url + other)]
 
 
-def _source_of_pois(city: City) -> Check:
+def _source_of_pois(city: City, now: datetime) -> Check:
     """Which source the stage `pois` takes; that of the archive needs one."""
     topic, source = "source of POIs", named_source(city, city.settings("pois", PoisSettings))
     if source == FROM_ARCHIVE and archive_in_cities(city) is None and city.demo is None:
         finding = "from_archive, and no archive: name one as `posts: {archive: path/to/folder}` in cities.yaml"
         return Check(topic=topic, state="wrong", finding=finding, stops=True)
+    if source == "os_places_catalog":
+        return _catalog_check(topic, now)
     return Check(topic=topic, state="ok", finding=source)
+
+
+def _catalog_check(topic: str, now: datetime) -> Check:
+    """The token of the Places Portal and the package that reads its catalogue; neither where its places are kept."""
+    if find_spec("pyiceberg") is None:
+        return Check(topic=topic, state="missing", finding=MISSING_PACKAGE, stops=True)
+    try:
+        ends = token_end(portal_token(now))
+    except StageError as error:
+        return wrong(topic, error)
+    until = f", it ends at {ends:%Y-%m-%d %H:%M} UTC" if ends else ""
+    return Check(topic=topic, state="ok", finding=f"os_places_catalog; {TOKEN_VARIABLE} is set{until}")
 
 
 def _archive(store: Store, city: City) -> list[Check]:
@@ -226,15 +248,27 @@ def _reachable(city: City | None, dial: Dial) -> list[Check]:
     checks = []
     for name, address, is_wanted in (
         ("Foursquare", base_url, city is not None and _may_ask_foursquare(city)),
+        ("OS Places", lambda: _catalog_address(city), _catalog_address(city) != ""),
         ("Instagram", instagram_url, city is not None and city.live is not None),
     ):
         try:
             url = address()
         except StageError:
             continue  # reported already
-        if city is None or is_wanted:
+        if url and (city is None or is_wanted):
             checks.append(_connect(name, url, dial, stops=is_wanted))
     return checks
+
+
+def _catalog_address(city: City | None) -> str:
+    """Of the catalogue that the POIs of a city come from; "" where they come from elsewhere."""
+    try:
+        settings = city.settings("pois", PoisSettings) if city is not None else PoisSettings()
+    except CityError:
+        return ""  # reported already
+    if city is None or named_source(city, settings) != "os_places_catalog":
+        return ""
+    return (settings.os_places_catalog or CatalogSettings()).address
 
 
 def _may_ask_foursquare(city: City) -> bool:

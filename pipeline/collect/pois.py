@@ -15,9 +15,10 @@ from pipeline.cities import City
 from pipeline.code_digest import code_digest
 from pipeline.collect.poi_sources.archive_places import FROM_ARCHIVE
 from pipeline.collect.poi_sources.categories import Sensitivity, read_taxonomy, sensitivity
-from pipeline.collect.poi_sources.choose import FoundPois, PoiSearch, PoisSettings, select_pois, table_rows, top_level
+from pipeline.collect.poi_sources.choose import FoundPois, PoiSearch, PoisSettings
 from pipeline.collect.poi_sources.files import PoiRow
 from pipeline.collect.poi_sources.keeping import expire_pois, forget_content, is_to_be_asked
+from pipeline.collect.poi_sources.selection import select_pois, table_rows, top_level
 from pipeline.collect.web.clock import Clock, SystemClock
 from pipeline.collect.web.retries import Retries
 from pipeline.errors import StageError

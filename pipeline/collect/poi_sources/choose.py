@@ -1,19 +1,18 @@
-"""Where a city's POIs come from, and which rows are POIs: a file, OS Places, the places that an archive's posts name,
-the demo generator, or Foursquare's API.
+"""Where a city's POIs come from: a file, OS Places, the places that an archive's posts name, the demo generator, or
+Foursquare's API.
 
-Law: every row is a POI, or counted with the first reason against it, or beyond the number wanted. What is taken
-depends on the rows, the city and what it does about sensitive places, and not on where the rows came from.
+Law: a source is the one that the settings name, else the first of them that is there; its rows come with what they
+depend on, so that a stage knows whether anything changed.
 """
 
 import os
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline.cities import NOTHING, City, Settings
 from pipeline.collect.poi_sources.archive_places import (
@@ -23,97 +22,28 @@ from pipeline.collect.poi_sources.archive_places import (
     ArchivePoisSettings,
     read_places,
 )
-from pipeline.collect.poi_sources.categories import Sensitivity, Taxonomy
-from pipeline.collect.poi_sources.files import BLIND, PoiRow, mark_older, read_poi_file
+from pipeline.collect.poi_sources.categories import Sensitivity
+from pipeline.collect.poi_sources.files import BLIND, PoiRow, read_poi_file
 from pipeline.collect.poi_sources.foursquare_answers import AnswerFolder, State
 from pipeline.collect.poi_sources.foursquare_client import KEY_VARIABLE, PlacesClient, base_url, key_from_environment
 from pipeline.collect.poi_sources.foursquare_fetch import Fetch, Places, RetryBudget
 from pipeline.collect.poi_sources.foursquare_places import poi_row
 from pipeline.collect.poi_sources.foursquare_query import MAX_RADIUS_M, PlacesQuery, Sort
 from pipeline.collect.poi_sources.os_places import extract_files, listing_digest, read_os_places, release_of
+from pipeline.collect.poi_sources.os_places_catalog import PlacesCatalog
+from pipeline.collect.poi_sources.places_portal import CatalogSettings
+from pipeline.collect.poi_sources.selection import select_pois
 from pipeline.collect.sources import archive_in_cities, archive_or_live, demo_city
 from pipeline.collect.web.clock import Clock
 from pipeline.collect.web.retries import Retries
 from pipeline.errors import StageError
-from pipeline.geo import degrees, distance_km, valid_coordinates
 from pipeline.privacy.opt_out import OptOut
 from pipeline.progress import progress
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
 
-Source = Literal["file", "os_places", "from_archive", "demo", "foursquare"]
-
-
-def select_pois(rows: list[PoiRow], city: City, sensitivity: Sensitivity) -> tuple[list[PoiRow], dict[str, str]]:
-    """The good rows, the most popular first, and `row <n>` -> reason of the others; the newest row of an id counts."""
-    good: dict[str, PoiRow] = {}
-    drops: dict[str, str] = {}
-    for index, row in enumerate(mark_older(rows)):
-        reason = _reason(row, city, sensitivity) or ("duplicate" if row.poi_id in good else "")
-        if reason:
-            drops[f"row {index}"] = reason
-        else:
-            good[row.poi_id] = row
-    return sorted(good.values(), key=_preference), drops
-
-
-def table_rows(pois: list[PoiRow], source: str, taxonomy: Taxonomy, now: datetime) -> list[dict[str, object]]:
-    """The POIs, in the order of their rank, as rows of the table `pois`."""
-    num_of_name = Counter(poi.name for poi in pois)
-    return [
-        {
-            "poi_id": poi.poi_id,
-            "name": _display_name(poi, is_shared=num_of_name[poi.name] > 1),
-            "latitude": degrees(poi.latitude, "NS"),
-            "longitude": degrees(poi.longitude, "EW"),
-            "category_ids": list(poi.category_ids),
-            "category_name": poi.category_name,
-            "semantic_label": top_level(poi, taxonomy) or poi.category_name,
-            "rank": rank,
-            "popularity": poi.popularity,
-            "source": source,
-            "retrieved_utc": now,
-        }
-        for rank, poi in enumerate(pois, start=1)
-    ]
-
-
-def top_level(poi: PoiRow, taxonomy: Taxonomy) -> str:
-    """The top-level category: the one that the source names, else by the taxonomy; "" where neither knows."""
-    return poi.semantic_label or taxonomy.top_level(poi.category_ids, poi.category_labels)
-
-
-def _reason(row: PoiRow, city: City, sensitivity: Sensitivity) -> str:
-    """The first reason against a row, "" where there is none."""
-    if row.problem:
-        return row.problem
-    if not row.poi_id:
-        return "no_id"
-    if row.is_closed:
-        return "closed"
-    if row.is_flagged:
-        return "flagged"
-    if row.latitude is None or row.longitude is None:
-        return "no_coordinates"
-    coordinates = valid_coordinates(row.latitude, row.longitude)
-    if coordinates is None:
-        return "bad_coordinates"
-    if distance_km(*coordinates, city.latitude, city.longitude) > city.radius_km:
-        return "outside_city"
-    return "sensitive_category" if sensitivity.is_left_out(row) else row.last_problem
-
-
-def _preference(row: PoiRow) -> tuple[float, float]:
-    """By rank, then popularity; rows without either keep the order of the source."""
-    rank = row.rank if row.rank is not None else float("inf")
-    return rank, -(row.popularity if row.popularity is not None else -1.0)
-
-
-def _display_name(poi: PoiRow, *, is_shared: bool) -> str:
-    """The name; two of one name in a city (a chain) get their address behind it, the nameless their id."""
-    if not poi.name:
-        return poi.poi_id
-    return f"{poi.name} ({poi.address})" if is_shared and poi.address else poi.name
+OS_PLACES_RANK = "by category, completeness and date_refreshed; OS Places has no popularity"
+Source = Literal["file", "os_places", "os_places_catalog", "from_archive", "demo", "foursquare"]
 
 
 class PoisSettings(Settings):
@@ -121,10 +51,10 @@ class PoisSettings(Settings):
 
     PER_RUN: ClassVar[frozenset[str]] = frozenset({"foursquare_keep_hours", "max_requests", "max_wait_s"})
 
-    source: Literal["auto", "file", "os_places", "from_archive", "foursquare"] = Field(
+    source: Literal["auto", "file", "os_places", "os_places_catalog", "from_archive", "foursquare"] = Field(
         "auto",
-        description="source of POIs; auto takes the first of: file, os_places, from_archive, the demo generator, "
-        "Foursquare's Places API (needs FOURSQUARE_API_KEY)",
+        description="source of POIs; auto takes the first of: file, os_places, os_places_catalog, from_archive, the "
+        "demo generator, Foursquare's Places API (needs FOURSQUARE_API_KEY)",
     )
     file: Path | None = Field(
         None,
@@ -132,6 +62,11 @@ class PoisSettings(Settings):
     )
     os_places: Path | None = Field(
         None, description="Parquet file, folder or pattern of Foursquare's OS Places; no key is needed"
+    )
+    os_places_catalog: CatalogSettings | None = Field(
+        None,
+        description="take OS Places from Foursquare's Iceberg catalogue: true (needs FOURSQUARE_PORTAL_TOKEN and the "
+        "package pyiceberg), or another catalogue, for example {address: https://...}",
     )
     from_archive: ArchivePoisSettings | None = Field(
         None, description="take the places that enough posts of the archive name, for example {min_posts: 10}"
@@ -163,15 +98,16 @@ class PoisSettings(Settings):
         900, ge=0, le=86_400, description="maximum waiting time per run when Foursquare throttles, in seconds"
     )
 
-    @field_validator("from_archive", mode="before")
+    @field_validator("from_archive", "os_places_catalog", mode="before")
     @classmethod
-    def _switch(cls, value: object) -> object:
+    def _switch(cls, value: object, field: ValidationInfo) -> object:
         """`true` stands for the defaults, `false` for nothing."""
         if isinstance(value, bool):
             return {} if value else None
-        if isinstance(value, dict | ArchivePoisSettings):
+        if isinstance(value, dict | Settings):
             return value
-        raise ValueError(NOTHING if value is None else "write `from_archive: {min_posts: 10}`")
+        example = "from_archive: {min_posts: 10}" if field.field_name == "from_archive" else "os_places_catalog: true"
+        raise ValueError(NOTHING if value is None else f"write `{example}`")
 
 
 def named_source(city: City, settings: PoisSettings) -> Source:
@@ -182,6 +118,8 @@ def named_source(city: City, settings: PoisSettings) -> Source:
         return "file"
     if settings.os_places is not None:
         return "os_places"
+    if settings.os_places_catalog is not None:
+        return "os_places_catalog"
     if settings.from_archive is not None:
         return FROM_ARCHIVE
     return "demo" if city.demo is not None else "foursquare"
@@ -237,6 +175,8 @@ class PoiSearch:
                 return self._of_os_places()
             case "foursquare":
                 return self._of_foursquare()
+            case "os_places_catalog":
+                return self._of_catalog(self.settings.os_places_catalog or CatalogSettings())
             case "from_archive":
                 return self._of_archive(self.settings.from_archive or ArchivePoisSettings())
             case source:
@@ -304,7 +244,21 @@ class PoiSearch:
             origin=f"the OS Places extract {path}",
             rows=read_os_places(files, self.city, self.settings.categories, self.sensitivity.taxonomy),
             inputs={"os_places": listing_digest(files)},
-            about={"rank": "by category, completeness and date_refreshed; OS Places has no popularity", **releases},
+            about={"rank": OS_PLACES_RANK, **releases},
+        )
+
+    def _of_catalog(self, settings: CatalogSettings) -> FoundPois:
+        folder = self.store.root / "crawl" / "os_places" / self.city.key
+        catalog = PlacesCatalog(
+            folder=folder, city=self.city, settings=settings, clock=self.clock, retries=self.retries
+        )
+        extract = catalog.extract()
+        return FoundPois(
+            source="os_places_catalog",
+            origin=f"the table {settings.table} of {settings.address}",
+            rows=read_os_places([extract.file], self.city, self.settings.categories, self.sensitivity.taxonomy),
+            inputs={"os_places": f"{settings.address} {settings.table} {extract.snapshot}"},
+            about={"rank": OS_PLACES_RANK, "snapshot": f"{extract.snapshot} of {extract.committed:%Y-%m-%d}"},
         )
 
     def _of_foursquare(self) -> FoundPois:
@@ -374,7 +328,8 @@ def _ways(city: City) -> str:
         "in cities.yaml",
         "a file (CSV, Parquet, JSON, GeoJSON) with columns poi_id, name, latitude and longitude, as "
         "`pois: {file: path/to/file}`",
-        "an extract of Foursquare's OS Places, as `pois: {os_places: path/to/folder}`",
+        "an extract of Foursquare's OS Places, as `pois: {os_places: path/to/folder}`, or its catalogue, as `pois: "
+        "{os_places_catalog: true}`",
         f"Foursquare's Places API, with a service key in the environment variable {KEY_VARIABLE}",
     ]
     if archive_in_cities(city) is None:

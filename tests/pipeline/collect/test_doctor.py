@@ -132,6 +132,14 @@ def test_the_weights_of_each_stage_are_looked_for(store, environment, settings, 
             id="an archive that is not there",
         ),
         pytest.param({}, {"pois": {"from_archive": {}}}, "source of POIs", "wrong", "archive: path", id="no archive"),
+        pytest.param(
+            {},
+            {"pois": {"os_places_catalog": True}},
+            "source of POIs",
+            "wrong",
+            "FOURSQUARE_PORTAL_TOKEN",
+            id="no token",
+        ),
         pytest.param({}, {"pois": {"fiel": "x"}}, "stage pois", "wrong", "fiel", id="misspelt setting"),
     ],
 )
@@ -166,6 +174,7 @@ def test_what_a_city_can_do_without_is_missing_and_stops_nothing(store, environm
         pytest.param({}, True, id="no other source"),
         pytest.param({"pois": {"file": "a.csv"}}, False, id="a file"),
         pytest.param({"pois": {"os_places": "a"}}, False, id="OS Places"),
+        pytest.param({"pois": {"os_places_catalog": True}}, False, id="the catalogue of OS Places"),
         pytest.param({"pois": {"from_archive": {}}}, False, id="the archive"),
         pytest.param({"pois": {"source": "from_archive"}}, False, id="the archive by its name"),
         pytest.param({"demo": {}}, False, id="the demo's"),
@@ -184,6 +193,8 @@ def test_only_the_hosts_that_a_city_asks_are_connected_to(store, environment):
     dial = Dial()
     examine(store, city(live=None, pois={"file": "a.csv"}), NOW, dial=dial)
     assert dial.asked == []
+    examine(store, city(live=None, pois={"os_places_catalog": True}), NOW, dial=dial)
+    assert dial.asked == [("catalog.h3-hub.foursquare.com", 443)]
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_sensitive_places_are_left_out_and_let_in_only_with_a_reason(build, serv
     server.places = [fake_place(1), fake_place(2, CHURCH), fake_place(3, categories=[fake_category("x", "Synagogue")])]
     report = build()
     assert (report.counts["pois"], report.counts["dropped/sensitive_category"]) == (1, 2)
-    assert report.record.about["sensitive_list_version"] == "2"
+    assert report.record.about["sensitive_list_version"] == "3"
     assert "sensitive_included" not in report.record.about
     for reason in ("", "  "):
         with pytest.raises(ValueError, match="sensitive_reason"):

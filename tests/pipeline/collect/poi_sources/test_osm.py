@@ -7,9 +7,9 @@ import pytest
 from pyarrow import parquet
 
 from pipeline.collect.poi_sources.categories import Taxonomy, sensitivity
-from pipeline.collect.poi_sources.choose import select_pois
 from pipeline.collect.poi_sources.files import poi_of_record, read_poi_file
 from pipeline.collect.poi_sources.osm import CATEGORIES, OTHER, label_of_value
+from pipeline.collect.poi_sources.selection import select_pois
 from pipeline.collect.poi_sources.tables import _record
 from pipeline.errors import StageError
 from tests.fakes.poi_files import CITY

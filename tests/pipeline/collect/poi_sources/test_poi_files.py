@@ -9,8 +9,8 @@ from pyarrow import parquet
 
 from pipeline.collect.poi_sources import tables
 from pipeline.collect.poi_sources.categories import Taxonomy, sensitivity
-from pipeline.collect.poi_sources.choose import select_pois
 from pipeline.collect.poi_sources.files import read_poi_file
+from pipeline.collect.poi_sources.selection import select_pois
 from pipeline.errors import StageError
 from tests.fakes.poi_files import CITY, build, poi
 
