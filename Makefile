@@ -11,6 +11,7 @@ READY := $(VENV)/.ready
 PEERS := .venv-bench
 PEERS_READY := $(PEERS)/.ready
 WITH_PEERS := masks
+DEMO_WEIGHTS := efficientnet_lite0
 BENCHMARKS := demo|definitions|startup|epoch|crawl|refresh|soak|masks|inpaint|features|growth|training|predict|study|best|paths|gpu|gpu_training
 ACTIVATE := . $(BIN)/activate
 
@@ -33,6 +34,9 @@ $(READY): requirements.lock pyproject.toml deploy/activate
 		|| { echo "OpenCV cannot start: on Debian and Ubuntu, apt install libgl1 libglib2.0-0"; exit 1; }
 	@grep -q DAGSTER_HOME $(BIN)/activate || cat deploy/activate >> $(BIN)/activate
 	@$(ACTIVATE) && dagster instance info >/dev/null 2>&1
+	@echo "== fetching the weights that the demo city takes: $(DEMO_WEIGHTS)"
+	@$(ACTIVATE) && mrlf weights fetch $(DEMO_WEIGHTS) \
+		|| echo "   not to be had now: the demo tries again, else takes a stand-in and says so (docs/WEIGHTS.md)"
 	@touch $(READY)
 
 demo: setup  ## build the demo city end to end: archive, data set, model, report

@@ -1,4 +1,4 @@
-"""Whether published weights give what their authors published: masks of U²-Net and U²-Net-P, a hole filled by LaMa.
+"""Whether published weights give what their publishers' own code gives: masks, a hole filled by LaMa, features.
 
     python -m bench.check_weights                       those of the store; u2net and u2netp are fetched
     python -m bench.check_weights --file u2netp=FILE    a file instead
@@ -9,6 +9,8 @@ Judged, mean absolute difference at most 0.01 of the full range, in fp32:
   the map stretched from 0 to 1. How far our stage's own resizing, which smooths, leads from that stands beside it,
   unjudged: docs/DECISIONS.md ("The stage smooths") says why it stays.
 * the filled hole of `lama`, and that no pixel outside it changed.
+* features of `efficientnet_lite0`, beside those that its package (efficientnet-lite-pytorch 0.1.0) made of the same
+  pixels: `official_features.npz`, at most 0.0001. How far our stage's own resizing leads from that stands beside it.
 No official map is at hand for u2net_human_seg: it is the same network, and its file is guarded by its digest alone.
 Weights that a package index has (`pipeline.weights.packages`) fail where they cannot be had; LaMa's, which it does not
 have, are skipped where they are not here.
@@ -31,6 +33,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.vision.architectures import ARCHITECTURES
+from models.vision.backbones import ImageFeatures
 from models.vision.portraits import INPUT_SIDE_PX, U2NetPortraits, resized
 from models.vision.running import Runner, Running
 from pipeline.store import Store
@@ -39,6 +42,8 @@ from pipeline.weights.packages import package_of
 from pipeline.weights.weights_store import WeightsFile, WeightsStore
 
 LIMIT = 0.01
+FEATURES_LIMIT = 1e-4
+"""of features, of their largest"""
 FAILED, SKIPPED = 1, 77
 EXACT = Running("torch", "cpu", "fp32")
 Difference = tuple[str, float, str]
@@ -46,7 +51,7 @@ Difference = tuple[str, float, str]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Check all three; the exit status."""
+    """Check all; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     shared = Path(os.environ.get("MRLF_SHARED_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
     parser.add_argument("--photos", type=Path, default=shared / "photos")
@@ -126,6 +131,28 @@ def compare_fill(module: nn.Module, folder: Path, name: str) -> Iterator[Differe
     yield "around it", float(difference[~mask].mean()), ""
 
 
+def compare_features(module: nn.Module, folder: Path, name: str) -> Iterator[Difference]:
+    """Our features of each official picture against the published code's; scaled, so that 0.0001 becomes `LIMIT`."""
+    stage = ImageFeatures(name, "", module, EXACT)
+    with np.load(Path(__file__).parent / "official_features.npz") as official:
+        for file, expected in official.items():
+            with Image.open(folder / file) as image:
+                picture = image.convert("RGB")
+            found = Runner(module, EXACT)(_middle_by_pillow(picture))[0].numpy()
+            exact = float(np.abs(found - expected).max() / expected.max())
+            as_ours = np.corrcoef(stage([np.array(picture)])[0], expected)[0, 1]
+            note = f"(exactly {exact:.1e}; as the stage resizes: correlation {as_ours:.4f})"
+            yield file, exact / FEATURES_LIMIT * LIMIT, note
+
+
+def _middle_by_pillow(picture: Image.Image) -> Tensor:
+    """uint8 (1, 3, 224, 224): the shorter side resized to 256 by Pillow, then the middle."""
+    ratio, side = 256 / min(picture.size), 224
+    small = picture.resize((round(picture.width * ratio), round(picture.height * ratio)), Image.Resampling.BILINEAR)
+    left, top = (small.width - side) // 2, (small.height - side) // 2
+    return torch.from_numpy(np.array(small.crop((left, top, left + side, top + side)))).permute(2, 0, 1)[None]
+
+
 def _read(path: Path, mode: str) -> NDArray[np.uint8]:
     with Image.open(path) as image:
         return np.array(image.convert(mode))
@@ -150,6 +177,7 @@ CHECKS: dict[str, tuple[str, Compare]] = {
     "u2net": ("u2net", compare_maps),
     "u2netp": ("u2net", compare_maps),
     "big_lama": ("lama", compare_fill),
+    "efficientnet_lite0": ("public_domain", compare_features),
 }
 """by the name of the weights: the folder of official pictures, and what is done with them"""
 

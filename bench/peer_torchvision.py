@@ -1,11 +1,14 @@
 """The peer of `features`: what a plain torchvision script does with a folder of pictures, in fp32, 8 at a time.
 
-Imports nothing of ours. Arguments: the folder, a state dict of vgg19's convolutions, where to leave the first vectors.
+Of ours it imports the module of EfficientNet-Lite0 alone, equal to the published package's to the last bit.
+Arguments: the folder, a state dict of the network without classifier, where to leave the first vectors, which network.
 """
 
 import json
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,20 +20,35 @@ BATCH_SIZE = 8
 
 def main() -> None:
     """Answer every line of the input; every round begins with the first picture."""
-    folder, state, vectors = map(Path, sys.argv[1:])
-    weights = torchvision.models.VGG19_Weights.IMAGENET1K_V1
-    network = torchvision.models.vgg19().features.eval()
-    network.load_state_dict(torch.load(state, weights_only=True))
+    folder, state, vectors = map(Path, sys.argv[1:4])
+    network, transforms = network_of(sys.argv[4], torch.load(state, weights_only=True))
     paths = sorted(folder.iterdir())
-    torch.save(features(network, weights.transforms(), paths), vectors)  # warm, and shown to be equal
+    torch.save(features(network, transforms, paths), vectors)  # warm, and shown to be equal
     answer({"ready": f"torchvision {torchvision.__version__} on torch {torch.__version__}, fp32, batch {BATCH_SIZE}"})
     for line in sys.stdin:
         started = time.perf_counter()
-        features(network, weights.transforms(), paths[: json.loads(line)["num"]])
+        features(network, transforms, paths[: json.loads(line)["num"]])
         answer({"seconds": time.perf_counter() - started})
 
 
-def features(network: torch.nn.Module, transforms: torch.nn.Module, paths: list[Path]) -> torch.Tensor:
+def network_of(name: str, state: dict[str, torch.Tensor]) -> tuple[Callable[[torch.Tensor], torch.Tensor], Callable]:
+    """Pixels to the last map, and a picture to pixels."""
+    transforms = torchvision.models.VGG19_Weights.IMAGENET1K_V1.transforms
+    if name == "vgg19":
+        layers = torchvision.models.vgg19().features.eval()
+        layers.load_state_dict(state)
+        return layers, transforms()
+    from models.vision.efficientnet_lite import EfficientNetLite0
+
+    network = EfficientNetLite0().eval()
+    missing, unknown = network.load_state_dict(state, strict=False)
+    assert not unknown and all(key.startswith("fc.") or key.endswith("num_batches_tracked") for key in missing)
+    return network.last_map, partial(
+        transforms().__class__, crop_size=224, mean=(127 / 255,) * 3, std=(128 / 255,) * 3
+    )()
+
+
+def features(network: Callable[[torch.Tensor], torch.Tensor], transforms: Callable, paths: list[Path]) -> torch.Tensor:
     """The mean over the positions of the last map, for each picture."""
     found = []
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""What a frozen VGG19 sees in the released pictures.
+"""What a frozen network (VGG19 by default) sees in the released pictures.
 
 Reads  the data set of a city, the clean pictures
 Writes image_features

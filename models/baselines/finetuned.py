@@ -69,9 +69,8 @@ class Finetuned(Network):
         backbone = BACKBONES[config.backbone]
         self.network = headless(config.backbone).to_empty(device="cpu")
         self.network.apply(_draw).apply(_begin_as_identity)
-        recipe = backbone.weights.transforms()
-        self.register_buffer("mean_C11", torch.tensor(recipe.mean)[:, None, None])
-        self.register_buffer("sd_C11", torch.tensor(recipe.std)[:, None, None])
+        self.register_buffer("mean_C11", torch.tensor(backbone.recipe.mean)[:, None, None])
+        self.register_buffer("sd_C11", torch.tensor(backbone.recipe.sd)[:, None, None])
         self.stand_in_F = nn.Parameter(torch.zeros(backbone.num_features))
         self.dropout = nn.Dropout(config.head_dropout)
         self.head = nn.Linear(backbone.num_features, num_classes)

@@ -70,7 +70,7 @@ def _architectures() -> dict[str, Architecture]:
         known[name] = Architecture(
             name=name, check_state=partial(_check_u2net, name), build=partial(_build_u2net, name)
         )
-    for name in ("vgg19", "vgg16", "resnet50", "resnet101", "densenet121"):
+    for name in ("vgg19", "vgg16", "resnet50", "resnet101", "densenet121", "efficientnet_lite0"):
         known[name] = Architecture(
             name=name, check_state=partial(_check_backbone, name), build=partial(_build_backbone, name)
         )

@@ -1,8 +1,8 @@
-"""The backbones that make picture features, as torchvision has them, their weights checked and batch norm folded.
+"""The backbones that make picture features, their weights checked and batch norm folded.
 
 Architectures and ImageNet weights: torchvision (BSD-3-Clause). VGG: Simonyan and Zisserman 2014 (arXiv 1409.1556);
-ResNet: He et al. 2015 (arXiv 1512.03385); DenseNet: Huang et al. 2016 (arXiv 1608.06993). Names and shapes of the
-weights are those of torchvision's own modules, without the classifier.
+ResNet: He et al. 2015 (arXiv 1512.03385); DenseNet: Huang et al. 2016 (arXiv 1608.06993). EfficientNet-Lite0, which
+torchvision has not: `efficientnet_lite`. Names and shapes of the weights are the modules', without the classifier.
 In evaluation a convolution and the batch norm after it are both linear, so one layer does for two. Which pairs there
 are is read from the traced graph (torch.fx), not from the order in which layers were registered.
 Shape letters: N pictures, C channels, H height, W width, F features.
@@ -21,6 +21,7 @@ import torchvision.models as vision
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from models.vision.efficientnet_lite import NUM_FEATURES, EfficientNetLite0, our_name
 from models.vision.state_dict import COUNTER, require_mapping, require_tensors
 
 OLD_DENSENET_NAME = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
@@ -58,25 +59,54 @@ def foldable_pairs(module: nn.Module) -> list[tuple[str, str]]:
 
 
 @dataclass(frozen=True)
-class Backbone:
-    """A network of torchvision without its classifier.
+class Recipe:
+    """How a picture is shown to a network: as it was in training.
 
-    weights: torchvision's published weights with their preprocessing (size, mean, standard deviation).
-    head: the name of the classifier, which is left out. num_features: F.
+    The shorter side is resized bilinearly to resize_px, then the middle crop_px x crop_px pixels are seen; at another
+    size in the same ratio. mean, sd: by colour, of pixels from 0 to 1; taken away, and divided by.
+    """
+
+    mean: tuple[float, float, float]
+    sd: tuple[float, float, float]
+    resize_px: int = 256
+    crop_px: int = 224
+
+
+def _without_old_names(key: str) -> str:
+    return OLD_DENSENET_NAME.sub(r"\1\2", key)
+
+
+IMAGENET = Recipe((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""of torchvision's first weights of all five"""
+LITE = Recipe((127 / 255,) * 3, (128 / 255,) * 3)
+"""of the official code; with ImageNet's mean a photograph of a horse is taken for a dog"""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network without its classifier.
+
+    head: the name of the classifier, which is left out. num_features: F. recipe: of the published weights. advice:
+    what to take where a file holds another network. rename: a name of the published file to that of the module.
     """
 
     make: Callable[[], nn.Module]
-    weights: vision.WeightsEnum
     head: str
     num_features: int
+    recipe: Recipe = IMAGENET
+    advice: str = "Take torchvision's"
+    rename: Callable[[str], str] = _without_old_names
 
 
 BACKBONES: Mapping[str, Backbone] = {
-    "vgg19": Backbone(vision.vgg19, vision.VGG19_Weights.IMAGENET1K_V1, "classifier", 512),
-    "vgg16": Backbone(vision.vgg16, vision.VGG16_Weights.IMAGENET1K_V1, "classifier", 512),
-    "resnet50": Backbone(vision.resnet50, vision.ResNet50_Weights.IMAGENET1K_V1, "fc", 2048),
-    "resnet101": Backbone(vision.resnet101, vision.ResNet101_Weights.IMAGENET1K_V1, "fc", 2048),
-    "densenet121": Backbone(vision.densenet121, vision.DenseNet121_Weights.IMAGENET1K_V1, "classifier", 1024),
+    "vgg19": Backbone(vision.vgg19, "classifier", 512),
+    "vgg16": Backbone(vision.vgg16, "classifier", 512),
+    "resnet50": Backbone(vision.resnet50, "fc", 2048),
+    "resnet101": Backbone(vision.resnet101, "fc", 2048),
+    "densenet121": Backbone(vision.densenet121, "classifier", 1024),
+    "efficientnet_lite0": Backbone(
+        EfficientNetLite0, "fc", NUM_FEATURES, LITE, "Take `mrlf weights fetch`'s", our_name
+    ),
 }
 
 
@@ -94,16 +124,20 @@ class FeatureNetwork(nn.Module):
     mean_311: Tensor
     sd_311: Tensor
 
-    def __init__(self, network: nn.Module, mean: list[float], sd: list[float]) -> None:
+    def __init__(self, network: nn.Module, recipe: Recipe) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("mean_311", torch.tensor(mean)[:, None, None])
-        self.register_buffer("sd_311", torch.tensor(sd)[:, None, None])
+        self.register_buffer("mean_311", torch.tensor(recipe.mean)[:, None, None])
+        self.register_buffer("sd_311", torch.tensor(recipe.sd)[:, None, None])
 
     def forward(self, pixels_N3SS: Tensor) -> Tensor:
         """The features."""
-        features_NF: Tensor = self.network((pixels_N3SS.float() / 255 - self.mean_311) / self.sd_311)
+        features_NF: Tensor = self.network(self.normalised(pixels_N3SS))
         return features_NF
+
+    def normalised(self, pixels_N3SS: Tensor) -> Tensor:
+        """What the network itself sees, as in its training."""
+        return (pixels_N3SS.float() / 255 - self.mean_311) / self.sd_311
 
 
 def headless(name: str) -> nn.Module:
@@ -118,16 +152,21 @@ def headless(name: str) -> nn.Module:
 
 
 def check_state(state: object, name: str, origin: str) -> dict[str, Tensor]:
-    """The tensors of the network `name` without classifier, float32, out of a state dict of torchvision's.
+    """The tensors of the network `name` without classifier, float32, out of the state dict of a published file.
 
     Raises:
         ValueError: a tensor is missing, has another shape, holds no finite numbers, or does not belong to the network.
     """
-    head, advice = BACKBONES[name].head, f"Take torchvision's {name}"
-    found = {
-        OLD_DENSENET_NAME.sub(r"\1\2", key): tensor
+    backbone = BACKBONES[name]
+    advice = f"{backbone.advice} {name}"
+    renamed = {
+        backbone.rename(key): tensor
         for key, tensor in require_mapping(state, network=name, origin=origin, advice=advice).items()
-        if not key.startswith(f"{head}.") and not key.endswith(COUNTER)
+    }
+    found = {
+        key: tensor
+        for key, tensor in renamed.items()
+        if not key.startswith(f"{backbone.head}.") and not key.endswith(COUNTER)
     }
     expected = headless(name).state_dict().items()
     shapes = {key: tuple(empty.shape) for key, empty in expected if not key.endswith(COUNTER)}
@@ -138,12 +177,11 @@ def build(name: str, state: Mapping[str, Tensor]) -> FeatureNetwork:
     """The network with these (checked) weights: frozen, evaluating, fp32, batch norm folded, preprocessing inside."""
     network = headless(name)
     network.load_state_dict(state, strict=True, assign=True)
-    recipe = BACKBONES[name].weights.transforms()
-    return FeatureNetwork(fold_batch_norm(network), recipe.mean, recipe.std).requires_grad_(False).eval()
+    return FeatureNetwork(fold_batch_norm(network), BACKBONES[name].recipe).requires_grad_(False).eval()
 
 
 def random_state(name: str, seed: int = 0) -> dict[str, Tensor]:
-    """Random weights under the names of torchvision's file, for tests and benchmarks; the classifier is zeros.
+    """Random weights under the names of the module, as torchvision's file has them; the classifier is zeros.
 
     He's initialisation and batch norms as after training: values stay about 1 from the first map to the last.
     """

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from pipeline.store import Store
 
 
-WHO_ANSWERS = ("answers", "accuracy", "accuracy/mrlf")
-"""Facts of a stage that `status` shows beside its counts."""
+SHOWN_FACTS = ("network", "backbone", "answers", "accuracy", "accuracy/mrlf")
+"""Facts of a stage that `status` shows beside its counts: the networks that ran, and who answers."""
 
 
 class _Commands(typer.Typer):
@@ -143,7 +143,7 @@ def status(city: CityArgument) -> None:
                 typer.echo(f"{name:<16} {f'refused: {refusal.why}' if refusal and is_own else 'not built yet'}")
                 continue
             counts = [f"{key} {value:,}" for key, value in record.counts.items()]
-            counts += [f"{fact} {record.about[fact]}" for fact in WHO_ANSWERS if fact in record.about]
+            counts += [f"{fact} {record.about[fact]}" for fact in SHOWN_FACTS if fact in record.about]
             typer.echo(f"{name:<16} {record.finished_utc}  {', '.join(counts)}")
         for part in (keeping_lines, _live_lines, _waiting_lines):
             try:

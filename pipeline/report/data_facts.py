@@ -36,6 +36,7 @@ STAND_INS = {
             ("resnet50", "ResNet50"),
             ("resnet101", "ResNet101"),
             ("densenet121", "DenseNet121"),
+            ("efficientnet_lite0", "EfficientNet-Lite0"),
         )
     },
 }

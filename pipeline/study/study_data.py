@@ -18,6 +18,7 @@ from pipeline.errors import StageError
 from pipeline.images.clean_images import CleanImagesSettings
 from pipeline.images.fillers import choose_filler, fill_recipe
 from pipeline.images.maskers import PortraitMasksSettings, choose_masker, masks_recipe
+from pipeline.networks import WeightsPolicy
 from pipeline.release.read import Release, latest_release
 from pipeline.stage import Outcome, StageReport, count_values, run_network_stage, table_inputs
 from pipeline.store import Store
@@ -53,6 +54,9 @@ class StudyDataSettings(Settings):
     """Whose features of the pictures a study computes; how the networks run is set in the stages of the city."""
 
     backbones: list[str] = Field(list(BACKBONES), description="Backbones compared in Table II.")
+    weights: WeightsPolicy | None = Field(
+        None, description="Weights of the backbones that are not the city's own; by default as in image_features."
+    )
 
 
 def build_study_data(store: Store, city: City, settings: StudyDataSettings) -> StageReport:
@@ -97,7 +101,8 @@ def source_of(store: Store, city: City, backbone: str | None = None) -> FeatureS
     """
     settings = city.settings("image_features", ImageFeaturesSettings)
     if backbone is not None and backbone != settings.backbone:
-        settings = settings.model_copy(update={"backbone": backbone, "weights_file": None})
+        weights = city.settings("study_data", StudyDataSettings).weights or settings.weights
+        settings = settings.model_copy(update={"backbone": backbone, "weights_file": None, "weights": weights})
     return FeatureSource(settings=settings, weights=features_weights(store, settings))
 
 

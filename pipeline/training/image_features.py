@@ -34,7 +34,7 @@ MAX_THREADS = 16
 class ImageFeaturesSettings(NetworkSettings):
     """Which backbone makes the features, and at which size it sees the pictures."""
 
-    backbone: Literal["vgg19", "vgg16", "resnet50", "resnet101", "densenet121"] = Field(
+    backbone: Literal["vgg19", "vgg16", "resnet50", "resnet101", "densenet121", "efficientnet_lite0"] = Field(
         "vgg19", description="Backbone of the image features; vgg19 is the paper's."
     )
     image_size: int = Field(224, ge=32, le=1024, description="Side in pixels of the network's input.")

@@ -72,20 +72,9 @@ def check_tokenizer(path: Path) -> None:
         raise ValueError(f"{path.name} is JSON, but no tokenizer: take the published file")
 
 
-def check_torch(path: Path) -> None:
-    """A file that torch wrote.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if file_kind(path) != "torch":
-        raise ValueError(f"{path.name} is not a file of torch: take the published file")
-
-
 AS_PUBLISHED: Mapping[str, Callable[[Path], None]] = MappingProxyType(
     {
         YUNET: check_yunet,
-        "efficientnet_lite0": check_torch,
         "selfie_segmentation": check_tflite,
         "minilm": check_safetensors,
         "minilm_tokenizer": check_tokenizer,

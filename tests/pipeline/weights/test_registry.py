@@ -63,9 +63,9 @@ def test_every_stage_has_weights_by_default():
 
 @pytest.mark.parametrize("name", ["vgg19", "vgg16", "resnet50", "resnet101", "densenet121"])
 def test_the_backbones_are_those_of_torchvisions_enums(name):
-    from models.vision.backbone_weights import BACKBONES
+    from torchvision.models import get_model_weights
 
-    published, entry = BACKBONES[name].weights, REGISTRY[name]
+    published, entry = get_model_weights(name).IMAGENET1K_V1, REGISTRY[name]
     assert entry.addresses == (published.url,)
     assert entry.sha256.startswith(published.url.removesuffix(".pth").rpartition("-")[2])
     assert entry.num_bytes / 2**20 == pytest.approx(published.meta["_file_size"], abs=0.0005)
