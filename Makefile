@@ -12,7 +12,7 @@ PEERS := .venv-bench
 PEERS_READY := $(PEERS)/.ready
 WITH_PEERS := masks
 DEMO_WEIGHTS := efficientnet_lite0
-BENCHMARKS := demo|definitions|startup|epoch|crawl|refresh|soak|masks|inpaint|features|growth|training|predict|study|best|paths|gpu|gpu_training
+BENCHMARKS := demo|definitions|startup|epoch|crawl|refresh|soak|masks|builtin_masks|gate|inpaint|features|growth|training|predict|study|best|paths|gpu|gpu_training
 ACTIVATE := . $(BIN)/activate
 
 help:  ## list these commands

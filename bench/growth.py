@@ -23,7 +23,7 @@ from pipeline.store.store import StageRecord
 from tests.fakes.city import CITY, curated_post, poi, put_city
 from tests.fakes.pictures import encoded, pixels
 
-SETTINGS = PortraitMasksSettings(weights="builtin", find_profiles=False, find_bodies=False)
+SETTINGS = PortraitMasksSettings(weights="builtin", find_bodies=False)
 NUM_NEW = 100
 SIDE_PX = 96
 ROWS_PER_COMMIT = 256

@@ -30,7 +30,7 @@ CITY = {
     **HERE,
     "is_synthetic": True,
     "curated_posts": {"min_hashtag_count": 2, "min_posts_per_poi": 5},
-    "portrait_masks": {"weights": "builtin", "find_profiles": False, "num_workers": 1},
+    "portrait_masks": {"weights": "builtin", "num_workers": 1},
     "clean_images": {"weights": "builtin", "num_workers": 1},
     "image_features": {"weights": "builtin", "image_size": 32},
     "train_mrlf": {"model": "mrlf", "preset": "small", "max_epochs": 1, "num_threads": 1},

@@ -140,11 +140,15 @@ def _open() -> "WeightsStore":
 
 def _state(weights_store: "WeightsStore", name: str, entry: "WeightsEntry | None") -> WeightsState:
     """The state of these weights; every file of theirs is read whole."""
-    from pipeline.weights.records import DamagedWeightsError
+    from pipeline.errors import StageError
+    from pipeline.weights import WeightsFile
 
     try:
         record = weights_store.verify(name)
-    except DamagedWeightsError as damage:
+        if record is None and entry is not None and entry.is_shipped:
+            WeightsFile.shipped(entry).read()
+            return WeightsState(name=name, state="here", entry=entry)
+    except StageError as damage:
         return WeightsState(name=name, state="damaged", entry=entry, error=str(damage))
     if record is None or (entry is not None and record.published != entry.digest):
         return WeightsState(name=name, state="not here", entry=entry)

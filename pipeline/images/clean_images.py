@@ -17,8 +17,9 @@ saw, as bytes that were decoded again, and found no face in; a fault of one pict
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -32,13 +33,13 @@ import pyarrow.compute as pc
 from pipeline.cities import City
 from pipeline.code_digest import code_digest
 from pipeline.images.face_detectors import Box
-from pipeline.images.face_gate import HAAR, OFF, FaceGate, GateChoice, load_gate
+from pipeline.images.face_gate import OFF, FaceGate, GateChoice, load_gate
 from pipeline.images.face_recall import NOT_SHOWN, recall_of, recall_text
 from pipeline.images.fillers import CleanImagesSettings, FillerChoice, choose_filler, fill_recipe, load_filler
 from pipeline.images.people_left import people_left
 from pipeline.images.portrait_masks import READABLE
 from pipeline.images.stages import Inpainter, PictureStage, WorkerPlan, forget_found, picture_lists, picture_outcomes
-from pipeline.images.whole_people import is_masked, with_people
+from pipeline.images.whole_people import is_masked
 from pipeline.lost_pictures import lost_pictures
 from pipeline.picture_bytes import (
     Mask,
@@ -67,9 +68,6 @@ __all__ = ["KEPT", "STAGE", "CleanImagesSettings", "build_clean_images"]
 STAGE = "clean_images"
 KEPT = frozenset({UNCHANGED, FILLED, FILLED_AGAIN})
 FALLBACK_NOTE = "holes were filled by OpenCV's inpainting, not by LaMa: filled areas look smeared"
-HAAR_NOTE = (
-    "faces were looked for again by OpenCV's cascades, not by YuNet: small, turned and lying ones stay in the pictures"
-)
 OFF_NOTE = "nothing looked for faces in the clean pictures"
 
 
@@ -173,9 +171,15 @@ class FillWorker:
         return replace(work, encoded=encoded, faces=self._faces(decode_picture(encoded)), clean=None)
 
     def _faces(self, picture: Picture) -> tuple[Box, ...]:
+        with self._gate() as gate:
+            return tuple(gate.find([picture])[0])
+
+    @contextmanager
+    def _gate(self) -> Iterator[FaceGate]:
+        """One that no other thread has meanwhile."""
         gate = self._gates.get()
         try:
-            return tuple(gate.find([picture])[0])
+            yield gate
         finally:
             self._gates.put(gate)
 
@@ -199,7 +203,8 @@ class FillWorker:
         if not work.faces:
             return work
         mask = work.mask if work.mask is not None else np.zeros(work.picture.shape[:2], dtype=np.bool_)
-        mask = with_people(mask, work.picture, work.faces)
+        with self._gate() as gate:
+            mask = gate.with_people(mask, work.picture, work.faces)
         if mask.mean() > self._max_portrait_ratio or mask.all():
             return Work(outcome=MOSTLY_PERSON)
         return Work(outcome=UNCHANGED, picture=work.picture, mask=mask)
@@ -322,8 +327,7 @@ def _about(choice: FillerChoice, running: "Running | None") -> dict[str, str]:
 
 
 def _gate_notes(gate: GateChoice) -> list[str]:
-    notes = {HAAR: HAAR_NOTE, OFF: OFF_NOTE}
-    return [f"{notes[gate.network]} ({gate.why})"] if gate.network in notes else []
+    return [f"{OFF_NOTE} ({gate.why})"] if gate.network == OFF else []
 
 
 def _recall(store: Store, gate: GateChoice) -> dict[str, str]:

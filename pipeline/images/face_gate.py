@@ -1,74 +1,67 @@
-"""The face gate: a detector looks for faces in what is to be released, after the people were filled.
+"""The face gate: YuNet looks for faces in what is to be released, after the people were filled.
 
 A portrait network finds people, not faces: those in the background, on posters and in mirrors stay. The gate is a
-second line with another method; what it finds is masked and filled once more, and what it still finds is dropped.
+second line; what it finds is masked and filled once more, and what it still finds is dropped.
 It says where faces are and nothing else: no face embedding is ever computed, no face is cut out, kept or compared.
 
-Covered: faces towards the camera, upright or nearly so, from about a 25th of the search side on; with YuNet also
-turned ones. A face is a face: on posters, screens, in mirrors, of statues and dolls it is masked if it is found.
-Not covered: the back of a head, faces that lie or look away, far or hidden ones; `face_recall` counts some of that.
+Covered: faces from about a 40th of the search side on, turned, lying and half hidden ones too. A face is a face: on
+posters, screens, in mirrors, of statues and dolls it is masked if it is found.
+Not covered: the back of a head, faces far away or mostly hidden; `face_recall` counts some of that.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.errors import StageError
-from pipeline.images.face_detectors import (
-    FRONTAL_ALT,
-    Box,
-    FaceDetector,
-    HaarDetector,
-    NoDetector,
-    YuNetDetector,
-    cascades_sha256,
-    shrunk,
-)
-from pipeline.networks import WeightsPolicy
-from pipeline.picture_bytes import Picture
+from pipeline.images.face_detectors import Box, FaceDetector, NoDetector, YuNetDetector, shrunk
+from pipeline.images.whole_people import PersonNetwork, with_people
+from pipeline.picture_bytes import Mask, Picture
 from pipeline.store import Store
 from pipeline.weights import WeightsStore
-from pipeline.weights.weights_store import Builtin, WeightsFile, choose_weights
+from pipeline.weights.registry import SELFIE
+from pipeline.weights.weights_store import WeightsFile
 
-GatePolicy = Literal["auto", "yunet", "haar", "off"]
+GatePolicy = Literal["yunet", "off"]
 
-HAAR, YUNET, OFF = "opencv_haar_alt", "yunet", "off"
+YUNET, OFF = "yunet", "off"
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateChoice:
-    """What looks for faces: YuNet's file, or the cascades of OpenCV, or nothing; small enough to travel to workers.
-
-    min_score: of YuNet. find_profiles: of the cascades. why: for what reason it is not the better one.
-    """
+    """What looks for faces: YuNet's file, or nothing (`file` is None) and why; small enough to travel to workers."""
 
     network: str
     weights_sha256: str
     search_side_px: int
     min_score: float
-    find_profiles: bool = True
     file: WeightsFile | None = None
     why: str = ""
 
     @property
     def recipe(self) -> list[str | int | float]:
-        """All that its answers depend on."""
-        own = self.min_score if self.file is not None else self.find_profiles
-        return [self.network, self.weights_sha256, self.search_side_px, own]
+        """All that its answers depend on, those about whole people too."""
+        return [self.network, self.weights_sha256, self.search_side_px, self.min_score, str(SELFIE.sha256)]
 
 
 class FaceGate:
-    """Looks for faces. One object serves one thread."""
+    """Looks for faces and for the people who have them. One object serves one thread."""
 
     def __init__(self, detector: FaceDetector, choice: GateChoice) -> None:
         self.network = choice.network
         self.weights_sha256 = choice.weights_sha256
         self._detector = detector
         self._search_side_px = choice.search_side_px
+        self._people: PersonNetwork | None = None
 
     def find(self, pictures: Sequence[Picture]) -> list[list[Box]]:
         """The boxes of the faces of each picture, in its own pixels; no two pictures influence each other."""
         return [self._find(picture) for picture in pictures]
+
+    def with_people(self, mask: Mask, picture: Picture, faces: Sequence[Box]) -> Mask:
+        """The mask with the people whose faces these are."""
+        self._people = self._people or PersonNetwork()
+        return with_people(mask, picture, faces, self._people)
 
     def _find(self, picture: Picture) -> list[Box]:
         searched = shrunk(picture, self._search_side_px)
@@ -77,50 +70,38 @@ class FaceGate:
 
 
 def choose_gate(
-    store: Store,
-    policy: GatePolicy,
-    weights: WeightsPolicy,
-    *,
-    search_side_px: int,
-    min_score: float,
-    find_profiles: bool = True,
-    off_reason: str = "",
+    store: Store, policy: GatePolicy, *, search_side_px: int, min_score: float, off_reason: str = ""
 ) -> GateChoice:
-    """What the settings ask for: YuNet if to be had, else the cascades inside OpenCV; nothing only with a reason.
-
-    weights: of the stage; `builtin` there keeps `auto` from looking for YuNet.
+    """What the settings ask for: YuNet, which ships with this program, or nothing, which needs a reason.
 
     Raises:
-        StageError: the gate is off without a reason, or YuNet is asked for and not to be had, or damaged.
+        StageError: the gate is off without a reason, or YuNet's file is damaged.
     """
-    off = GateChoice(
-        network=OFF,
-        weights_sha256="",
-        search_side_px=search_side_px,
-        min_score=min_score,
-        find_profiles=find_profiles,
-        why=off_reason.strip(),
-    )
     if policy == "off":
-        if not off.why:
+        if not off_reason.strip():
             raise StageError(
                 "face_gate: off releases pictures in which nobody looked for faces again: say why in "
                 "face_gate_off_reason; it is written into the notes and the release's record"
             )
-        return off
-    chosen: WeightsFile | Builtin = Builtin(why="the settings say face_gate: haar")
-    if policy != "haar":
-        asked: WeightsPolicy = "require" if policy == "yunet" else "builtin" if weights == "builtin" else "auto"
-        chosen = choose_weights(WeightsStore.of(store), YUNET, asked)
-    if isinstance(chosen, Builtin):
-        return replace(off, network=HAAR, weights_sha256=cascades_sha256(FRONTAL_ALT), why=chosen.why)
-    return replace(off, network=YUNET, weights_sha256=chosen.weights_sha256, file=chosen, why="")
+        return GateChoice(
+            network=OFF,
+            weights_sha256="",
+            search_side_px=search_side_px,
+            min_score=min_score,
+            why=off_reason.strip(),
+        )
+    file = WeightsStore.of(store).fetch(YUNET)
+    return GateChoice(
+        network=YUNET,
+        weights_sha256=file.weights_sha256,
+        search_side_px=search_side_px,
+        min_score=min_score,
+        file=file,
+    )
 
 
 def load_gate(choice: GateChoice) -> FaceGate:
     """The gate itself, for one thread."""
-    if choice.network == OFF:
-        return FaceGate(NoDetector(), choice)
     if choice.file is None:
-        return FaceGate(HaarDetector(find_profiles=choice.find_profiles), choice)
+        return FaceGate(NoDetector(), choice)
     return FaceGate(YuNetDetector(choice.file, choice.min_score), choice)

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.errors import StageError
+from pipeline.images.face_detectors import MIN_SCORE, SEARCH_SIDE_PX
 from pipeline.images.face_gate import GateChoice, GatePolicy, choose_gate
 from pipeline.images.lama_fill import MAX_CROP_SIDE_PX, Frame, LamaInpainter
 from pipeline.images.simple_lama_fill import SimpleLamaInpainter
@@ -72,20 +73,14 @@ class CleanImagesSettings(ImageStageSettings):
         description="Maximum share of a picture covered by people; above it the picture is dropped (paper: 0.5).",
     )
     jpeg_quality: int = Field(95, ge=50, le=100, description="JPEG quality of the clean pictures.")
-    face_gate: GatePolicy = Field(
-        "auto",
-        description="Face detector on the clean pictures; auto: YuNet if available, else OpenCV's cascades.",
-    )
+    face_gate: GatePolicy = Field("yunet", description="Face detector on the clean pictures; off only with a reason.")
     face_gate_off_reason: str = Field(
         "", description="Reason for face_gate: off; it is written into the release's record."
     )
     gate_search_side_px: int = Field(
-        640, ge=128, le=4096, description="Longer side to which pictures are resized for the face gate."
+        SEARCH_SIDE_PX, ge=128, le=4096, description="Longer side to which pictures are resized for the face gate."
     )
-    gate_find_profiles: bool = Field(
-        True, description="Cascades only: also detect profile faces (two fifths of their time)."
-    )
-    gate_min_score: float = Field(0.6, gt=0, lt=1, description="YuNet only: minimum detection score of a face.")
+    gate_min_score: float = Field(MIN_SCORE, gt=0, lt=1, description="Minimum detection score of a face.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +99,7 @@ def choose_filler(store: Store, settings: CleanImagesSettings) -> FillerChoice:
 
     Raises:
         StageError: the weights are not LaMa's, are damaged, or are required and missing; the gate is off without a
-            reason, or not to be had as asked.
+            reason.
     """
     if settings.weights != "builtin":
         architecture = WeightsStore.of(store).entry(settings.network).architecture
@@ -116,10 +111,8 @@ def choose_filler(store: Store, settings: CleanImagesSettings) -> FillerChoice:
     gate = choose_gate(
         store,
         settings.face_gate,
-        settings.weights,
         search_side_px=settings.gate_search_side_px,
         min_score=settings.gate_min_score,
-        find_profiles=settings.gate_find_profiles,
         off_reason=settings.face_gate_off_reason,
     )
     chosen = choose_weights(WeightsStore.of(store), settings.network, settings.weights, settings.weights_file)

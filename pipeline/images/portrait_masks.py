@@ -30,6 +30,7 @@ from pipeline.images.stages import PictureStage, PortraitMasker, WorkerPlan, for
 from pipeline.picture_bytes import DecodedPicture, Mask, UnreadablePicture, decode_sized, encode_mask
 from pipeline.stage import Outcome, StageReport, run_network_stage, table_inputs
 from pipeline.store import Store
+from pipeline.weights.registry import REGISTRY, YUNET
 
 MAX_THREADS = 16
 AT_ONCE = {"cpu": 4, "cuda": 32}
@@ -38,8 +39,8 @@ __all__ = ["READABLE", "STAGE", "PortraitMasksSettings", "build_portrait_masks"]
 STAGE = "portrait_masks"
 READABLE = frozenset({"no_person", "person"})
 FALLBACK_NOTE = (
-    "portraits were found by OpenCV's built-in detectors, not by U²-Net: many people, above all those not facing the "
-    "camera, stay in the pictures"
+    "portraits were found by the built-in networks (faces and who is around them), not by U²-Net: people who show no "
+    "face may stay in the pictures, and some things are masked as people"
 )
 
 
@@ -216,6 +217,8 @@ def _work(store: Store, city: str, settings: PortraitMasksSettings, choice: Mask
     run = stage.run(store, city, set(chain.from_iterable(pictures.values())), on_commit=count_frames)
     dropped = run.drop_posts(store, city, STAGE, pictures, READABLE)
     about = {"network": choice.network, "weights_sha256": choice.weights_sha256}
+    if choice.file is None:
+        about |= {"face_detector": YUNET, "face_detector_sha256": str(REGISTRY[YUNET].sha256)}
     return Outcome(
         counts={**run.counts(**+counted), **dropped},
         notes=[] if running else [f"{FALLBACK_NOTE} ({choice.why})"],

@@ -1,10 +1,14 @@
-"""The whole person around a face: where it may be by the proportions of a body, and what GrabCut makes of that.
+"""The whole person around a face: where it may be by the proportions of a body, and what a network makes of that.
 
-What finds faces gives a box and no more; whoever stands below it is a person too. The built-in portraits cut people
-out here, and the face gate adds those to a mask that it missed.
-Law: the head and a column of `COLUMN` faces' width below it are masked whatever GrabCut says.
-Covered: people who stand or sit upright, down to the picture's lower edge or about seven heads. Not covered: who lies
-or hangs, arms stretched out, a body whose head is outside the picture or was not found.
+What finds faces gives a box and no more; whoever stands below it is a person too. The built-in portraits find people
+here, and the face gate adds those to a mask that it missed.
+The network is MediaPipe's selfie segmentation (github.com/google-ai-edge/mediapipe, Apache-2.0), which ships with this
+program as it was published and is read by OpenCV. It was trained on people at arm's length and sees a portrait in
+anything that fills a picture: it is asked about the surroundings of a face, enlarged to what it knows, where a whole
+picture would show it a small person (DECISIONS.md).
+Law: the head and a column of `COLUMN` faces' width below it are masked whatever the network says.
+Covered: people who stand, sit or lie, down to the picture's border or about nine heads. Not covered: arms stretched
+out wide, a body whose head is outside the picture or was not found.
 """
 
 from collections.abc import Sequence
@@ -12,15 +16,65 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.images.face_detectors import Box, shrunk
+from pipeline.errors import StageError
+from pipeline.images.face_detectors import SEARCH_SIDE_PX, Box, shrunk
 from pipeline.picture_bytes import Mask, Picture
+from pipeline.weights.registry import SELFIE
+from pipeline.weights.weights_store import WeightsFile
 
-REFINE_SIDE_PX = 160  # shapes are refined at this size: larger only costs time
-HEIGHT = 8  # of a person, in faces
-REACH, SURE, COLUMN = 5.0, 2.0, 3.0
-"""Widths in faces: how far a body may reach; what GrabCut takes for body; what the gate masks in any case."""
-MARGIN_PX = 3  # around what the gate adds, at the size of the refining
-MIN_MASKED = 0.5  # of a face and of the chest below it, for a mask that knows the person
+INPUT_SIDE_PX = 256
+HEIGHT = 8
+"""of a person, in faces"""
+COLUMN = 3.0
+"""width in faces of what the gate masks below a face in any case"""
+REACH, ABOVE, BELOW = 7.0, 1.5, 8.0
+"""Surroundings of a face, in faces: their width, and how far they reach above it and below it."""
+NEAR_FACE = 0.2
+"""probability from which a pixel in a face's surroundings belongs to a person"""
+MARGIN = 0.02
+"""around what the gate adds, as a share of the longer side"""
+MIN_MASKED = 0.5
+"""of a face and of the chest below it, for a mask that knows the person"""
+
+
+class PersonNetwork:
+    """The selfie segmentation. One object serves one thread.
+
+    Raises:
+        StageError: the file in the package is damaged, or OpenCV cannot read it.
+    """
+
+    weights_sha256 = str(SELFIE.sha256)
+
+    def __init__(self) -> None:
+        import cv2
+
+        file = WeightsFile.shipped(SELFIE)
+        try:
+            self._network = cv2.dnn.readNetFromTFLite(np.frombuffer(file.read(), dtype=np.uint8))
+        except cv2.error as error:
+            raise StageError(f"OpenCV cannot read {file.path}: {error}") from error
+
+    def probabilities(self, picture: Picture) -> NDArray[np.float32]:
+        """Of each pixel to show a person, at the picture's size; the picture is squeezed to the network's square."""
+        import cv2
+
+        side, (height, width) = INPUT_SIDE_PX, picture.shape[:2]
+        how = cv2.INTER_AREA if min(height, width) > side else cv2.INTER_LINEAR
+        square = cv2.resize(picture, (side, side), interpolation=how)
+        self._network.setInput(cv2.dnn.blobFromImage(square, 1 / 255))
+        answer = np.asarray(self._network.forward(), dtype=np.float32).reshape(side, side)
+        return np.asarray(cv2.resize(answer, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+
+    def around(self, picture: Picture, faces: Sequence[Box]) -> Mask:
+        """Who is in the surroundings of these faces."""
+        mask = np.zeros(picture.shape[:2], dtype=np.bool_)
+        for face in faces:
+            rows, columns = _inside(surroundings(face))
+            part = picture[rows, columns]
+            if part.size:
+                mask[rows, columns] |= self.probabilities(part) > NEAR_FACE
+        return mask
 
 
 def head(face: Box) -> Box:
@@ -39,13 +93,39 @@ def body(face: Box, num_faces_wide: float) -> Box:
     return Box(round(left), face.y + face.height, round(face.width * num_faces_wide), (HEIGHT - 1) * face.height)
 
 
-def with_people(mask: Mask, picture: Picture, faces: Sequence[Box]) -> Mask:
+def surroundings(face: Box) -> Box:
+    """What the network is shown of a face: the whole person, if it stands."""
+    unit = max(face.width, 0.8 * face.height)  # a face from the side is a narrow box
+    return Box(
+        round(face.x + face.width / 2 - unit * REACH / 2),
+        round(face.y - ABOVE * unit),
+        round(REACH * unit),
+        round(face.height + (ABOVE + BELOW) * unit),
+    )
+
+
+def with_people(mask: Mask, picture: Picture, faces: Sequence[Box], network: PersonNetwork) -> Mask:
     """The mask with the people whose faces these are, cut at the picture's borders."""
-    wide = mask | people_shapes(picture, faces, margin_px=MARGIN_PX)
+    import cv2
+
+    searched = shrunk(picture, SEARCH_SIDE_PX)
+    scale = searched.shape[1] / picture.shape[1]
+    found = network.around(searched, [face.scaled(scale) for face in faces]).astype(np.uint8)
+    radius = round(MARGIN * max(found.shape))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    wide = mask | enlarged(cv2.dilate(found, disc), mask.shape)
     for face in faces:
-        _paint(wide, head(face), True)
-        _paint(wide, body(face, COLUMN), True)
+        for box in (head(face), body(face, COLUMN)):
+            wide[_inside(box)] = True
     return wide
+
+
+def enlarged(mask: NDArray[np.uint8] | Mask, size: tuple[int, ...]) -> Mask:
+    """The mask at this height and width; a pixel that was partly masked is masked."""
+    import cv2
+
+    large = cv2.resize(mask.astype(np.uint8) * 255, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(large > 0, dtype=np.bool_)
 
 
 def is_masked(mask: Mask, face: Box) -> bool:
@@ -53,54 +133,6 @@ def is_masked(mask: Mask, face: Box) -> bool:
     chest = body(face, 1.5)._replace(y=face.y + round(1.5 * face.height), height=2 * face.height)
     parts = [mask[_inside(box)] for box in (face, chest)]
     return all(part.mean() >= MIN_MASKED for part in parts if part.size)
-
-
-def people_shapes(picture: Picture, faces: Sequence[Box], bodies: Sequence[Box] = (), *, margin_px: int = 0) -> Mask:
-    """GrabCut from faces and from boxes around whole bodies; heads and the middle of the body are in it in any case.
-
-    margin_px: by so much what is cut out is widened, at the size of the refining.
-    """
-    import cv2
-
-    height, width = picture.shape[:2]
-    refined = shrunk(picture, REFINE_SIDE_PX)
-    scale = refined.shape[1] / width
-    cut = _cut_out(refined, [face.scaled(scale) for face in faces], [box.scaled(scale) for box in bodies])
-    if margin_px:
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin_px + 1, 2 * margin_px + 1))
-        cut = np.asarray(cv2.dilate(cut, disc), dtype=np.uint8)
-    return np.asarray(cv2.resize(cut, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.bool_)
-
-
-def _cut_out(picture: Picture, faces: list[Box], bodies: list[Box]) -> NDArray[np.uint8]:
-    """1 where a person is."""
-    import cv2
-
-    hint: NDArray[np.uint8] = np.full(picture.shape[:2], cv2.GC_BGD, dtype=np.uint8)
-    for box in (*bodies, *(body(face, REACH) for face in faces)):
-        _paint(hint, box, cv2.GC_PR_FGD)
-    for face in faces:
-        _paint_head(hint, face, 1.0, cv2.GC_PR_FGD)
-    for face in faces:
-        _paint(hint, body(face, SURE), cv2.GC_FGD)
-        _paint_head(hint, face, 0.75, cv2.GC_FGD)
-    is_open = hint != cv2.GC_BGD
-    if is_open.any() and not is_open.all():  # where nothing is to be told apart GrabCut fails
-        cv2.setRNGSeed(0)
-        cv2.grabCut(picture, hint, None, np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK)
-    return np.isin(hint, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
-
-
-def _paint_head(hint: NDArray[np.uint8], face: Box, size: float, value: int) -> None:
-    import cv2
-
-    centre = (face.x + face.width // 2, face.y + face.height // 2)
-    axes = (max(1, round(face.width * size * 0.75)), max(1, round(face.height * size)))
-    cv2.ellipse(hint, centre, axes, 0, 0, 360, value, -1)
-
-
-def _paint(target: NDArray[np.uint8] | Mask, box: Box, value: int) -> None:
-    target[_inside(box)] = value
 
 
 def _inside(box: Box) -> tuple[slice, slice]:

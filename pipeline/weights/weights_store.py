@@ -22,6 +22,7 @@ from pipeline.errors import StageError, did_you_mean
 from pipeline.networks import WeightsPolicy, is_left_unasked
 from pipeline.progress import log
 from pipeline.store import Store
+from pipeline.store.digests import bytes_digest
 from pipeline.store.files import exclusive_lock
 from pipeline.weights.adding import copied_in, entry_of, from_file, recognised
 from pipeline.weights.apart import convert_apart
@@ -29,7 +30,7 @@ from pipeline.weights.converting import CONVERTER_VERSION, convert
 from pipeline.weights.digests import FileDigests, digest_once, read_digests
 from pipeline.weights.fetching import WeightsUnavailableError, fetch_part
 from pipeline.weights.records import DamagedWeightsError, Record, Records, read_own, write_own
-from pipeline.weights.registry import REGISTRY, WeightsEntry
+from pipeline.weights.registry import REGISTRY, SHIPPED_FOLDER, WeightsEntry
 from pipeline.weights.transfer import TransferLimits, forget
 
 ASK_AGAIN_S = 900.0
@@ -41,8 +42,8 @@ _unavailable: dict[tuple[Path, str], tuple[float, str]] = {}
 class WeightsFile:
     """Weights that may be used: their digests were compared.
 
-    path: safetensors in the names of our module; for YuNet the ONNX file. weights_sha256: of the file as published.
-    source: that file.
+    path: safetensors in the names of our module; of a network that OpenCV reads the published file.
+    weights_sha256: of the file as published. source: that file.
     """
 
     name: str
@@ -50,6 +51,32 @@ class WeightsFile:
     path: Path
     weights_sha256: str
     source: Path
+
+    @classmethod
+    def shipped(cls, entry: WeightsEntry) -> "WeightsFile":
+        """The weights of this entry in the package; who reads them compares their digest."""
+        path = SHIPPED_FOLDER / entry.file_name
+        return cls(
+            name=entry.name, architecture=entry.architecture, path=path, weights_sha256=str(entry.sha256), source=path
+        )
+
+    def read(self) -> bytes:
+        """What is at `path`, for a reader that takes the published file as it is.
+
+        Raises:
+            StageError: it is not the file that was chosen, or gone.
+        """
+        is_shipped = self.path.parent == SHIPPED_FOLDER
+        advice = (
+            "install this program again" if is_shipped else f"fetch it again with `mrlf weights fetch {self.name}`"
+        )
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise StageError(f"{self.path} cannot be read ({error.strerror}): {advice}") from error
+        if (actual := bytes_digest(data)) != self.weights_sha256:
+            raise StageError(f"{self.path} has the sha256 {actual}, not {self.weights_sha256}: {advice}")
+        return data
 
 
 class WeightsStore:
@@ -100,7 +127,7 @@ class WeightsStore:
         entry = self.entry(name)
         record = self._records.read(name)
         if record is None or record.published != entry.digest:  # this version of the program wants another file
-            return None
+            return WeightsFile.shipped(entry) if entry.is_shipped else None
         self._check(record)
         if record.converter != CONVERTER_VERSION:
             log.info("%s is converted again, by this version of the program", name)

@@ -25,7 +25,7 @@ CITY = {
     **TINY,
     "demo": {**TINY["demo"], "num_posts": 80, "num_users": 30},
     "curated_posts": {**TINY["curated_posts"], "min_posts_per_poi": 4},
-    "clean_images": {"weights": "builtin", "num_workers": 1, "gate_find_profiles": False},
+    "clean_images": {"weights": "builtin", "num_workers": 1},
     "train_mrlf": {**TINY["train_mrlf"], "model": "auto"},
 }
 CANARY = "canary-5f1c"

@@ -26,7 +26,7 @@ TINY = {
     "is_synthetic": True,
     "demo": {"seed": 7, "num_pois": 4, "num_posts": 80, "num_users": 30, "image_side": 64},
     "curated_posts": {"min_hashtag_count": 2, "min_posts_per_poi": 4, "language": "any"},
-    "portrait_masks": {"weights": "builtin", "find_profiles": False, "find_bodies": False, "num_workers": 1},
+    "portrait_masks": {"weights": "builtin", "find_bodies": False, "num_workers": 1},
     "clean_images": {
         "weights": "builtin",
         "num_workers": 1,

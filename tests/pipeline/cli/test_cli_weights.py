@@ -50,6 +50,7 @@ def test_the_table_tells_what_there_is_and_what_is_here(mrlf, registry, pth):
     assert re.split(r"  +", lines[0]) == columns
     assert [line.split()[0] for line in lines[1:]] == list(REGISTRY)
     table = {line.split()[0]: re.split(r"  +", line) for line in lines[1:]}
+    assert table["yunet"][4] == "here", "it ships"
     assert table["u2net_human_seg"][1:] == [
         "u2net",
         "Apache-2.0",
@@ -99,7 +100,8 @@ def test_fetch_takes_what_is_named_from_the_mirror(mrlf, registry, pth, monkeypa
 def test_fetch_without_a_name_takes_those_of_the_stages_and_tells_each_that_failed(mrlf, registry):
     result = mrlf("fetch")
     assert result.exit_code == 1
-    for name in ("u2net_human_seg", "big_lama", "yunet", "vgg19"):
+    assert f"yunet: here, sha256 {REGISTRY['yunet'].sha256}\n" in result.stdout, "it ships"
+    for name in ("u2net_human_seg", "big_lama", "vgg19"):
         assert f"mrlf: {name} could not be fetched (https://127.0.0.1:1/x: no connection)" in result.stderr
     assert "Traceback" not in result.output
 

@@ -20,8 +20,8 @@ from tests.models.small_backbones import small_backbones
 
 pytestmark = pytest.mark.slow
 
-FEW = {"find_profiles": False, "find_bodies": False}
-NETWORKS = ("u2net_human_seg", "big_lama", "yunet", "vgg19")
+FEW = {"find_bodies": False}
+NETWORKS = ("u2net_human_seg", "big_lama", "vgg19")
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def build_all(store: Store) -> list[StageReport]:
     weights_store._unavailable.clear()
     builds: list[Callable[[], StageReport]] = [
         lambda: build_portrait_masks(store, CITY, PortraitMasksSettings(**FEW, num_workers=1)),
-        lambda: build_clean_images(store, CITY, CleanImagesSettings(gate_find_profiles=False, num_workers=1)),
+        lambda: build_clean_images(store, CITY, CleanImagesSettings(num_workers=1)),
         lambda: build_dataset(store, CITY, DatasetSettings(min_posts_per_poi=2)),
         lambda: build_image_features(store, CITY, ImageFeaturesSettings(image_size=32)),
     ]

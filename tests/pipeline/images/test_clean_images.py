@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import StageError
 from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
-from pipeline.images.face_gate import HAAR, GateChoice
+from pipeline.images.face_gate import YUNET, GateChoice
 from pipeline.images.fillers import BuiltinFill, FillerChoice, choose_filler, fill_recipe
 from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks
 from pipeline.picture_bytes import encode_mask
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.slow
 
 REASON = "these pictures are drawn"
 CLEAN = CleanImagesSettings(weights="builtin", face_gate="off", face_gate_off_reason=REASON, num_workers=1)
-MASKS = PortraitMasksSettings(weights="builtin", find_profiles=False, find_bodies=False, num_workers=1)
+MASKS = PortraitMasksSettings(weights="builtin", find_bodies=False, num_workers=1)
 
 
 def write_masks(store: Store, digests: list[str], *, recipe: str = "r", side: int = 30) -> None:
@@ -122,7 +122,7 @@ def test_settings_that_cannot_be_are_refused(name, value):
 
 # what makes a picture be cleaned anew
 
-GATE = GateChoice(network=HAAR, weights_sha256="c" * 64, search_side_px=640, min_score=0.6)
+GATE = GateChoice(network=YUNET, weights_sha256="c" * 64, search_side_px=640, min_score=0.6)
 FILE = WeightsFile(name="big_lama", architecture="big_lama", path=Path("x"), source=Path("y"), weights_sha256="a" * 64)
 LAMA = FillerChoice(network="big_lama", weights_sha256="a" * 64, gate=GATE, file=FILE)
 BUILTIN = FillerChoice(network=BuiltinFill.network, weights_sha256="", gate=GATE)
@@ -245,7 +245,7 @@ def test_a_gate_that_is_off_stands_in_notes_and_in_the_releases_record(store):
 
 @pytest.mark.fault("M6")
 def test_the_face_that_the_masks_missed_is_found_by_the_gate(store):
-    """The whole stage with OpenCV's cascades: a portrait that nobody masked is filled, and the recall is recorded."""
+    """The whole stage with the gate that ships: a portrait that nobody masked is filled, the recall recorded."""
     scene = pixels(3, (320, 256)).copy() // 4 + 90
     scene[96:, 160:] = portrait(160)
     digests = [store.blobs.put("original", encoded(picture, "PNG")) for picture in (scene, pixels(5, (96, 96)))]
@@ -254,16 +254,15 @@ def test_the_face_that_the_masks_missed_is_found_by_the_gate(store):
     rows = [{"digest": digest, "recipe": "r", **nobody} for digest in digests]
     store.tables.replace("demo", "portrait_masks", rows)
     finish(store, "portrait_masks")
-    on = CleanImagesSettings(weights="builtin", face_gate="haar", num_workers=1)
+    on = CleanImagesSettings(weights="builtin", num_workers=1)
     with short_recall():
         report = build_clean_images(store, CITY, on)
     assert report.counts["pictures/filled_again"] == report.counts["pictures/unchanged"] == 1
     about = report.record.about
-    assert about["face_gate"] == HAAR
+    assert about["face_gate"] == YUNET
     assert len(about["face_gate_sha256"]) == 64
     assert about["face_recall"].startswith("upright ") and about["face_recall"].endswith(" of 2")
     assert "one woman" in about["face_recall_shows_not"]
-    assert any("not by YuNet" in note for note in report.record.notes)
 
 
 # what is left

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.images.face_detectors import Box
-from pipeline.images.face_gate import HAAR, GateChoice, choose_gate, load_gate
+from pipeline.images.face_gate import OFF, GateChoice, choose_gate, load_gate
 from pipeline.images.face_recall import (
     FACE,
     KINDS,
@@ -22,48 +22,41 @@ from pipeline.images.face_recall import (
     recall_text,
     scene,
 )
+from pipeline.images.fillers import CleanImagesSettings
 from pipeline.store import Store
 from tests.fakes.face_gates import green_gate
 
-FOUND = ("upright", "mirrored", "at the border", "on a poster", "in a mirror", "dark")
-MISSED = ("lying", "back of the head")
-CROWDS = ("twenty small",)
+FEWER = {"turned 30 to 45°": 2, "lying": 1, "twenty small": 1, "small": 3, "dark": 2, "squeezed": 2}
+"""kinds that the cascades of earlier versions missed or that are hard, every so many of their composites"""
 
 
 @pytest.fixture(scope="module")
-def cascades(tmp_path_factory) -> dict[str, Found]:
-    """What the cascades find, with the sizes that a stage takes by default, in every third picture of a kind: of the
-    kinds that they miss in all.
-    """
-    store = Store(tmp_path_factory.mktemp("store"))
-    choice = choose_gate(store, "haar", "builtin", search_side_px=640, min_score=0.6)
+def counted(tmp_path_factory) -> dict[str, Found]:
+    """What the gate finds as a stage takes it by default, in some composites of a kind."""
+    settings = CleanImagesSettings()
+    choice = choose_gate(
+        Store(tmp_path_factory.mktemp("store")),
+        settings.face_gate,
+        search_side_px=settings.gate_search_side_px,
+        min_score=settings.gate_min_score,
+    )
     with pytest.MonkeyPatch.context() as patch:
-        asked = {kind: KINDS[kind][::3] for kind in (*FOUND, *CROWDS)} | {kind: KINDS[kind] for kind in MISSED}
+        asked = {kind: KINDS[kind][::step] for kind, step in {**FEWER, "back of the head": 1}.items()}
         patch.setattr("pipeline.images.face_recall.KINDS", asked)
         return {found.kind: found for found in measure_recall(load_gate(choice))}
 
 
 @pytest.mark.slow
-@pytest.mark.fault("M6")
-@pytest.mark.parametrize("kind", FOUND)
-def test_the_cascades_find_most_upright_faces(cascades, kind):
-    found = cascades[kind]
-    assert found.num_found >= 0.75 * found.num_faces
+@pytest.mark.fault("I43")
+@pytest.mark.parametrize("kind", FEWER)
+def test_small_turned_lying_and_dark_faces_are_all_found(counted, kind):
+    assert counted[kind].num_found == counted[kind].num_faces > 0
 
 
 @pytest.mark.slow
 @pytest.mark.fault("M6")
-@pytest.mark.parametrize("kind", MISSED)
-def test_what_the_cascades_miss_is_counted_too(cascades, kind):
-    assert cascades[kind].num_found == 0
-
-
-@pytest.mark.slow
-@pytest.mark.fault("M6")
-def test_of_twenty_small_faces_each_counts(cascades):
-    found = cascades["twenty small"]
-    assert found.num_faces == 20
-    assert found.num_found >= 15
+def test_what_the_gate_misses_is_counted_too(counted):
+    assert counted["back of the head"].num_found == 0
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +82,7 @@ def test_it_is_counted_once_for_each_detector_and_setting(store, green):
     file.write_text(json.dumps([vars(Found(kind="upright", num_found=7, num_faces=7))]))
     assert recall_of(store, choice) == [Found(kind="upright", num_found=7, num_faces=7)] != first
     other = GateChoice(
-        network=HAAR, weights_sha256="other", search_side_px=choice.search_side_px, min_score=choice.min_score
+        network=OFF, weights_sha256="other", search_side_px=choice.search_side_px, min_score=choice.min_score
     )
     assert other.recipe != choice.recipe
 

@@ -127,9 +127,9 @@ BUILTIN = {"weights": "builtin"}
         pytest.param({}, {"device": "auto"}, False, id="device"),
         pytest.param({}, {"batch_size": 3, "commit_every": 2, "num_workers": 1}, False, id="sizes"),
         pytest.param({}, {"weights": "auto"}, False, id="the choice, where the same weights came"),
-        pytest.param({}, {"find_profiles": False, "find_bodies": False}, False, id="what only the built-in way uses"),
+        pytest.param({}, {"find_bodies": False}, False, id="what only the built-in way uses"),
         pytest.param({}, BUILTIN, True, id="the built-in way"),
-        pytest.param(BUILTIN, {"find_profiles": False}, True, id="built-in: profiles"),
+        pytest.param(BUILTIN, {"find_bodies": False}, True, id="built-in: no face in view"),
         pytest.param(BUILTIN, {"threshold": 0.6, "precision": "bf16"}, False, id="built-in: what networks use"),
     ],
 )

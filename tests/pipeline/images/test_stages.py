@@ -18,7 +18,7 @@ from tests.fakes.pictures import encoded, pixels
 
 pytestmark = pytest.mark.slow
 
-MASKS = PortraitMasksSettings(weights="builtin", find_profiles=False, num_workers=1)
+MASKS = PortraitMasksSettings(weights="builtin", num_workers=1)
 CLEAN = CleanImagesSettings(weights="builtin", num_workers=1)
 
 
@@ -59,7 +59,7 @@ def test_a_post_without_a_picture_left_is_dropped_with_its_reason(masked):
 
 def test_what_ran_is_in_every_row(masked):
     store, _ = masked
-    assert set(store.tables.read("demo", "portrait_masks")["network"].to_pylist()) == {"opencv_haar_hog_grabcut"}
+    assert set(store.tables.read("demo", "portrait_masks")["network"].to_pylist()) == {"selfie_segmentation"}
     assert set(store.tables.read("demo", "clean_images")["inpainter"].to_pylist()) == {"opencv_inpaint_telea"}
     for stage in ("portrait_masks", "clean_images"):
         note = store.stage_record("demo", stage).notes[0]
@@ -139,7 +139,7 @@ def test_a_killed_run_loses_at_most_one_commit_and_goes_on(store, tmp_path):
                 os.kill(os.getpid(), signal.SIGKILL)
         Tables.append = append_then_die
         settings = PortraitMasksSettings(
-            weights="builtin", find_profiles=False, num_workers=1, commit_every=4
+            weights="builtin", num_workers=1, commit_every=4
         )
         build_portrait_masks(Store(pathlib.Path({str(store.root)!r})), CITY, settings)
     """)

@@ -39,7 +39,7 @@ STAGES: list[tuple[Any, Any]] = [
     (build_curated_posts, CuratedPostsSettings(min_hashtag_count=1, min_posts_per_poi=5, language="any")),
     (
         build_portrait_masks,
-        PortraitMasksSettings(weights="builtin", find_profiles=False, find_bodies=False, num_workers=1),
+        PortraitMasksSettings(weights="builtin", find_bodies=False, num_workers=1),
     ),
     (
         build_clean_images,

@@ -42,9 +42,7 @@ def cleaned(tmp_path_factory) -> Path:
     store.tables.append("demo", "posts", [lost])
     write_ledger(store, "demo", "curated_posts", {lost["post_key"]: "not_english"})
     with in_this_process():
-        build_portrait_masks(
-            store, CITY, PortraitMasksSettings(weights="builtin", find_profiles=False, find_bodies=False)
-        )
+        build_portrait_masks(store, CITY, PortraitMasksSettings(weights="builtin", find_bodies=False))
         build_clean_images(store, CITY, CLEAN)
     return store.root
 

@@ -51,16 +51,16 @@ NETWORK = MrlfConfig(
 WHEN = datetime(2024, 5, 1, tzinfo=UTC)
 BACKBONE = "vgg19_fixed_seed"
 NOTES = {
-    "portrait_masks": "portraits were found by OpenCV's built-in detectors, not by U²-Net",
+    "portrait_masks": "portraits were found by the built-in networks (faces and who is around them), not by U²-Net",
     "clean_images": "holes were filled by OpenCV's inpainting, not by LaMa",
     "image_features": "features come from a fixed-seed VGG19 that never saw a picture",
 }
 ABOUT = {
-    "portrait_masks": {"network": "opencv_haar_hog_grabcut", "weights_sha256": "ab" * 32},
+    "portrait_masks": {"network": "selfie_segmentation", "weights_sha256": "ab" * 32},
     "clean_images": {
         "network": "opencv_inpaint_telea",
         "weights_sha256": "",
-        "face_gate": "opencv_haar_alt",
+        "face_gate": "yunet",
         "face_gate_sha256": "ef" * 32,
         "face_recall": "upright 7 of 8; turned 30 to 45° 1 of 8",
         "face_recall_shows_not": "crowds are not in it",

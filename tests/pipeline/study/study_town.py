@@ -34,8 +34,8 @@ CITY: City = PLAIN.model_copy(
     update={
         "stages": {
             "curated_posts": {"min_hashtag_count": 2, "min_posts_per_poi": 5},
-            "portrait_masks": {"weights": "builtin", "find_profiles": False, "find_bodies": False, "num_workers": 1},
-            "clean_images": {"weights": "builtin", "num_workers": 1, "gate_find_profiles": False},
+            "portrait_masks": {"weights": "builtin", "find_bodies": False, "num_workers": 1},
+            "clean_images": {"weights": "builtin", "num_workers": 1},
             "dataset": {"min_posts_per_poi": 5},
             "image_features": {"weights": "builtin", "image_size": 32, "runtime": "torch", "precision": "fp32"},
             "study_data": {"backbones": ["vgg16"]},

@@ -42,7 +42,7 @@ from tests.models.small_backbones import SMALL, small_backbones
 
 pytestmark = pytest.mark.slow
 
-MASKS = PortraitMasksSettings(weights="builtin", find_profiles=False, find_bodies=False, num_workers=1)
+MASKS = PortraitMasksSettings(weights="builtin", find_bodies=False, num_workers=1)
 CLEAN = CleanImagesSettings(weights="builtin", face_gate="off", face_gate_off_reason="drawn", num_workers=1)
 BUILTIN = ImageFeaturesSettings(weights="builtin", image_size=32, runtime="torch", precision="fp32")
 

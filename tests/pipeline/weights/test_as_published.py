@@ -8,12 +8,10 @@ import pytest
 from safetensors.numpy import save
 
 from pipeline.weights.converting import convert, known_architectures
-from pipeline.weights.fetching import SHIPPED_FOLDER
-from pipeline.weights.registry import REGISTRY, YUNET, YUNET_FILE
+from pipeline.weights.registry import REGISTRY, SHIPPED_FOLDER, YUNET, YUNET_FILE
 
 TENSORS = save({"embeddings": np.zeros((2, 3), np.float32)})
 GOOD = {
-    "selfie_segmentation": b"\x1c\0\0\0TFL3" + bytes(100),
     "minilm": TENSORS,
     "minilm_tokenizer": json.dumps({"version": "1.0", "model": {"vocab": {}}}).encode(),
 }
@@ -43,8 +41,6 @@ def test_a_face_detector_that_lies_about_its_shapes_is_refused_in_one_line(tmp_p
 @pytest.mark.parametrize(
     ("name", "body", "told"),
     [
-        pytest.param("selfie_segmentation", b"TFL3" + bytes(100), "is not TFLite", id="TFLite elsewhere"),
-        pytest.param("selfie_segmentation", b"", "is not TFLite", id="nothing"),
         pytest.param("minilm", TENSORS[:-4], "is cut or damaged", id="tensors cut"),
         pytest.param("minilm", TENSORS.replace(b"[2,3]", b"[9,3]"), "is cut or damaged", id="shapes that lie"),
         pytest.param("minilm", b"\x80\x02" + bytes(20), "is not safetensors", id="a pickle"),

@@ -8,9 +8,8 @@ import pytest
 
 from pipeline.weights.converting import known_architectures
 from pipeline.weights.digests import FileDigests, read_digests
-from pipeline.weights.fetching import SHIPPED_FOLDER
 from pipeline.weights.packages import package_of
-from pipeline.weights.registry import REGISTRY, SHIPPED
+from pipeline.weights.registry import REGISTRY, SHIPPED, SHIPPED_FOLDER
 
 ENTRIES = [pytest.param(entry, id=name) for name, entry in REGISTRY.items()]
 
@@ -43,7 +42,7 @@ def test_packages_come_last_so_that_what_is_published_is_asked_first():
 
 def test_half_of_the_networks_are_to_be_had_where_there_is_only_an_index():
     names = {name for name, entry in REGISTRY.items() if any(map(package_of, entry.addresses))}
-    assert names == {"u2net", "u2netp", "efficientnet_lite0", "selfie_segmentation", "minilm", "minilm_tokenizer"}
+    assert names == {"u2net", "u2netp", "efficientnet_lite0", "minilm", "minilm_tokenizer"}
 
 
 def test_names_and_digests_are_given_once():
