@@ -1,13 +1,15 @@
 """Our stage `portrait_masks` on U²-Net beside a loop of rembg.remove(only_mask=True), both on the processor.
 
-Random weights of the true shape: one ONNX file, which rembg runs and our shelf converts. Made-up photographs of
-1080 x 1080 pixels. Ours: bytes in the store to rows in the table, with the reading of blobs, commits and widening of
-masks; timed from the first commit to the last, so without the start of worker and network. Peer: bytes in, PNG bytes
-out, timed within its process, its session made and warmed before.
+Random weights of the true shape: one ONNX file, which rembg runs and our shelf converts; with --weights a published
+file of U²-Net or U²-Net-P. Made-up photographs of 1080 x 1080 pixels. In int8 the network is made first, from drawn
+pictures, whatever their IoU with fp32. Ours: bytes in the store to rows in the table, with the
+reading of blobs, commits and widening of masks; timed from the first commit to the last, so without the start of
+worker and network. Peer: bytes in, PNG bytes out, timed within its process, its session made and warmed before.
 """
 
 import argparse
 import os
+import shutil
 import tempfile
 import warnings
 from pathlib import Path
@@ -17,12 +19,18 @@ from deltalake import DeltaTable
 from bench.peers import Peer
 from bench.photographs import SIDE_PX, photograph
 from bench.result import interleaved, print_result
+from pipeline.demo.pictures import PictureSpec, encode
+from pipeline.images import int8_masks
+from pipeline.images.maskers import choose_masker
 from pipeline.images.portrait_masks import STAGE, PortraitMasksSettings, build_portrait_masks
 from pipeline.store import Store
 from pipeline.weights import WeightsStore
 from tests.fakes.city import CITY, curated_post, poi, put_city
 
 NETWORK = "bench_net"
+WANTED = {"int8": 4.0, "bf16": 2.5, "fp32": 1.3}
+NUM_CALIBRATION = 16
+"""fewer than in a city: its speed does not follow from them"""
 COMMIT_EVERY = 16
 FILE_NAME = "u2net_human_seg.onnx"
 
@@ -46,8 +54,25 @@ def fill(store: Store, folder: Path, num_pictures: int) -> None:
     folder.mkdir()
     for number, data in enumerate(pictures):
         (folder / f"{number:04d}.jpg").write_bytes(data)
+    put_pictures(store, pictures)
+
+
+def put_pictures(store: Store, pictures: list[bytes]) -> None:
+    """Pictures as posts of a city, in place of those it had."""
     digests = [store.blobs.put("original", data) for data in pictures]
     put_city(store, [poi(0)], [curated_post(number, 0, number, [digest]) for number, digest in enumerate(digests)])
+
+
+def make_int8(store: Store, settings: PortraitMasksSettings) -> None:
+    """Let the city have its network in int8, from drawn pictures with a person that are not timed; print its gate."""
+    int8_masks.NUM_CALIBRATION = NUM_CALIBRATION
+    num = NUM_CALIBRATION + int8_masks.MIN_JUDGED
+    specs = [PictureSpec(key=(seed,), place=0, portrait="side" if seed % 2 else "full") for seed in range(num)]
+    put_pictures(store, [encode(spec, 320) for spec in specs])
+    file = int8_masks.with_int8(store, CITY.key, settings, choose_masker(store, settings)).file
+    assert file is not None and file.int8 is not None
+    assert file.int8.path, file.int8.about
+    print(file.int8.about)
 
 
 def stage_seconds(store: Store, settings: PortraitMasksSettings) -> float:
@@ -68,22 +93,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
+    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16", "int8"])
     parser.add_argument("--runtime", default="auto", choices=["auto", "openvino", "torch"])
+    parser.add_argument("--weights", type=Path, help="a published ONNX file in place of random weights")
     options = parser.parse_args()
     settings = PortraitMasksSettings(
-        network=NETWORK,
         weights="require",
         device="cpu",
         precision=options.precision,
         runtime=options.runtime,
         commit_every=COMMIT_EVERY,
+        int8_min_iou=0.0,
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        export(folder / FILE_NAME)
+        if options.weights:
+            shutil.copyfile(options.weights, folder / FILE_NAME)
+        else:
+            export(folder / FILE_NAME)
         store = Store(folder / "data")
-        WeightsStore.of(store).add(folder / FILE_NAME, NETWORK, "u2net")
+        own = () if options.weights else (NETWORK, "u2net")
+        network = WeightsStore.of(store).add(folder / FILE_NAME, *own).name
+        settings = settings.model_copy(update={"network": network})
+        if options.precision == "int8":
+            make_int8(store, settings)
         fill(store, folder / "pictures", options.pictures)
         stage_seconds(store, settings)  # warm
         running = store.stage_record(CITY.key, STAGE)
@@ -102,7 +135,7 @@ def wanted(settings: PortraitMasksSettings) -> float:
     """The ratio that is asked for on this processor."""
     from models.vision.running import choose_running
 
-    return 2.5 if choose_running(settings.runtime, settings.precision, "cpu").precision == "bf16" else 1.3
+    return WANTED[choose_running(settings.runtime, settings.precision, "cpu").precision]
 
 
 def show(ours: float, running: str, peer: float, about: str, least: float) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -57,8 +57,10 @@ class NetworkSettings(Settings):
     runtime: Literal["auto", "openvino", "torch"] = Field(
         "auto", description="Inference runtime; auto takes the fastest one on this machine."
     )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="Precision; auto: bf16 where the processor supports it, else fp32."
+    precision: Literal["auto", "fp32", "bf16", "int8"] = Field(
+        "auto",
+        description="Precision; auto: bf16 where the processor supports it, else fp32. int8: a network made from "
+        "pictures of the city, if it passes its gate.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Device; auto: a GPU if there is one.")
 
@@ -71,6 +73,12 @@ class NetworkSettings(Settings):
         from models.settings.machine import choose_running
 
         return choose_running(self.runtime, self.precision, self.device)
+
+    def as_it_runs(self, *, has_int8: bool) -> Self:
+        """These settings; where they ask for int8 and no such network passed its gate, those of `auto`."""
+        if self.precision != "int8" or has_int8:
+            return self
+        return self.model_copy(update={"precision": "auto"})
 
 
 class ImageStageSettings(NetworkSettings):

@@ -1,7 +1,7 @@
 """What this machine offers to a network, and the choice among it: library, device, number format.
 
 bf16 is chosen on a processor only where it has instructions for it (avx512_bf16, amx_bf16, or bf16 on ARM with torch);
-without them it is slower than fp32. fp16 is never chosen.
+without them it is slower than fp32. fp16 is never chosen, and int8 only where it is asked for.
 """
 
 import importlib.util
@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 
 Runtime = Literal["auto", "openvino", "torch"]
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "int8"]
 Device = Literal["auto", "cpu", "cuda"]
 PROCESSOR_FACTS = Path("/proc/cpuinfo")
 _log = logging.getLogger("mrlf")
@@ -26,7 +26,7 @@ class Running:
 
     runtime: Literal["openvino", "torch"]
     device: Literal["cpu", "cuda"]
-    precision: Literal["fp32", "bf16"]
+    precision: Literal["fp32", "bf16", "int8"]
 
     def __str__(self) -> str:
         return f"{self.runtime} {self.precision} on {self.device}"
@@ -38,6 +38,8 @@ def choose_running(runtime: Runtime = "auto", precision: Precision = "auto", dev
     Raises:
         ValueError: what was asked for is not to be had here.
     """
+    if precision == "int8":
+        return _int8(runtime, device)
     if runtime == "openvino" and device == "cuda":
         raise ValueError("openvino computes on the processor only: choose runtime=torch for the GPU, or device=cpu")
     if runtime == "openvino" and not has_openvino():
@@ -55,6 +57,21 @@ def choose_running(runtime: Runtime = "auto", precision: Precision = "auto", dev
             _log.warning("There is a GPU, but %s: the processor takes its place.", problem)
     library: Literal["openvino", "torch"] = "openvino" if runtime != "torch" and has_openvino() else "torch"
     return Running(library, "cpu", _precision_on_cpu(precision, library))
+
+
+def _int8(runtime: Runtime, device: Device) -> Running:
+    """int8 is OpenVINO's on the processor, also where there is a GPU."""
+    if runtime == "torch" or device == "cuda":
+        raise ValueError(
+            "precision=int8 is computed by OpenVINO on the processor only: choose runtime=auto and device=auto, or "
+            "another precision"
+        )
+    if not has_openvino():
+        raise ValueError(
+            "precision=int8 was asked for, but OpenVINO is not installed: pip install openvino (it comes with the "
+            "extra `cpu`), or choose precision=auto"
+        )
+    return Running("openvino", "cpu", "int8")
 
 
 def has_openvino() -> bool:
@@ -88,7 +105,7 @@ def has_bf16_instructions(library: str = "torch") -> bool:
     return not flags.isdisjoint({"avx512_bf16", "amx_bf16"})
 
 
-def _precision_on_cpu(precision: Precision, library: str) -> Literal["fp32", "bf16"]:
+def _precision_on_cpu(precision: Literal["auto", "fp32", "bf16"], library: str) -> Literal["fp32", "bf16"]:
     has_instructions = has_bf16_instructions(library)
     if precision == "bf16" and not has_instructions:
         _log.warning("precision=bf16 was asked for, but this processor has no instructions for it: it will be slow.")

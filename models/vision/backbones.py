@@ -11,6 +11,7 @@ Shape letters: N pictures, H height, W width, S side of the network's input, R s
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -42,7 +43,8 @@ LAST_BIAS = 2.0
 class ImageFeatures:
     """Pictures to features (N, 512), (N, 1024), (N, 1280) or (N, 2048).
 
-    backbone: a name of `BACKBONES`, which says the preprocessing. module: its network by `build`.
+    backbone: a name of `BACKBONES`, which says the preprocessing. module: its network by `build`, or
+    OpenVINO's file of it.
     name: what the features are called, unless they are the published weights'; `vgg19_fixed_seed` where drawn.
     """
 
@@ -50,7 +52,7 @@ class ImageFeatures:
         self,
         backbone: str,
         weights_sha256: str,
-        module: nn.Module,
+        module: nn.Module | Path,
         running: Running,
         *,
         image_size: int = 224,

@@ -9,6 +9,7 @@ bound to cores: bound, two processes share the first ones.
 import sys
 import warnings
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -17,7 +18,8 @@ from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
 NUM_SHAPES_KEPT = 4
-HINTS = {"fp32": "f32", "bf16": "bf16"}
+HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+"""of what the network does not say itself; one in int8 says which of its layers are"""
 
 
 @runtime_checkable
@@ -32,9 +34,9 @@ class AnyShape(Protocol):
 
 
 class OpenvinoNetwork:
-    """Calls like the module: CPU tensors in, one float32 CPU tensor out."""
+    """Calls like the module: CPU tensors in, one float32 CPU tensor out. A path: OpenVINO's own file of a network."""
 
-    def __init__(self, module: nn.Module, precision: str) -> None:
+    def __init__(self, module: nn.Module | Path, precision: str) -> None:
         self._module = module
         self._precision = precision
         self._by_shapes: OrderedDict[tuple[torch.Size, ...], Any] = OrderedDict()
@@ -56,8 +58,25 @@ class OpenvinoNetwork:
         return self._by_shapes[shapes]
 
 
-def compile_network(module: nn.Module, inputs: tuple[Tensor, ...], precision: str) -> Any:
+def compile_network(module: nn.Module | Path, inputs: tuple[Tensor, ...], precision: str) -> Any:
     """OpenVINO's compiled form of the module for inputs of these types and just these shapes, or any it can take."""
+    openvino = import_openvino()
+    if isinstance(module, Path):
+        network = openvino.Core().read_model(module)
+        network.reshape({axis: list(tensor.shape) for axis, tensor in enumerate(inputs)})
+    else:
+        network = converted(module, inputs)
+    options = {
+        "INFERENCE_PRECISION_HINT": HINTS[precision],
+        "ENABLE_CPU_PINNING": False,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+    }
+    return openvino.Core().compile_model(network, "CPU", options)
+
+
+def converted(module: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
+    """The module as OpenVINO writes networks, for these inputs."""
     openvino = import_openvino()
     shapes = [openvino.PartialShape(list(tensor.shape)) for tensor in inputs]
     if isinstance(module, AnyShape):
@@ -70,14 +89,7 @@ def compile_network(module: nn.Module, inputs: tuple[Tensor, ...], precision: st
         warnings.filterwarnings("ignore", category=TracerWarning)
         # traced here, since OpenVINO's own call runs the network several times more to check the trace
         traced = torch.jit.trace(module, inputs, check_trace=False)  # type: ignore[no-untyped-call]
-        network = openvino.convert_model(traced, example_input=inputs, input=shapes)
-    options = {
-        "INFERENCE_PRECISION_HINT": HINTS[precision],
-        "ENABLE_CPU_PINNING": False,
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-    }
-    return openvino.Core().compile_model(network, "CPU", options)
+        return openvino.convert_model(traced, example_input=inputs, input=shapes)
 
 
 def _any_size(openvino: Any, tensor: Tensor) -> Any:

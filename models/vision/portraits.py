@@ -8,6 +8,7 @@ Shape letters: N pictures, H height, W width, S side of the network's input.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -46,6 +47,7 @@ class PortraitNetwork(nn.Module):
 class U2NetPortraits:
     """Finds people with the network that `models.vision.u2net_weights.build` made.
 
+    module: the network, or the path of a `PortraitNetwork` that OpenVINO wrote.
     network: the name of the weights, weights_sha256: of the published file; both are written beside every mask.
     threshold: the probability above which a pixel belongs to a person. min_portrait_ratio: a smaller share of the
     picture than this counts as nobody.
@@ -57,7 +59,7 @@ class U2NetPortraits:
         self,
         network: str,
         weights_sha256: str,
-        module: nn.Module,
+        module: nn.Module | Path,
         running: Running,
         *,
         threshold: float = 0.5,
@@ -73,7 +75,8 @@ class U2NetPortraits:
         self.running = running
         self._threshold = threshold
         self._min_portrait_ratio = min_portrait_ratio
-        self._runner = Runner(PortraitNetwork(module), running, batch_size=batch_size)
+        whole = module if isinstance(module, Path) else PortraitNetwork(module)
+        self._runner = Runner(whole, running, batch_size=batch_size)
 
     def __call__(self, pictures: Sequence[NDArray[np.uint8]], sizes: Sequence[tuple[int, int]]) -> list[PortraitMask]:
         """A mask of size (H, W) for each RGB picture (h, w, 3); the picture may be a smaller copy of what is masked.

@@ -6,6 +6,7 @@ Shape letter: N pictures.
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -28,12 +29,13 @@ class DeviceLostError(RuntimeError):
 class Runner:
     """A module (evaluating, fp32, batch norm folded already) that is called with any number of pictures.
 
+    module: for OpenVINO also the path of its own file, as `models.vision.int8` writes it.
     batch_size: pictures in one pass, None for what suits the device. Where memory does not suffice it is halved, for
     later calls too; the results stay the same.
     """
 
     def __init__(
-        self, module: nn.Module, running: Running, *, batch_size: int | None = None, has_compiling: bool = True
+        self, module: nn.Module | Path, running: Running, *, batch_size: int | None = None, has_compiling: bool = True
     ) -> None:
         self.running = running
         self.batch_size = batch_size or BATCH_SIZE[running.device]
@@ -41,6 +43,7 @@ class Runner:
         if running.runtime == "openvino":
             self._network = OpenvinoNetwork(module, running.precision)
         else:
+            assert isinstance(module, nn.Module), "torch runs no file of OpenVINO's"
             self._network = TorchNetwork(
                 module, running.device, running.precision, has_compiling=has_compiling and running.device == "cuda"
             )

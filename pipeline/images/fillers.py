@@ -54,6 +54,9 @@ class BuiltinFill:
 class CleanImagesSettings(ImageStageSettings):
     """When a picture is dropped for its people, how they are filled, and how faces are looked for afterwards."""
 
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="Precision; auto: bf16 where the processor supports it, else fp32."
+    )
     network: str = Field("big_lama", description="Weights by their name in `mrlf weights list`, of Big-LaMa.")
     filler: Literal["own", "simple_lama"] = Field(
         "own", description="What runs LaMa: this program (own) or the slower package simple-lama-inpainting."

@@ -9,6 +9,7 @@ unless the segmentation is sure of a person in the picture as a whole, which it 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from pydantic import Field
@@ -72,6 +73,12 @@ class PortraitMasksSettings(ImageStageSettings):
         lt=1,
         description="Minimum share of masked pixels; below it the picture counts as without people.",
     )
+    int8_min_iou: float = Field(
+        0.97,
+        ge=0,
+        le=1,
+        description="precision int8 only: minimum mean IoU of its masks with those in fp32, on pictures of the city.",
+    )
     find_bodies: bool = Field(
         True,
         description="Built-in method only: also mask people without a face in view, and objects taken for such.",
@@ -89,6 +96,11 @@ class MaskerChoice:
     weights_sha256: str
     file: WeightsFile | None = None
     why: str = ""
+
+    @property
+    def int8_path(self) -> Path | None:
+        """OpenVINO's file of the network in int8, where it is to be used."""
+        return self.file.int8_path if self.file else None
 
 
 def choose_masker(store: Store, settings: PortraitMasksSettings) -> MaskerChoice:
@@ -116,8 +128,9 @@ def masks_recipe(settings: PortraitMasksSettings, choice: MaskerChoice, *made_by
     """The digest of all that a mask depends on, `made_by` too; what only the other way uses is no part of it."""
     only_builtin, only_network = {"find_bodies"}, {"threshold", "min_portrait_ratio", "precision"}
     fields = {"dilation_ratio", *(only_builtin if choice.file is None else only_network)}
+    settings = settings.as_it_runs(has_int8=choice.int8_path is not None)
     values = settings.model_dump(mode="json", include=fields)
-    faces = [REGISTRY[YUNET].sha256] if choice.file is None else []
+    faces = [REGISTRY[YUNET].sha256] if choice.file is None else choice.file.recipe()
     return json_digest([*made_by, values, choice.network, choice.weights_sha256, *faces])
 
 
@@ -130,12 +143,12 @@ def load_masker(choice: MaskerChoice, settings: PortraitMasksSettings) -> Portra
     from models.vision.architectures import ARCHITECTURES as BUILDERS
     from models.vision.portraits import U2NetPortraits
 
-    module = BUILDERS[choice.file.architecture].build(load_file(choice.file.path))
+    in_int8 = choice.int8_path
     return U2NetPortraits(
         choice.network,
         choice.weights_sha256,
-        module,
-        settings.running(),
+        in_int8 or BUILDERS[choice.file.architecture].build(load_file(choice.file.path)),
+        settings.as_it_runs(has_int8=in_int8 is not None).running(),
         threshold=settings.threshold,
         min_portrait_ratio=settings.min_portrait_ratio,
         batch_size=settings.batch_size,

@@ -186,14 +186,29 @@ def build_portrait_masks(store: Store, city: City, settings: PortraitMasksSettin
             code_version=code_digest(build_portrait_masks),
             settings=settings,
             inputs=table_inputs(store, city.key, [("curated_posts", "curated_posts")]),
-            choose=partial(choose_masker, store, settings),
-            weights=lambda choice: {choice.network: choice.weights_sha256},
+            choose=partial(_chosen, store, city.key, settings),
+            weights=_weights,
             outputs=("portrait_masks", "drops"),
             work=partial(_work, store, city.key, settings),
         )
 
 
+def _chosen(store: Store, city: str, settings: PortraitMasksSettings) -> MaskerChoice:
+    choice = choose_masker(store, settings)
+    if settings.precision != "int8" or store.stage_record(city, "curated_posts") is None:
+        return choice
+    from pipeline.images.int8_masks import with_int8
+
+    return with_int8(store, city, settings, choice)
+
+
+def _weights(choice: MaskerChoice) -> dict[str, str]:
+    in_int8 = choice.file.recipe() if choice.file else []
+    return {choice.network: choice.weights_sha256, **{f"{choice.network} in int8": sha256 for sha256 in in_int8}}
+
+
 def _work(store: Store, city: str, settings: PortraitMasksSettings, choice: MaskerChoice) -> Outcome:
+    settings = settings.as_it_runs(has_int8=choice.int8_path is not None)
     running = None if choice.file is None else settings.running()
     plan = WorkerPlan.of(settings, AT_ONCE, running)
     recipe = masks_recipe(settings, choice, STAGE, code_digest(make_mask_worker))
@@ -219,8 +234,11 @@ def _work(store: Store, city: str, settings: PortraitMasksSettings, choice: Mask
     about = {"network": choice.network, "weights_sha256": choice.weights_sha256}
     if choice.file is None:
         about |= {"face_detector": YUNET, "face_detector_sha256": str(REGISTRY[YUNET].sha256)}
+    int8 = choice.file.int8 if choice.file else None
+    if int8 is not None:
+        about |= {"int8": int8.about, "int8_sha256": int8.sha256}
     return Outcome(
         counts={**run.counts(**+counted), **dropped},
-        notes=[] if running else [f"{FALLBACK_NOTE} ({choice.why})"],
+        notes=([] if running else [f"{FALLBACK_NOTE} ({choice.why})"]) + ([int8.about] if int8 is not None else []),
         about={**about, "running": str(running)} if running else about,
     )

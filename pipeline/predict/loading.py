@@ -25,7 +25,7 @@ from pipeline.release.read import READ_ALWAYS
 from pipeline.store import Store
 from pipeline.store.blobs import LostPictureError
 from pipeline.store.files import Manifest
-from pipeline.training.image_features import ImageFeaturesSettings, feature_name, features_weights, make_backbone
+from pipeline.training.image_features import ImageFeaturesSettings, city_weights, feature_name, make_backbone
 from pipeline.training.run_files import PREDICTIONS, answering_folder, answering_scores, answers_of, read_model
 from pipeline.training.train_mrlf import STAGE as TRAINING
 from pipeline.training.train_mrlf import latest_run
@@ -117,7 +117,7 @@ def picture_network(
     if settings.weights == "auto":  # what it stood for at training, and no other in its place
         is_drawn = learnt[0] == fixed_seed_name(settings.backbone)
         settings = settings.model_copy(update={"weights": "builtin" if is_drawn else "require"})
-    weights = features_weights(store, settings)
+    weights = city_weights(store, settings, city.key)
     name, sha256 = feature_name(weights, settings.backbone)
     if (name, sha256) != learnt:
         raise StageError(

@@ -33,7 +33,7 @@ from pipeline.study.features import (
 )
 from pipeline.study.posts import StudyPost, study_posts
 from pipeline.study.study_pictures import first_shown, left_aside, released_originals
-from pipeline.training.image_features import ImageFeaturesSettings, features_weights
+from pipeline.training.image_features import ImageFeaturesSettings, city_weights
 
 STAGE = "study_data"
 BACKBONES = ("vgg16", "vgg19", "resnet50", "resnet101", "densenet121")
@@ -103,16 +103,21 @@ def source_of(store: Store, city: City, backbone: str | None = None) -> FeatureS
     if backbone is not None and backbone != settings.backbone:
         weights = city.settings("study_data", StudyDataSettings).weights or settings.weights
         settings = settings.model_copy(update={"backbone": backbone, "weights_file": None, "weights": weights})
-    return FeatureSource(settings=settings, weights=features_weights(store, settings))
+    return FeatureSource(settings=settings, weights=city_weights(store, settings, city.key))
 
 
 def picture_networks(store: Store, city: City) -> PictureNetworks:
     """The networks of the city's own picture stages."""
     masks = city.settings("portrait_masks", PortraitMasksSettings)
     clean = city.settings("clean_images", CleanImagesSettings)
+    masker = choose_masker(store, masks)
+    if masks.precision == "int8":
+        from pipeline.images.int8_masks import with_int8
+
+        masker = with_int8(store, city.key, masks, masker, is_made=False)
     return PictureNetworks(
         masks=masks,
-        masker=choose_masker(store, masks),
+        masker=masker,
         clean=clean,
         filler=choose_filler(store, clean),
         source=source_of(store, city),

@@ -38,6 +38,12 @@ class ImageFeaturesSettings(NetworkSettings):
         "vgg19", description="Backbone of the image features; vgg19 is the paper's."
     )
     image_size: int = Field(224, ge=32, le=1024, description="Side in pixels of the network's input.")
+    int8_max_loss: float = Field(
+        0.5,
+        ge=0,
+        le=100,
+        description="precision int8 only: maximum loss, in points, of a linear probe on its features against fp32.",
+    )
     batch_size: int = Field(32, ge=1, description="Batch size in pictures.")
     commit_every: int = Field(512, ge=1, description="Pictures between two commits: the most that a killed run loses.")
 
@@ -55,19 +61,29 @@ def build_image_features(store: Store, city: City, settings: ImageFeaturesSettin
             code_version=code_digest(build_image_features),
             settings=settings,
             inputs={"dataset": release.version},
-            choose=partial(_chosen, store, city.key, settings),
-            weights=lambda weights: dict([feature_name(weights, settings.backbone)]),
+            choose=partial(_chosen, store, city.key, settings, release),
+            weights=partial(_weights, settings),
             outputs=("image_features",),
             work=partial(_work, store, city.key, settings, release),
         )
 
 
-def _chosen(store: Store, city: str, settings: ImageFeaturesSettings) -> WeightsFile | Builtin:
+def _chosen(store: Store, city: str, settings: ImageFeaturesSettings, release: "Release") -> WeightsFile | Builtin:
     try:
         settings.running()
-        return features_weights(store, settings)
+        return city_weights(store, settings, city, release)
     except ValueError as error:  # weights that are required and missing, or another network's; no such runtime
         raise StageError(f"image_features of {city}: {error}") from error
+
+
+def _weights(settings: ImageFeaturesSettings, weights: WeightsFile | Builtin) -> dict[str, str]:
+    name, weights_sha256 = feature_name(weights, settings.backbone)
+    return {name: weights_sha256, **{f"{name} in int8": sha256 for sha256 in _in_int8(weights)}}
+
+
+def _in_int8(weights: WeightsFile | Builtin) -> list[str]:
+    """The digest of the network in int8, where it is used."""
+    return weights.recipe() if isinstance(weights, WeightsFile) else []
 
 
 def features_weights(store: Store, settings: ImageFeaturesSettings) -> WeightsFile | Builtin:
@@ -77,6 +93,29 @@ def features_weights(store: Store, settings: ImageFeaturesSettings) -> WeightsFi
         StageError: they are required and not to be had, or are another network's.
     """
     return choose_weights(WeightsStore.of(store), settings.backbone, settings.weights, settings.weights_file)
+
+
+def city_weights(
+    store: Store, settings: ImageFeaturesSettings, city: str, release: "Release | None" = None
+) -> WeightsFile | Builtin:
+    """The same, in int8 with the city's own network; with a release it is made where there is none yet.
+
+    Raises:
+        ValueError: the weights cannot be had as asked, or int8 cannot be had here.
+    """
+    found = features_weights(store, settings)
+    if settings.precision != "int8":
+        return found
+    from pipeline.training.int8_features import Int8Features, with_int8
+
+    wish = Int8Features(
+        backbone=settings.backbone,
+        image_size=settings.image_size,
+        max_loss=settings.int8_max_loss,
+        runtime=settings.runtime,
+        device=settings.device,
+    )
+    return with_int8(store, city, wish, found, release)
 
 
 def feature_name(weights: WeightsFile | Builtin, backbone: str) -> tuple[str, str]:
@@ -99,7 +138,9 @@ def network_name(weights: WeightsFile | Builtin, backbone: str) -> str:
 
 def feature_config(settings: ImageFeaturesSettings, weights: WeightsFile | Builtin) -> list[object]:
     """All that features depend on beside the picture and the code."""
-    return [*feature_name(weights, settings.backbone), settings.image_size, settings.precision]
+    in_int8 = _in_int8(weights)
+    precision = settings.as_it_runs(has_int8=bool(in_int8)).precision
+    return [*feature_name(weights, settings.backbone), settings.image_size, precision, *in_int8]
 
 
 def features_recipe(settings: ImageFeaturesSettings, weights: WeightsFile | Builtin) -> str:
@@ -114,7 +155,8 @@ def make_backbone(settings: ImageFeaturesSettings, weights: WeightsFile | Builti
     from models.vision.backbone_weights import build
     from models.vision.backbones import ImageFeatures, fixed_seed_features
 
-    running = settings.running()
+    in_int8 = weights.int8_path if isinstance(weights, WeightsFile) else None
+    running = settings.as_it_runs(has_int8=in_int8 is not None).running()
     batch_size = settings.batch_size if running.device == "cuda" else None
     if isinstance(weights, Builtin):
         return fixed_seed_features(
@@ -123,7 +165,7 @@ def make_backbone(settings: ImageFeaturesSettings, weights: WeightsFile | Builti
     return ImageFeatures(
         settings.backbone,
         weights.weights_sha256,
-        build(settings.backbone, load_file(weights.path)),
+        in_int8 or build(settings.backbone, load_file(weights.path)),
         running,
         image_size=settings.image_size,
         batch_size=batch_size,
@@ -193,7 +235,9 @@ def _work(
     release: "Release",
     weights: WeightsFile | Builtin,
 ) -> Outcome:
-    recipe, running = features_recipe(settings, weights), settings.running()
+    recipe, is_int8_asked = features_recipe(settings, weights), settings.precision == "int8"
+    settings = settings.as_it_runs(has_int8=bool(_in_int8(weights)))
+    running = settings.running()
     backbone, weights_sha256 = feature_name(weights, settings.backbone)
     stage = PictureStage(
         table=STAGE,
@@ -212,5 +256,9 @@ def _work(
     if isinstance(weights, Builtin):
         drawn = f"{settings.backbone} of random weights from a fixed seed, which never learned from a picture"
         notes = [f"picture features come from a {drawn}: {weights.why}"]
+        notes += ["int8 is off: it is for trained weights only"] if is_int8_asked else []
     about = {"backbone": backbone, "weights_sha256": weights_sha256, "running": str(running)}
+    if isinstance(weights, WeightsFile) and weights.int8 is not None:
+        notes.append(weights.int8.about)
+        about |= {"int8": weights.int8.about, "int8_sha256": weights.int8.sha256}
     return Outcome(counts=run.counts(), notes=notes, about=about)

@@ -3,6 +3,6 @@
 Law: no code of a file is run, nothing is used whose digest was not compared, and nothing falls back in silence.
 """
 
-from pipeline.weights.weights_store import Builtin, WeightsFile, WeightsStore, choose_weights
+from pipeline.weights.weights_store import Builtin, Int8, WeightsFile, WeightsStore, choose_weights
 
-__all__ = ["Builtin", "WeightsFile", "WeightsStore", "choose_weights"]
+__all__ = ["Builtin", "Int8", "WeightsFile", "WeightsStore", "choose_weights"]

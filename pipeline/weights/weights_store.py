@@ -39,11 +39,24 @@ _unavailable: dict[tuple[Path, str], tuple[float, str]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
+class Int8:
+    """What came of making a network in int8 for a city.
+
+    path: OpenVINO's file, None where it did not pass its gate. sha256: of the network. about: verdict and figures.
+    """
+
+    path: Path | None
+    sha256: str
+    about: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class WeightsFile:
     """Weights that may be used: their digests were compared.
 
     path: safetensors in the names of our module; of a network that OpenCV reads the published file.
-    weights_sha256: of the file as published. source: that file.
+    weights_sha256: of the file as published. source: that file. int8: the same network in int8, where the settings ask
+    for it.
     """
 
     name: str
@@ -51,6 +64,16 @@ class WeightsFile:
     path: Path
     weights_sha256: str
     source: Path
+    int8: Int8 | None = None
+
+    @property
+    def int8_path(self) -> Path | None:
+        """OpenVINO's file of the network in int8, where it is to be used."""
+        return self.int8.path if self.int8 else None
+
+    def recipe(self) -> list[str]:
+        """What rows depend on beside the weights: the network in int8, where it is used."""
+        return [self.int8.sha256] if self.int8 and self.int8.path else []
 
     @classmethod
     def shipped(cls, entry: WeightsEntry) -> "WeightsFile":

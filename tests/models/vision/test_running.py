@@ -100,6 +100,7 @@ def test_what_is_asked_for_overrides_the_choice(processor, has_openvino):
     has_openvino(True)
     assert choose_running("torch", "fp32", "cpu") == Running("torch", "cpu", "fp32")
     assert choose_running("openvino", "fp32") == Running("openvino", "cpu", "fp32")
+    assert choose_running(precision="int8") == Running("openvino", "cpu", "int8")
 
 
 def test_bf16_without_instructions_is_done_when_asked_for_and_said_to_be_slow(processor, has_openvino, caplog):
@@ -116,6 +117,9 @@ def test_bf16_without_instructions_is_done_when_asked_for_and_said_to_be_slow(pr
         pytest.param({"runtime": "openvino"}, "pip install openvino", id="openvino not installed"),
         pytest.param({"device": "cuda"}, "torch sees no GPU here", id="no GPU"),
         pytest.param({"runtime": "openvino", "device": "cuda"}, "processor only", id="openvino on a GPU"),
+        pytest.param({"precision": "int8"}, "pip install openvino", id="int8 without openvino"),
+        pytest.param({"precision": "int8", "device": "cuda"}, "processor only", id="int8 on a GPU"),
+        pytest.param({"precision": "int8", "runtime": "torch"}, "processor only", id="int8 in torch"),
     ],
 )
 def test_what_cannot_be_had_is_refused_with_the_way_out(processor, has_openvino, asked, match):

@@ -16,6 +16,7 @@ import torch
 
 from models.vision.backbone_weights import random_state
 from models.vision.backbones import ImageFeatures, fixed_seed_features, fixed_seed_sha256
+from models.vision.openvino_network import converted, import_openvino
 from models.vision.running import Running, choose_running
 from pipeline.errors import StageError
 from pipeline.images.clean_images import CleanImagesSettings, build_clean_images
@@ -25,10 +26,12 @@ from pipeline.release.dataset import DatasetSettings, build_dataset
 from pipeline.release.read import latest_release
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
+from pipeline.training import int8_features
 from pipeline.training.image_features import (
     FeatureWorker,
     ImageFeaturesSettings,
     build_image_features,
+    city_weights,
     feature_name,
     features_weights,
     read_features,
@@ -244,3 +247,26 @@ def test_features_of_a_picture_decoded_small_are_those_of_the_whole(network, sid
     found = network([whole, small])
     spread = network([pixels(number, (96, 96)) for number in range(4)]).std(axis=0).mean()
     assert np.abs(found[0] - found[1]).mean() < 0.05 * spread
+
+
+@pytest.mark.fault("I50")
+def test_a_citys_own_network_in_int8_makes_its_features_and_is_found_again(city, files, monkeypatch):
+    pytest.importorskip("openvino", reason="needs the extra `cpu`: OpenVINO is not installed")
+
+    def quantise(module, pictures, target, *, architecture):  # in place of NNCF: the network as it is
+        target.parent.mkdir(parents=True, exist_ok=True)
+        import_openvino().save_model(converted(module, (pictures[0],)), target, compress_to_fp16=False)
+        return "by hand"
+
+    monkeypatch.setattr(int8_features, "quantise", quantise)
+    monkeypatch.setattr(int8_features, "NUM_CALIBRATION", 3)
+    monkeypatch.setattr(int8_features, "MIN_JUDGED", 5)
+    asked = settings(files["vgg19"], precision="int8", int8_max_loss=100)
+    assert city_weights(city, asked, "demo").int8 is None
+    report = build_image_features(city, CITY, asked)
+    assert report.record.about["running"] == "openvino int8 on cpu"
+    assert report.record.about["int8"].startswith("int8 is on: a linear probe on ")
+    assert report.record.about["int8_sha256"] == city_weights(city, asked, "demo").int8.sha256
+    assert build_image_features(city, CITY, asked).is_reused
+    assert build_image_features(city, CITY, settings(files["vgg19"])).counts["new"] == report.counts["new"] > 0
+    assert isinstance(city_weights(city, BUILTIN.model_copy(update={"precision": "int8"}), "demo"), Builtin)
