@@ -64,7 +64,7 @@ _POIS = TableSpec(
         _column("semantic_label", pa.string()),              # top-level Foursquare category
         _column("rank", pa.int32()),                         # 1 = most popular
         _column("popularity", pa.float64(), nullable=True),  # 0..1, of an archive its posts; null where there is none
-        _column("source", pa.string()),                      # a source of pipeline.collect.poi_sources.choose
+        _column("source", pa.string()),                      # as in pipeline.collect.poi_sources.found
         _column("retrieved_utc", UTC),
     ]),
 )  # fmt: skip

@@ -27,6 +27,7 @@ STATES = {
 SOURCES = {
     "file": "a file",
     "demo": "the demo generator",
+    "overture": "the places of Overture Maps",
     "os_places": "an extract of Foursquare's OS Places",
     "os_places_catalog": "Foursquare's catalogue of OS Places",
     "from_archive": "the places that the posts of the archive name",

@@ -1,7 +1,7 @@
 """POIs: the places of a city that a post can be located at.
 
-Reads  a CSV, Parquet or JSON file, an extract of OS Places, the places that an archive's posts name, or Foursquare's
-       Places API (its kept answers first)
+Reads  a CSV, Parquet or JSON file, Overture's places, an extract of OS Places, the places that an archive's posts
+       name, or Foursquare's Places API (its kept answers first)
 Writes pois; what Foursquare sent on POIs goes at the end of its time (pipeline.collect.poi_sources.keeping)
 Law: every row of the source is a POI, or counted with the first reason against it, or beyond `max_pois`. Places of
 sensitive categories are left out unless the city lets their area in and says why.
@@ -15,8 +15,9 @@ from pipeline.cities import City
 from pipeline.code_digest import code_digest
 from pipeline.collect.poi_sources.archive_places import FROM_ARCHIVE
 from pipeline.collect.poi_sources.categories import Sensitivity, read_taxonomy, sensitivity
-from pipeline.collect.poi_sources.choose import FoundPois, PoiSearch, PoisSettings
+from pipeline.collect.poi_sources.choose import PoiSearch, PoisSettings
 from pipeline.collect.poi_sources.files import PoiRow
+from pipeline.collect.poi_sources.found import FoundPois
 from pipeline.collect.poi_sources.keeping import expire_pois, forget_content, is_to_be_asked
 from pipeline.collect.poi_sources.selection import select_pois, table_rows, top_level
 from pipeline.collect.web.clock import Clock, SystemClock

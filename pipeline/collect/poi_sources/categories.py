@@ -5,7 +5,7 @@ ids, and what a label path "A > B > C" names. A taxonomy file gives the rest: Fo
 (Parquet, CSV or JSON), or the JSON files of Factual/places.
 
 Sensitive: POIs whose category means health, faith, schooling, custody, shelter and the like stay out.
-Reads  sensitive_categories.csv beside this file, a versioned list
+Reads  sensitive_categories.csv beside this file, a versioned list, and the areas of overture_categories.csv
 Law: a POI is sensitive when one of its categories is: by its id, by what stands above it in the taxonomy, or by a
 whole label of its path; of a label with `_`, `,` or `/` between its words a part is enough.
 An area is let in only with a reason, and both are recorded.
@@ -25,6 +25,7 @@ from typing import Any, TypeGuard
 
 from pipeline.collect.poi_sources.files import PoiRow
 from pipeline.collect.poi_sources.osm import label_of_value
+from pipeline.collect.poi_sources.overture_categories import overture_areas, overture_top_level
 from pipeline.collect.poi_sources.tables import JSON_SUFFIXES, read_json_values, read_records
 from pipeline.collect.poi_sources.values import text
 from pipeline.errors import StageError
@@ -93,6 +94,7 @@ class Taxonomy:
         if category_id in self.categories:
             return self.categories[category_id].path
         top = TOP_LEVEL_IDS.get(category_id) or (TOP_LEVEL.get(category_id[:2]) if is_v3(category_id) else None)
+        top = top or overture_top_level([category_id])
         return (top,) if top else ()
 
     def above(self, category_id: str) -> tuple[str, ...]:
@@ -287,6 +289,6 @@ def sensitive_list() -> SensitiveList:
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
     return SensitiveList(
         version=version,
-        by_id={row["category_id"]: row["area"] for row in rows if row["category_id"]},
+        by_id={row["category_id"]: row["area"] for row in rows if row["category_id"]} | overture_areas(),
         by_name={row["name"].casefold(): row["area"] for row in rows},
     )

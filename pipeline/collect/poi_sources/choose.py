@@ -1,13 +1,12 @@
-"""Where a city's POIs come from: a file, OS Places, the places that an archive's posts name, the demo generator, or
-Foursquare's API.
+"""Where a city's POIs come from: a file, Overture, OS Places, the places that an archive's posts name, the demo
+generator, or Foursquare's API.
 
 Law: a source is the one that the settings name, else the first of them that is there; its rows come with what they
 depend on, so that a stage knows whether anything changed.
 """
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -24,6 +23,7 @@ from pipeline.collect.poi_sources.archive_places import (
 )
 from pipeline.collect.poi_sources.categories import Sensitivity
 from pipeline.collect.poi_sources.files import BLIND, PoiRow, read_poi_file
+from pipeline.collect.poi_sources.found import FoundPois, Source
 from pipeline.collect.poi_sources.foursquare_answers import AnswerFolder, State
 from pipeline.collect.poi_sources.foursquare_client import KEY_VARIABLE, PlacesClient, base_url, key_from_environment
 from pipeline.collect.poi_sources.foursquare_fetch import Fetch, Places, RetryBudget
@@ -31,6 +31,7 @@ from pipeline.collect.poi_sources.foursquare_places import poi_row
 from pipeline.collect.poi_sources.foursquare_query import MAX_RADIUS_M, PlacesQuery, Sort
 from pipeline.collect.poi_sources.os_places import extract_files, listing_digest, read_os_places, release_of
 from pipeline.collect.poi_sources.os_places_catalog import PlacesCatalog
+from pipeline.collect.poi_sources.overture import found_in_overture
 from pipeline.collect.poi_sources.places_portal import CatalogSettings
 from pipeline.collect.poi_sources.selection import select_pois
 from pipeline.collect.sources import archive_in_cities, archive_or_live, demo_city
@@ -42,8 +43,9 @@ from pipeline.progress import progress
 from pipeline.store import Store
 from pipeline.store.digests import file_digest
 
+Named = Literal["auto", "file", "overture", "os_places", "os_places_catalog", "from_archive", "foursquare"]
+"""what settings may say"""
 OS_PLACES_RANK = "by category, completeness and date_refreshed; OS Places has no popularity"
-Source = Literal["file", "os_places", "os_places_catalog", "from_archive", "demo", "foursquare"]
 
 
 class PoisSettings(Settings):
@@ -51,14 +53,22 @@ class PoisSettings(Settings):
 
     PER_RUN: ClassVar[frozenset[str]] = frozenset({"foursquare_keep_hours", "max_requests", "max_wait_s"})
 
-    source: Literal["auto", "file", "os_places", "os_places_catalog", "from_archive", "foursquare"] = Field(
+    source: Named = Field(
         "auto",
-        description="source of POIs; auto takes the first of: file, os_places, os_places_catalog, from_archive, the "
-        "demo generator, Foursquare's Places API (needs FOURSQUARE_API_KEY)",
+        description="source of POIs; auto takes the first of: file, overture, os_places, os_places_catalog, "
+        "from_archive, the demo generator, Foursquare's Places API (needs FOURSQUARE_API_KEY)",
     )
     file: Path | None = Field(
         None,
         description="CSV, Parquet, JSON, NDJSON, GeoJSON or Overpass file of POIs; by default the demo generator's",
+    )
+    overture: str | None = Field(
+        None,
+        description="Overture's places: a GeoParquet or GeoJSON file, a folder, a pattern, or the s3:// address of a "
+        "release; no key is needed",
+    )
+    min_confidence: float = Field(
+        0.5, ge=0, le=1, description="least confidence of Overture that a place exists; below it a place is left out"
     )
     os_places: Path | None = Field(
         None, description="Parquet file, folder or pattern of Foursquare's OS Places; no key is needed"
@@ -116,6 +126,8 @@ def named_source(city: City, settings: PoisSettings) -> Source:
         return settings.source
     if settings.file is not None:
         return "file"
+    if settings.overture is not None:
+        return "overture"
     if settings.os_places is not None:
         return "os_places"
     if settings.os_places_catalog is not None:
@@ -123,34 +135,6 @@ def named_source(city: City, settings: PoisSettings) -> Source:
     if settings.from_archive is not None:
         return FROM_ARCHIVE
     return "demo" if city.demo is not None else "foursquare"
-
-
-@dataclass(frozen=True, kw_only=True)
-class FoundPois:
-    """The rows of a source, and what to report of it.
-
-    origin: the source in words, for messages. inputs: what the rows depend on, by name. asked: when a source was asked
-    whose answers are kept for a time, None where they stay. advice: what to do where a reason left no POI. late: reads
-    the rows, and counts of what they were made of, of a source that takes long.
-    """
-
-    source: Source
-    origin: str
-    rows: list[PoiRow]
-    inputs: dict[str, str]
-    asked: datetime | None = None
-    counts: dict[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    about: dict[str, str] = field(default_factory=dict)
-    advice: dict[str, str] = field(default_factory=dict)
-    late: Callable[[], tuple[list[PoiRow], dict[str, int]]] | None = None
-
-    def read(self) -> "FoundPois":
-        """The same with the rows of a source that is only read where something changed."""
-        if self.late is None:
-            return self
-        rows, counts = self.late()
-        return replace(self, rows=rows, counts={**self.counts, **counts}, late=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +155,8 @@ class PoiSearch:
             StageError: there is none, or it cannot be read; IncompleteError: Foursquare is to be asked again later.
         """
         match self._source():
+            case "overture":
+                return found_in_overture(str(self.settings.overture), self.city, self.settings.min_confidence)
             case "os_places":
                 return self._of_os_places()
             case "foursquare":
@@ -184,7 +170,7 @@ class PoiSearch:
 
     def _source(self) -> Source:
         settings, source = self.settings, named_source(self.city, self.settings)
-        if source in ("file", "os_places") and getattr(settings, source) is None:
+        if source in ("file", "overture", "os_places") and getattr(settings, source) is None:
             raise StageError(
                 f"city {self.city.key}: source: {source} is set, but no path is given: write "
                 f"`pois: {{{source}: path}}` in cities.yaml"
@@ -328,6 +314,7 @@ def _ways(city: City) -> str:
         "in cities.yaml",
         "a file (CSV, Parquet, JSON, GeoJSON) with columns poi_id, name, latitude and longitude, as "
         "`pois: {file: path/to/file}`",
+        "the places of Overture Maps, as `pois: {overture: path/to/folder}`",
         "an extract of Foursquare's OS Places, as `pois: {os_places: path/to/folder}`, or its catalogue, as `pois: "
         "{os_places_catalog: true}`",
         f"Foursquare's Places API, with a service key in the environment variable {KEY_VARIABLE}",

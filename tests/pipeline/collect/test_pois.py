@@ -188,7 +188,7 @@ def test_letting_sensitive_places_in_is_reported(store, tmp_path):
     assert report.counts["pois"] == 1
     assert report.record.about == {
         "source": "file",
-        "sensitive_list_version": "2",
+        "sensitive_list_version": "3",
         "sensitive_included": "religious",
         "sensitive_reason": "churches",
     }

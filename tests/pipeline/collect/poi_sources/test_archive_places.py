@@ -232,7 +232,7 @@ def test_an_archive_that_gives_no_poi_says_why_and_what_to_do(store, fake, city,
 def test_a_city_with_an_archive_and_no_pois_is_told_this_way_first(store, fake, city, monkeypatch):
     monkeypatch.delenv("FOURSQUARE_API_KEY", raising=False)
     with pytest.raises(
-        StageError, match=r"There are 4: the places that .*`pois: \{from_archive: \{min_posts: 10\}\}`"
+        StageError, match=r"There are 5: the places that .*`pois: \{from_archive: \{min_posts: 10\}\}`"
     ):
         build_pois(store, city, PoisSettings())
 
