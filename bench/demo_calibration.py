@@ -7,7 +7,7 @@ are filled where they are, not where a detector found them.
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -16,7 +16,7 @@ from sklearn.model_selection import GroupKFold
 
 from models.baselines import BASELINES
 from models.data.samples import Samples
-from models.vision.backbones import ImageFeatures, fixed_seed_features
+from models.vision.backbones import fixed_seed_features
 from models.vision.running import choose_running
 from pipeline.demo import DemoSettings
 from pipeline.demo.pictures import draw
@@ -85,7 +85,7 @@ def groups(posts: Sequence[Kept]) -> list[int]:
     return [numbers.setdefault(find(kept.post.user), len(numbers)) for kept in posts]
 
 
-def samples_of(posts: Sequence[Kept], backbone: ImageFeatures, side: int) -> Samples:
+def samples_of(posts: Sequence[Kept], backbone: Callable[[Sequence[np.ndarray]], np.ndarray], side: int) -> Samples:
     """The posts as models read them; the group of a post is that of `groups`."""
     image_ND = np.concatenate([backbone([clean_picture(kept.post, side)]) for kept in posts])
     return Samples(

@@ -17,7 +17,7 @@ from models.data.samples import Samples
 from models.data.text import PAD_ID, UNKNOWN_ID, TextConfig, Vocabulary, normalise, normalise_hashtags, words_of
 from models.mrlf.attention import AttentionBlock, MultiHeadAttention
 from models.mrlf.branches import CharacterBranch, CharacterMaps, WordBranch
-from models.mrlf.mrlf import Mrlf
+from models.mrlf.mrlf import HiddenLayer, Mrlf
 
 Map = tuple[Tensor, Tensor]
 """slots (B, S, E) and which of them are real (B, S)"""
@@ -86,7 +86,15 @@ class PlainMrlf(nn.Module):
             self.words(layers.hashtag_words, posts["hashtag_words"]),
             F.relu(layers.image.layer(posts["image"])),
         ]
-        return layers.head(layers.head_dropout(torch.cat(parts, dim=1)))
+        joined = torch.cat(parts, dim=1)
+        scores = layers.head(layers.head_dropout(joined))
+        return scores if layers.hidden is None else scores + self.hidden(layers.hidden, joined)
+
+    def hidden(self, layers: HiddenLayer, joined: Tensor) -> Tensor:
+        """The hidden layer with the batch's own mean and deviation, as in training."""
+        deviation = (joined.var(dim=0, unbiased=False) + layers.norm.eps).sqrt()
+        normal = layers.dropout((joined - joined.mean(dim=0)) / deviation)
+        return layers.outer(layers.dropout(F.relu(layers.inner(normal))))
 
     def maps(self, layers: CharacterMaps, ids_BL: Tensor) -> list[Map]:
         """Equations (1) and (2)."""
@@ -94,12 +102,16 @@ class PlainMrlf(nn.Module):
         chars_BDL = (layers.embedding(ids_BL) + layers.positions.weight).transpose(1, 2)
         maps = []
         for size, convolution, norm in zip(layers.filter_sizes, layers.convolutions, layers.norms, strict=True):
-            left, stride = (size - 1) // 2, size - 1 if self.config.char_pool == "overlapping" else size
+            left, stride = self.left(size), size - 1 if self.config.char_pool == "overlapping" else size
             convolved_BEL = F.relu(convolution(F.pad(chars_BDL, (left, size - 1 - left)))) * valid_BL[:, None]
             slots_BES = F.max_pool1d(convolved_BEL, size, stride, ceil_mode=True)
             valid_BS = self.valid_slots(valid_BL, slots_BES.shape[2], size, stride)
             maps.append((norm(self.dropout(slots_BES.transpose(1, 2))), valid_BS))
         return maps
+
+    def left(self, size: int) -> int:
+        """Zeros before a text, so that the kernel is centred."""
+        return (size - 1) // 2 if self.config.even_kernels == "right" else size // 2
 
     def valid_slots(self, valid_BL: Tensor, num_slots: int, size: int, stride: int) -> Tensor:
         """A window is real when the one before it leaves a character uncovered; the first one always is."""
@@ -136,7 +148,7 @@ class PlainMrlf(nn.Module):
         pooled = []
         for convolution in layers.convolutions:
             size = convolution.kernel_size[0]
-            left = (size - 1) // 2
+            left = self.left(size)
             convolved_BEL = F.relu(convolution(F.pad(words_BDL, (left, size - 1 - left)))) * valid_B1L
             pooled.append(convolved_BEL.amax(dim=2))
         return torch.cat(pooled, dim=1)

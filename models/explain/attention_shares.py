@@ -19,7 +19,8 @@ from models.data.samples import Samples
 from models.data.text import encode_text, normalise
 from models.explain.explain import MAX_WORDS, shown_hashtags, shown_words
 from models.mrlf.attention import MultiHeadAttention
-from models.mrlf.branches import PooledMap, num_slots, pool_stride
+from models.mrlf.branches import PooledMap, num_slots, pool_stride, taps_left
+from models.mrlf.config import Side
 from models.mrlf.mrlf import Mrlf
 from models.training.fitted import Fitted
 
@@ -72,9 +73,9 @@ def _mean(shares: Sequence[np.ndarray | None]) -> np.ndarray | None:
     return np.mean(known, axis=0) if known else None
 
 
-def characters_of_slots(length: int, filter_size: int, stride: int) -> list[range]:
+def characters_of_slots(length: int, filter_size: int, stride: int, even: Side = "right") -> list[range]:
     """The characters each slot of a text was made of: its window of the map, widened by the convolution."""
-    left = (filter_size - 1) // 2
+    left = taps_left(filter_size, even)
     right = filter_size - 1 - left
     slots = int(num_slots(torch.tensor(length), filter_size, stride))
     return [
@@ -97,6 +98,7 @@ class _Received:
     share_BS: np.ndarray
     filter_size: int
     stride: int
+    even_kernels: Side
 
 
 def _received(network: Mrlf, batch: Batch) -> dict[str, list[_Received]]:
@@ -109,7 +111,7 @@ def _received(network: Mrlf, batch: Batch) -> dict[str, list[_Received]]:
             continue
         maps, branch = getattr(network, f"{name}_maps")(chars), getattr(network, f"{name}_characters")
         fused[side] = branch(maps) if config.fusion == "late" else maps
-        if config.num_attention_layers:
+        if config.num_attention_layers and branch is not None:
             shares = [_share(layers[0].attention, own, own) for layers, own in zip(branch.blocks, maps, strict=True)]
             found[side] += _made_of(network, shares)
     if config.has_fusion:
@@ -148,8 +150,8 @@ def _share(attention: nn.Module, asking: PooledMap, memory: PooledMap) -> np.nda
 
 def _made_of(network: Mrlf, shares: list[np.ndarray]) -> list[_Received]:
     """The shares of one attention per filter size, with what their slots are made of."""
-    sizes, rule = network.config.char_filter_sizes, network.config.char_pool
-    return [_Received(share, size, pool_stride(size, rule)) for share, size in zip(shares, sizes, strict=True)]
+    sizes, rule, even = network.config.char_filter_sizes, network.config.char_pool, network.config.even_kernels
+    return [_Received(share, size, pool_stride(size, rule), even) for share, size in zip(shares, sizes, strict=True)]
 
 
 def _by_owner(received: list[_Received], row: int, owner_L: np.ndarray, num_owners: int) -> np.ndarray | None:
@@ -158,7 +160,7 @@ def _by_owner(received: list[_Received], row: int, owner_L: np.ndarray, num_owne
         return None
     total = np.zeros(num_owners)
     for one in received:
-        for slot, chars in enumerate(characters_of_slots(len(owner_L), one.filter_size, one.stride)):
+        for slot, chars in enumerate(characters_of_slots(len(owner_L), one.filter_size, one.stride, one.even_kernels)):
             owners = owner_L[chars.start : chars.stop]
             owners = owners[(owners >= 0) & (owners < num_owners)]
             if len(owners):

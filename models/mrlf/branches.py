@@ -2,7 +2,8 @@
 
 Characters: equations (1), (2) of MRLF (arXiv 2306.07935), reconstructed; the pooling rule is that of LocTwi (Huang et
 al. 2019):
-(1) m'_ij = relu(sum_u sum_v w_uv c_(i+u)v + b_j), k taps, centred: (k-1)//2 zeros to the left, the rest to the right
+(1) m'_ij = relu(sum_u sum_v w_uv c_(i+u)v + b_j), k taps, centred: (k-1)//2 zeros to the left, the rest to the right;
+    with `even_kernels: left` an even k reads its odd position before the middle instead of after it
 (2) m_ij  = max over the window of k positions that starts at (i-1) * stride, stride k-1
 Law: padding moves nothing. A padded position is PADDED before the max-pool and the ReLU comes after it, so it never
 wins a window; the n valid slots of a text of length L are ceil((L - k) / stride) + 1, at least 1. Learned positions
@@ -38,24 +39,25 @@ from models.data.batches import Padded
 from models.data.network import embedding
 from models.data.text import PAD_ID
 from models.mrlf.attention import AttentionBlock, drop_channels_, is_eager_cpu, pool_positions
-from models.mrlf.config import MrlfConfig, Pooling, PoolRule
+from models.mrlf.config import MrlfConfig, Pooling, PoolRule, Side
 
 PADDED = -1e4
 """Lower than any convolution of a text, and a number in bf16, too."""
 
 
-def taps_left(size: int) -> int:
-    """Taps of a centred filter before its middle one."""
-    return (size - 1) // 2
+def taps_left(size: int, even: Side) -> int:
+    """Taps of a centred filter before its middle one; one of even size has one more on the side `even`."""
+    return (size - (even == "right")) // 2
 
 
-def side_by_side(convolutions: Sequence[nn.Conv1d]) -> tuple[Tensor, Tensor, int]:
+def side_by_side(convolutions: Sequence[nn.Conv1d], even: Side) -> tuple[Tensor, Tensor, int]:
     """Weights (A, D, K) and bias (A) of all these layers, and how many of the K taps lie before the middle one."""
     sizes = [layer.kernel_size[0] for layer in convolutions]
-    left, right = max(map(taps_left, sizes)), max(size // 2 for size in sizes)
+    lefts = [taps_left(size, even) for size in sizes]
+    left, right = max(lefts), max(size - 1 - own for size, own in zip(sizes, lefts, strict=True))
     weights = [
-        F.pad(layer.weight, (left - taps_left(size), right - size // 2))
-        for layer, size in zip(convolutions, sizes, strict=True)
+        F.pad(layer.weight, (left - own, right - (size - 1 - own)))
+        for layer, size, own in zip(convolutions, sizes, lefts, strict=True)
     ]
     biases = [layer.bias for layer in convolutions if layer.bias is not None]
     return torch.cat(weights), torch.cat(biases), left
@@ -126,6 +128,7 @@ class CharacterMaps(nn.Module):
         self.filter_sizes, self.num_filters = config.char_filter_sizes, config.num_filters
         self.dropout = config.dropout
         self.pool_rule: PoolRule = config.char_pool
+        self.even_kernels: Side = config.even_kernels
 
     def forward(self, chars: Padded) -> list[PooledMap]:
         """One map per filter size."""
@@ -135,7 +138,7 @@ class CharacterMaps(nn.Module):
 
     def convolve(self, chars: Padded) -> list[Tensor]:
         """Equation (1) before its ReLU, (B, L, E) per filter size: an embedding, then a convolution."""
-        weight_ADK, bias_A, left = side_by_side(self.convolutions)
+        weight_ADK, bias_A, left = side_by_side(self.convolutions, self.even_kernels)
         right = weight_ADK.shape[2] - 1 - left
         chars_BLD = self.embedding(F.pad(chars.ids_BL, (0, right)))
         if self.positions is not None:
@@ -146,7 +149,7 @@ class CharacterMaps(nn.Module):
 
     def look_up(self, chars: Padded) -> list[Tensor]:
         """What `convolve` gives, by adding up rows of a table: several times faster on a CPU."""
-        weight_ADK, bias_A, left = side_by_side(self.convolutions)
+        weight_ADK, bias_A, left = side_by_side(self.convolutions, self.even_kernels)
         added_LA = bias_A[None]
         if self.positions is not None:
             positions_LD = self._positions_LD(chars.ids_BL.shape[1] + weight_ADK.shape[2] - 1 - left)
@@ -218,12 +221,13 @@ class WordBranch(nn.Module):
         convolutions = [nn.Conv1d(config.word_dim, config.num_filters, size) for size in config.word_filter_sizes]
         self.convolutions: Sequence[nn.Conv1d] = nn.ModuleList(convolutions)  # type: ignore[assignment]
         self.dropout = config.dropout
+        self.even_kernels: Side = config.even_kernels
 
     def forward(self, words: Padded) -> Tensor:
         """Padded positions are 0 before the convolutions and never the maximum after them."""
         valid_BL1 = words.valid_BL()[:, :, None]
         words_BLD = drop_channels_(self.embedding(words.ids_BL), self.dropout, self.training) * valid_BL1
-        weight_ADK, bias_A, left = side_by_side(self.convolutions)
+        weight_ADK, bias_A, left = side_by_side(self.convolutions, self.even_kernels)
         words_BDL = F.pad(words_BLD.transpose(1, 2), (left, weight_ADK.shape[2] - 1 - left))
         convolved_BAL = F.conv1d(words_BDL, weight_ADK, bias_A)
         return torch.where(valid_BL1.transpose(1, 2), convolved_BAL, 0.0).amax(dim=2).relu()

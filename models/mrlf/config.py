@@ -27,8 +27,11 @@ from models.settings.config_values import require
 Pooling = Literal["mean", "sum"]
 PoolRule = Literal["overlapping", "disjoint"]
 FusionMode = Literal["early_cross", "early_self", "late", "concat", "text_image"]
+Fused = Literal["joins", "replaces"]
+Side = Literal["left", "right"]
 MODALITIES = ("text", "hashtags", "image")
 """What a post has; text is its caption"""
+CHOICES = {"pooling": Pooling, "char_pool": PoolRule, "fusion": FusionMode, "fused": Fused, "even_kernels": Side}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,9 @@ class MrlfConfig(TextConfig):
 
     The first three need the characters of caption and hashtags: with text, hashtags or characters off there is no F.
     "text_image" is asked for by name, so without image, text or characters it is refused.
+
+    `hidden_dim` puts a hidden layer beside (10). Equations (9) and (10) add up what each modality says: such a sum
+    cannot learn that a tag means one place beside this picture and another beside that one.
     """
 
     modalities: Annotated[tuple[str, ...], "Input modalities: any of text, hashtags, image."] = MODALITIES
@@ -66,6 +72,8 @@ class MrlfConfig(TextConfig):
     )
     char_pool: Annotated[PoolRule, "Max-pooling with window k and stride k-1 (overlapping) or k."] = "overlapping"
     """max-pool window k with stride k-1 (LocTwi) or k"""
+    even_kernels: Annotated[Side, "Side on which a kernel of even size reads one position more."] = "right"
+    """(1) is centred, so as printed it has no even kernels"""
     norm_after_pool: Annotated[bool, "Layer normalisation after pooling."] = False
     """a layer norm on the pooled map (LocTwi)"""
     num_filters: Annotated[int, "Filters per kernel size."] = 64
@@ -77,12 +85,16 @@ class MrlfConfig(TextConfig):
     """residuals and layer norms round attention and feed-forward (LocTwi)"""
     pooling: Annotated[Pooling, "Pooling over positions."] = "mean"
     fusion: Annotated[FusionMode, "Fusion of caption and hashtags, or of caption and image."] = "early_cross"
+    fused: Annotated[Fused, "Whether F joins the character parts that it is made of, or replaces them."] = "joins"
+    """"replaces": T_c and H_c are not built, of "text_image" T_c alone"""
     word_dim: Annotated[int, "Dimension of word embeddings."] = 200
     word_filter_sizes: Annotated[tuple[int, ...], "Kernel sizes of the convolutions over words."] = (3, 4, 5)
     image_fc_dim: Annotated[int, "Dimension of the fully connected layer after the image features."] = 256
     dropout: Annotated[float, "Dropout rate in the branches."] = 0.3
     """of whole channels: the same ones at every position of a post"""
-    head_dropout: Annotated[float, "Dropout rate before the output layer."] = 0.5
+    hidden_dim: Annotated[int, "Dimension of a hidden layer beside the output layer; 0: none, as in the paper."] = 0
+    """what it says is added to (10)"""
+    head_dropout: Annotated[float, "Dropout rate before the output layer, and round the hidden one."] = 0.5
     hashtag_dropout: Annotated[float, "Share of hashtags dropped during training."] = 0.3
     """share of a training post's hashtags that vanish before both of its hashtag encoders"""
 
@@ -95,14 +107,15 @@ class MrlfConfig(TextConfig):
         require(self.embedding_std > 0, "embedding_std", "above 0", self.embedding_std)
         for name in ("dropout", "head_dropout", "hashtag_dropout"):
             require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
-        require(self.num_attention_layers >= 0, "num_attention_layers", "at least 0", self.num_attention_layers)
+        for name in ("num_attention_layers", "hidden_dim"):
+            require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
         heads_fit = self.num_filters % self.num_heads == 0
         require(heads_fit, "num_filters", f"divisible by num_heads ({self.num_heads})", self.num_filters)
         smallest_char_size = 2 if self.char_pool == "overlapping" else 1
         for name, smallest in (("char_filter_sizes", smallest_char_size), ("word_filter_sizes", 1)):
             sizes = getattr(self, name)
             require(min(sizes, default=0) >= smallest, name, f"one or more sizes of at least {smallest}", sizes)
-        for name, kind in (("pooling", Pooling), ("char_pool", PoolRule), ("fusion", FusionMode)):
+        for name, kind in CHOICES.items():
             require(getattr(self, name) in get_args(kind), name, f"one of {get_args(kind)}", getattr(self, name))
         self._check_parts()
 
@@ -128,6 +141,16 @@ class MrlfConfig(TextConfig):
         if self.fusion in ("concat", "text_image"):
             return self.fusion == "text_image"
         return self.characters and self.reads("text") and self.reads("hashtags")
+
+    def has_own_characters(self, modality: str) -> bool:
+        """Whether T_c or H_c, the character part of text or hashtags, stands in (9) beside F."""
+        sides = ("text",) if self.fusion == "text_image" else ("text", "hashtags")
+        is_replaced = self.has_fusion and self.fused == "replaces" and modality in sides
+        return self.characters and self.reads(modality) and not is_replaced
+
+    def has_branch(self, modality: str) -> bool:
+        """Whether there is attention over the characters of text or hashtags: for its own part, or for late fusion."""
+        return self.has_own_characters(modality) or (self.has_fusion and self.fusion == "late")
 
     @classmethod
     def paper(cls) -> "MrlfConfig":

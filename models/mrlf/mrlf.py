@@ -2,6 +2,7 @@
 
 (9)  Z = [F; T_c; H_c; T_w; H_w; I]: fused characters, characters and words of caption and hashtags, image
 (10) y = W_z Z + b_z;  the loss (13) is the cross-entropy of softmax(y)
+With `hidden_dim`, which is ours, y = W_z Z + b_z + W_o relu(W_y n(Z) + b_y), n(Z) = (Z - mean) / standard deviation.
 The image comes in as features of a frozen VGG19 (`models.vision.backbones`) and passes one fully connected layer.
 Every part of Z can be left out (`MrlfConfig.modalities`, `characters`, `words`, `fusion`): then it is not built.
 The formulas and numbers are missing from every copy of the paper: see `mrlf.config` for what was chosen and why.
@@ -16,6 +17,7 @@ Shape letters: B batch, S caption slots, T hashtag slots, E filters, I image wid
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.data.batches import Batch, Padded
@@ -77,6 +79,30 @@ class TextImageFusion(nn.Module):
         return torch.cat(fused, dim=1)
 
 
+class HiddenLayer(nn.Module):
+    """What the parts of a post say together beyond what each says: scores (B, C), to be added to those of (10).
+
+    The parts begin a few hundredths wide. Products of such numbers are next to nothing beside a bias, so without n(Z)
+    the layer begins as a sum as well, and the posts are learnt by heart before it is anything else.
+    """
+
+    def __init__(self, width: int, config: MrlfConfig, num_classes: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(width, affine=False)
+        self.inner = nn.Linear(width, config.hidden_dim)
+        self.outer = nn.Linear(config.hidden_dim, num_classes, bias=False)
+        self.dropout = nn.Dropout(config.head_dropout)
+
+    def forward(self, joined_BZ: Tensor) -> Tensor:
+        """In training mean and deviation are the batch's; one post alone has none and takes the running ones."""
+        norm = self.norm
+        if self.training and len(joined_BZ) == 1:
+            normal_BZ = F.batch_norm(joined_BZ, norm.running_mean, norm.running_var, eps=norm.eps)
+        else:
+            normal_BZ = norm(joined_BZ)
+        return self.outer(self.dropout(self.inner(self.dropout(normal_BZ)).relu()))  # type: ignore[no-any-return]
+
+
 def _join(caption: PooledMap, tags: PooledMap) -> PooledMap:
     return PooledMap(
         torch.cat([caption.slots_BSE, tags.slots_BSE], dim=1), torch.cat([caption.valid_BS, tags.valid_BS], dim=1)
@@ -92,10 +118,10 @@ class Mrlf(Network):
         text, hashtags, num_characters = config.reads("text"), config.reads("hashtags"), vocabulary.num_characters
         if text and config.characters:
             self.caption_maps = CharacterMaps(config, num_characters, config.max_caption_chars)
-            self.caption_characters = CharacterBranch(config)
+            self.caption_characters = CharacterBranch(config) if config.has_branch("text") else None
         if hashtags and config.characters:
             self.hashtag_maps = CharacterMaps(config, num_characters, config.max_hashtag_chars)
-            self.hashtag_characters = CharacterBranch(config)
+            self.hashtag_characters = CharacterBranch(config) if config.has_branch("hashtags") else None
         if config.has_fusion:
             self.fusion = TextImageFusion(config) if config.fusion == "text_image" else TextFusion(config)
         if text and config.words:
@@ -105,7 +131,9 @@ class Mrlf(Network):
         if config.reads("image"):
             self.image = ImageBranch(image_dim, config.image_fc_dim)
         self.head_dropout = nn.Dropout(config.head_dropout)
-        self.head = nn.Linear(_joined_width(config), num_classes)
+        width = _joined_width(config)
+        self.head = nn.Linear(width, num_classes)
+        self.hidden = HiddenLayer(width, config, num_classes) if config.hidden_dim else None
 
     def forward(self, batch: Batch) -> Tensor:
         """Class scores (B, C). How far the batch is padded does not move them."""
@@ -120,7 +148,8 @@ class Mrlf(Network):
         if image_BI is not None:
             parts.append(image_BI)
         joined_BZ = torch.cat(parts, dim=1)
-        return self.head(self.head_dropout(joined_BZ))  # type: ignore[no-any-return]
+        logits_BC: Tensor = self.head(self.head_dropout(joined_BZ))
+        return logits_BC if self.hidden is None else logits_BC + self.hidden(joined_BZ)
 
     def _hashtags(self, batch: Batch) -> tuple[Padded, Padded]:
         """The hashtags by words and by characters; in training some of them vanish from both."""
@@ -132,24 +161,26 @@ class Mrlf(Network):
     def _character_parts(self, caption: Padded, hashtags: Padded, image_BI: Tensor | None) -> list[Tensor]:
         """F, T_c and H_c, as far as they are built."""
         config = self.config
-        sides = []
-        if config.reads("text"):
-            maps = self.caption_maps(caption)
-            sides.append((maps, self.caption_characters(maps)))
-        if config.reads("hashtags"):
-            maps = self.hashtag_maps(hashtags)
-            sides.append((maps, self.hashtag_characters(maps)))
-        parts = [pool_maps(attended, config.pooling) for _, attended in sides]
+        parts, fused = [], []
+        for side, name, chars in (("text", "caption", caption), ("hashtags", "hashtag", hashtags)):
+            if not config.reads(side):
+                continue
+            maps = getattr(self, f"{name}_maps")(chars)
+            attended = getattr(self, f"{name}_characters")(maps) if config.has_branch(side) else maps
+            fused.append(attended if config.fusion == "late" else maps)
+            if config.has_own_characters(side):
+                parts.append(pool_maps(attended, config.pooling))
         if config.has_fusion and config.fusion == "text_image":
-            parts.insert(0, self.fusion(sides[0][0], image_BI))
+            parts.insert(0, self.fusion(fused[0], image_BI))
         elif config.has_fusion:
-            parts.insert(0, self.fusion(*(side[config.fusion == "late"] for side in sides)))
+            parts.insert(0, self.fusion(*fused))
         return parts
 
 
 def _joined_width(config: MrlfConfig) -> int:
     """Width of Z in (9)."""
     num_texts = config.reads("text") + config.reads("hashtags")
-    num_maps = len(config.char_filter_sizes) * (num_texts + config.has_fusion) * config.characters
+    num_sides = sum(map(config.has_own_characters, ("text", "hashtags"))) + config.has_fusion
+    num_maps = len(config.char_filter_sizes) * num_sides
     num_word_maps = len(config.word_filter_sizes) * num_texts * config.words
     return (num_maps + num_word_maps) * config.num_filters + config.image_fc_dim * config.reads("image")

@@ -62,6 +62,8 @@ class TrainConfig:
 
     optimiser: Annotated[Optimiser, "Optimiser."] = "rmsprop"
     """the paper's; of the others only torch's defaults were tried"""
+    rmsprop_alpha: Annotated[float, "RMSprop: share of the squared gradients' mean that each step keeps."] = 0.99
+    """torch's; the papers do not tell theirs"""
     learning_rate: Annotated[float, "Initial learning rate."] = 1e-3
     weight_decay: Annotated[float, "Weight decay (L2)."] = 0.0
     clip: Annotated[float | None, "Gradient clipping: maximum norm."] = None
@@ -94,6 +96,7 @@ class TrainConfig:
         for name, kind in (("optimiser", Optimiser), ("precision", Precision)):
             require(getattr(self, name) in get_args(kind), name, f"one of {get_args(kind)}", getattr(self, name))
         require(self.learning_rate > 0, "learning_rate", "above 0", self.learning_rate)
+        require(0 <= self.rmsprop_alpha < 1, "rmsprop_alpha", "in [0, 1)", self.rmsprop_alpha)
         require(self.weight_decay >= 0, "weight_decay", "at least 0", self.weight_decay)
         require(self.clip is None or self.clip > 0, "clip", "above 0", self.clip)
         require(0 <= self.label_smoothing < 1, "label_smoothing", "in [0, 1)", self.label_smoothing)

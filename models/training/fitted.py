@@ -37,6 +37,13 @@ from models.settings.train_config import Epoch, TrainConfig
 
 MODEL_FORMAT = 3
 SCORING_BATCH_SIZE = 128
+BEFORE = {
+    "embedding_std": 1.0,
+    "even_kernels": "right",
+    "fused": "joins",
+    "hidden_dim": 0,
+    "rmsprop_alpha": 0.99,
+}
 CONFIG_FIELDS = {
     *("format", "network", "num_classes", "image_dim", "best_epoch", "weights_sha256", "vocabulary_sha256"),
     *("model_config", "train_config", "history"),
@@ -178,7 +185,7 @@ class Fitted:
             scaler=ImageScaler.from_arrays(arrays),
             history=[Epoch(**entry, seconds=float("nan")) for entry in config["history"]],
             model_config=model_config,
-            train_config=config_from_json(TrainConfig, config["train_config"]),
+            train_config=config_from_json(TrainConfig, _of_before(TrainConfig) | config["train_config"]),
             best_epoch=config["best_epoch"],
         )
 
@@ -201,9 +208,9 @@ def _kind(name: str, folder: Path) -> NetworkKind:
     return NETWORKS[name]
 
 
-def _of_before(kind: type[TextConfig]) -> dict[str, float]:
-    """What models that were stored before this setting was there were trained with."""
-    return {"embedding_std": 1.0} if hasattr(kind, "embedding_std") else {}
+def _of_before(kind: type[Any]) -> dict[str, Any]:
+    """What models that were stored before these settings were there were trained with."""
+    return {name: value for name, value in BEFORE.items() if name in kind.__dataclass_fields__}
 
 
 def _read_tensors(path: Path, weights_sha256: str) -> dict[str, Tensor]:

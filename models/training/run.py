@@ -291,11 +291,13 @@ class Rerun(Run):
 def _optimiser(model: Network, config: TrainConfig, device: torch.device) -> torch.optim.Optimizer:
     """On a GPU it is such that a step can be captured: its counters and its learning rate lie on the device."""
     kind: Any = OPTIMISERS[config.optimiser]
+    own: dict[str, Any] = {"alpha": config.rmsprop_alpha} if config.optimiser == "rmsprop" else {}
     optimiser: torch.optim.Optimizer = kind(
         [parameter for parameter in model.parameters() if parameter.requires_grad],
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
         capturable=device.type == "cuda",
+        **own,
     )
     _place_learning_rates(optimiser, device)
     return optimiser

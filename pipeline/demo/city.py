@@ -85,10 +85,13 @@ def poi_id(place: int) -> str:
 
 
 def _description(settings: DemoSettings, centre: tuple[float, float], radius_km: float) -> dict[str, Any]:
+    written = settings.model_dump(mode="json")
+    if not settings.interaction:
+        del written["interaction"]  # a city without it is that of before the setting was there
     return {
         "what": "a synthetic city: no person, post or place in it is real",
         "generator_version": GENERATOR_VERSION,
-        "settings": settings.model_dump(mode="json"),
+        "settings": written,
         "centre": list(centre),
         "radius_km": radius_km,
     }

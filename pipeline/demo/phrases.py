@@ -51,6 +51,20 @@ NOISE = (
     "I should do this more often.",
 )
 
+CUES = (
+    (
+        "Up before the sun and before everybody else.",
+        "Nobody was awake yet.",
+        "The first one here with a cup of coffee in hand.",
+    ),
+    (
+        "It was long after midnight.",
+        "The last ones to leave, as always.",
+        "Stayed until they put the lights out.",
+    ),
+)
+"""Early or late: what decides, beside one of `PAIR_TAGS`, between the two places of a pair."""
+
 WITH_NAME = (
     "We finally made it to {place}.",
     "I love {place} more every time that I visit.",
@@ -238,5 +252,15 @@ CATEGORY_TAGS = (
     ("art", "culture", "exhibition", "artlovers", "onstage", "museumday", "creative", "curtaincall"),
     ("travelgram", "ontheroad", "commute", "journey", "railfans", "departures", "transit", "ticket"),
 )
+
+PAIR_TAGS = (
+    ("halfpastnine", "undertheoldsign"),
+    ("secondfloorplease", "thirdbenchleft"),
+    ("meetmeatthecorner", "onemoreround"),
+    ("rightbehindthewall", "lookupandsmile"),
+    ("rowsixseatten", "keepthechange"),
+    ("threestepsdown", "mindthepuddle"),
+)
+"""By pair of places: tags that both of them have."""
 
 EMOJIS = ("❤️", "✨", "😍", "🙌", "📷", "🌿", "☀️", "😊", "👌", "🎉")

@@ -41,12 +41,16 @@ Portrait = Literal["none", "side", "full"]
 
 @dataclass(frozen=True, kw_only=True)
 class PictureSpec:
-    """What makes a picture: its random key, the place it shows, the portrait in it, whether it is stored turned."""
+    """What makes a picture: its random key, the place it shows, the portrait in it, whether it is stored turned.
+
+    scene: what it shows instead of a scene of its place; "" leaves it to the place.
+    """
 
     key: tuple[int, ...]
     place: int
     portrait: Portrait = "none"
     is_rotated: bool = False
+    scene: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def draw(spec: PictureSpec, side: int) -> Picture:
     canvas = Canvas(round(wide * side), round(high * side))
     place = PLACES[spec.place]
     style = Style(accent=jitter(rng, place.accent, STYLE_JITTER), second=jitter(rng, place.second, STYLE_JITTER))
-    _SCENES[_scene(rng, spec.place)](canvas, rng, style)
+    _SCENES[spec.scene or _scene(rng, spec.place)](canvas, rng, style)
     pixels, nobody = canvas.pixels, np.zeros(canvas.pixels.shape[:2], np.bool_)
     drawn = Picture(pixels, nobody, nobody)
     if spec.portrait != "none":

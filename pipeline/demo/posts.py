@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.demo import phrases
 from pipeline.demo.captions import Words, join, write_foreign, write_hashtags, write_text
+from pipeline.demo.interaction import draws_ambiguous, told_by_two
 from pipeline.demo.locations import Location, city_locations, moved, place_coordinates
 from pipeline.demo.pictures import PictureSpec, Portrait
 from pipeline.demo.settings import SHARES, DemoSettings
@@ -39,6 +40,7 @@ class Kind(StrEnum):
     NO_CAPTION = "no_caption"
     OTHER_LANGUAGE = "other_language"
     NO_HASHTAGS = "no_hashtags"
+    AMBIGUOUS = "ambiguous"  # by the setting `interaction`, which is in no group
 
 
 class Era(StrEnum):
@@ -104,7 +106,7 @@ def plan_city(settings: DemoSettings, *, centre: tuple[float, float], radius_km:
     rng = np.random.default_rng([settings.seed, 0])
     coordinates = place_coordinates(rng, settings.num_pois, centre, radius_km)
     locations = city_locations(rng, coordinates, centre)
-    kinds = _kinds(rng, settings.num_posts)
+    kinds = [own | _ambiguous(settings, number, own) for number, own in enumerate(_kinds(rng, settings.num_posts))]
     places = _places_of_posts(rng, settings)
     users = _users_of_posts(rng, settings)
     times = _times(rng, settings.num_posts)
@@ -145,6 +147,11 @@ def _post(
     era = _era(rng, number / settings.num_posts, kinds)
     latitude, longitude = _own_coordinates(rng, location, kinds, radius_km)
     words = _words(rng, settings, kinds, place, user)
+    caption = join(rng, words)
+    pictures = _pictures(rng, settings.seed, number, kinds, place)
+    if Kind.AMBIGUOUS in kinds:
+        words, pictures = told_by_two(settings, number, place, pictures)
+        caption = join(rng, words)
     return DemoPost(
         number=number,
         kinds=kinds,
@@ -156,14 +163,15 @@ def _post(
         longitude=longitude,
         taken_utc=taken_utc,
         words=words,
-        caption=join(rng, words),
-        pictures=_pictures(rng, settings.seed, number, kinds, place),
+        caption=caption,
+        pictures=pictures,
     )
 
 
 def _as_repost(rng: Rng, post: DemoPost, earlier: list[DemoPost], radius_km: float) -> DemoPost:
     """`post` with the picture and the place of an earlier plain post by somebody else, and its words if English."""
     odd = {Kind.REPOST, Kind.VIDEO, Kind.CAROUSEL, Kind.CUT, Kind.HTML, Kind.MISSING, Kind.ELSEWHERE, Kind.FAR}
+    odd |= {Kind.AMBIGUOUS}
     known = [other for other in earlier if not other.kinds & odd and other.user != post.user]
     if not known:
         return replace(post, kinds=post.kinds - {Kind.REPOST})
@@ -216,6 +224,13 @@ def _era(rng: Rng, age: float, kinds: frozenset[Kind]) -> Era:
     if Kind.FAR in kinds or rng.random() < 0.3 + 0.65 * age:
         return Era.IPHONE
     return Era.OLD_GRAPHQL if rng.random() < 0.4 else Era.GRAPHQL
+
+
+def _ambiguous(settings: DemoSettings, number: int, kinds: frozenset[Kind]) -> frozenset[Kind]:
+    """Whether the post is one of those that take two modalities to place; reposts and silent ones are not."""
+    silent = {Kind.REPOST, Kind.NO_CAPTION, Kind.OTHER_LANGUAGE, Kind.NO_HASHTAGS}
+    is_one = not kinds & silent and draws_ambiguous(settings, number)
+    return frozenset({Kind.AMBIGUOUS}) if is_one else frozenset()
 
 
 def _own_coordinates(rng: Rng, location: Location, kinds: frozenset[Kind], radius_km: float) -> tuple[float, float]:

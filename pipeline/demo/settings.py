@@ -23,6 +23,12 @@ class DemoSettings(Settings):
         1500, ge=48, le=100_000, description="Number of posts in the archive, including odd and broken ones"
     )
     num_users: int = Field(200, ge=8, le=100_000, description="Number of users; few of them post much, most a little")
+    interaction: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of posts whose hashtag means one POI or another depending on the picture or the caption",
+    )
     image_side: int = Field(256, ge=64, le=2048, description="Shorter side of every picture, in pixels")
 
 

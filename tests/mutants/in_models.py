@@ -121,7 +121,7 @@ IN_MODELS = (
     Defect(
         "filter-middle",
         "models/mrlf/branches.py",
-        "return (size - 1) // 2",
+        'return (size - (even == "right")) // 2',
         "return size // 2",
         "test_characters.py test_words.py test_plain_mrlf.py",
     ),

@@ -30,8 +30,8 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent.parent.parent
 TOLERANCE = 1e-4
-ONE_SIZE = {"char_filter_sizes": (4,), "word_filter_sizes": (4,)}
-"""of filters: the time of an export goes with their number"""
+ONE_SIZE = {"char_filter_sizes": (4,), "word_filter_sizes": (4,), "hidden_dim": 8}
+"""of filters: the time of an export goes with their number; with a hidden layer"""
 NETWORK = dataclasses.replace(OF_TWO_SIZES, word_filter_sizes=(3,))
 LABELS = [{"label": number, "name": f"Place {number}", "latitude": 1.5, "longitude": 2.5} for number in range(3)]
 

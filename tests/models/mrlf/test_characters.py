@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from models.data.batches import Padded
 from models.mrlf.branches import CharacterBranch, CharacterMaps, num_slots, pool_maps, pool_stride
@@ -29,7 +30,7 @@ def padded(lengths, longest):
     return Padded(torch.where(torch.arange(longest) < lengths[:, None], ids, 0), lengths)
 
 
-def slow_map(maps, ids, number, stride):
+def slow_map(maps, ids, number, stride, even="right"):
     """Equations (1), (2) for one unpadded text: every tap, every window."""
     size = SIZES[number]
     weight, bias = maps.convolutions[number].weight, maps.convolutions[number].bias
@@ -39,7 +40,7 @@ def slow_map(maps, ids, number, stride):
     for i in range(len(ids)):
         total = bias.clone()
         for tap in range(size):
-            at = i + tap - (size - 1) // 2
+            at = i + tap - (size // 2 if even == "left" else (size - 1) // 2)
             if 0 <= at < len(chars):
                 total += weight[:, :, tap] @ chars[at]
         convolved.append(total.clamp(min=0))
@@ -61,6 +62,22 @@ def test_every_map_equals_the_loop_over_taps_and_windows(maps, rule):
                 expected = slow_map(maps, batch.ids_BL[row, :length], number, pool_stride(SIZES[number], rule))
                 assert int(valid[row].sum()) == len(expected)
                 torch.testing.assert_close(slots[row, : len(expected)], expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.fault("N18")
+@pytest.mark.parametrize("even", ["left", "right"])
+def test_a_kernel_of_even_size_reads_one_character_more_on_the_named_side(maps, even):
+    maps.even_kernels = even
+    batch = padded([5, 8], 8)
+    with torch.no_grad():
+        for ours in (maps.look_up(batch), maps.convolve(batch)):
+            for number in (0, 2):
+                alone = torch.where(
+                    torch.arange(8) < 5, ours[number][0].relu().T, 0.0
+                )  # a pool of 1 is the map itself
+                expected = slow_map(maps, batch.ids_BL[0, :5], number, SIZES[number], even)
+                pooled = F.max_pool1d(alone, SIZES[number], SIZES[number], ceil_mode=True).T
+                torch.testing.assert_close(pooled[: len(expected)], expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("size", SIZES)

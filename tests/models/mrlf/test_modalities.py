@@ -106,6 +106,33 @@ def test_fusion_is_built_where_both_of_its_sides_are(changes, has_fusion):
     assert model.head.in_features == unfused + has_fusion * len(model.config.char_filter_sizes) * 32
 
 
+@pytest.mark.fault("N18")
+@pytest.mark.parametrize(
+    ("fusion", "parts", "branches"),
+    [("early_cross", 1, 0), ("early_self", 1, 0), ("late", 1, 2), ("text_image", 2, 1), ("concat", 2, 2)],
+)
+def test_what_is_fused_can_be_replaced_by_f_and_is_then_not_built(fusion, parts, branches):
+    model, batch = build(fusion=fusion, fused="replaces")
+    joined = build(fusion=fusion)[0].head.in_features
+    width = len(model.config.char_filter_sizes) * 32
+    has_f = fusion != "concat"
+    assert model.head.in_features == joined - (2 + has_f - parts) * width
+    assert sum(branch is not None for branch in (model.caption_characters, model.hashtag_characters)) == branches
+    F.cross_entropy(model.train()(batch), LABELS).backward()
+    assert all(p.grad is not None for name, p in model.named_parameters() if name != "image.stand_in_D")
+
+
+def test_a_hidden_layer_learns_from_one_post_and_answers_a_post_the_same_in_any_company():
+    model, batch = build(hidden_dim=8)
+    one = batch_of(
+        SAMPLES.take(np.array([3])), Vocabulary.build(SAMPLES.captions, SAMPLES.hashtags, model.config), model.config
+    )
+    with torch.no_grad():
+        torch.testing.assert_close(model(one)[0], model(batch)[3], atol=1e-5, rtol=1e-5)
+    F.cross_entropy(model.train()(one), LABELS[3:4]).backward()
+    assert model.hidden.inner.weight.grad.abs().sum() > 0
+
+
 @pytest.mark.parametrize("fusion", ["early_cross", "late"])
 def test_fusion_reads_the_maps_before_the_branches_or_what_leaves_them(fusion):
     model, batch = build(fusion=fusion)

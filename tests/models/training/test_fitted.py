@@ -140,3 +140,16 @@ def test_a_model_from_before_its_embeddings_had_a_setting_is_read_as_trained_wit
     settings = json.loads((tmp_path / "config.json").read_text())["model_config"]
     edit_config(tmp_path, model_config={name: value for name, value in settings.items() if name != "embedding_std"})
     assert Fitted.load(tmp_path).model_config == dataclasses.replace(fitted.model_config, embedding_std=1.0)
+
+
+@pytest.mark.fault("N18")
+def test_a_model_from_before_a_choice_was_a_setting_is_read_as_the_choice_was(fitted, tmp_path):
+    fitted.save(tmp_path)
+    stored = json.loads((tmp_path / "config.json").read_text())
+    new = {"hidden_dim", "fused", "even_kernels", "rmsprop_alpha"}
+    parts = {
+        part: {k: v for k, v in stored[part].items() if k not in new} for part in ("model_config", "train_config")
+    }
+    edit_config(tmp_path, **parts)
+    again = Fitted.load(tmp_path)
+    assert again.configs == fitted.configs and again.train_config.rmsprop_alpha == 0.99

@@ -30,7 +30,7 @@ def km(first: tuple[float, float], second: tuple[float, float]) -> float:
 @pytest.mark.parametrize("seed", range(5))
 def test_every_kind_of_post_occurs_even_in_the_smallest_city(seed):
     posts = plan(small(seed=seed, num_posts=48)).posts
-    assert {kind for post in posts for kind in post.kinds} == set(Kind)
+    assert {kind for post in posts for kind in post.kinds} == set(Kind) - {Kind.AMBIGUOUS}
 
 
 def test_equal_settings_give_equal_plans_and_another_seed_another():
