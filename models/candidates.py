@@ -23,11 +23,13 @@ from models.baselines.loctwi import LocTwiConfig
 from models.baselines.picture_head import PictureHeadConfig
 from models.data.samples import Samples, check_split
 from models.data.text import TextConfig
+from models.linear.tuned import fit_tuned
 from models.mrlf.config import MrlfConfig
 from models.settings.train_config import Epoch, TrainConfig, check_best, is_small, sized
 from models.training.training import fit
 
 TEXT, HASHTAGS, IMAGE = "text", "hashtags", "image"
+TUNED = "logistic_tuned"
 NO_SETTINGS: Mapping[str, Any] = {}
 OnEpoch = Callable[[Epoch], None]
 ShouldStop = Callable[[], bool]
@@ -98,6 +100,7 @@ def _candidates() -> list[Candidate]:
         of("logistic_text", "Logistic regression, character and word n-grams", OURS, TEXT),
         of("logistic_image", "Logistic regression, image features", OURS, IMAGE),
         of("logistic_all", "Logistic regression, all three", OURS, TEXT, HASHTAGS, IMAGE),
+        of(TUNED, "Logistic regression, all three, tuned", OURS, TEXT, HASHTAGS, IMAGE),
         of("tagvisor", "Tagvisor", "Zhang et al. 2018, arXiv 1802.04122", HASHTAGS),
         of("deepgeo", "Deepgeo", "Lau et al. 2017, arXiv 1710.04802", TEXT, HASHTAGS, is_network=True),
         of("loctwi", "LocTwi", "Huang et al. 2019, Frontiers in Big Data 2:5", TEXT, HASHTAGS, is_network=True),
@@ -138,6 +141,7 @@ def fit_candidate(
 ) -> Classifier:
     """The candidate `name`, trained.
 
+    validation: what is chosen is chosen on it; it may stand within `train`, too, for a model without epochs.
     settings: what differs from its preset: fields of its configuration and, for a network, of `TrainConfig`; `preset`
     is auto, small or paper (and best for mrlf). A fine-tuned network takes `weights`: torchvision's state dict, or
     "random" to learn from nothing. The last three arguments are those of `training.training.fit`, for networks alone.
@@ -150,6 +154,9 @@ def fit_candidate(
     check_split("train", train, setup.num_classes)
     check_split("validation", validation, setup.num_classes)
     task = _Task(CANDIDATES[name], train, validation, setup, settings, checkpoint_dir, on_epoch, should_stop)
+    if name == TUNED:
+        _check_no_settings(task)
+        return fit_tuned(train, validation, setup.num_classes)
     if not task.candidate.is_network:
         return _baseline(task).fit(train, setup.num_classes)
     return _network(task)
@@ -159,14 +166,20 @@ def _baseline(task: _Task) -> Baseline:
     """The classifiers that are made at one go."""
     name, setup, settings = task.candidate.name, task.setup, dict(task.settings)
     if name == "tagvisor":
-        forest = _forest(_preset(task, settings), len(task.train))
+        _preset(task, settings)  # the forest is of one size
         given = {"seed": setup.seed, "num_threads": setup.num_threads, **settings}
-        return _replaced(name, given, forest)[0]  # type: ignore[no-any-return]
-    if settings:
-        raise ValueError(f"{name} has no settings, but {', '.join(settings)} was given; leave it out")
+        return _replaced(name, given, ForestBaseline())[0]  # type: ignore[no-any-return]
+    _check_no_settings(task)
     if name == "nearest_centre":
         return NearestCentreBaseline(setup.class_lat_C, setup.class_lng_C)
     return LogisticBaseline(has_characters=True) if name == "logistic_characters" else BASELINES[name]
+
+
+def _check_no_settings(task: _Task) -> None:
+    if task.settings:
+        raise ValueError(
+            f"{task.candidate.name} has no settings, but {', '.join(task.settings)} was given; leave it out"
+        )
 
 
 def _network(task: _Task) -> Classifier:
@@ -216,10 +229,6 @@ def _preset_configs(candidate: Candidate, preset: str, num_train: int) -> tuple[
     return kind.paper(), kind.paper_training()
 
 
-def _forest(preset: str, num_train: int) -> ForestBaseline:
-    return ForestBaseline.small() if is_small(preset, num_train) else ForestBaseline()
-
-
 def preset_fields(name: str, preset: str, num_train: int) -> list[dict[str, Any]]:
     """Every field of the configurations that a candidate begins from, for digests of its results; [] without any.
 
@@ -227,7 +236,7 @@ def preset_fields(name: str, preset: str, num_train: int) -> list[dict[str, Any]
     """
     configs: tuple[Any, ...] = ()
     if name == "tagvisor":
-        configs = (_forest(preset, num_train),)
+        configs = (ForestBaseline(),)
     elif CANDIDATES[name].is_network:
         configs = _preset_configs(CANDIDATES[name], preset, num_train)
     return [dataclasses.asdict(config) for config in configs]

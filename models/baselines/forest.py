@@ -1,8 +1,7 @@
 """Tagvisor: a random forest on hashtags (Zhang et al., WWW 2018, arXiv 1802.04122).
 
 Stated: a random forest over a post's hashtags. From memory, not confirmed: 100 trees over a binary vector of hashtags.
-MRLF (arXiv 2306.07935) drops hashtags found fewer than 50 times in a city; the minimum counts posts of the training
-split here.
+Which hashtags a city has often enough is curation's to say, which counts all of its posts.
 Shape letters: N samples, C classes.
 """
 
@@ -14,7 +13,7 @@ import numpy as np
 from models.baselines.classifier import Classifier
 from models.baselines.prior import MajorityBaseline
 from models.data.samples import Samples, check_split
-from models.data.text import normalise_hashtags
+from models.data.text import MIN_HASHTAG_COUNT, normalise_hashtags
 from models.settings.config_values import require
 
 if TYPE_CHECKING:
@@ -27,7 +26,8 @@ class ForestBaseline:
     """Settings of the forest; the same seed gives the same forest whatever the number of threads."""
 
     num_trees: int = 100
-    min_hashtag_count: int = 50
+    min_hashtag_count: int = MIN_HASHTAG_COUNT
+    """of training posts"""
     seed: int = 0
     num_threads: int | None = None
     """None takes every core"""
@@ -35,11 +35,6 @@ class ForestBaseline:
     def __post_init__(self) -> None:
         for name in ("num_trees", "min_hashtag_count"):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-
-    @classmethod
-    def small(cls) -> "ForestBaseline":
-        """For fewer than about 5,000 posts, where a minimum of 50 would leave few hashtags."""
-        return cls(min_hashtag_count=2)
 
     def fit(self, train: Samples, num_classes: int) -> Classifier:
         """Fit; training samples of a single class, or without a frequent hashtag, give the classes' shares."""

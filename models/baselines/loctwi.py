@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from models.baselines.joined_text import Reads, joined_characters, joined_words, space_id
 from models.data.batches import Batch, Padded
 from models.data.network import Network, embedding
-from models.data.text import EMBEDDING_STD, PAD_ID, TextConfig, Vocabulary
+from models.data.text import EMBEDDING_STD, MIN_HASHTAG_COUNT, PAD_ID, TextConfig, Vocabulary
 from models.mrlf.attention import pool_positions
 from models.mrlf.branches import num_slots
 from models.mrlf.config import Pooling
@@ -79,7 +79,7 @@ class LocTwiConfig(TextConfig):
         return cls(
             min_char_count=2,
             min_word_count=2,
-            min_hashtag_count=2,
+            min_hashtag_count=MIN_HASHTAG_COUNT,
             word_dim=60,
             word_ffn_dim=120,
             char_dim=32,

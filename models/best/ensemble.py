@@ -1,6 +1,7 @@
 """Preset `best`: MRLF made wide and deep, and never less than the linear model on all three modalities by intent.
 
-score(post) = sum_m w_m * linear expert_m(post)  +  w_deep * mean_k log p_k(post),  p = softmax(score)
+score(post) = sum_m w_m * linear expert_m(post)  +  w_deep * mean_k log p_k(post)  +  w_prior * log shares of classes,
+p = softmax(score)
 The wide part are logistic regressions over all modalities and over each (`linear.experts`); the deep part are MRLF
 networks that saw each modality of a post alone, too (`best.modality_copies`). The weights come from `linear.pool`
 on posts that neither part was fitted on, and start with all weight on the linear model: what adds nothing to it gets
@@ -22,8 +23,8 @@ import numpy as np
 from models.best.modality_copies import for_copies, with_single_modalities
 from models.best.wide_and_deep import Ensemble, FitSummary, log_proba
 from models.data.samples import Samples, check_split
-from models.linear.experts import EXPERTS, joined, rounded
-from models.linear.pool import LogLinearPool, fit_pool
+from models.linear.experts import EXPERTS, LinearLayer, joined, rounded
+from models.linear.pool import LogLinearPool, fit_pool, log_shares
 from models.linear.wide import CROSS_FIT_BELOW_POSTS, MIDDLE_CHOICES, NUM_FOLDS, Wide, cross_fit, fit_wide, folds_of
 from models.mrlf.config import MrlfConfig
 from models.settings.train_config import Epoch, TrainConfig, sized
@@ -46,6 +47,7 @@ class _Parts:
     logits_MVC: np.ndarray
     labels_V: np.ndarray
     folds_V: np.ndarray
+    prior_C: np.ndarray
     is_cross_fitted: bool
 
 
@@ -119,7 +121,8 @@ def refit_best(
         how: dict[str, Any] = {"on_step": _steps_after(done, on_step), "should_stop": should_stop}
         networks.append(refit(network, shown, checkpoint_dir=folder, **how))
     wide = fit_wide(samples, best.num_classes, best.summary.inverse_regularisations)
-    layer = rounded(joined(wide.experts, best.summary.expert_weights))
+    prior_C = log_shares(samples.labels_N, best.num_classes)
+    layer = _layer(wide, best.summary.expert_weights, best.summary.prior_weight * prior_C)
     return dataclasses.replace(best, features=wide.features, layer=layer, networks=tuple(networks) or best.networks)
 
 
@@ -158,6 +161,7 @@ def _cross_fitted(train: Samples, num_classes: int, fold_N: np.ndarray, networks
         logits_MVC=logits_MNC[:, usable_N],
         labels_V=train.labels_N[usable_N],
         folds_V=fold_N[usable_N],
+        prior_C=log_shares(train.labels_N, num_classes),
         is_cross_fitted=True,
     )
 
@@ -176,21 +180,28 @@ def _tried_on_validation(
         logits_MVC=logits_MVC[:, usable_V],
         labels_V=validation.labels_N[usable_V],
         folds_V=folds_of(validation, seed)[usable_V],
+        prior_C=log_shares(train.labels_N, num_classes),
         is_cross_fitted=False,
     )
 
 
 def _weighed(parts: _Parts) -> Ensemble:
     """The parts put together with the pool's weights."""
-    pool = fit_pool(parts.logits_MVC, parts.labels_V, parts.folds_V)
+    pool = fit_pool(parts.logits_MVC, parts.labels_V, parts.folds_V, prior_C=parts.prior_C)
     weights = dict(zip(EXPERTS, pool.weights_M[:-1].tolist(), strict=True))
     return Ensemble(
         features=parts.wide.features,
-        layer=rounded(joined(parts.wide.experts, weights)),
+        layer=_layer(parts.wide, weights, pool.prior_weight * parts.prior_C),
         networks=tuple(parts.networks),
         deep_weight=float(pool.weights_M[-1]),
         summary=_summary(pool, weights, parts),
     )
+
+
+def _layer(wide: Wide, weights: dict[str, float], bias_C: np.ndarray) -> LinearLayer:
+    """The experts as one layer, with what is added to the scores of each class."""
+    layer = rounded(joined(wide.experts, weights))
+    return dataclasses.replace(layer, bias_C=layer.bias_C + bias_C)
 
 
 def _summary(pool: LogLinearPool, weights: dict[str, float], parts: _Parts) -> FitSummary:
@@ -200,6 +211,7 @@ def _summary(pool: LogLinearPool, weights: dict[str, float], parts: _Parts) -> F
         is_pooled=pool.is_pooled,
         expert_weights=weights,
         inverse_regularisations=parts.choices,
+        prior_weight=pool.prior_weight,
         linear_accuracy=pool.anchor_accuracy,
         pool_accuracy=pool.pool_accuracy,
         linear_loss=pool.anchor_loss,

@@ -44,6 +44,8 @@ class FitSummary:
     """False: the pool did no better than the linear model, which therefore stands alone"""
     expert_weights: dict[str, float]
     inverse_regularisations: dict[str, float]
+    prior_weight: float
+    """of the log shares of the classes in training"""
     linear_accuracy: float
     pool_accuracy: float
     """of weights found on other folds; likewise the loss"""
@@ -159,7 +161,7 @@ class Ensemble:
             layer=layer,
             networks=networks,
             deep_weight=float(arrays["deep_weight"][0]),
-            summary=config_from_json(FitSummary, content["story"]),
+            summary=config_from_json(FitSummary, {"prior_weight": 0.0, **content["story"]}),
         )
         _check_fit(best, content["num_classes"], folder)
         return best

@@ -23,6 +23,9 @@ UNKNOWN_ID = 1
 NUM_RESERVED_IDS = 2
 VOCABULARY_FORMAT = 1
 ZERO_WIDTH_JOINER = "\u200d"
+MIN_HASHTAG_COUNT = 2
+"""Training posts that a hashtag needs to be known. MRLF's 50 (arXiv 2306.07935) are of the whole city, and curation
+asks for them. One that a single training post has tells that post alone: it stands for those that none has."""
 EMBEDDING_STD = 0.1
 """What embeddings begin with, where nothing else was better."""
 
@@ -38,8 +41,9 @@ class TextConfig:
     max_hashtag_chars: Annotated[int, "Maximum number of characters of a post's hashtags."] = 300
     min_char_count: Annotated[int, "Minimum count of a character in the training posts; rarer ones are unknown."] = 10
     min_word_count: Annotated[int, "Minimum count of a word in the training posts; rarer ones are unknown."] = 10
-    min_hashtag_count: Annotated[int, "Minimum count of a hashtag in the training posts; rarer ones are unknown."] = 50
-    """MRLF (arXiv 2306.07935) drops hashtags found fewer than 50 times in a city"""
+    min_hashtag_count: Annotated[int, "Minimum count of a hashtag in the training posts; rarer ones are unknown."] = (
+        MIN_HASHTAG_COUNT
+    )
 
     def __post_init__(self) -> None:
         limits = ("max_caption_chars", "max_caption_words", "max_hashtags", "max_hashtag_chars")

@@ -24,6 +24,8 @@ MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 NUM_TEMPERATURE_FOLDS = 5
 _SMALLEST = np.finfo(np.float64).tiny
 MAX_RESAMPLE_CELLS = 10_000_000
+NO_WIDTH = 1e-12
+"""what rounding alone puts between two equal figures"""
 
 
 def accuracy(predicted_N: np.ndarray, labels_N: np.ndarray) -> float:
@@ -136,7 +138,18 @@ def grouped_bootstrap(
     seed: int = 0,
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """Percentile interval (low, high) of a mean per sample, or of any figure, over resamples of whole groups.
+    """Percentile interval (low, high) of a mean per sample, or of any figure, over resamples of whole groups."""
+    return percentiles(resampled(values, groups, num_resamples=num_resamples, seed=seed), level=level)
+
+
+def resampled(
+    values: np.ndarray | Callable[[np.ndarray], float],
+    groups: Sequence[str] | np.ndarray,
+    *,
+    num_resamples: int = 1000,
+    seed: int = 0,
+) -> np.ndarray:
+    """The figure (R,) of each resample of whole groups.
 
     Posts of one user or day resemble each other, so groups are drawn with replacement, not posts. `values` holds one
     number per sample, whose mean is the figure, or is a function from the row numbers of a resample to the figure.
@@ -145,11 +158,38 @@ def grouped_bootstrap(
     group_N = np.unique(np.asarray(groups), return_inverse=True)[1]
     rng = np.random.default_rng(seed)
     if callable(values):
-        figures_R = _resampled_figures(values, group_N, num_resamples, rng)
-    else:
-        figures_R = _resampled_means(np.asarray(values, dtype=np.float64), group_N, num_resamples, rng)
+        return _resampled_figures(values, group_N, num_resamples, rng)
+    return _resampled_means(np.asarray(values, dtype=np.float64), group_N, num_resamples, rng)
+
+
+def percentiles(figures_R: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
+    """The middle `level` of the resamples, from low to high."""
     low, high = np.quantile(figures_R, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def chance_of_none(figures_R: np.ndarray) -> float | None:
+    """The two-sided p-value of "no difference", from resamples of one: how rarely they are on the other side of zero.
+
+    At least 2 / (R + 1): so many resamples show no rarer thing. None where all are equal, as those of one group.
+    """
+    if np.ptp(figures_R) <= NO_WIDTH:
+        return None
+    rarer = min(np.count_nonzero(figures_R <= 0), np.count_nonzero(figures_R >= 0))
+    return min(1.0, 2 * (rarer + 1) / (len(figures_R) + 1))
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """The p-values of a family of comparisons, corrected for their number (Holm 1979); None stays and counts none.
+
+    With all corrected ones below .05 called differences, one or more is false with a chance of at most .05.
+    """
+    order = sorted((p, row) for row, p in enumerate(p_values) if p is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    highest = 0.0
+    for place, (p, row) in enumerate(order):
+        highest = corrected[row] = max(highest, min(1.0, (len(order) - place) * p))
+    return corrected
 
 
 def share_interval(right_N: np.ndarray, groups: Sequence[str], *, level: float = 0.95) -> tuple[float, float]:

@@ -2,8 +2,8 @@
 
 MRLF's own numbers are missing from every copy of the paper (arXiv 2306.07935). Stated there: characters and words of
 caption and hashtags, convolution, max-pool, attention in heads, feed-forward with dropout, fusion at the output of the
-convolution, one fully connected layer after a frozen VGG19, hashtags dropped that occur fewer than 50 times. Where
-`paper` takes the rest from, all of it to vary:
+convolution, one fully connected layer after a frozen VGG19, hashtags dropped that occur fewer than 50 times in a
+city (which `pipeline.curate` counts, once). Where `paper` takes the rest from, all of it to vary:
 
 - LocTwi (Huang et al. 2019) and its code, which the character branch follows step by step: char_dim 100, filter sizes
   3 to 7 of 64, window k with stride k-1, 8 heads, dropout .3, word_dim 200, residuals and layer norms, learned
@@ -14,7 +14,7 @@ convolution, one fully connected layer after a frozen VGG19, hashtags dropped th
 - trials on 776 to 8,000 posts: embeddings that begin with a standard deviation of .1 instead of torch's 1
 - guesses: one attention layer (the equations show one), ffn_dim 256 (LocTwi's code), image_fc_dim 256, limits of text
 
-`small` is for a few thousand posts, where minima of 10 or 50 would leave no vocabulary: fewer and narrower filters
+`small` is for a few thousand posts, where a minimum of 10 would leave few words: fewer and narrower filters
 (3 and 5, 32 each) and 4 heads. It was tried on made-up cities and on 389 and 1,312 real posts.
 """
 
@@ -163,7 +163,6 @@ class MrlfConfig(TextConfig):
         return cls(
             min_char_count=2,
             min_word_count=2,
-            min_hashtag_count=2,
             char_dim=32,
             word_dim=64,
             char_filter_sizes=(3, 5),

@@ -51,6 +51,11 @@ class Posts:
         """The number of the group of each post: posts that share a user or a picture, also in a chain."""
         return linked_groups(self.users, self.pictures)
 
+    @cached_property
+    def picture_groups(self) -> NDArray[np.int64]:
+        """The number of the group of each post: posts that share a picture, also in a chain."""
+        return linked_groups([str(row) for row in range(len(self.users))], self.pictures)
+
     @property
     def num_independent(self) -> int:
         """Groups, without those that hold more than a tenth of all posts."""
@@ -189,7 +194,7 @@ def _against_user(posts: Posts, splits: Sequence[str] | None) -> str:
 def _splits(posts: Posts, kind: SplitKind, seed: int) -> list[str]:
     ways: dict[SplitKind, Callable[[], list[str]]] = {
         "user": lambda: split_posts(posts.labels, posts.groups, seed=seed),
-        "time": lambda: split_in_time(posts.labels, posts.days, linked_groups(_nobody(posts), posts.pictures)),
+        "time": lambda: split_in_time(posts.labels, posts.days, posts.picture_groups),
     }
     splits = ways[kind]()
     if not trains_two(posts.labels, splits):
@@ -198,11 +203,6 @@ def _splits(posts: Posts, kind: SplitKind, seed: int) -> list[str]:
             "apart. Collect posts of more places of the same users and days"
         )
     return splits
-
-
-def _nobody(posts: Posts) -> list[str]:
-    """A user for each post, so that pictures alone link."""
-    return [str(row) for row in range(len(posts.users))]
 
 
 def split_in_time(labels: Sequence[int], days: Sequence[str], groups: NDArray[np.int64]) -> list[str]:

@@ -11,7 +11,7 @@ import shutil
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ from pipeline.collect.poi_sources.keeping import read_pois
 from pipeline.curate.rules import POI_FLOOR, has_enough_posts
 from pipeline.curate.settings import CuratedPostsSettings
 from pipeline.errors import StageError
-from pipeline.images.clean_images import KEPT
+from pipeline.images.clean_images import KEPT, UNCHANGED
 from pipeline.ledger import reason_counts, write_ledger
 from pipeline.privacy.forgotten import sweep_forgotten
 from pipeline.privacy.gone import gone_posts
@@ -74,7 +74,13 @@ class DatasetSettings(Settings):
     min_posts_per_poi: int | None = Field(
         None,
         ge=1,
-        description="Minimum number of posts per POI after the image stages; by default as in curated_posts.",
+        description="Minimum number of posts per POI, counted once more after all filters and image stages; by "
+        "default as in curated_posts. 1 counts it in curated_posts alone.",
+    )
+    picture: Literal["first", "unchanged"] = Field(
+        "first",
+        description="Which picture of a post is released: first, the first that was kept; unchanged, the first that "
+        "no person was filled out of, where it has one.",
     )
     max_samples_per_shard: int = Field(1000, ge=1, description="Maximum number of posts per shard.")
 
@@ -131,7 +137,7 @@ def _build(store: Store, city: City, settings: DatasetSettings) -> StageReport:
 def _work(store: Store, city: City, settings: DatasetSettings, inputs: dict[str, str]) -> Outcome:
     for table in dict.fromkeys(name for name, _ in INPUTS):
         store.tables.check(city.key, table, is_deep=True)  # what is released is compared, touched or not
-    posts = _candidates(store, city.key)
+    posts = _candidates(store, city.key, settings.picture)
     if gone_posts(store, city.key) & set(posts["post_key"]):
         raise StageError(f"posts of {city.key} are gone since curated_posts was built: build curated_posts first")
     if posts.empty:
@@ -161,15 +167,21 @@ def _work(store: Store, city: City, settings: DatasetSettings, inputs: dict[str,
     )
 
 
-def _candidates(store: Store, city: str) -> pd.DataFrame:
-    """Curated posts with the clean digest of their first kept picture."""
+def _candidates(store: Store, city: str, picture: str) -> pd.DataFrame:
+    """Curated posts with the clean digest of the picture that stands for them."""
     clean = store.tables.read(city, "clean_images").to_pandas()
-    kept = dict(clean.loc[clean["outcome"].isin(KEPT), ["digest", "clean_digest"]].itertuples(index=False, name=None))
+    rows = clean.loc[clean["outcome"].isin(KEPT), ["digest", "clean_digest"]]
+    kept = dict(rows.itertuples(index=False, name=None))
+    unchanged = set(clean.loc[clean["outcome"] == UNCHANGED, "digest"]) if picture == "unchanged" else set()
     posts: pd.DataFrame = store.tables.read(city, "curated_posts").to_pandas()
     if posts.empty:
         return posts.assign(clean_digest=None)
     posts["clean_digest"] = [
-        next((kept[digest] for digest in digests if digest in kept), None) for digests in posts["image_digests"]
+        next(
+            (kept[digest] for digest in sorted(digests, key=lambda each: each not in unchanged) if digest in kept),
+            None,
+        )
+        for digests in posts["image_digests"]
     ]
     return posts[posts["clean_digest"].notna()].reset_index(drop=True)
 
@@ -240,9 +252,9 @@ def _samples(
         cut = cut_posts(to_cut, settings.split, seed=settings.seed)
     except SplitError as error:
         raise SplitError(f"no data set of {city} can be made: {error}") from error
-    rows: list[Any] = list(posts.itertuples())
+    rows: list[Any] = list(zip(posts.itertuples(), to_cut.picture_groups.tolist(), cut.splits, strict=True))
     return (
-        [_sample(post, labels[post.label], split) for post, split in zip(rows, cut.splits, strict=True)],
+        [_sample(post, labels[post.label], picture_group, split) for post, picture_group, split in rows],
         labels,
         cut,
     )
@@ -258,7 +270,7 @@ def _pictures(store: Store, city: str, posts: pd.DataFrame) -> list[list[str]]:
     ]
 
 
-def _sample(post: Any, label: dict[str, Any], split: str) -> Sample:
+def _sample(post: Any, label: dict[str, Any], picture_group: int, split: str) -> Sample:
     return Sample(
         post_key=post.post_key,
         user_key=post.user_key,
@@ -272,6 +284,7 @@ def _sample(post: Any, label: dict[str, Any], split: str) -> Sample:
         hashtags=list(post.hashtags),
         clean_digest=post.clean_digest,
         taken_day=post.taken_utc.strftime(DAY),
+        picture_group=picture_group,
         split=split,
     )
 

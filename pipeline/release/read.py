@@ -158,11 +158,14 @@ class Sample:
     hashtags: list[str]
     clean_digest: str
     taken_day: str
+    picture_group: int
+    """the same number for posts that share a picture or near-duplicates of one, also in a chain"""
     split: str
 
     def json(self) -> bytes:
-        """The sample without its picture and split."""
-        fields = {name: value for name, value in asdict(self).items() if name not in ("split", "clean_digest")}
+        """The sample without its picture, and without what compares it with others."""
+        left_out = ("split", "clean_digest", "picture_group")
+        fields = {name: value for name, value in asdict(self).items() if name not in left_out}
         return json.dumps(fields, sort_keys=True, ensure_ascii=False).encode()
 
 

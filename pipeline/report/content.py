@@ -166,7 +166,12 @@ class Study:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelResult:
-    """One model on the test posts; `gain` is the answering model's accuracy minus this one's, None for that one."""
+    """One model on the test posts; `gain` is the answering model's accuracy minus this one's, None for that one.
+
+    p, p_holm: the p-value of no difference, and that corrected for the number of comparisons; None where no interval
+    is.
+    chosen: what was chosen for it on validation posts, where that is told.
+    """
 
     name: str
     title: str
@@ -180,6 +185,9 @@ class ModelResult:
     within_5_km: float
     calibration_error: float
     gain: Estimate | None
+    p: float | None = None
+    p_holm: float | None = None
+    chosen: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -374,3 +382,5 @@ class Report:
     remarks: list[str]
     settings: list[Fact]
     versions: list[Fact]
+    at_random: Estimate | None = None
+    """accuracy of the linear model on all three if posts had been split at random; None where none is in the table"""

@@ -7,12 +7,13 @@ on the same posts.
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
 
+from pipeline.release.split import split_posts
 from pipeline.report.content import Estimate, ModelResult
 from pipeline.report.wording import title_of
 
@@ -25,9 +26,10 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 log = logging.getLogger("mrlf")
 
+TUNED = "logistic_tuned"
 BASELINES = (
     *("majority", "nearest_centre", "logistic_hashtags", "tagvisor", "logistic_text", "logistic_image"),
-    "logistic_all",
+    *("logistic_all", TUNED),
 )
 """Baselines that train in seconds; the study has those of the papers, which take longer."""
 
@@ -49,6 +51,14 @@ class Bootstrap:
 
         low, high = grouped_bootstrap(values, self.groups, num_resamples=self.num_resamples, seed=self.seed)
         return Estimate(value=float(np.mean(values)), low=low, high=high)
+
+    def of_difference(self, values: Floats) -> tuple[Estimate, float | None]:
+        """The mean of differences, one per test post, with its interval, and the p-value of none."""
+        from models.evaluation.metrics import chance_of_none, percentiles, resampled
+
+        figures = resampled(values, self.groups, num_resamples=self.num_resamples, seed=self.seed)
+        low, high = percentiles(figures)
+        return Estimate(value=float(np.mean(values)), low=low, high=high), chance_of_none(figures)
 
     def of_share(self, right: Floats) -> Estimate:
         """The share of test posts that are right (1.0, else 0.0), and its 95 % interval."""
@@ -90,6 +100,8 @@ class Answers:
     right: Floats
     """1.0 where the first answer is right, else 0.0"""
     masked_right: Floats
+    chosen: str = ""
+    """what was chosen for it on validation posts, in words; "" for nothing that is told"""
 
 
 def answers_of(
@@ -124,7 +136,33 @@ def baseline_answers(
     for name in tqdm(names, desc=f"{city} baselines", unit="model", disable=None):
         log.info("%s evaluate_mrlf: training the baseline %s", city, name)
         fitted = fit_candidate(name, train, validation, setup)
-        yield answers_of(name, title_of(name), fitted.predict_proba(test), fitted, test, masked)
+        answers = answers_of(name, title_of(name), fitted.predict_proba(test), fitted, test, masked)
+        yield replace(answers, chosen=_chosen(fitted)) if name == TUNED else answers
+
+
+def _chosen(tuned: Any) -> str:
+    """What the tuned linear model chose."""
+    hashtags = "by idf" if "hashtags_idf" in tuned.config.blocks else "alike"
+    return f"C = {tuned.config.inverse_regularisation:g}, hashtags weighted {hashtags}"
+
+
+def split_at_random(samples: "CitySamples", *, is_refit: bool, seed: int = 0) -> Estimate:
+    """The accuracy of the linear model on all three if posts, not users or days, had been drawn for the test.
+
+    Such a split is what many papers report: it has the posts of one user, and of one outing, on both sides.
+    """
+    from models.baselines import BASELINES as FITTED
+    from models.data.samples import joined
+    from models.evaluation.metrics import share_interval
+
+    posts = joined(list(samples.splits.values()))
+    splits = np.array(split_posts(posts.labels_N.tolist(), np.arange(len(posts)), seed=seed))
+    train, test = posts.take(splits != "test" if is_refit else splits == "train"), posts.take(splits == "test")
+    proba = FITTED["logistic_all"].fit(train, samples.num_classes).predict_proba(test)
+    right = right_answers(proba, test.labels_N)
+    users = np.array([user for split in samples.splits for user in samples.users[split]])[splits == "test"]
+    low, high = share_interval(right, users.tolist())
+    return Estimate(value=float(right.mean()), low=low, high=high)
 
 
 def right_answers(proba: Floats, labels: "np.ndarray[Any, Any]") -> Floats:
@@ -135,12 +173,22 @@ def right_answers(proba: Floats, labels: "np.ndarray[Any, Any]") -> Floats:
 
 def results(answers: list[Answers], samples: "CitySamples", bootstrap: Bootstrap) -> list[ModelResult]:
     """The figures of each model; the first is the one that answers, the others get its gain over them."""
+    from models.evaluation.metrics import holm
+
     ours, *others = answers
-    gains = [bootstrap.of_mean(ours.right - other.right) for other in others]
-    return [_result(each, samples, bootstrap, gain) for each, gain in zip(answers, [None, *gains], strict=True)]
+    first = _result(ours, samples, bootstrap)
+    gains = [bootstrap.of_difference(ours.right - other.right) for other in others]
+    corrected = holm([p for _, p in gains])
+    return [
+        first,
+        *(
+            replace(_result(each, samples, bootstrap), gain=gain, p=p, p_holm=p_holm)
+            for each, (gain, p), p_holm in zip(others, gains, corrected, strict=True)
+        ),
+    ]
 
 
-def _result(answers: Answers, samples: "CitySamples", bootstrap: Bootstrap, gain: Estimate | None) -> ModelResult:
+def _result(answers: Answers, samples: "CitySamples", bootstrap: Bootstrap) -> ModelResult:
     from models.evaluation.metrics import errors_km, score
 
     labels = samples.splits["test"].labels_N
@@ -158,5 +206,6 @@ def _result(answers: Answers, samples: "CitySamples", bootstrap: Bootstrap, gain
         within_1_km=scores.within_1_km,
         within_5_km=scores.within_5_km,
         calibration_error=scores.calibration_error,
-        gain=gain,
+        gain=None,
+        chosen=answers.chosen,
     )

@@ -117,6 +117,7 @@ HATCHES = {
     "logistic_text": "\\\\\\",
     "logistic_image": "...",
     "logistic_all": "xx",
+    "logistic_tuned": "++",
 }
 
 

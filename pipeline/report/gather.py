@@ -16,9 +16,9 @@ from pipeline.report.analyses import (
     modality_use,
     without_label_words,
 )
-from pipeline.report.content import Calibration, Fact, PlaceResult, Report
+from pipeline.report.content import Calibration, Fact, ModelResult, PlaceResult, Report
 from pipeline.report.data_facts import city_ledger, drawn_people, face_gate, picture_stages, split_sizes
-from pipeline.report.evaluation import Answers, Bootstrap, answers_of, baseline_answers, results
+from pipeline.report.evaluation import Answers, Bootstrap, answers_of, baseline_answers, results, split_at_random
 from pipeline.report.examples import city_examples
 from pipeline.report.trained_run import TrainedRun, settings_of
 from pipeline.report.wording import HARDEST, headline, plain, title_of, verdict, warnings
@@ -56,6 +56,7 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
         preset=run.preset(len(samples.splits["train"])),
         answers=run.answers,
         is_refit=run.is_refit,
+        at_random=split_at_random(samples, is_refit=run.is_refit) if _has_linear(models) else None,
         headline=headline(models[0], num_places=len(places), num_posts=len(proba), num_groups=num_groups, unit=unit),
         warnings=warnings(models, num_places=len(places), num_groups=num_groups, unit=unit),
         verdict=[*run.says_who_answers(), *verdict(models, num_groups=num_groups, unit=unit)],
@@ -103,6 +104,10 @@ def _beside(run: TrainedRun, samples: CitySamples, masked: "Samples") -> list[An
     test, proba = samples.splits["test"], predicted_probabilities(run.beside, samples, "test")
     model = run.model(test, proba, run.manifest.folder)
     return [answers_of(MRLF, title_of(MRLF), proba, model, test, masked)]
+
+
+def _has_linear(models: list[ModelResult]) -> bool:
+    return any(model.name in (HARDEST, LINEAR) for model in models)
 
 
 def _twin(run: TrainedRun) -> str | None:

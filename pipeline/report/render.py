@@ -42,7 +42,17 @@ FIGURES = (
 _EXAMPLE_KEYS = {"predicted_place": "told_place"}
 """names of fields of an example that report.json has under an older one"""
 FILTERS = (
-    *("certainty", "percent", "percent_range", "points", "points_range", "kilometres", "kilometres_range", "plural"),
+    *(
+        "certainty",
+        "percent",
+        "percent_range",
+        "points",
+        "points_range",
+        "kilometres",
+        "kilometres_range",
+        "p_values",
+        "plural",
+    ),
     "subject",
 )
 

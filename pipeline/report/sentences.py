@@ -3,7 +3,7 @@
 from pipeline.errors import plural
 from pipeline.report.content import DrawnPeople, FaceGateFacts, Ledger, PictureStage, Report
 from pipeline.report.figures import drawn_mistakes, mistakes
-from pipeline.report.wording import percent
+from pipeline.report.wording import HARDEST, percent, percent_range, points
 from pipeline.training.choice import BEST, LINEAR, MRLF, TITLES
 
 USED_FOR = {
@@ -250,20 +250,41 @@ def _scope(report: Report) -> str:
     return f"They say how far other {report.unit}s of the same users would differ, not other users. "
 
 
+def _at_random(report: Report) -> str:
+    """What a split post by post would have said of the linear model."""
+    by_name = {model.name: model for model in report.models}
+    linear = by_name.get(HARDEST, by_name.get(LINEAR))
+    if linear is None or report.at_random is None:
+        return ""
+    more = report.at_random.value - linear.accuracy.value
+    return (
+        f" Had posts been drawn at random, with posts of one user on both sides, the linear model would be right for "
+        f"{percent(report.at_random.value)} ({percent_range(report.at_random)}) of its test posts and not for "
+        f"{percent(linear.accuracy.value)}: {points(more)} points that say nothing of posts by others."
+    )
+
+
+def _tuned(report: Report) -> str:
+    """What the tuned model chose, where one stands in the table."""
+    chosen = next((model.chosen for model in report.models if model.chosen), "")
+    return f", but for the one called tuned, which chose on the validation posts ({chosen})" if chosen else ""
+
+
 def how_measured(report: Report) -> list[str]:
     """How the figures were computed, and what they do not cover."""
     return [
         "All models were trained on the same posts and evaluated on the same "
         f"{plural(report.num_test_posts, 'test post')}, which were used neither for training nor for any choice. The "
-        "linear models are logistic regressions with fixed settings, not tuned; the random forest is Tagvisor "
-        "(Zhang et al. 2018).",
+        "linear models are logistic regressions with fixed settings, not tuned"
+        f"{_tuned(report)}; the random forest is Tagvisor (Zhang et al. 2018).",
         *([REFIT] if report.is_refit else []),
         f"Posts of one {report.unit} resemble each other. So intervals of shares are Wilson's, at the number of "
         f"independent posts that those of whole {report.unit}s are worth; all others are percentiles of "
         f"{plural(report.num_resamples, 'bootstrap sample')} that draw whole {report.unit}s. {_scope(report)}Two "
-        "models are compared post by post (paired). The intervals are not corrected for multiple comparisons.",
+        "models are compared post by post (paired). Intervals are of one comparison at a time; the p-values behind "
+        "“Holm” are corrected for the number of models compared (Holm 1979).",
         "One training run with one seed was measured; another seed or another split changes the figures.",
-        OF_SPLIT[report.split],
+        f"{OF_SPLIT[report.split]}{_at_random(report)}",
         "A caption or hashtag may name its place. Such posts were kept; the section on leakage shows their effect.",
         "Calibration error (ECE): the mean gap between confidence and accuracy over 15 bins of confidence. The "
         "temperature maximises the likelihood of the validation posts; where that does not help on held-out ones, it "

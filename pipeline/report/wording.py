@@ -7,6 +7,7 @@ interval is not given one that has no width.
 
 import unicodedata
 from collections.abc import Sequence
+from typing import Protocol
 
 from pipeline.errors import plural
 from pipeline.report.content import Estimate, ModelResult
@@ -22,12 +23,14 @@ TITLES = {
     "logistic_text": "Linear model on captions",
     "logistic_image": "Linear model on pictures",
     "logistic_all": "Linear model on all three",
+    "logistic_tuned": "Linear model on all three, tuned",
     "linear": "Linear model",
 }
 
 HARDEST = "logistic_all"
 NO_INTERVAL = "no interval"
 MIN_GROUPS = 10
+LEVEL = 0.05
 BEST = (
     "This is the model “best”, our own extension, an ensemble of MRLF and linear models; it is not the model of the "
     "paper."
@@ -37,6 +40,18 @@ ONE_GROUP = (
     "All test posts are of one {unit}, so there is no interval and no model can be called better than another: "
     "collect posts of more {unit}s."
 )
+
+
+class HasPValues(Protocol):
+    """A row that may be compared with another."""
+
+    @property
+    def p(self) -> float | None:
+        """Of no difference, by itself."""
+
+    @property
+    def p_holm(self) -> float | None:
+        """The same, corrected for the number of comparisons."""
 
 
 def plain(text: str, max_length: int = 200) -> str:
@@ -80,6 +95,30 @@ def points_range(estimate: Estimate) -> str:
     if not estimate.has_interval:
         return NO_INTERVAL
     return f"{_signed(100 * estimate.low)} to {_signed(100 * estimate.high)}"
+
+
+def p_value(p: float) -> str:
+    """0.0123 -> `p = 0.012`."""
+    return f"p = {p:.3f}" if p >= 0.0005 else "p < 0.001"
+
+
+def p_values(row: HasPValues) -> str:
+    """The p-value of a difference and that corrected by Holm's method, "" where there is none."""
+    if row.p is None or row.p_holm is None:
+        return ""
+    return f"{p_value(row.p)}; Holm {p_value(row.p_holm)}"
+
+
+def holms_verdict(rows: Sequence[HasPValues]) -> str:
+    """How many of these comparisons are told apart, without and with the correction; "" of fewer than two."""
+    told = [row for row in rows if row.p is not None and row.p_holm is not None]
+    if len(told) < 2:
+        return ""
+    plain_ones, corrected = (sum(float(getattr(row, name)) < LEVEL for row in told) for name in ("p", "p_holm"))
+    return (
+        f"Of {len(told)} comparisons {plain_ones} differ by more than chance one at a time (p < {LEVEL}), and "
+        f"{corrected} with Holm's correction for their number."
+    )
 
 
 def kilometres(distance_km: float) -> str:
@@ -171,7 +210,7 @@ def verdict(models: Sequence[ModelResult], *, num_groups: int = MIN_GROUPS, unit
     if worse:
         which = f"is worse than {_listed(worse)}"
         sentences.append(f"{subject(models[0])} {which}: use the simpler model for posts like these.")
-    return sentences
+    return [*sentences, *filter(None, [holms_verdict(models)])]
 
 
 def _beside(ours: ModelResult, mrlf: ModelResult, gain: Estimate) -> str:

@@ -16,7 +16,8 @@ class RowFigures:
     """The figures of a row: means over its seeds.
 
     accuracies: of each seed, in order. gain, gain_km: this row minus the one it is compared with, post by post; None
-    where it is compared with none. num_common: test posts of all seeds that both have.
+    where it is compared with none. num_common: test posts of all seeds that both have. p, p_holm: the p-value of no
+    gain, and that corrected for the number of comparisons of its section; None where there is none.
     """
 
     accuracy: Estimate
@@ -31,6 +32,8 @@ class RowFigures:
     calibration_error: float | None
     gain: Estimate | None
     gain_km: Estimate | None
+    p: float | None = None
+    p_holm: float | None = None
     num_common: int
     num_train: int
     num_test: int

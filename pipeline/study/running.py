@@ -37,6 +37,7 @@ SECONDS = {
     "deepgeo": 90.0,
     "loctwi": 90.0,
     "logistic_all": 1.0,
+    "logistic_tuned": 8.0,
     "logistic_text": 1.0,
     "logistic_characters": 0.7,
     "logistic_hashtags": 1.0,

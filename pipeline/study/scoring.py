@@ -8,7 +8,7 @@ Shape letters: S seeds, G users, R resamples.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ def section_of(planned: PlannedSection, computed: Computed, notes: Sequence[str]
     frames = {row.title: _frames(row, computed) for row in planned.rows}
     not_yet = f"not computed yet: `mrlf study {computed.city} --only {planned.key}`"
     rows = [_row(row, frames[row.title], frames.get(row.against), computed, not_yet) for row in planned.rows]
+    rows = _corrected(rows)
     return StudySection(
         key=planned.key,
         title=planned.title,
@@ -57,6 +58,17 @@ def section_of(planned: PlannedSection, computed: Computed, notes: Sequence[str]
         rows=rows,
         notes=list(notes),
     )
+
+
+def _corrected(rows: list[StudyRow]) -> list[StudyRow]:
+    """The rows with the p-values of a section corrected for the number of its comparisons."""
+    from models.evaluation.metrics import holm
+
+    p_values = holm([row.figures.p if row.figures else None for row in rows])
+    return [
+        replace(row, figures=replace(row.figures, p_holm=p)) if row.figures else row
+        for row, p in zip(rows, p_values, strict=True)
+    ]
 
 
 def _frames(row: PlannedRow, computed: Computed) -> list[pd.DataFrame] | None:
@@ -118,7 +130,7 @@ def row_figures(
     is_whole = all(len(frame) == result.predictions.num_rows for frame, result in zip(frames, results, strict=True))
     accuracies = [float((frame["rank"] == 1).mean()) for frame in frames]
     about = [result.about for result in results]
-    gain, gain_km, num_common = _gains(frames, others, num_resamples)
+    gain, p, gain_km, num_common = _gains(frames, others, num_resamples)
     return RowFigures(
         accuracy=_estimate(frames, [frame["rank"] == 1 for frame in frames], num_resamples),
         accuracies=accuracies,
@@ -131,6 +143,7 @@ def row_figures(
         within_5_km=_mean(frames, lambda frame: (frame["error_km"] <= 5.0).mean()),
         calibration_error=_mean_of(about, "scores", "calibration_error") if is_whole else None,
         gain=gain,
+        p=p,
         gain_km=gain_km,
         num_common=num_common,
         num_train=about[0]["num_train"],
@@ -144,27 +157,34 @@ def row_figures(
 
 def _gains(
     frames: Sequence[pd.DataFrame], others: Sequence[pd.DataFrame] | None, num_resamples: int
-) -> tuple[Estimate | None, Estimate | None, int]:
-    """This row minus the other, in accuracy and in kilometres, on the posts that both have; and their number."""
+) -> tuple[Estimate | None, float | None, Estimate | None, int]:
+    """This row minus the other, in accuracy, with its p-value, and in kilometres, on the posts that both have; and
+    their number."""
+    from models.evaluation.metrics import chance_of_none
+
     if others is None:
-        return None, None, 0
+        return None, None, None, 0
     common = [frame.index.intersection(other.index) for frame, other in zip(frames, others, strict=True)]
     pairs = [(frame.loc[keys], other.loc[keys]) for frame, other, keys in zip(frames, others, common, strict=True)]
     if not all(len(frame) for frame, _ in pairs):
-        return None, None, 0
+        return None, None, None, 0
     ours = [frame for frame, _ in pairs]
     right = [(frame["rank"] == 1).astype(float) - (other["rank"] == 1).astype(float) for frame, other in pairs]
     far = [frame["error_km"] - other["error_km"] for frame, other in pairs]
-    return _estimate(ours, right, num_resamples), _estimate(ours, far, num_resamples), sum(map(len, ours))
+    p = chance_of_none(means_of_resamples(_by_seed(ours, right), num_resamples=num_resamples))
+    return _estimate(ours, right, num_resamples), p, _estimate(ours, far, num_resamples), sum(map(len, ours))
 
 
 def _estimate(frames: Sequence[pd.DataFrame], columns: "Sequence[pd.Series[Any]]", num_resamples: int) -> Estimate:
     """The mean over seeds of one column each, users drawn with replacement."""
-    by_seed = [
+    return mean_over_seeds(_by_seed(frames, columns), num_resamples=num_resamples)
+
+
+def _by_seed(frames: Sequence[pd.DataFrame], columns: "Sequence[pd.Series[Any]]") -> list[SeedValues]:
+    return [
         SeedValues(values=column.to_numpy(dtype=np.float64), users=frame["user_key"].tolist())
         for frame, column in zip(frames, columns, strict=True)
     ]
-    return mean_over_seeds(by_seed, num_resamples=num_resamples)
 
 
 def _mean(frames: Sequence[pd.DataFrame], figure: Any) -> float:
@@ -187,6 +207,14 @@ def mean_over_seeds(by_seed: Sequence[SeedValues], *, num_resamples: int, seed: 
     A seed of which a resample drew no post is left out of that resample's mean.
     """
     assert by_seed and all(len(each.values) for each in by_seed), "a seed without test posts has no mean"
+    means = means_of_resamples(by_seed, num_resamples=num_resamples, seed=seed)
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    value = float(np.mean([each.values.mean() for each in by_seed]))
+    return Estimate(value=value, low=float(low), high=float(high))
+
+
+def means_of_resamples(by_seed: Sequence[SeedValues], *, num_resamples: int, seed: int = 0) -> Floats:
+    """The mean over seeds of each resample (R,) of users."""
     number = {user: row for row, user in enumerate(sorted({user for each in by_seed for user in each.users}))}
     sums, counts = np.zeros((len(by_seed), len(number))), np.zeros((len(by_seed), len(number)))
     for row, each in enumerate(by_seed):
@@ -194,10 +222,7 @@ def mean_over_seeds(by_seed: Sequence[SeedValues], *, num_resamples: int, seed: 
         sums[row] = np.bincount(users, weights=each.values, minlength=len(number))
         counts[row] = np.bincount(users, minlength=len(number))
     rng = np.random.default_rng(seed)
-    means = np.concatenate([_resampled(sums, counts, size, rng) for size in _pieces(num_resamples, len(number))])
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    value = float(np.mean(sums.sum(axis=1) / counts.sum(axis=1)))
-    return Estimate(value=value, low=float(low), high=float(high))
+    return np.concatenate([_resampled(sums, counts, size, rng) for size in _pieces(num_resamples, len(number))])
 
 
 def _resampled(sums: Floats, counts: Floats, num_resamples: int, rng: np.random.Generator) -> Floats:

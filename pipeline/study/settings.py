@@ -17,7 +17,10 @@ class StudySettings(Settings):
     PER_RUN: ClassVar[frozenset[str]] = frozenset({"num_processes", "device"})
 
     num_seeds: int = Field(
-        FEWEST_SEEDS, ge=1, le=50, description="Number of seeds per row, each with its own split of the posts."
+        FEWEST_SEEDS,
+        ge=1,
+        le=50,
+        description="Number of seeds per row, each with its own split of the posts; in time there is one split.",
     )
     preset: Literal["auto", "small", "paper"] = Field(
         "auto", description="Preset of MRLF; auto takes small below 5,000 training posts."

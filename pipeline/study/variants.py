@@ -163,7 +163,12 @@ class StudyData:
         """Users, but in a release that is split in time days or months, as there."""
         by = self.release.split if kind == self.release.split else "user"
         users, keys = [post.user_key for post in posts], [post.post_key for post in posts]
-        return groups_in(split, by, users, days_of(posts), keys)
+        return groups_in(split, by, users, days_of(posts), keys, [self._shown(post) for post in posts])
+
+    def _shown(self, post: StudyPost) -> list[str]:
+        """Its pictures, and the group of those like its released one."""
+        group = self._released.get(post.post_key, {}).get("picture_group")
+        return [*post.image_digests, *([] if group is None else [f"group {group}"])]
 
     def _samples(self, variant: str, chosen: Sequence[tuple[StudyPost, Any]], groups: list[str]) -> "Samples":
         from models.data.samples import Samples

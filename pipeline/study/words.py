@@ -10,10 +10,19 @@ import numpy as np
 
 from pipeline.errors import plural
 from pipeline.report.content import Estimate, Fact
-from pipeline.report.wording import kilometres, percent, percent_range, points, points_range
+from pipeline.report.wording import (
+    holms_verdict,
+    kilometres,
+    p_values,
+    percent,
+    percent_range,
+    points,
+    points_range,
+)
 from pipeline.study.cells import code_of_cells
 from pipeline.study.content import RowFigures, Study, StudyRow, StudySection
 from pipeline.study.papers import OTHER_DATA
+from pipeline.study.plan import SPLIT_MODELS, SPLITS
 from pipeline.study.settings import FEWEST_SEEDS, StudySettings
 from pipeline.training.label_words import posts_with_label_words
 
@@ -31,7 +40,8 @@ NOT_STATED = (
 OF_FIGURES = {
     "table2": NOT_STATED,
     "table3": "The paper's row is VGG19 alone on all posts; ours is MRLF's image branch alone.",
-    "splits": "Rows of different splits have other test posts: only rows of the same split are compared.",
+    "splits": "Rows of different splits have other test posts: only rows of the same split are compared. The split at "
+    "random stands here for papers that have one; its figures are no measure of posts of people the model never saw.",
     "noise": "Posts in another language, far from their place or at places outside the release stay out.",
 }
 
@@ -52,6 +62,36 @@ def findings(sections: Sequence[StudySection], *, num_classes: int) -> list[str]
     ):
         of_rows = [clause for row in by_key[key].rows if (clause := difference(row))]
         sentences += [f"{lead}: {'; '.join(of_rows)}."] if of_rows else []
+        sentences += _of_splits(by_key[key]) if key == "splits" else []
+        sentences += filter(None, [_corrected(by_key[key])])
+    return sentences
+
+
+def _corrected(section: StudySection) -> str:
+    """How many comparisons of a section remain when their number is corrected for."""
+    return holms_verdict([row.figures for row in section.rows if row.figures is not None])
+
+
+def _of_splits(section: StudySection) -> list[str]:
+    """The accuracies by user and in time, and what posts of the same users on both sides would add to them."""
+    sentences = []
+    for model in SPLIT_MODELS:
+        found = {
+            kind: row.figures.accuracy
+            for kind, how in SPLITS.items()
+            for row in section.rows
+            if row.figures is not None and row.title.startswith(f"{model}, {how}")
+        }
+        if "random" not in found or len(found) < 2:
+            continue
+        at_random = found.pop("random").value
+        honest = [f"{percent(figure.value)} split {SPLITS[kind]}" for kind, figure in found.items()]
+        more = [f"{points(at_random - figure.value)} than {SPLITS[kind]}" for kind, figure in found.items()]
+        sentences.append(
+            f"{model} is right for {' and '.join(honest)}. Split at random it would be for {percent(at_random)} "
+            f"(points: {', '.join(more)}): that much is of users and pictures on both sides, not of what it learnt of "
+            "places."
+        )
     return sentences
 
 
@@ -73,7 +113,7 @@ def _of_table_2(section: StudySection, num_classes: int) -> list[str]:
             _title(row) for row in section.rows if row.figures and row.figures.gain and _how(row.figures.gain) == how
         ]
         sentences += [f"MRLF {lead}: {'; '.join(titles)}."] if titles else []
-    return sentences
+    return [*sentences, *filter(None, [_corrected(section)])]
 
 
 def difference(row: StudyRow) -> str:
@@ -81,7 +121,8 @@ def difference(row: StudyRow) -> str:
     if row.figures is None or row.figures.gain is None:
         return ""
     gain = row.figures.gain
-    return f"{row.title} {points(gain.value)} points ({points_range(gain)}; {_how(gain)})"
+    chance = f"; {p_values(row.figures)}" if row.figures.p is not None else ""
+    return f"{row.title} {points(gain.value)} points ({points_range(gain)}{chance}; {_how(gain)})"
 
 
 def _how(gain: Estimate) -> str:
@@ -118,7 +159,8 @@ def _row_lines(row: StudyRow, width: int) -> Iterable[str]:
     else:
         figures = row.figures
         interval = f"{100 * figures.accuracy.low:.1f}–{100 * figures.accuracy.high:.1f}"
-        gain = f"{points(figures.gain.value)} ({points_range(figures.gain)})" if figures.gain else MISSING
+        chance = f"; {p_values(figures)}" if figures.p is not None else ""
+        gain = f"{points(figures.gain.value)} ({points_range(figures.gain)}{chance})" if figures.gain else MISSING
         yield (
             f"  {title} {100 * figures.accuracy.value:>6.1f} {interval:>13} {100 * figures.top5:>6.1f} "
             f"{100 * figures.macro_f1:>6.1f} {figures.mean_km.value:>8.3f} {figures.median_km:>7.3f} "
@@ -164,7 +206,12 @@ def _leaking(data: "StudyData") -> str:
 
 def study_notes(settings: StudySettings, sections: Sequence[StudySection]) -> list[str]:
     """What to know of the whole study."""
-    notes = []
+    notes = [
+        "A section makes many comparisons. Intervals are of one at a time; beside the p-value of a difference stands "
+        "that corrected for the number in its section (Holm 1979). With "
+        f"{plural(settings.num_resamples, 'resample')} none is below {2 / (settings.num_resamples + 1):.2g} before "
+        "the correction."
+    ]
     if settings.num_seeds < FEWEST_SEEDS:
         notes.append(f"This is a trial: {settings.num_seeds} of at least {FEWEST_SEEDS} seeds.")
     if settings.max_epochs is not None:

@@ -1,7 +1,7 @@
 """A release and its picture features as the arrays that models are trained on."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -41,6 +41,11 @@ def interval_unit(release: Release) -> Unit:
     return unit_of(release.split, test["user_key"].to_pylist(), test["taken_day"].to_pylist())
 
 
+def _pictures(posts: dict[str, list[Any]]) -> list[list[str]] | None:
+    """What links posts of a release; None in one that is older than this column."""
+    return [[str(number)] for number in posts["picture_group"]] if "picture_group" in posts else None
+
+
 def city_samples(store: "Store", city: str, release: Release, backbone: str) -> CitySamples:
     """The posts of a release with their features, split as the release is.
 
@@ -59,7 +64,9 @@ def city_samples(store: "Store", city: str, release: Release, backbone: str) -> 
             hashtags=posts["hashtags"],
             image_ND=read_features(store, city, posts["clean_digest"], backbone),
             labels_N=np.array(posts["label"], dtype=np.int64),
-            groups=groups_in(split, release.split, posts["user_key"], posts["taken_day"], posts["post_key"]),
+            groups=groups_in(
+                split, release.split, posts["user_key"], posts["taken_day"], posts["post_key"], _pictures(posts)
+            ),
         )
     return CitySamples(
         splits=splits,

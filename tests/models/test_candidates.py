@@ -88,6 +88,7 @@ def test_the_names_are_those_of_the_issue_and_each_has_its_source():
         "logistic_text",
         "logistic_image",
         "logistic_all",
+        "logistic_tuned",
         "tagvisor",
         "deepgeo",
         "loctwi",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.linear.pool import PULL, fit_pool, log_softmax
+from models.linear.pool import PULL, fit_pool, log_shares, log_softmax
 
 RNG = np.random.default_rng(0)
 NUM, CLASSES = 600, 5
@@ -80,3 +80,28 @@ def test_the_weights_are_the_minimum_of_what_they_are_said_to_minimise():
 
     steps = ([0.01, 0], [-0.01, 0], [0, 0.01], [0, -0.01])
     assert all(value(weights) < value(weights + step) for step in np.array(steps))
+
+
+@pytest.mark.fault("T29")
+def test_how_often_a_class_is_counts_once_however_many_classifiers_know_it():
+    """Four classifiers of their own evidence, each with the prior of classes 1:20; added up it counts four times."""
+    drawn = np.random.default_rng(1)
+    shares = 20.0 ** -np.arange(CLASSES)
+    shares = np.maximum(shares, 1 / 20) / np.maximum(shares, 1 / 20).sum()
+    labels = drawn.choice(CLASSES, NUM, p=shares)
+    evidence = [1.2 * drawn.normal(size=(NUM, CLASSES)) + 1.44 * np.eye(CLASSES)[labels] for _ in range(4)]
+    logits = np.stack(evidence) + np.log(shares)
+    prior = log_shares(labels, CLASSES)
+    plain, weighed = (fit_pool(logits, labels, FOLDS, prior_C=given) for given in (None, prior))
+    assert plain.prior_weight == 0 and weighed.weights_M.sum() + weighed.prior_weight == pytest.approx(1, abs=0.6)
+    assert weighed.weights_M.sum() > 2 and weighed.pool_loss < plain.pool_loss - 0.01
+
+    def recall_of_rare(pool, bias):
+        found = (np.tensordot(pool.weights_M, log_softmax(logits), 1) + bias).argmax(axis=1)
+        return np.mean((found == labels)[labels > 0])
+
+    assert recall_of_rare(weighed, weighed.prior_weight * prior) > recall_of_rare(plain, 0) + 0.03
+
+
+def test_a_class_without_a_post_is_as_rare_as_the_rarest():
+    assert np.exp(log_shares(np.array([0, 0, 0, 2]), 4)).tolist() == pytest.approx([0.75, 0.25, 0.25, 0.25])

@@ -112,6 +112,17 @@ def test_a_post_that_waits_is_counted_in_a_new_release(copied):
     assert latest_release(copied, "demo").manifest.about["ledger"]["deferred"] == 1
 
 
+@pytest.mark.parametrize(("picture", "row"), [("first", 0), ("unchanged", 1)])
+def test_a_post_of_two_pictures_shows_the_one_that_the_setting_names(store, picture, row):
+    posts, clean = (store.tables.read("demo", table).to_pylist() for table in ("curated_posts", "clean_images"))
+    kept = [next(each for each in clean if each["outcome"] == outcome) for outcome in ("filled", "unchanged")]
+    posts[0]["image_digests"] = [each["digest"] for each in kept]
+    store.tables.replace("demo", "curated_posts", posts)
+    build_dataset(store, CITY, SETTINGS.model_copy(update={"picture": picture}))
+    released = {each["post_key"]: each["clean_digest"] for each in latest_release(store, "demo").posts.to_pylist()}
+    assert released[posts[0]["post_key"]] == kept[row]["clean_digest"]
+
+
 def test_pictures_that_were_cleaned_anew_make_a_new_release(copied):
     before = set(latest_release(copied, "demo").posts["clean_digest"].to_pylist())
     with in_this_process():
@@ -131,7 +142,7 @@ def test_posts_that_share_a_picture_which_neither_shows_first_are_in_one_split(s
     store.tables.replace("demo", "curated_posts", posts)
     build_dataset(store, CITY, SETTINGS)
     found = latest_release(store, "demo").posts.to_pandas().set_index("post_key").loc[chain]
-    assert found["user_key"].nunique() > 3 and found["split"].nunique() == 1
+    assert found["user_key"].nunique() > 3 and found["split"].nunique() == found["picture_group"].nunique() == 1
 
 
 @pytest.mark.fault("S6")
@@ -257,7 +268,7 @@ def test_a_smaller_copy_of_a_picture_is_in_the_split_of_its_original(store, monk
     build_dataset(store, CITY, SETTINGS)
     posts = latest_release(store, "demo").posts.to_pandas()
     alike = posts[posts["clean_digest"].isin([kept[0], *copies])]
-    assert alike["user_key"].nunique() > 3 and alike["split"].nunique() == 1
+    assert alike["user_key"].nunique() > 3 and alike["split"].nunique() == alike["picture_group"].nunique() == 1
 
 
 @pytest.mark.fault("T1")

@@ -17,7 +17,7 @@ from pipeline.errors import StageError
 from pipeline.ledger import write_ledger
 from pipeline.report.evaluate_mrlf import build_evaluate_mrlf
 from pipeline.report.evaluation import BASELINES
-from pipeline.report.sentences import training_note
+from pipeline.report.sentences import how_measured, training_note
 from pipeline.report.write import STUDY_JSON, STUDY_PAGE
 from pipeline.store.files import seal, unseal
 from tests.pipeline.report.small_city import (
@@ -98,6 +98,26 @@ def test_every_interval_holds_its_figure_and_gains_are_differences(reported):
             assert estimate["low"] <= estimate["value"] <= estimate["high"]
     for model in others:
         assert model["gain"]["value"] == pytest.approx(ours["accuracy"]["value"] - model["accuracy"]["value"])
+
+
+@pytest.mark.fault("T27")
+def test_p_values_stand_beside_those_corrected_for_the_number_of_models(reported):
+    ours, *others = report_of(reported)["models"]
+    assert ours["p"] is None and ours["p_holm"] is None
+    told = [(model["p"], model["p_holm"]) for model in others if model["p"] is not None]
+    assert len(told) > 3 and all(0 < p <= corrected <= 1 for p, corrected in told)
+    smallest = min(told)
+    assert smallest[1] == pytest.approx(min(1, len(told) * smallest[0]))
+
+
+@pytest.mark.fault("T28")
+def test_the_tuned_model_says_what_it_chose_and_the_split_at_random_what_it_would_flatter(reported_record):
+    (chosen,) = (model.chosen for model in reported_record.models if model.chosen)
+    text = " ".join(how_measured(reported_record))
+    assert chosen.startswith("C = ") and chosen in text
+    assert reported_record.at_random is not None and "Had posts been drawn at random" in text
+    without = dataclasses.replace(reported_record, at_random=None, models=reported_record.models[:1])
+    assert "at random" not in " ".join(how_measured(without)) and ", not tuned;" in " ".join(how_measured(without))
 
 
 def test_intervals_are_drawn_over_users_and_not_over_posts(reported):

@@ -1,5 +1,6 @@
 """The page of a study: the same figures in every form, nothing from outside that acts, nothing loaded."""
 
+import dataclasses
 import json
 import re
 
@@ -8,7 +9,7 @@ import pytest
 from pipeline.report.content import Estimate, Fact
 from pipeline.study.content import RowFigures, Study, StudyRow, StudySection
 from pipeline.study.papers import of_candidate
-from pipeline.study.plan import SECTIONS
+from pipeline.study.plan import SECTIONS, SPLIT_MODELS, SPLITS
 from pipeline.study.study_render import render
 from pipeline.study.words import findings
 
@@ -56,6 +57,11 @@ ROWS = [
     row("Better", figures=figures(accuracy=0.9, gain=0.1), against="MRLF", is_stand_in=True),
     row("VGG19, fine-tuned", reason=f"not run: no GPU {SCRIPT}"),
     row("MRLF", figures=figures(), paper=of_candidate("mrlf")),
+]
+OF_SPLITS = [
+    row(f"{model}, {how}", figures=figures(accuracy=accuracy))
+    for model in SPLIT_MODELS
+    for how, accuracy in zip(SPLITS.values(), (0.297, 0.35, 0.404), strict=True)
 ]
 
 
@@ -152,3 +158,33 @@ def test_a_study_without_figures_has_no_findings_and_no_figure():
     ]
     assert findings(empty, num_classes=11) == []
     assert not [name for name in render(study(sections=empty, findings=[])) if name.endswith(".png")]
+
+
+def sections_with(key: str, rows: list[StudyRow]) -> list[StudySection]:
+    """All sections, of which one has rows."""
+    shared = {"title": "", "question": "", "stated": "", "notes": []}
+    return [
+        StudySection(key=name, rows=rows if name == key else [], **shared) for name in SECTIONS if name != "table2"
+    ]
+
+
+@pytest.mark.fault("T28")
+def test_the_splits_by_user_and_in_time_are_the_headline_and_random_is_named_for_what_it_adds():
+    assert list(SPLITS) == ["user", "time", "random"]
+    sections = [*study().sections[:1], *sections_with("splits", OF_SPLITS)]
+    (ours,) = [text for text in findings(sections, num_classes=11) if text.startswith("MRLF is right for 29.7")]
+    assert "29.7\u202f% split by user and picture and 35.0\u202f% split oldest to newest" in ours
+    assert "40.4\u202f%" in ours and "+10.7 than by user and picture" in ours and "on both sides" in ours
+
+
+@pytest.mark.fault("T27")
+def test_a_section_says_how_many_differences_remain_with_holms_correction():
+    rows = [
+        row(str(number), figures=dataclasses.replace(figures(gain=0.1), p=p, p_holm=corrected), against="MRLF")
+        for number, (p, corrected) in enumerate([(0.002, 0.006), (0.03, 0.06), (0.5, 0.5)])
+    ]
+    found = findings([*study().sections[:1], *sections_with("fig2", rows)], num_classes=11)
+    assert "Of 3 comparisons 2 differ by more than chance one at a time (p < 0.05), and 1 with Holm's correction" in (
+        " ".join(found)
+    )
+    assert "p = 0.030; Holm p = 0.060" in " ".join(found)
