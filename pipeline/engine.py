@@ -10,6 +10,7 @@ import logging
 import os
 import pickle
 import signal
+import time
 import traceback
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
@@ -21,6 +22,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from pipeline.errors import IncompleteError
+from pipeline.progress import LOG_EVERY_S
 
 FAULT = "fault"
 """The field of a result in which a worker says that it failed."""
@@ -114,18 +116,25 @@ def run_pictures(job: PictureJob, commit: Callable[[pa.Table], None]) -> int:
         OSError: a worker cannot write.
     """
     waiting: list[pa.Table] = []
-    num_waiting = num_done = 0
+    num_waiting = num_done = num_first = 0
+    started = told_at = time.monotonic()
     bar = tqdm(total=job.rows.num_rows, desc=job.title, unit="picture", disable=None)
     with bar, closing(_stream(job)) as stream:
         for results in stream:
             waiting.append(results)
             num_waiting += results.num_rows
             num_done += results.num_rows
+            if not num_first:  # the networks are loaded before these: they tell nothing of the pace
+                num_first, started = num_done, time.monotonic()
             bar.update(results.num_rows)
-            if num_waiting >= job.commit_every:
+            is_full = num_waiting >= job.commit_every
+            if is_full:
                 commit(pa.concat_tables(waiting))
                 waiting, num_waiting = [], 0
-                log.info("%s: %d of %d", job.title, num_done, job.rows.num_rows)
+            if is_full or (bar.disable and time.monotonic() - told_at >= LOG_EVERY_S):
+                told_at = time.monotonic()
+                pace = (told_at - started) / (num_done - num_first) if num_done > num_first else None
+                log.info("%s: %s", job.title, _how_far(num_done, job.rows.num_rows, pace))
         if waiting:
             commit(pa.concat_tables(waiting))
     if num_done != job.rows.num_rows:  # the engine ends in peace where something ends it
@@ -133,6 +142,12 @@ def run_pictures(job: PictureJob, commit: Callable[[pa.Table], None]) -> int:
             f"{job.title} was interrupted after {num_done:,} of {job.rows.num_rows:,} pictures", reason="interrupted"
         )
     return num_done
+
+
+def _how_far(num_done: int, num_all: int, pace: float | None) -> str:
+    """How many of the pictures are done, and how long the others take at this pace in seconds a picture."""
+    rest = "" if pace is None else f", about {pace * (num_all - num_done) / 60:.1f} min left"
+    return f"{num_done} of {num_all}{rest}"
 
 
 def _stream(job: PictureJob) -> Generator[pa.Table]:

@@ -8,8 +8,9 @@ Shape letters: N samples, D image features, H, W height and width of a picture.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -122,6 +123,19 @@ class Samples:
         if self.pixels_NHWC is not None:
             digest.update(np.ascontiguousarray(self.pixels_NHWC).tobytes())
         return digest.hexdigest()
+
+
+def showing(samples: Samples, kinds: Collection[str]) -> Samples:
+    """The samples with every kind of input emptied that is not among these: text, hashtags, image."""
+    hidden: dict[str, Any] = {}
+    if "text" not in kinds:
+        hidden["captions"] = [""] * len(samples)
+    if "hashtags" not in kinds:
+        hidden["hashtags"] = [[] for _ in range(len(samples))]
+    if "image" not in kinds:
+        hidden["has_image_N"] = np.zeros(len(samples), dtype=bool)
+        hidden["image_ND"] = np.zeros_like(samples.image_ND)
+    return replace(samples, **hidden)
 
 
 def joined(parts: Sequence[Samples]) -> Samples:

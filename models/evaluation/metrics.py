@@ -6,7 +6,11 @@ Temperature scaling (Guo et al. 2017, arXiv 1706.04599): p_T = softmax(z / T), T
 log-likelihood of validation samples. It is the same for all classes, so no answer and no order of answers changes.
 Logits are taken as z = log p, which softmax cannot tell from the network's own. In 1 / T the likelihood is convex:
 the root of its slope is the minimum.
-Shape letters: N samples, C classes, G groups, R resamples, B groups of samples by confidence.
+
+Doubt: that a sample is of a known class is doubted where the model is less sure of it than of nearly all samples of
+known classes that it has not learnt from. Where k of n of these are no surer, a further one of them is as doubtful
+with a chance of (k + 1) / (n + 1) at most (conformal prediction, Vovk et al. 2005). No sample from elsewhere is used.
+Shape letters: N samples, C classes, G groups, R resamples, B groups of samples by confidence, K known samples.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import softmax
+from scipy.special import softmax, xlogy
 from scipy.stats import t as student
 
 EARTH_RADIUS_KM = 6371.0088
@@ -374,6 +378,18 @@ def fit_temperature(proba_NC: np.ndarray, labels_N: np.ndarray) -> float:
 def with_temperature(proba_NC: np.ndarray, temperature: float) -> np.ndarray:
     """Probabilities (N, C), float64, at this temperature; a class of probability 0 keeps about 0."""
     return np.asarray(softmax(_logits(proba_NC) / temperature, axis=1))
+
+
+def sureness(proba_NC: np.ndarray) -> np.ndarray:
+    """Negative entropy (N,) in nats: 0 where one class has it all, -log C where the model knows nothing."""
+    proba_NC = np.asarray(proba_NC, dtype=np.float64)
+    return np.asarray(xlogy(proba_NC, proba_NC).sum(axis=1))
+
+
+def surer_than(sureness_N: np.ndarray, known_K: np.ndarray) -> np.ndarray:
+    """The share (N,) of the known samples, itself counted among them, that a sample is surer than or as sure as."""
+    no_surer_N = np.searchsorted(np.sort(known_K), sureness_N, side="right")
+    return np.asarray((no_surer_N + 1) / (len(known_K) + 1))
 
 
 def _log_loss(proba_NC: np.ndarray, labels_N: np.ndarray) -> float:

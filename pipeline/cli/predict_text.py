@@ -15,8 +15,9 @@ def answer_lines(answer: Answer | CoarseAnswer) -> list[str]:
 
 
 def _coarse_lines(answer: CoarseAnswer) -> list[str]:
+    none = "" if answer.is_known_place else ": none of the known places; the best guess"
     return [
-        f"{answer.city}, by kind of place:",
+        f"{answer.city}{none}, by kind of place:",
         *(f"  {_bar(kind.probability)} {_percent(kind.probability)}  {kind.category}" for kind in answer.kinds),
         "",
     ]
@@ -24,7 +25,11 @@ def _coarse_lines(answer: CoarseAnswer) -> list[str]:
 
 def _fine_lines(answer: Answer) -> list[str]:
     width, kind_width = (max(len(text) for text in texts) for texts in zip(*_names(answer), strict=True))
-    lines = [f"{answer.city}: this looks like {answer.places[0].name}"]
+    first = answer.places[0].name
+    looks = (
+        f"this looks like {first}" if answer.is_known_place else f"none of the known places; the best guess is {first}"
+    )
+    lines = [f"{answer.city}: {looks}"]
     for place in answer.places:
         away = "" if place.rank == 1 else f"{place.distance_km:6.2f} km from the first"
         bar = f"{_bar(place.probability)} {_percent(place.probability)}"

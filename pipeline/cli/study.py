@@ -1,11 +1,14 @@
 """The command `mrlf study`: the paper's tables and figures on a city's data set."""
 
+import logging
 from typing import Annotated
 
 import typer
 
 from pipeline.cli.arguments import CityArgument
 from pipeline.cli.errors import plain_errors
+
+log = logging.getLogger("mrlf")
 
 SECTIONS = "table2, table3, fig2, fig3, fig4, best, leakage, splits, noise"
 """Those of `pipeline.study.plan`, spelt out: reading them there would make help wait for the packages of the study."""
@@ -44,6 +47,7 @@ def study(
     tuned = None if fine_tuned is None else ("always" if fine_tuned else "never")
     given = {"num_seeds": seeds, "max_epochs": max_epochs, "fine_tuned": tuned, "num_processes": processes}
     with plain_errors():
+        log.info("%s study: %s; loading the packages of the study", city, ", ".join(only or ["all sections"]))
         from pipeline.stages import checked_city
         from pipeline.store import Store
         from pipeline.study.settings import StudySettings

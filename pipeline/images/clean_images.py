@@ -1,6 +1,7 @@
 """Stage `clean_images`: pictures without people, rebuilt from pixels, and the worker that fills them.
 
-Reads  curated_posts, portrait_masks, blobs/original; of a synthetic city where its generator drew people, to measure
+Reads  curated_posts, portrait_masks; posts, images, drops for a picture of each of the posts made elsewhere;
+       blobs/original; of a synthetic city where its generator drew people, to measure
 Writes clean_images (a row per picture), blobs/clean, drops of posts that keep no picture, face_recall/
 
 A picture that people fill to more than `max_portrait_ratio` is dropped; in the others the people are filled, and a
@@ -32,6 +33,7 @@ import pyarrow.compute as pc
 
 from pipeline.cities import City
 from pipeline.code_digest import code_digest
+from pipeline.curate.elsewhere import elsewhere_pictures
 from pipeline.images.face_detectors import Box
 from pipeline.images.face_gate import OFF, FaceGate, GateChoice, load_gate
 from pipeline.images.face_recall import NOT_SHOWN, recall_of, recall_text
@@ -258,7 +260,9 @@ def build_clean_images(store: Store, city: City, settings: CleanImagesSettings) 
             code_version=code_digest(build_clean_images),
             settings=settings,
             inputs=table_inputs(
-                store, city.key, [("curated_posts", "curated_posts"), ("portrait_masks", "portrait_masks")]
+                store,
+                city.key,
+                [("curated_posts", "curated_posts"), ("drops", "curated_posts"), ("portrait_masks", "portrait_masks")],
             ),
             choose=partial(choose_filler, store, settings),
             weights=lambda choice: {
@@ -294,9 +298,11 @@ def _work(store: Store, city: City, settings: CleanImagesSettings, choice: Fille
         commit_every=settings.commit_every,
         title=f"{city.key} {STAGE}",
     )
-    pictures = _readable(picture_lists(store, city.key), picture_outcomes(store, city.key, "portrait_masks"))
+    masked = picture_outcomes(store, city.key, "portrait_masks")
+    pictures = _readable(picture_lists(store, city.key), masked)
     wanted = set(chain.from_iterable(pictures.values()))
-    run = stage.run(store, city.key, wanted, inputs=partial(_masks, store, city.key))
+    elsewhere = {digest for digest in elsewhere_pictures(store, city.key) if masked.get(digest) in READABLE}
+    run = stage.run(store, city.key, wanted | elsewhere, inputs=partial(_masks, store, city.key))
     dropped = run.drop_posts(store, city.key, STAGE, pictures, KEPT)
     left = people_left(store, city, wanted)
     counts, percents = (left.counts, left.percents) if left is not None else ({}, {})

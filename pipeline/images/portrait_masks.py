@@ -1,6 +1,6 @@
 """Stage `portrait_masks`: where the people are in every picture of the curated posts, and the worker that looks.
 
-Reads  curated_posts, blobs/original
+Reads  curated_posts; posts, images, drops for a picture of each of the posts made elsewhere; blobs/original
 Writes portrait_masks (a row per picture), drops of posts none of whose pictures can be read
 
 Law: its cost follows the new pictures; of what is stored it reads digests and outcomes, never a mask.
@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 from models.vision.masks import PortraitMask
 from pipeline.cities import City
 from pipeline.code_digest import code_digest
+from pipeline.curate.elsewhere import elsewhere_pictures
 from pipeline.images.maskers import MaskerChoice, PortraitMasksSettings, choose_masker, load_masker, masks_recipe
 from pipeline.images.stages import PictureStage, PortraitMasker, WorkerPlan, forget_found, picture_lists
 from pipeline.picture_bytes import DecodedPicture, Mask, UnreadablePicture, decode_sized, encode_mask
@@ -185,7 +185,7 @@ def build_portrait_masks(store: Store, city: City, settings: PortraitMasksSettin
             STAGE,
             code_version=code_digest(build_portrait_masks),
             settings=settings,
-            inputs=table_inputs(store, city.key, [("curated_posts", "curated_posts")]),
+            inputs=table_inputs(store, city.key, [("curated_posts", "curated_posts"), ("drops", "curated_posts")]),
             choose=partial(_chosen, store, city.key, settings),
             weights=_weights,
             outputs=("portrait_masks", "drops"),
@@ -229,7 +229,8 @@ def _work(store: Store, city: str, settings: PortraitMasksSettings, choice: Mask
     def count_frames(rows: pa.Table) -> None:
         counted["first_frame_only"] += pc.sum(pc.greater(rows["num_frames"], 1)).as_py()
 
-    run = stage.run(store, city, set(chain.from_iterable(pictures.values())), on_commit=count_frames)
+    wanted = elsewhere_pictures(store, city).union(*pictures.values())
+    run = stage.run(store, city, wanted, on_commit=count_frames)
     dropped = run.drop_posts(store, city, STAGE, pictures, READABLE)
     about = {"network": choice.network, "weights_sha256": choice.weights_sha256}
     if choice.file is None:

@@ -2,6 +2,7 @@
 
 Distances are great-circle km between POIs. `influence` is how far the first place's probability falls without a part;
 `attention` is the share of the network's attention that a word (of the words) or hashtag (of the hashtags) receives.
+A post that looks like none of the known places is said to; the places then are the best guesses among them.
 A coarse answer names no place and no coordinates. A kind of place of which the model knows fewer than 3 is reported as
 `other`, since it would name the place; where those are fewer than 3 in all, the next rarest kind joins them.
 Shape letters: C classes.
@@ -28,6 +29,18 @@ NOTICE = (
 )
 NO_PICTURE = "no picture was given: the model learnt from posts that have one, so trust these probabilities less"
 NO_TEXT = "no word was given: the model learnt from posts that have some, so trust these probabilities less"
+NOTHING_KNOWN = (
+    "none of these words and hashtags is in the data set: there is nothing to go by, and the rest is a guess"
+)
+LESS_SURE = (
+    "the model is less sure of this post than of {percent} of the posts from its places that show as much: it was "
+    "made somewhere else, or shows too little; the rest is a guess"
+)
+IS_KNOWN = "false: the post looks like none of the places that the model knows, and what follows is a guess among them"
+SURER_THAN = (
+    "share of the posts from known places (with the same kinds of input) of which the model is no surer; null where "
+    "it could not be told"
+)
 
 
 class Record(BaseModel):
@@ -64,11 +77,21 @@ class Why(Record):
     picture_influence: float | None = Field(description="null where there was no picture")
 
 
+class Doubt(Record):
+    """Whether a post was made at one of the known places at all. note: why not; "" where it may have been."""
+
+    is_known_place: bool
+    surer_than: float | None
+    note: str
+
+
 class Answer(Record):
     """The most probable places of a city."""
 
     city: str
     model: str = Field(description="what answers: mrlf, best or linear")
+    is_known_place: bool = Field(description=IS_KNOWN)
+    surer_than: float | None = Field(description=SURER_THAN)
     places: list[Place]
     expected_error_km: float = Field(description="the first place's mean error, if the probabilities are right")
     radius_50_km: float = Field(description="around the first place, holds at least half of the probability")
@@ -91,6 +114,8 @@ class CoarseAnswer(Record):
 
     city: str
     model: str = Field(description="what answers: mrlf, best or linear")
+    is_known_place: bool = Field(description=IS_KNOWN)
+    surer_than: float | None = Field(description=SURER_THAN)
     kinds: list[Kind]
     notes: list[str]
     notice: str = NOTICE

@@ -92,7 +92,7 @@ def preprocessing_of(predictor: Predictor) -> dict[str, Any]:
         "release": facts.release,
         "notice": NOTICE,
         "temperature": predictor.temperature,
-        "known_hashtags": sorted(predictor.known_hashtags),
+        "known_hashtags": sorted(predictor.known.hashtags),
         "hashtags": "taken out of the caption; those that are not among known_hashtags are left out",
         "caption": "without hashtags and control characters; @names, mail and web addresses as <USER>, <EMAIL>, <URL>",
         "picture": {

@@ -10,7 +10,7 @@ of captions, another version of a library).
 
 import json
 import logging
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,14 +19,27 @@ import pyarrow.parquet as pq
 from pipeline.cities import City, load_city
 from pipeline.errors import StageError
 from pipeline.predict.answer import Places
-from pipeline.predict.predictor import ModelFacts, Predictor
+from pipeline.predict.predictor import KnownPosts, ModelFacts, Predictor
 from pipeline.refusals import how_to_build
 from pipeline.release.read import READ_ALWAYS
 from pipeline.store import Store
 from pipeline.store.blobs import LostPictureError
 from pipeline.store.files import Manifest
-from pipeline.training.image_features import ImageFeaturesSettings, city_weights, feature_name, make_backbone
-from pipeline.training.run_files import PREDICTIONS, answering_folder, answering_scores, answers_of, read_model
+from pipeline.training.image_features import (
+    ImageFeaturesSettings,
+    city_weights,
+    feature_name,
+    make_backbone,
+)
+from pipeline.training.run_files import (
+    PREDICTIONS,
+    answering_folder,
+    answering_scores,
+    answers_of,
+    read_model,
+    read_sureness,
+)
+from pipeline.training.settings import TrainMrlfSettings
 from pipeline.training.train_mrlf import STAGE as TRAINING
 from pipeline.training.train_mrlf import latest_run
 
@@ -65,7 +78,7 @@ def load_predictor(store: Store, city_key: str, *, device: str = "auto") -> Pred
         temperature=useful_temperature(
             np.stack(stored["probabilities"]), np.array(stored["label"]), stored["user_key"]
         ),
-        known_hashtags=frozenset(tag for tags in posts["hashtags"].to_pylist() for tag in tags),
+        known=_known_posts(city, run, posts),
     )
     _check_known_posts(store, predictor, posts, _stored_answers(run, model.num_classes, "test"))
     return predictor
@@ -84,6 +97,19 @@ def _release(store: Store, city: str, run: Manifest) -> "tuple[Manifest, pa.Tabl
     release.verify(READ_ALWAYS)
     columns = ["post_key", "caption", "hashtags", "clean_digest"]
     return release, pq.read_table(release.folder / "posts.parquet", columns=columns)
+
+
+def _known_posts(city: City, run: Manifest, posts: "pa.Table") -> KnownPosts:
+    """What a question is compared with to tell whether it shows a known place."""
+    from models.data.text import normalise, words_of
+
+    captions = (words_of(normalise(caption)) for caption in posts["caption"].to_pylist())
+    return KnownPosts(
+        words=frozenset(chain.from_iterable(captions)),
+        hashtags=frozenset(chain.from_iterable(posts["hashtags"].to_pylist())),
+        sureness=read_sureness(run),
+        abstain=city.settings(TRAINING, TrainMrlfSettings).abstain,
+    )
 
 
 def _labels(run: Manifest, release: Manifest, num_classes: int) -> list[dict[str, Any]]:

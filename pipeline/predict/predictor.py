@@ -11,7 +11,7 @@ Covered: every caption that JSON can hold, every picture of `pipeline.picture_by
 picture are not painted over, as they were in training (see docs/DECISIONS.md); the language is not looked at.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,13 @@ from pydantic import Field
 from pipeline.collect.archive.fields import MAX_CAPTION_CHARACTERS
 from pipeline.picture_bytes import LIMITS, Decode, Picture, UnreadablePicture, decode_picture
 from pipeline.predict.answer import (
+    LESS_SURE,
     NO_PICTURE,
     NO_TEXT,
+    NOTHING_KNOWN,
     Answer,
     CoarseAnswer,
+    Doubt,
     Places,
     Record,
     Why,
@@ -151,10 +154,45 @@ class ModelFacts(Record):
     mean_error_km: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class KnownPosts:
+    """What the posts of the known places hold, by which a question is doubted that looks like none of these.
+
+    words, hashtags: all of the data set. sureness: how sure the model is of validation posts, sorted, by the kinds of
+    input that are shown of them ("text+image"). abstain: at or below which share of these a post is doubted.
+    """
+
+    words: frozenset[str]
+    hashtags: frozenset[str]
+    sureness: "Mapping[str, np.ndarray[Any, Any]]"
+    abstain: float
+
+    def doubt(self, question: Question, proba_C: "np.ndarray[Any, Any]") -> Doubt:
+        """Whether a question with these probabilities shows a known place.
+
+        What the data set does not have is not counted as shown: a caption of unknown words says nothing.
+        """
+        from models.data.text import normalise, words_of
+        from models.evaluation.metrics import sureness, surer_than
+
+        has_words = not self.words.isdisjoint(words_of(normalise(question.caption)))
+        shown = {"text": has_words, "hashtags": bool(question.hashtags), "image": question.picture is not None}
+        if not any(shown.values()):
+            return Doubt(is_known_place=False, surer_than=None, note=NOTHING_KNOWN)
+        known = self.sureness.get("+".join(kind for kind, is_shown in shown.items() if is_shown))
+        if known is None or self.abstain * (len(known) + 1) < 1:
+            return Doubt(is_known_place=True, surer_than=None, note="")
+        share = float(surer_than(sureness(proba_C[None]), known)[0])
+        if share > self.abstain:
+            return Doubt(is_known_place=True, surer_than=share, note="")
+        percent = f"{100 * (1 - share):.0f} %"
+        return Doubt(is_known_place=False, surer_than=share, note=LESS_SURE.format(percent=percent))
+
+
 class Predictor:
     """A trained model, the network that looks at pictures, and the places that it knows.
 
-    temperature: divides the log-probabilities; fitted on validation posts. known_hashtags: of the data set.
+    temperature: divides the log-probabilities; fitted on validation posts.
     """
 
     def __init__(
@@ -165,10 +203,10 @@ class Predictor:
         facts: ModelFacts,
         *,
         temperature: float,
-        known_hashtags: frozenset[str],
+        known: KnownPosts,
     ) -> None:
         self.model, self.backbone, self.places, self.facts = model, backbone, places, facts
-        self.temperature, self.known_hashtags = temperature, known_hashtags
+        self.temperature, self.known = temperature, known
 
     def read(self, picture: bytes | None, caption: object, decode: Decode = decode_picture) -> Question:
         """The question that these bytes and this caption make.
@@ -179,22 +217,30 @@ class Predictor:
         return read_question(
             picture,
             caption,
-            known_hashtags=self.known_hashtags,
+            known_hashtags=self.known.hashtags,
             resized_side_px=self.backbone.input_side_px,
             decode=decode,
         )
 
     def answer(self, questions: Sequence[Question], options: Sequence[PredictOptions]) -> list[Answer | CoarseAnswer]:
         """One answer per question: one pass of each network for all, and one more for those that ask why."""
+        from models.evaluation.metrics import with_temperature
+
         posts = self.samples(questions)
-        proba_NC = self.probabilities(posts)
+        as_given_NC = self.model.predict_proba(posts)
+        proba_NC = with_temperature(as_given_NC, self.temperature)
+        doubts = [
+            self.known.doubt(question, proba_C) for question, proba_C in zip(questions, as_given_NC, strict=True)
+        ]
         asking = [row for row, wanted in enumerate(options) if wanted.why and not wanted.coarse]
         reasons = dict(zip(asking, self._why(posts.take(asking), proba_NC[asking].argmax(axis=1)), strict=True))
         return [
-            self._coarse(question, proba_C)
+            self._coarse(question, doubt, proba_C)
             if wanted.coarse
-            else self._fine(question, proba_C, wanted.top, reasons.get(row))
-            for row, (question, wanted, proba_C) in enumerate(zip(questions, options, proba_NC, strict=True))
+            else self._fine(question, doubt, proba_C, wanted.top, reasons.get(row))
+            for row, (question, doubt, wanted, proba_C) in enumerate(
+                zip(questions, doubts, options, proba_NC, strict=True)
+            )
         ]
 
     def samples(self, questions: Sequence[Question]) -> "Samples":
@@ -249,25 +295,34 @@ class Predictor:
         networks = [self.model] if isinstance(self.model, Fitted) else getattr(self.model, "networks", ())
         return mean_shares([attention_shares(network, posts) for network in networks], len(posts))
 
-    def _fine(self, question: Question, proba_C: "np.ndarray[Any, Any]", top: int, reason: Why | None) -> Answer:
+    def _fine(
+        self, question: Question, doubt: Doubt, proba_C: "np.ndarray[Any, Any]", top: int, reason: Why | None
+    ) -> Answer:
         expected, radius_50, radius_90 = spread_km(self.places, proba_C)
         return Answer(
             city=self.facts.city_name,
             model=self.facts.model,
+            **doubt.model_dump(exclude={"note"}),
             places=ranked_places(self.places, proba_C, top),
             expected_error_km=round(expected, 3),
             radius_50_km=round(radius_50, 3),
             radius_90_km=round(radius_90, 3),
             why=reason,
             unknown_hashtags=list(question.unknown_hashtags),
-            notes=_notes(question),
+            notes=_notes(question, doubt),
         )
 
-    def _coarse(self, question: Question, proba_C: "np.ndarray[Any, Any]") -> CoarseAnswer:
-        kinds = ranked_kinds(self.places, proba_C)
-        return CoarseAnswer(city=self.facts.city_name, model=self.facts.model, kinds=kinds, notes=_notes(question))
+    def _coarse(self, question: Question, doubt: Doubt, proba_C: "np.ndarray[Any, Any]") -> CoarseAnswer:
+        return CoarseAnswer(
+            city=self.facts.city_name,
+            model=self.facts.model,
+            **doubt.model_dump(exclude={"note"}),
+            kinds=ranked_kinds(self.places, proba_C),
+            notes=_notes(question, doubt),
+        )
 
 
-def _notes(question: Question) -> list[str]:
-    notes = [NO_PICTURE] if question.picture is None else []
+def _notes(question: Question, doubt: Doubt) -> list[str]:
+    notes = [doubt.note] if doubt.note else []
+    notes += [NO_PICTURE] if question.picture is None else []
     return [*notes, NO_TEXT] if not question.caption and not question.hashtags else notes

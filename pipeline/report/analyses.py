@@ -16,7 +16,6 @@ posts come from every span: this shows whether some time is harder, not how a mo
 posts are later than those of training.
 """
 
-import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -128,23 +127,12 @@ MODALITIES = {"text": "captions", "hashtags": "hashtags", "image": "pictures"}
 ALL: Shown = frozenset(MODALITIES)
 
 
-def showing(samples: "Samples", shown: Shown) -> "Samples":
-    """The posts with every kind of input emptied that is not in `shown`."""
-    hidden: dict[str, Any] = {}
-    if "text" not in shown:
-        hidden["captions"] = [""] * len(samples)
-    if "hashtags" not in shown:
-        hidden["hashtags"] = [[] for _ in range(len(samples))]
-    if "image" not in shown:
-        hidden["has_image_N"] = np.zeros(len(samples), dtype=bool)
-        hidden["image_ND"] = np.zeros_like(samples.image_ND)
-    return dataclasses.replace(samples, **hidden)
-
-
 def modality_use(
     predict: "Callable[[Samples], Floats]", samples: "Samples", all_shown: Floats, bootstrap: Bootstrap
 ) -> ModalityUse:
     """What each kind of input is worth to `predict`; `all_shown` is what it gives with nothing hidden."""
+    from models.data.samples import showing
+
     right = {
         shown: right_answers(all_shown if shown == ALL else predict(showing(samples, shown)), samples.labels_N)
         for shown in subsets(ALL)

@@ -6,22 +6,8 @@ number on the page, counted from 1 in the order of categories, so that table, ma
 
 from dataclasses import dataclass
 
-NO_WIDTH = 1e-12
-"""what rounding alone puts between two equal figures"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """A figure and the 95 % interval around it."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def has_interval(self) -> bool:
-        """Whether it has a width; of one group, or where every resample gives the same, there is no interval."""
-        return self.high - self.low > NO_WIDTH
+from pipeline.report.elsewhere_content import Elsewhere
+from pipeline.report.estimate import Estimate as Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -365,6 +351,7 @@ class Report:
     distances: Distances
     modalities: ModalityUse
     calibration: Calibration
+    elsewhere: Elsewhere
     leakage: Leakage
     drift: Drift
     study: Study | None

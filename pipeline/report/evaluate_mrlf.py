@@ -1,6 +1,7 @@
 """Stage `evaluate_mrlf`: evaluates the model that answers, MRLF and its baselines, and writes the report.
 
-Reads  the latest run of train_mrlf, its release, image_features, drops, deferred, the records of the picture stages
+Reads  the latest run of train_mrlf, its release, image_features, drops, deferred, the records of the picture stages;
+       posts made elsewhere: of POIs below the floor, and of the other releases of the store
 Writes reports/<city>/: report.html (loads nothing), report.md with its pictures, model_card.md, report.json last
 """
 
@@ -15,6 +16,7 @@ from pipeline.refusals import how_to_build
 from pipeline.release.read import Release, latest_release
 from pipeline.report.content import Estimate, Report
 from pipeline.report.data_facts import data_inputs
+from pipeline.report.elsewhere import elsewhere_inputs
 from pipeline.report.gather import gather
 from pipeline.report.render import render
 from pipeline.report.trained_run import TrainedRun
@@ -24,6 +26,7 @@ from pipeline.stage import Outcome, StageReport, run_stage
 from pipeline.store import Store
 from pipeline.store.digests import bytes_digest
 from pipeline.store.files import Manifest
+from pipeline.training.settings import TrainMrlfSettings
 from pipeline.training.train_mrlf import STAGE as TRAINING
 from pipeline.training.train_mrlf import latest_run
 
@@ -48,11 +51,14 @@ def build_evaluate_mrlf(store: Store, city: City, settings: EvaluateMrlfSettings
         run = latest_run(store, city.key)
         _check_release(store, city.key, release, run)
         _forget_if_changed(store, city.key)
+        abstain = city.settings(TRAINING, TrainMrlfSettings).abstain
         inputs = {
             "run": run.folder.name,
             "predictions": run.files["predictions.parquet"]["sha256"],
             "release": release.version,
             "study": study_input(store, city.key),
+            "abstain": str(abstain),
+            **elsewhere_inputs(store, city.key),
             **data_inputs(store, city.key),
         }
         return run_stage(
@@ -63,7 +69,7 @@ def build_evaluate_mrlf(store: Store, city: City, settings: EvaluateMrlfSettings
             settings=settings,
             inputs=inputs,
             is_of_release=True,
-            work=partial(_work, store, city.key, settings, release, run),
+            work=partial(_work, store, city.key, settings, release, run, abstain),
         )
 
 
@@ -84,9 +90,17 @@ def _forget_if_changed(store: Store, city: str) -> None:
         store.forget_stage_record(city, STAGE)
 
 
-def _work(store: Store, city: str, settings: EvaluateMrlfSettings, release: Release, run: Manifest) -> Outcome:
+def _work(
+    store: Store, city: str, settings: EvaluateMrlfSettings, release: Release, run: Manifest, abstain: float
+) -> Outcome:
     report = gather(
-        store, city, release, TrainedRun.read(run), num_resamples=settings.num_resamples, seed=settings.seed
+        store,
+        city,
+        release,
+        TrainedRun.read(run),
+        abstain=abstain,
+        num_resamples=settings.num_resamples,
+        seed=settings.seed,
     )
     files = render(report)
     write_report(store.report_folder(city), files)

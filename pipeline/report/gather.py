@@ -1,5 +1,7 @@
 """Gathers the content of a report from a trained run, its release and the store; trains the baselines."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +20,8 @@ from pipeline.report.analyses import (
 )
 from pipeline.report.content import Calibration, Fact, ModelResult, PlaceResult, Report
 from pipeline.report.data_facts import city_ledger, drawn_people, face_gate, picture_stages, split_sizes
+from pipeline.report.elsewhere import Doubts, measure_elsewhere, posts_from_elsewhere
+from pipeline.report.elsewhere_content import Elsewhere
 from pipeline.report.evaluation import Answers, Bootstrap, answers_of, baseline_answers, results, split_at_random
 from pipeline.report.examples import city_examples
 from pipeline.report.trained_run import TrainedRun, settings_of
@@ -27,13 +31,16 @@ from pipeline.store import Store
 from pipeline.store.digests import file_digest
 from pipeline.store.files import MANIFEST
 from pipeline.training.choice import LINEAR, MRLF
+from pipeline.training.run_files import read_sureness
 from pipeline.training.samples import CitySamples, city_samples
 
 if TYPE_CHECKING:
     from models.data.samples import Samples
 
 
-def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_resamples: int, seed: int) -> Report:
+def gather(
+    store: Store, city: str, release: Release, run: TrainedRun, *, abstain: float, num_resamples: int, seed: int
+) -> Report:
     """The report of one city; the simpler models are trained on the way."""
     samples = city_samples(store, city, release, str(run.manifest.about["backbone"]))
     test = samples.splits["test"]
@@ -70,19 +77,36 @@ def gather(store: Store, city: str, release: Release, run: TrainedRun, *, num_re
         distances=distances(answers, samples),
         modalities=modality_use(model.predict_proba, test, proba, bootstrap),
         calibration=_calibration(run, samples, proba),
+        elsewhere=_elsewhere(
+            store, city, release, run, partial(measure_elsewhere, model, proba, test, bootstrap), abstain
+        ),
         leakage=measure_leakage(release, test, answers, bootstrap),
         drift=measure_drift(_days(release, test.keys), answers[0].right, bootstrap),
-        study=find_study(store, city),
         epochs=run.epochs,
         best_epoch=int(run.manifest.about["best_epoch"]),
-        examples=city_examples(store, release, run.predictions),
-        ledger=city_ledger(store, city, release),
-        picture_stages=picture_stages(store, city),
-        face_gate=face_gate(store, city),
-        drawn_people=drawn_people(store, city),
+        **_of_data(store, city, release, run),
         settings=settings_of(model),
         versions=_versions(release, run, model.num_parameters),
     )
+
+
+def _of_data(store: Store, city: str, release: Release, run: TrainedRun) -> dict[str, Any]:
+    """What the store has of the city beside its posts."""
+    return {
+        "study": find_study(store, city),
+        "examples": city_examples(store, release, run.predictions),
+        "ledger": city_ledger(store, city, release),
+        "picture_stages": picture_stages(store, city),
+        "face_gate": face_gate(store, city),
+        "drawn_people": drawn_people(store, city),
+    }
+
+
+def _elsewhere(
+    store: Store, city: str, release: Release, run: TrainedRun, measure: Callable[..., Elsewhere], abstain: float
+) -> Elsewhere:
+    others = posts_from_elsewhere(store, city, release, str(run.manifest.about["backbone"]))
+    return measure(others, Doubts.of_release(release, known=read_sureness(run.manifest), abstain=abstain))
 
 
 def _of_split(release: Release, samples: CitySamples) -> dict[str, Any]:

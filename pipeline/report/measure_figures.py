@@ -16,6 +16,7 @@ from pipeline.report.content import (
     Leakage,
     ModalityUse,
 )
+from pipeline.report.elsewhere_content import Elsewhere
 from pipeline.report.figures import (
     ACCENT,
     INK,
@@ -151,6 +152,24 @@ def reliability_diagram(calibration: Calibration) -> bytes:
         )
         axes.set(xlabel="confidence, %", ylabel="accuracy, %", xlim=(0, 100), ylim=(0, 100))
         figure.legend(frameon=False, loc="outside upper left")
+        return png_bytes(figure, REPORT_DPI)
+
+
+def coverage_curve(elsewhere: Elsewhere) -> bytes:
+    """Accuracy on the posts that the model is surest of, from all of them down to a tenth."""
+    with style():
+        figure = new_figure(HALF_WIDTH_IN, 3.3)
+        axes = figure.subplots()
+        shares = [100 * each.share for each in elsewhere.coverage]
+        found = [each.accuracy for each in elsewhere.coverage]
+        below = [100 * (each.value - each.low) for each in found]
+        above = [100 * (each.high - each.value) for each in found]
+        values = [100 * each.value for each in found]
+        axes.errorbar(shares, values, yerr=[below, above], fmt="-o", color=ACCENT, ecolor=MID, capsize=3, lw=1.6, ms=5)
+        axes.axvline(100 * (1 - elsewhere.refused.value), color=INK, lw=1, ls=":")
+        axes.set(xlim=(104, 6), ylim=(0, 105), xlabel="% of the test posts answered, the surest", ylabel="accuracy, %")
+        axes.set_xticks(range(100, 0, -20))
+        axes.grid(axis="y", color=PALE, lw=0.6)
         return png_bytes(figure, REPORT_DPI)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import plural
 from pipeline.report.content import Calibration, Drift, Estimate, Leakage, ModalityUse, Report
+from pipeline.report.elsewhere_sentences import elsewhere_line
 from pipeline.report.wording import kilometres, percent, percent_range, points, points_range, subject
 
 
@@ -164,6 +165,7 @@ def brief(report: Report) -> list[Line]:
             answer=calibration_line(report.calibration),
             section="calibration",
         ),
+        Line(question="Does it notice a post from elsewhere?", answer=elsewhere_line(report), section="elsewhere"),
         Line(question="Do posts name their place?", answer=leakage_line(report), section="leakage"),
         Line(question="Is it as good on later posts?", answer=later_line(report), section="drift"),
     ]

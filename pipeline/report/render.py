@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from pipeline import templates
-from pipeline.report import measure_sentences, sentences, wording
+from pipeline.report import elsewhere_sentences, measure_sentences, sentences, wording
 from pipeline.report.content import Estimate, Example, ModelResult, Report
 from pipeline.report.figures import accuracy_bars, confusion_matrix, drawn_mistakes, training_curve
 from pipeline.report.maps import MapPoint, poi_map
 from pipeline.report.measure_figures import (
     category_matrix,
+    coverage_curve,
     distance_curves,
     drift_chart,
     leakage_bars,
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 JSON_FORMAT = 2
 CARD_NAME = "model_card.md"
 FIGURES = (
-    *("accuracy", "modalities", "map", "distance", "categories", "confusion", "calibration", "leakage", "drift"),
-    "training",
+    *("accuracy", "modalities", "map", "distance", "categories", "confusion", "calibration", "elsewhere", "leakage"),
+    *("drift", "training"),
 )
 _EXAMPLE_KEYS = {"predicted_place": "told_place"}
 """names of fields of an example that report.json has under an older one"""
@@ -66,6 +67,7 @@ def render(report: Report) -> dict[str, bytes]:
         "brief": brief(report),
         "words": sentences,
         "measured": measure_sentences,
+        "elsewhere": elsewhere_sentences,
         "alts": _alts(report),
         "stand_ins": [stage for stage in report.picture_stages if stage.is_stand_in],
     }
@@ -120,6 +122,7 @@ def _figures(report: Report) -> dict[str, bytes]:
         "categories": category_matrix(report.categories),
         "confusion": confusion_matrix(report.places, report.confusion),
         "calibration": reliability_diagram(report.calibration),
+        "elsewhere": coverage_curve(report.elsewhere),
         "leakage": leakage_bars(report.leakage),
         "drift": drift_chart(report.drift),
         "training": training_curve(report.epochs, report.best_epoch),
@@ -135,6 +138,7 @@ def _alts(report: Report) -> dict[str, str]:
         "categories": measure_sentences.categories_note(report),
         "confusion": sentences.describe_confusion(report),
         "calibration": measure_sentences.calibration_note(report),
+        "elsewhere": elsewhere_sentences.describe_coverage(report),
         "leakage": measure_sentences.describe_leakage(report),
         "drift": measure_sentences.describe_drift(report),
         "training": sentences.training_note(report),

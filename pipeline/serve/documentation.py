@@ -61,6 +61,8 @@ _PLACE = {
 _ANSWER = {
     "city": "Demo City",
     "model": "mrlf",
+    "is_known_place": True,
+    "surer_than": 0.57,
     "places": [_PLACE],
     "expected_error_km": 1.9,
     "radius_50_km": 0.0,
@@ -77,6 +79,8 @@ _ANSWER = {
 _COARSE = {
     "city": "Demo City",
     "model": "mrlf",
+    "is_known_place": True,
+    "surer_than": 0.57,
     "kinds": [{"category": "Arts and Entertainment", "probability": 0.7}],
     "notes": [],
     "notice": NOTICE,

@@ -7,6 +7,7 @@ image_features one after the other; the clean picture passes from the second to 
 Law: a row carries the recipe of all that made it; rows of another recipe are computed anew, rows of the same never.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,8 @@ from pipeline.training.image_features import (
     network_name,
 )
 from pipeline.weights import Builtin, WeightsFile
+
+log = logging.getLogger("mrlf")
 
 TABLE = "study_features"
 NUM_AT_ONCE = 4
@@ -105,7 +108,11 @@ class FeatureJob:
 
     def run(self, store: Store, city: str) -> int:
         """Compute what is missing; the number of new rows."""
-        return self._stage.run(store, city, self.digests).num_new
+        stage = self._stage
+        num_missing = len(set(self.digests) - stage.outcomes(store, city).keys())
+        if num_missing:
+            log.info("%s: %d pictures to look at", self.title, num_missing)
+        return stage.run(store, city, self.digests).num_new
 
 
 class StudyFeatureWorker:

@@ -31,9 +31,9 @@ from pipeline.study.plan import SECTIONS, PlannedSection, cells_of, plan_study
 from pipeline.study.running import Job, default_processes, expected_seconds, run_jobs
 from pipeline.study.scoring import Computed, section_of
 from pipeline.study.settings import StudySettings
-from pipeline.study.study_data import StudyDataSettings, build_study_data, source_of
+from pipeline.study.study_data import StudyDataSettings, build_released_features, build_study_data, source_of
 from pipeline.study.study_render import render
-from pipeline.study.variants import needs_study_data
+from pipeline.study.variants import needs_study_data, population_of
 from pipeline.study.words import findings, section_notes, study_notes, versions
 from pipeline.study.work import CellRunner, Machine
 from pipeline.training.samples import interval_unit
@@ -68,8 +68,9 @@ def build_study(
         _check_features(store, city)
         common = city.settings("curated_posts", CuratedPostsSettings).min_hashtag_count
         sections = plan_study(settings, min_hashtag_count=common, own=latest_release(store, city.key).split)
-        device = device_for(settings.device)
         wanted = cells_of(sections, chosen)
+        log.info("%s study: %s, %d cells: looking which of them stand", city.key, ", ".join(chosen), len(wanted))
+        device = device_for(settings.device)
         data_reason = _build_data(store, city, wanted)
         machine = Machine(device=device, num_threads=None if device.startswith("cuda") else 1)
         runner = CellRunner(store, city, machine)
@@ -103,11 +104,17 @@ def _check_features(store: Store, city: City) -> None:
 
 
 def _build_data(store: Store, city: City, wanted: list[Cell]) -> str:
-    """Build study_data where a cell needs it; why it could not be built, "" where it was or nothing needs it."""
-    if not any(map(_needs_data, wanted)):
-        return ""
+    """Build of study_data what a cell needs; why it could not be built, "" where it was or nothing needs it."""
+    from models.candidates import CANDIDATES
+
+    needing = [cell for cell in wanted if _needs_data(cell)]
+    settings = city.settings("study_data", StudyDataSettings)
     try:
-        build_study_data(store, city, city.settings("study_data", StudyDataSettings))
+        if any(population_of(cell.variant) != "release" for cell in needing):
+            build_study_data(store, city, settings)
+        elif needing:
+            backbones = {CANDIDATES[cell.candidate].backbone for cell in needing}
+            build_released_features(store, city, [name for name in settings.backbones if name in backbones])
     except StageError as error:
         log.warning("%s study: %s", city.key, error)
         return str(error)
@@ -149,7 +156,9 @@ class Cells:
             if digest is None or self._hindrance(cell):
                 continue
             jobs.setdefault(digest, Job(cell=cell, digest=digest, seconds=expected_seconds(cell, num_train)))
-        log.info("%s study: %d cells to compute, %d stand", self._runner.city.key, len(jobs), num_standing)
+        minutes = sum(job.seconds for job in jobs.values()) / num_processes / 60
+        guess = f", about {max(1, round(minutes))} min on an idle machine" if jobs else ""
+        log.info("%s study: %d cells to compute, %d stand%s", self._runner.city.key, len(jobs), num_standing, guess)
         self._failed = run_jobs(
             self._runner.store, self._runner.city, list(jobs.values()), self._runner.machine, num_processes
         )

@@ -8,6 +8,7 @@ Law: a filled picture that only this stage made is never on disk, and of an unma
 """
 
 import logging
+from collections.abc import Iterable
 from functools import partial
 
 from pydantic import Field
@@ -83,6 +84,20 @@ def build_study_data(store: Store, city: City, settings: StudyDataSettings) -> S
             work=lambda chosen: _work(store, city.key, release, *chosen),
             is_of_release=True,
         )
+
+
+def build_released_features(store: Store, city: City, backbones: Iterable[str]) -> None:
+    """Compute the features of the released pictures by these networks alone, and leave the stage to be finished.
+
+    For a part of a study that compares networks and needs no picture from outside the release.
+    """
+    with store.lock(city.key, STAGE):
+        release = latest_release(store, city.key)
+        store.mend(city.key, TABLE)
+        store.tables.check(city.key, TABLE)
+        posts = study_posts(store, city.key, release).posts
+        for source in other_sources(store, city, sorted(backbones)):
+            _run(store, city.key, [_of_released(store, city.key, release, posts, source)])
 
 
 def _weights(networks: PictureNetworks, others: list[FeatureSource]) -> dict[str, str]:

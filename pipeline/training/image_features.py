@@ -1,6 +1,7 @@
 """Stage `image_features`: features of the released pictures by a frozen network, kept once per picture and weights.
 
-Reads  the latest release (posts.parquet), blobs/clean, the store of weights
+Those of posts made elsewhere are looked at as well: the report asks the model about them.
+Reads  the latest release (posts.parquet), clean_images, blobs/clean, the store of weights
 Writes image_features (a row per clean picture and backbone)
 """
 
@@ -14,8 +15,9 @@ from pydantic import Field
 
 from pipeline.cities import City
 from pipeline.code_digest import code_digest
+from pipeline.curate.elsewhere import elsewhere_pictures
 from pipeline.errors import StageError
-from pipeline.images.stages import PictureStage
+from pipeline.images.stages import PictureStage, clean_digests
 from pipeline.networks import NetworkSettings
 from pipeline.picture_bytes import Picture, UnreadablePicture, decode_picture
 from pipeline.stage import Outcome, StageReport, run_network_stage
@@ -251,7 +253,9 @@ def _work(
         key="clean_digest",
         also={"backbone": backbone},
     )
-    run = stage.run(store, city, set(release.posts["clean_digest"].to_pylist()))
+    clean, elsewhere = clean_digests(store, city), elsewhere_pictures(store, city)
+    wanted = {digest for original in elsewhere if (digest := clean.get(original)) is not None}
+    run = stage.run(store, city, wanted.union(release.posts["clean_digest"].to_pylist()))
     notes = []
     if isinstance(weights, Builtin):
         drawn = f"{settings.backbone} of random weights from a fixed seed, which never learned from a picture"

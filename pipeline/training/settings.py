@@ -9,7 +9,7 @@ out. Nothing here loads torch.
 import dataclasses
 from collections.abc import Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, Field, create_model, field_validator, model_validator
 from pydantic.config import JsonDict
@@ -34,8 +34,12 @@ OF_ANY_MODEL = frozenset({"modalities", "seed", "num_threads", "device"})
 
 
 class PresetSettings(Settings):
-    """A model, a preset, and what differs from it; None means as the preset says."""
+    """A model, a preset, and what differs from it; None means as the preset says.
 
+    `abstain` is heeded where the model answers, so that another value trains nothing.
+    """
+
+    PER_RUN: ClassVar[frozenset[str]] = frozenset({"abstain"})
     model_config = ConfigDict(allow_inf_nan=False)
 
     model: Literal["auto", "mrlf", "best", "linear"] = Field(
@@ -52,6 +56,14 @@ class PresetSettings(Settings):
     refit: bool = Field(
         True,
         description="Train once more on training and validation posts together, once epochs and all else are chosen.",
+    )
+
+    abstain: float = Field(
+        0.05,
+        ge=0,
+        le=0.5,
+        description="Maximum share of posts from known places to which the model may answer that it is none of them; "
+        "0: only where nothing of a post is known.",
     )
 
     def configs(self, num_train_posts: int) -> tuple[MrlfConfig, TrainConfig]:

@@ -76,9 +76,7 @@ def build_train_mrlf(
         _require_enough(release, city.key)
         features = _features_record(store, city.key, release)
         inputs = {"dataset": release.version, **table_inputs(store, city.key, [("image_features", "image_features")])}
-        run = json_digest(
-            [STAGE, code_digest(build_train_mrlf), settings.model_dump(mode="json"), inputs, features.about]
-        )[:16]
+        run = json_digest([STAGE, code_digest(build_train_mrlf), _trained_with(settings), inputs, features.about])[:16]
         if not is_whole(store.run_folder(MODEL, city.key, run)):
             store.forget_stage_record(city.key, STAGE)
         return run_stage(
@@ -355,6 +353,11 @@ def _about(
         "best_epoch": trained.model.best_epoch,
         "num_parameters": trained.model.num_parameters,
         "device": trained.model.device,
-        "settings": settings.model_dump(mode="json"),
+        "settings": _trained_with(settings),
         "scores": trained.figures(),
     }
+
+
+def _trained_with(settings: TrainMrlfSettings) -> dict[str, Any]:
+    """The settings that decide what is learnt."""
+    return settings.model_dump(mode="json", exclude=set(settings.PER_RUN))

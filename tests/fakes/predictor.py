@@ -17,7 +17,8 @@ from models.training.fitted import Fitted
 from models.training.training import TrainConfig, fit
 from models.vision.backbones import ImageFeatures
 from pipeline.predict.answer import Places
-from pipeline.predict.predictor import ModelFacts, Predictor
+from pipeline.predict.predictor import KnownPosts, ModelFacts, Predictor
+from pipeline.training.run_files import known_sureness
 from tests.fakes.pictures import encoded
 
 NAMES = (
@@ -43,6 +44,8 @@ COLOURS = (
 )
 FILLER = ("quiet", "morning", "again", "with", "coffee", "and", "rain", "walking", "slowly", "today")
 TAGS = frozenset({"town", *(name.split()[1].lower() for name in NAMES)})
+WORDS = frozenset({*FILLER, *(name.split()[0].lower() for name in NAMES)})
+KNOWN = KnownPosts(words=WORDS, hashtags=TAGS, sureness={}, abstain=0.05)
 SIDE_PX = 32
 NUM_PLACES = len(NAMES)
 NETWORK = dataclasses.replace(
@@ -116,8 +119,10 @@ def grid_backbone() -> ImageFeatures:
 @lru_cache(maxsize=1)
 def town_predictor() -> Predictor:
     """The predictor, trained once in a process; some posts lack the picture, the words or the hashtags."""
+    model, held_out = _trained(), town_posts(range(24, 30))
+    sureness = known_sureness(model, held_out, model.predict_proba(held_out))
     return Predictor(
-        _trained(),
+        model,
         grid_backbone(),
         Places(labels()),
         ModelFacts(
@@ -133,13 +138,13 @@ def town_predictor() -> Predictor:
             mean_error_km=0.4,
         ),
         temperature=1.2,
-        known_hashtags=TAGS,
+        known=dataclasses.replace(KNOWN, sureness=sureness),
     )
 
 
 def town_posts(seeds: range) -> Samples:
     """A post of each place for each seed."""
-    asker = Predictor(None, grid_backbone(), Places(labels()), None, temperature=1.0, known_hashtags=TAGS)  # type: ignore[arg-type]
+    asker = Predictor(None, grid_backbone(), Places(labels()), None, temperature=1.0, known=KNOWN)  # type: ignore[arg-type]
     return _posts(asker, seeds)
 
 

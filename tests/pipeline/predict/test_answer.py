@@ -1,12 +1,17 @@
 """Answers: places in order, distances on the globe, and coarse ones that name no place."""
 
+from copy import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from models.evaluation.metrics import haversine_km
 from pipeline.cli.predict_text import answer_lines
 from pipeline.predict.answer import OTHER, Places, ranked_kinds, ranked_places, spread_km
-from tests.fakes.predictor import KINDS, NAMES, caption, labels, picture, town_predictor
+from pipeline.predict.predictor import PredictOptions
+from pipeline.training.run_files import known_sureness
+from tests.fakes.predictor import KINDS, NAMES, caption, labels, picture, town_posts, town_predictor
 
 pytestmark = pytest.mark.slow
 
@@ -16,8 +21,6 @@ PROBA = np.array([0.05, 0.4, 0.1, 0.02, 0.03, 0.3, 0.06, 0.04])
 
 def answer(photo: bytes | None, words: object, **options):
     """What the town's predictor tells."""
-    from pipeline.predict.predictor import PredictOptions
-
     predictor = town_predictor()
     [result] = predictor.answer([predictor.read(photo, words)], [PredictOptions(**options)])
     return result
@@ -131,3 +134,56 @@ def test_the_lines_hold_the_answer_and_the_notice(options):
         ["Landmarks"] if options.get("coarse") else ["Birch Market", "#market", "#rare", "the picture", "km off"]
     )
     assert all(text in lines for text in expected)
+
+
+@pytest.mark.fault("N20")
+@pytest.mark.parametrize("words", ["今日は海へ行きました", "zebra xylophone #never", "#never"])
+def test_of_words_that_no_post_has_it_says_none_and_guesses_all_the_same(words):
+    result = answer(None, words)
+    assert not result.is_known_place and result.surer_than is None
+    assert "there is nothing to go by" in result.notes[0]
+    assert len(result.places) == 5
+    assert (
+        answer_lines(result)[0] == f"Little Town: none of the known places; the best guess is {result.places[0].name}"
+    )
+
+
+@pytest.mark.fault("N20")
+def test_a_post_that_looks_like_no_place_is_doubted_and_one_that_shows_it_is_not():
+    town = town_predictor()
+    posts = town_posts(range(30, 60))
+    known = known_sureness(town.model, posts, town.model.predict_proba(posts))
+    asker = copy(town)
+    asker.known = replace(town.known, sureness=known)
+    torn = asker.read(None, "amber birch coral dune elm fern gale hay #bridge #bar #pier #museum")
+    whole, alone = asker.read(picture(3, 90), caption(3, 90)), asker.read(None, caption(3, 90))
+    options = [PredictOptions()] * 3 + [PredictOptions(coarse=True)]
+    doubted, shown, text, coarse = asker.answer([torn, whole, alone, torn], options)
+    assert not doubted.is_known_place and doubted.surer_than <= 0.05
+    assert "less sure of this post than of" in doubted.notes[0]
+    assert shown.is_known_place and text.is_known_place, "each beside posts that show as much"
+    assert not coarse.is_known_place and coarse.notes == doubted.notes
+
+
+@pytest.mark.fault("N20")
+@pytest.mark.parametrize(
+    ("abstain", "num_known", "is_known", "has_share"),
+    [
+        pytest.param(0.05, 19, False, True, id="just enough known posts"),
+        pytest.param(0.05, 18, True, False, id="too few known posts for the share"),
+        pytest.param(0.0, 1000, True, False, id="switched off"),
+    ],
+)
+def test_a_share_needs_its_number_of_known_posts(abstain, num_known, is_known, has_share):
+    town = town_predictor()
+    known = replace(town.known, sureness={"text": np.zeros(num_known)}, abstain=abstain)
+    doubt = known.doubt(town.read(None, "amber"), np.full(8, 0.125))
+    assert (doubt.is_known_place, doubt.surer_than is not None) == (is_known, has_share)
+
+
+@pytest.mark.fault("N20")
+def test_of_a_model_of_before_nothing_is_doubted_but_unknown_words():
+    town = town_predictor()
+    known = replace(town.known, sureness={})
+    assert known.doubt(town.read(None, "amber"), np.full(8, 0.125)).is_known_place
+    assert not known.doubt(town.read(None, "zebra"), np.full(8, 0.125)).is_known_place

@@ -103,7 +103,7 @@ def test_the_example_of_the_readme_reads_a_blend_as_well(tmp_path):
             town.places,
             town.facts,
             temperature=8.0,  # probabilities far from 1 tell what a confident answer hides
-            known_hashtags=town.known_hashtags,
+            known=town.known,
         )
         for number in (1, 2)
     )
@@ -122,7 +122,7 @@ def test_the_example_of_the_readme_reads_a_linear_model_as_well(tmp_path):
         town.places,
         town.facts.model_copy(update={"model": "linear"}),
         temperature=0.5,
-        known_hashtags=town.known_hashtags,
+        known=town.known,
     )
     write_onnx(predictor, GridColours(), tmp_path / "town")
     assert_example_answers_as(predictor, tmp_path / "town")
@@ -162,7 +162,7 @@ def test_a_folder_of_safetensors_loads_and_answers_bit_for_bit_the_same(tmp_path
     assert json.loads((tmp_path / "town" / "labels.json").read_text()) == predictor.places.labels
     facts = json.loads((tmp_path / "town" / "preprocessing.json").read_text())
     assert (facts["temperature"], facts["picture"]["image_size"]) == (predictor.temperature, 32)
-    assert set(facts["known_hashtags"]) == predictor.known_hashtags
+    assert set(facts["known_hashtags"]) == predictor.known.hashtags
     weights = safetensors.torch.load_file(tmp_path / "town" / "pictures.safetensors")
     assert torch.equal(weights["mixture"], GridColours().mixture)
 
@@ -178,9 +178,7 @@ def test_no_file_of_an_export_names_a_folder_of_the_exporter(onnx_folder, tmp_pa
 
 def test_what_has_no_onnx_form_says_what_to_do(tmp_path):
     town = town_predictor()
-    other = Predictor(
-        SimpleNamespace(), town.backbone, town.places, town.facts, temperature=1.0, known_hashtags=frozenset()
-    )
+    other = Predictor(SimpleNamespace(), town.backbone, town.places, town.facts, temperature=1.0, known=town.known)
     with pytest.raises(ValueError, match="use --format safetensors"):
         write_onnx(other, GridColours(), tmp_path / "town")
     assert not (tmp_path / "town").exists()

@@ -34,7 +34,7 @@ def test_what_belongs_together_loads_and_answers_as_in_training(copied):
     temperature = useful_temperature(proba, labels, list(validation["user_key"]))
     assert predictor.temperature == pytest.approx(temperature)
     posts = {post["post_key"]: post for post in latest_release(copied, "demo").posts.to_pylist()}
-    assert predictor.known_hashtags == {tag for post in posts.values() for tag in post["hashtags"]}
+    assert predictor.known.hashtags == {tag for post in posts.values() for tag in post["hashtags"]}
     for row in result[result["split"] == "test"].itertuples():
         post = posts[row.post_key]
         words = " ".join([post["caption"], *(f"#{tag}" for tag in post["hashtags"])])

@@ -37,7 +37,7 @@ def test_json_is_the_answer_and_nothing_else(mrlf):
     answer = json.loads(result.stdout)
     assert len(answer["places"]) == 2 and answer["why"]["words"][0]["text"] == "place2"
     coarse = json.loads(mrlf("predict", "demo", "--caption", "place2", "--json", "--coarse").stdout)
-    assert set(coarse) == {"city", "model", "kinds", "notes", "notice"}
+    assert set(coarse) == {"city", "model", "is_known_place", "surer_than", "kinds", "notes", "notice"}
     assert answer["model"] == coarse["model"] == "mrlf"
 
 

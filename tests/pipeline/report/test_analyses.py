@@ -7,6 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from models.data.samples import showing
 from models.evaluation.metrics import calibration_error, fit_temperature, haversine_km, with_temperature
 from pipeline.report.analyses import (
     ALL,
@@ -18,7 +19,6 @@ from pipeline.report.analyses import (
     measure_leakage,
     modality_use,
     shapley_values,
-    showing,
     subsets,
     without_label_words,
 )

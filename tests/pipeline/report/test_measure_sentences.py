@@ -122,5 +122,7 @@ def test_a_share_of_the_same_category_is_given_of_known_categories_alone(reporte
 
 def test_every_line_leads_to_a_section(reported_record):
     lines = brief(reported_record)
-    assert [line.section for line in lines] == ["modalities", "mistakes", "calibration", "leakage", "drift"]
+    assert [line.section for line in lines] == [
+        *("modalities", "mistakes", "calibration", "elsewhere", "leakage", "drift")
+    ]
     assert all(line.question.endswith("?") and line.answer.endswith(".") for line in lines)

@@ -77,6 +77,7 @@ def test_headings_come_in_the_order_of_a_reader_in_a_hurry(page):
         "modalities",
         "mistakes",
         "calibration",
+        "elsewhere",
         "leakage",
         "drift",
         "use",

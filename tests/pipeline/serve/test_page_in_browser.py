@@ -226,9 +226,7 @@ def test_hostile_names_and_words_are_shown_as_text(browser, tmp_path):
     named = [{**label, "name": hostile + label["name"], "category": "<script>1</script>"} for label in labels()]
     named[1]["category"] = ""
     facts = town.facts.model_copy(update={"city_name": hostile})
-    predictor = Predictor(
-        town.model, town.backbone, Places(named), facts, temperature=1.0, known_hashtags=town.known_hashtags
-    )
+    predictor = Predictor(town.model, town.backbone, Places(named), facts, temperature=1.0, known=town.known)
     with served(predictor) as address, opened(browser, address, DESKTOP) as (page, asked, complaints):
         page.fill("#caption", f"amber {hostile} #town #<b>x")
         page.click("#ask")

@@ -203,7 +203,7 @@ def test_a_coarse_server_tells_no_place_whatever_is_asked():
     with served(coarse=True) as address:
         result = requests.post(f"{address}/predict", json={"caption": caption(0), "coarse": False}, timeout=30)
         models, page = (requests.get(f"{address}{path}", timeout=30) for path in ("/models", "/"))
-    assert set(result.json()) == {"city", "model", "kinds", "notes", "notice"}
+    assert set(result.json()) == {"city", "model", "is_known_place", "surer_than", "kinds", "notes", "notice"}
     assert models.json()["models"][0]["places"] is None
     assert not [name for name in (*NAMES, "latitude") if name in result.text + models.text]
     assert not [name for name in NAMES if name in page.text]

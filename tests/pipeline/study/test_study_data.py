@@ -10,7 +10,7 @@ from pipeline.picture_bytes import decode_picture
 from pipeline.release.read import latest_release
 from pipeline.store import Store
 from pipeline.study.posts import study_posts
-from pipeline.study.study_data import StudyDataSettings, build_study_data, source_of
+from pipeline.study.study_data import StudyDataSettings, build_released_features, build_study_data, source_of
 from pipeline.study.study_pictures import first_below
 from tests.fakes.city import key
 from tests.fakes.pictures import encoded, pixels
@@ -141,3 +141,12 @@ def test_other_networks_take_their_weights_as_the_study_says(tmp_path):
     }
     source = source_of(Store(tmp_path), CITY.model_copy(update={"stages": stages}), "vgg19")
     assert (source.name, source.settings.weights) == ("vgg19_fixed_seed", "builtin")
+
+
+@pytest.mark.fault("N25")
+def test_a_part_of_a_study_that_compares_networks_computes_their_features_and_no_other(bare):
+    build_released_features(bare, CITY, ["vgg16"])
+    assert {(picture, backbone) for _, picture, backbone in rows_of(bare)} == {("clean", OTHER)}
+    assert bare.stage_record("demo", "study_data") is None, "the stage itself is not finished"
+    counts = build_study_data(bare, CITY, STUDY_DATA).counts
+    assert counts[f"new/clean/{OTHER}"] == 0 and counts["new/original"] > 0, "nothing is computed twice"

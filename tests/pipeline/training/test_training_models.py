@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.fault("N6"), pytest.mark.slow]
 CITY = make_city(is_synthetic=True)
 LEARNS_NOTHING = {"max_epochs": 1, "learning_rate": 1e-30, "num_threads": 1, "num_filters": 8, "num_heads": 2}
 LINEAR_FILES = {"linear.json", "terms.json", "wide.safetensors"}
-BESIDE = {f"linear/{name}" for name in (*LINEAR_FILES, "predictions.parquet")}
-OF_ALL = {"labels.json", "metrics.json", "history.parquet", "predictions.parquet"}
+BESIDE = {f"linear/{name}" for name in (*LINEAR_FILES, "predictions.parquet", "sureness.parquet")}
+OF_ALL = {"labels.json", "metrics.json", "history.parquet", "predictions.parquet", "sureness.parquet"}
 
 
 @pytest.fixture(scope="module")

@@ -79,11 +79,12 @@ def trained(with_features, tmp_path_factory) -> Store:
 
 def test_every_choice_of_the_network_and_of_training_is_a_setting():
     fields = {field.name for kind in (MrlfConfig, TrainConfig) for field in dataclasses.fields(kind)}
-    assert set(TrainMrlfSettings.model_fields) == fields | {"model", "preset", "refit"}
-    assert list(TrainMrlfSettings.model_fields)[:6] == [
+    assert set(TrainMrlfSettings.model_fields) == fields | {"model", "preset", "refit", "abstain"}
+    assert list(TrainMrlfSettings.model_fields)[:7] == [
         "model",
         "preset",
         "refit",
+        "abstain",
         "modalities",
         "characters",
         "words",
@@ -94,7 +95,8 @@ def test_every_choice_of_the_network_and_of_training_is_a_setting():
 
 def test_settings_override_the_preset_and_auto_goes_by_the_number_of_posts():
     network, training = TRAINING.configs(num_train_posts=100)
-    given = TRAINING.model_dump(exclude_none=True, exclude={"model", "preset", "refit", "batch_size", "max_epochs"})
+    of_others = {"model", "preset", "refit", "abstain", "batch_size", "max_epochs"}
+    given = TRAINING.model_dump(exclude_none=True, exclude=of_others)
     assert network == dataclasses.replace(MrlfConfig.small(), **given)
     assert training.max_epochs == 3
     assert TrainMrlfSettings().configs(5000)[0] == MrlfConfig.paper()
@@ -155,6 +157,7 @@ def test_a_run_is_complete_and_can_be_loaded(trained):
         "metrics.json",
         "history.parquet",
         "predictions.parquet",
+        "sureness.parquet",
     }
     samples = city_samples(trained, "demo", latest_release(trained, "demo"), "vgg19_fixed_seed")
     proba = load_model(run.folder).predict_proba(samples.splits["test"])
@@ -196,6 +199,7 @@ def test_the_kept_epoch_is_chosen_by_the_validation_posts(trained):
 
 def test_an_unchanged_run_is_reused_and_another_seed_is_another_run(trained):
     assert build_train_mrlf(trained, CITY, TRAINING).is_reused
+    assert build_train_mrlf(trained, CITY, TRAINING.model_copy(update={"abstain": 0.2})).is_reused, "no training"
     first = latest_run(trained, "demo").folder
     build_train_mrlf(trained, CITY, TRAINING.model_copy(update={"seed": 1}))
     assert latest_run(trained, "demo").folder != first
