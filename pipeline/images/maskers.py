@@ -30,6 +30,8 @@ from pipeline.weights.weights_store import Builtin, WeightsFile, choose_weights
 WITHOUT_FACE = 0.9
 """probability from which a pixel belongs to a person where no face is"""
 ARCHITECTURES = frozenset({"u2net", "u2netp"})
+EXACT_ONLY = frozenset({"u2netp"})
+"""of which `precision: auto` means fp32: in bf16 its masks are others (mean IoU .95, docs/DECISIONS.md)"""
 
 
 class BuiltinPortraits:
@@ -124,11 +126,19 @@ def choose_masker(store: Store, settings: PortraitMasksSettings) -> MaskerChoice
     return MaskerChoice(network=chosen.name, weights_sha256=chosen.weights_sha256, file=chosen)
 
 
+def as_it_runs(settings: PortraitMasksSettings, choice: MaskerChoice) -> PortraitMasksSettings:
+    """The settings with the precision that this network is run in, where they leave it open or int8 did not pass."""
+    settings = settings.as_it_runs(has_int8=choice.int8_path is not None)
+    if settings.precision == "auto" and choice.file is not None and choice.file.architecture in EXACT_ONLY:
+        return settings.model_copy(update={"precision": "fp32"})
+    return settings
+
+
 def masks_recipe(settings: PortraitMasksSettings, choice: MaskerChoice, *made_by: str) -> str:
     """The digest of all that a mask depends on, `made_by` too; what only the other way uses is no part of it."""
     only_builtin, only_network = {"find_bodies"}, {"threshold", "min_portrait_ratio", "precision"}
     fields = {"dilation_ratio", *(only_builtin if choice.file is None else only_network)}
-    settings = settings.as_it_runs(has_int8=choice.int8_path is not None)
+    settings = as_it_runs(settings, choice)
     values = settings.model_dump(mode="json", include=fields)
     faces = [REGISTRY[YUNET].sha256] if choice.file is None else choice.file.recipe()
     return json_digest([*made_by, values, choice.network, choice.weights_sha256, *faces])
@@ -148,7 +158,7 @@ def load_masker(choice: MaskerChoice, settings: PortraitMasksSettings) -> Portra
         choice.network,
         choice.weights_sha256,
         in_int8 or BUILDERS[choice.file.architecture].build(load_file(choice.file.path)),
-        settings.as_it_runs(has_int8=in_int8 is not None).running(),
+        as_it_runs(settings, choice).running(),
         threshold=settings.threshold,
         min_portrait_ratio=settings.min_portrait_ratio,
         batch_size=settings.batch_size,

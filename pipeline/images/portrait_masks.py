@@ -25,7 +25,14 @@ from models.vision.masks import PortraitMask
 from pipeline.cities import City
 from pipeline.code_digest import code_digest
 from pipeline.curate.elsewhere import elsewhere_pictures
-from pipeline.images.maskers import MaskerChoice, PortraitMasksSettings, choose_masker, load_masker, masks_recipe
+from pipeline.images.maskers import (
+    MaskerChoice,
+    PortraitMasksSettings,
+    as_it_runs,
+    choose_masker,
+    load_masker,
+    masks_recipe,
+)
 from pipeline.images.stages import PictureStage, PortraitMasker, WorkerPlan, forget_found, picture_lists
 from pipeline.picture_bytes import DecodedPicture, Mask, UnreadablePicture, decode_sized, encode_mask
 from pipeline.stage import Outcome, StageReport, run_network_stage, table_inputs
@@ -208,7 +215,7 @@ def _weights(choice: MaskerChoice) -> dict[str, str]:
 
 
 def _work(store: Store, city: str, settings: PortraitMasksSettings, choice: MaskerChoice) -> Outcome:
-    settings = settings.as_it_runs(has_int8=choice.int8_path is not None)
+    settings = as_it_runs(settings, choice)
     running = None if choice.file is None else settings.running()
     plan = WorkerPlan.of(settings, AT_ONCE, running)
     recipe = masks_recipe(settings, choice, STAGE, code_digest(make_mask_worker))

@@ -54,7 +54,8 @@ class Bootstrap:
 
     def of_difference(self, values: Floats) -> tuple[Estimate, float | None]:
         """The mean of differences, one per test post, with its interval, and the p-value of none."""
-        from models.evaluation.metrics import chance_of_none, percentiles, resampled
+        from models.evaluation.comparisons import chance_of_none
+        from models.evaluation.metrics import percentiles, resampled
 
         figures = resampled(values, self.groups, num_resamples=self.num_resamples, seed=self.seed)
         low, high = percentiles(figures)
@@ -173,7 +174,7 @@ def right_answers(proba: Floats, labels: "np.ndarray[Any, Any]") -> Floats:
 
 def results(answers: list[Answers], samples: "CitySamples", bootstrap: Bootstrap) -> list[ModelResult]:
     """The figures of each model; the first is the one that answers, the others get its gain over them."""
-    from models.evaluation.metrics import holm
+    from models.evaluation.comparisons import holm
 
     ours, *others = answers
     first = _result(ours, samples, bootstrap)

@@ -35,8 +35,8 @@ MUST_NOT = (
     "It must not be used to find, follow or check on a person. The model estimates what place a picture or a text "
     "shows, not where somebody is, lives or was.",
     "No decision about a person may be based on its predictions.",
-    "It knows only the places of this data set and always names one of them, even for a post made anywhere else. A "
-    "high probability is no proof.",
+    "It knows only the places of this data set. Of many posts made elsewhere it does not notice that, and names one "
+    "of them. A high probability is no proof.",
     "Pseudonyms are not anonymity. Predictions for single posts stay in the store and must not be published.",
 )
 

@@ -62,7 +62,7 @@ def section_of(planned: PlannedSection, computed: Computed, notes: Sequence[str]
 
 def _corrected(rows: list[StudyRow]) -> list[StudyRow]:
     """The rows with the p-values of a section corrected for the number of its comparisons."""
-    from models.evaluation.metrics import holm
+    from models.evaluation.comparisons import holm
 
     p_values = holm([row.figures.p if row.figures else None for row in rows])
     return [
@@ -160,7 +160,7 @@ def _gains(
 ) -> tuple[Estimate | None, float | None, Estimate | None, int]:
     """This row minus the other, in accuracy, with its p-value, and in kilometres, on the posts that both have; and
     their number."""
-    from models.evaluation.metrics import chance_of_none
+    from models.evaluation.comparisons import chance_of_none
 
     if others is None:
         return None, None, None, 0

@@ -1,19 +1,20 @@
 """A whole network of torchvision trained further: its weights, how pictures are varied, and that it resumes."""
 
 import dataclasses
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
 from models.baselines import finetuned
-from models.baselines.finetuned import Finetuned, FinetunedConfig, initial_weights, vary
+from models.baselines.finetuned import BackboneName, Finetuned, FinetunedConfig, initial_weights, vary
 from models.data.batches import Batch, Padded
 from models.data.text import Vocabulary
 from models.settings.train_config import TrainConfig
 from models.training.fitted import Fitted
 from models.training.training import fit
-from models.vision.backbone_weights import BACKBONES, build, check_state, random_state
+from models.vision.backbone_weights import build, check_state, random_state
 from tests.models.small_backbones import make_backbones_small
 from tests.models.synthetic import clear_city
 
@@ -52,7 +53,9 @@ def small(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "is_small"), [*((name, True) for name in BACKBONES), ("densenet121", False)])
+@pytest.mark.parametrize(
+    ("name", "is_small"), [*((name, True) for name in get_args(BackboneName)), ("densenet121", False)]
+)
 def test_it_begins_as_torchvisions_network_with_these_weights(name, is_small, monkeypatch):
     """Against the frozen network of `models.vision.backbone_weights`, which is compared with torchvision's own."""
     if is_small:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from models.evaluation.metrics import chance_of_none, holm, resampled
+from models.evaluation.comparisons import chance_of_none, holm
+from models.evaluation.metrics import resampled
 
 
 @pytest.mark.fault("T27")

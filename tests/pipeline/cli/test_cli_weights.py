@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from models.vision.u2net_weights import random_state
 from pipeline.cli.app import app
-from pipeline.weights.registry import REGISTRY
+from pipeline.weights.registry import REGISTRY, SHIPPED
 from tests.fakes.weights_server import WeightsServer
 
 
@@ -34,7 +34,12 @@ def mrlf(tmp_path, monkeypatch):
 def registry(monkeypatch, pth):
     """The shipped registry, but u2netp_pth is the file of `pth` and nothing has an address on the internet."""
     md5 = hashlib.md5(pth.read_bytes(), usedforsecurity=False).hexdigest()
-    nobody = {name: replace(entry, addresses=("https://127.0.0.1:1/x",)) for name, entry in REGISTRY.items()}
+    shipped = {
+        name: tuple(each for each in entry.addresses if each.startswith(SHIPPED)) for name, entry in REGISTRY.items()
+    }
+    nobody = {
+        name: replace(entry, addresses=(*shipped[name], "https://127.0.0.1:1/x")) for name, entry in REGISTRY.items()
+    }
     nobody["u2netp_pth"] = replace(REGISTRY["u2netp_pth"], md5=md5)
     monkeypatch.setattr("pipeline.weights.weights_store.REGISTRY", nobody)
     return nobody

@@ -10,7 +10,7 @@ from pipeline.images.clean_images import FillWorker
 from pipeline.images.face_detectors import Box
 from pipeline.images.face_gate import load_gate
 from pipeline.images.fillers import BuiltinFill
-from pipeline.images.whole_people import with_people
+from pipeline.images.whole_people import PersonNetwork, with_people
 from pipeline.picture_bytes import decode_picture, encode_clean, encode_mask
 from pipeline.store.digests import bytes_digest
 from tests.fakes.face_gates import GREEN, green_gate, with_green
@@ -108,7 +108,7 @@ def test_the_largest_share_of_people_is_still_filled(make):
 @pytest.mark.parametrize(("room", "outcome"), [(0.0, "filled_again"), (-1e-6, "mostly_person")])
 def test_so_is_the_largest_share_with_the_people_of_the_faces(make, room, outcome):
     picture = with_green(scene(), 128, 128)
-    share = float(with_people(np.zeros(SIZE[::-1], dtype=np.bool_), picture, [FACE]).mean())
+    share = float(with_people(np.zeros(SIZE[::-1], dtype=np.bool_), picture, [FACE], PersonNetwork()).mean())
     (result,) = make(max_portrait_ratio=share + room)([row(picture)])
     assert result["outcome"] == outcome
 
@@ -168,7 +168,8 @@ def test_an_answer_that_is_not_finite_is_a_reason_and_never_a_black_picture(make
 def test_a_face_that_is_left_is_masked_with_its_person(make, store, mask, outcome):
     picture, inpainter = with_green(scene(), 128, 128), PaintingFill()
     (result,) = make(inpainter)([row(picture, mask)])
-    wide = with_people(mask if mask is not None else np.zeros(SIZE[::-1], dtype=np.bool_), picture, [FACE])
+    before = mask if mask is not None else np.zeros(SIZE[::-1], dtype=np.bool_)
+    wide = with_people(before, picture, [FACE], PersonNetwork())
     expected = np.where(wide[..., None], np.array([200, 0, 0], dtype=np.uint8), picture)
     assert result["outcome"] == outcome
     assert store.blobs.get("clean", result["clean_digest"]) == encode_clean(expected)

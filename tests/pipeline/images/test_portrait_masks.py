@@ -13,11 +13,12 @@ from models.vision.portraits import U2NetPortraits
 from models.vision.running import choose_running
 from models.vision.u2net_weights import build, random_state
 from pipeline.errors import StageError
-from pipeline.images.maskers import choose_masker, masks_recipe
+from pipeline.images.maskers import MaskerChoice, as_it_runs, choose_masker, masks_recipe
 from pipeline.images.portrait_masks import PortraitMasksSettings, build_portrait_masks, make_mask_worker, widen
 from pipeline.picture_bytes import decode_mask, decode_sized
 from pipeline.store import Store
 from pipeline.weights import WeightsStore
+from pipeline.weights.weights_store import WeightsFile
 from tests.fakes.city import CITY, curated_post, fill_city, key, poi, put_city
 from tests.fakes.pictures import encoded, pixels, portrait
 
@@ -148,6 +149,14 @@ def test_other_weights_under_the_same_name_are_another_recipe(masked):
     choice = choose_masker(masked[0], EXACT)
     other = replace(choice, weights_sha256="0" * 64)
     assert masks_recipe(EXACT, choice) != masks_recipe(EXACT, other)
+
+
+@pytest.mark.parametrize(("architecture", "precision"), [("u2netp", "fp32"), ("u2net", "auto")])
+def test_a_network_whose_masks_bf16_would_change_runs_exactly(architecture, precision):
+    file = WeightsFile(name="x", architecture=architecture, path=Path("x"), weights_sha256="0" * 64, source=Path("x"))
+    choice = MaskerChoice(network="x", weights_sha256="0" * 64, file=file)
+    assert as_it_runs(PortraitMasksSettings(), choice).precision == precision
+    assert as_it_runs(PortraitMasksSettings(precision="bf16"), choice).precision == "bf16"
 
 
 def test_the_built_in_way_says_that_it_ran_and_why(store):

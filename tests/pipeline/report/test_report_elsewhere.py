@@ -87,6 +87,9 @@ def test_every_form_of_the_report_shows_it(reported_record, no_figures):
     files = render(shown)
     for name in ("report.html", "report.md", "report.json"):
         assert b"POIs below the floor" in files[name], name
+    lines = files["report.md"].decode().splitlines()
+    head, row = (next(line for line in lines if line.startswith(start)) for start in ("| posts | number", "| of POIs"))
+    assert row.replace("\\|", "").count("|") == head.count("|")
     assert b"should be refused" in files["model_card.md"]
 
 

@@ -268,6 +268,7 @@ def processes() -> Iterator[ForkServerContext]:
 def train_and_interrupt(root, name, at, stderr, title):
     """Train; after the step (epoch, number) `at` of the training of this title the process gets the signal `name`."""
     os.dup2(os.open(stderr, os.O_WRONLY | os.O_CREAT), 2)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup leaves it ignored
     step = Progress.step
 
     def interrupted(self, epoch, number, num_steps):
