@@ -1,7 +1,8 @@
 """Whether the model notices a post from elsewhere, and what leaving out the posts it is least sure of is worth.
 
 Asked about are the test posts, and beside them posts of POIs below the floor and test posts of the other data sets of
-the store whose pictures the same network looked at. Nothing is chosen on either of them.
+the store whose pictures the same network looked at, but for those of places that are known here, too: two data sets
+may be of one city. Nothing is chosen on either of them.
 """
 
 from collections.abc import Collection, Iterator
@@ -11,6 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.curate.elsewhere import MAX_POSTS, elsewhere_posts
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 SHARES = tuple(step / 10 for step in range(10, 0, -1))
 BELOW_FLOOR = "of POIs below the floor"
+SAME_PLACE_KM = 0.1
+"""what lies nearer to a known place may be that place from another source"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +105,9 @@ def posts_from_elsewhere(store: Store, city: str, release: Release, backbone: st
         with suppress(ValueError, OSError):  # damaged, or of another network: its own stages say so
             there = latest_release(store, other)
             is_same = _recipe(store, other, backbone) == _recipe(store, city, backbone)
-            found[f"of {plain(there.city_name, 80)}"] = (
-                _of_city(store, other, there, backbone, known) if is_same else None
-            )
+            title = f"of {plain(there.city_name, 80)}"
+            title = f"{title} ({other})" if title in found else title
+            found[title] = _of_city(store, other, there, release, backbone, known) if is_same else None
     return {title: posts for title, posts in found.items() if posts is not None and len(posts)}
 
 
@@ -135,10 +139,28 @@ def _below_floor(store: Store, city: str, backbone: str, known: Collection[str])
     return _samples(store, city, rows, backbone, known)
 
 
-def _of_city(store: Store, city: str, release: Release, backbone: str, known: Collection[str]) -> "Samples | None":
-    test = release.posts.filter(pc.equal(release.posts["split"], "test")).sort_by("post_key").slice(0, MAX_POSTS)
+def _of_city(
+    store: Store, city: str, there: Release, here: Release, backbone: str, known: Collection[str]
+) -> "Samples | None":
+    is_asked = pc.and_(
+        pc.equal(there.posts["split"], "test"),
+        pc.is_in(there.posts["label"], pa.array(_labels_elsewhere(there, here), there.posts["label"].type)),
+    )
+    test = there.posts.filter(is_asked).sort_by("post_key").slice(0, MAX_POSTS)
     columns = (test[name].to_pylist() for name in ("post_key", "user_key", "caption", "hashtags", "clean_digest"))
     return _samples(store, city, list(zip(*columns, strict=True)), backbone, known)
+
+
+def _labels_elsewhere(there: Release, here: Release) -> list[int]:
+    """The labels of the places there that are none of the places here."""
+    from models.evaluation.metrics import haversine_km
+
+    latitudes, longitudes = (np.array([place[name] for place in here.labels]) for name in ("latitude", "longitude"))
+    return [
+        place["label"]
+        for place in there.labels
+        if haversine_km(place["latitude"], place["longitude"], latitudes, longitudes).min() > SAME_PLACE_KM
+    ]
 
 
 def _samples(

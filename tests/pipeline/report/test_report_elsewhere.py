@@ -103,10 +103,14 @@ def test_posts_below_the_floor_and_of_other_data_sets_are_asked_about(own, monke
     write_ledger(store, "demo", "curated_posts", {"lost5": "poi_below_floor", "lost6": "not_english"})
     assert list(posts_from_elsewhere(store, "demo", release, "vgg16")) == []
     monkeypatch.setattr(elsewhere, "_others", lambda store, city: ["demo"])
-    found = posts_from_elsewhere(store, "demo", release, BACKBONE)
+    assert list(posts_from_elsewhere(store, "demo", release, BACKBONE)) == [BELOW_FLOOR], "its places are known here"
+    monkeypatch.setattr(elsewhere, "_others", lambda store, city: ["demo", "demo"])
+    away = replace(release, labels=[place | {"latitude": place["latitude"] - 1} for place in release.labels])
+    found = posts_from_elsewhere(store, "demo", away, BACKBONE)
     assert {title: len(samples) for title, samples in found.items()} == {
         BELOW_FLOOR: 1,
         "of Demo & City": release.manifest.about["splits"]["test"],
+        "of Demo & City (demo)": release.manifest.about["splits"]["test"],
     }
     known = {tag for tags in release.posts["hashtags"].to_pylist() for tag in tags}
     assert found[BELOW_FLOOR].keys == ["lost5"] and known.issuperset(found[BELOW_FLOOR].hashtags[0])
