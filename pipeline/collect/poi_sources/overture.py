@@ -45,11 +45,12 @@ MARGIN = 1e-4
 
 _CATEGORIES = ("categories", "basic_category", "taxonomy")
 _LEAVES = (
-    *("id", "names.primary", "confidence", "operating_status", "categories.primary", "categories.alternate"),
+    *("id", "names.primary", "confidence", "operating_status", "categories.primary"),
+    *("categories.main", "categories.alternate"),
     *("basic_category", "taxonomy.primary", "taxonomy.hierarchy", "taxonomy.alternates", "taxonomy.alternate"),
     *("addresses", "sources", "geometry", "bbox", "latitude", "longitude"),
 )
-_PRIMARY = ("taxonomy.primary", "categories.primary", "basic_category")
+_PRIMARY = ("taxonomy.primary", "categories.primary", "categories.main", "basic_category")
 _OTHERS = ("taxonomy.hierarchy", "taxonomy.alternates", "taxonomy.alternate", "categories.alternate")
 _WKB_POINT, _EWKB_SRID = 1, 0x20000000
 
@@ -134,7 +135,7 @@ def _records(file: str, city: City, store: fs.FileSystem) -> list[dict[str, Any]
     suffix = Path(file).suffix.lower()
     if suffix in SUFFIXES and suffix not in PARQUET:
         found = read_records(Path(file))
-        _check_categories({column.split(".")[0] for record in found for column in record}, file)
+        _check_categories({column for record in found for column in record}, file)
         return [record for record in found if _is_near(record, city)]
     try:
         return [record for record in _parquet_records(file, city, store) if _is_near(record, city)]
@@ -145,13 +146,13 @@ def _records(file: str, city: City, store: fs.FileSystem) -> list[dict[str, Any]
 def _parquet_records(file: str, city: City, store: fs.FileSystem) -> Iterator[dict[str, Any]]:
     places = dataset.dataset(file, filesystem=store, format="parquet")
     schema = places.schema
-    _check_categories(set(schema.names), file)
     leaves = [leaf for leaf in _LEAVES if _has(schema, leaf)]
     if not {"id", "names.primary"} <= set(leaves) or not {"geometry", "bbox", "latitude"} & set(leaves):
         raise StageError(
             f"{file} is no file of Overture's places: it needs id, names.primary, and geometry or bbox; it has "
             f"{', '.join(schema.names[:20])}. A table of other columns is read as `pois: {{file: ...}}`"
         )
+    _check_categories({*schema.names, *leaves}, file)
     columns = {leaf: compute.field(*leaf.split(".")) for leaf in leaves}
     for batch in places.to_batches(columns=columns, filter=_inside(schema, city)):
         yield from map(_placed, batch.to_pylist())
@@ -166,10 +167,11 @@ def _has(schema: pa.Schema, leaf: str) -> bool:
 
 
 def _check_categories(columns: set[str], file: str) -> None:
-    if columns and columns.isdisjoint(_CATEGORIES):
+    """A column of a name that holds text in place of an object, as some copies do, names no categories."""
+    if columns and columns.isdisjoint((*_PRIMARY, *_OTHERS)):
         raise StageError(
-            f"{file} has none of the columns {', '.join(_CATEGORIES)}, so that no place of a sensitive kind "
-            "(hospitals, places of worship, ...) could be left out: copy it again with these columns"
+            f"{file} has none of the columns {', '.join(_CATEGORIES)} as Overture writes them, so that no place "
+            "of a sensitive kind (hospitals, places of worship, ...) could be left out: copy it again with them"
         )
 
 

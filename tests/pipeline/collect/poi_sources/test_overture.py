@@ -132,6 +132,22 @@ def test_a_file_without_categories_is_refused(store, tmp_path):
         build(store, path)
 
 
+@pytest.mark.fault("P33")
+@pytest.mark.parametrize("categories", ["hospital", '{"primary": "hospital"}', {"other": "hospital"}])
+def test_categories_in_a_form_that_is_not_read_are_refused(tmp_path, categories):
+    row = {"id": "a", "names": {"primary": "A"}, "latitude": CITY.latitude, "longitude": CITY.longitude}
+    parquet.write_table(pa.Table.from_pylist([{**row, "categories": categories}]), tmp_path / "a.parquet")
+    with pytest.raises(StageError, match="as Overture writes them"):
+        read_overture([str(tmp_path / "a.parquet")], CITY, 0.5)
+
+
+def test_the_main_category_of_the_first_releases_is_read(tmp_path):
+    row = {"id": "a", "names": {"primary": "A"}, "latitude": CITY.latitude, "longitude": CITY.longitude}
+    old = pa.Table.from_pylist([{**row, "categories": {"main": "hospital", "alternate": ["clinic"]}}])
+    parquet.write_table(old, tmp_path / "a.parquet")
+    assert read_overture([str(tmp_path / "a.parquet")], CITY, 0.5)[0][0].category_ids == ("hospital", "clinic")
+
+
 @pytest.mark.parametrize("content", [b"PAR1 no", b"", pa.table({"categories": ["x"], "name": ["y"]})])
 def test_what_is_no_file_of_places_is_refused(store, tmp_path, content):
     path = tmp_path / "a.parquet"
