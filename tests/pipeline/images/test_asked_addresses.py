@@ -26,10 +26,13 @@ NETWORKS = ("u2net_human_seg", "big_lama", "vgg19")
 
 @pytest.fixture
 def server(monkeypatch) -> Iterator[WeightsServer]:
-    """A server without a file, as the one address of all weights; what a process knows of it is forgotten."""
+    """A server without a file, as the address of all weights that do not ship; what a process knows is forgotten."""
     with WeightsServer() as made:
         monkeypatch.delenv("MRLF_WEIGHTS_MIRROR", raising=False)
-        entries = {name: replace(entry, addresses=(f"{made.url}/{name}",)) for name, entry in REGISTRY.items()}
+        entries = {
+            name: entry if entry.is_shipped else replace(entry, addresses=(f"{made.url}/{name}",))
+            for name, entry in REGISTRY.items()
+        }
         monkeypatch.setattr(weights_store, "REGISTRY", entries)
         yield made
 
