@@ -1,9 +1,10 @@
 """Picture features as our stage computes them beside a plain loop in torch (fp32, 8 at a time), on the processor.
 
 VGG19 beside torchvision's own, or (`--backbone efficientnet_lite0`) EfficientNet-Lite0 beside its module as published,
-batch norm and all. Random weights of the true shape, the same on both sides; made-up photographs of 1080 x 1080
-pixels, JPEG bytes in, vectors out. Ours decodes at a quarter of the size and runs as the settings choose; the peer
-decodes whole. Both are warm, each in a process of its own. That the vectors are equal is shown beside the figures.
+batch norm and all. The published weights where they are here, else random ones of the true shape, the same on both
+sides; made-up photographs of 1080 x 1080 pixels, JPEG bytes in, vectors out. Ours decodes at a quarter of the size and
+runs as the settings choose; the peer decodes whole. Both are warm, each in a process of its own. That the vectors are
+equal is shown beside the figures.
 """
 
 import argparse
@@ -23,8 +24,9 @@ from bench.result import interleaved, print_result
 from models.vision.backbone_weights import check_state, random_state
 from models.vision.backbones import fixed_seed_weights
 from models.vision.running import choose_running
+from pipeline.store import Store
 from pipeline.training.image_features import FeatureWorker, ImageFeaturesSettings
-from pipeline.weights import WeightsFile
+from pipeline.weights import WeightsFile, WeightsStore
 
 WANTED = {"bf16": 3.0, "fp32": 1.5}
 BACKBONES = ("vgg19", "efficientnet_lite0")
@@ -32,9 +34,14 @@ LEAST_CORRELATION = 0.99
 
 
 def weights_in(folder: Path, backbone: str) -> WeightsFile:
-    """The network of random weights, as the store of weights would hold it; beside it the peer's file."""
-    whole = random_state(backbone) if backbone == "vgg19" else fixed_seed_weights(backbone)
-    state, path = check_state(whole, backbone, "random weights"), folder / "ours.safetensors"
+    """The network of the published weights where they are here, else of random ones; beside it the peer's file."""
+    found = WeightsStore.of(Store.open()).find(backbone)
+    if found is not None:
+        whole = safetensors.torch.load_file(found.path)
+    else:
+        whole = random_state(backbone) if backbone == "vgg19" else fixed_seed_weights(backbone)
+    print(f"{backbone}: {'published' if found else 'random'} weights")
+    state, path = check_state(whole, backbone, "the weights"), folder / "ours.safetensors"
     safetensors.torch.save_file(state, path)
     torch.save({name.removeprefix("features."): tensor for name, tensor in state.items()}, folder / "theirs.pth")
     return WeightsFile(name="bench", architecture=backbone, path=path, weights_sha256="0" * 64, source=path)
