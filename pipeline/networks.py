@@ -59,7 +59,7 @@ class NetworkSettings(Settings):
     )
     precision: Literal["auto", "fp32", "bf16", "int8"] = Field(
         "auto",
-        description="Precision; auto: bf16 where the processor supports it, else fp32. int8: a network made from "
+        description="Precision; auto: bf16 where the processor is quicker in it, else fp32. int8: a network made from "
         "pictures of the city, if it passes its gate.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Device; auto: a GPU if there is one.")

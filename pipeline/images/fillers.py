@@ -55,7 +55,7 @@ class CleanImagesSettings(ImageStageSettings):
     """When a picture is dropped for its people, how they are filled, and how faces are looked for afterwards."""
 
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="Precision; auto: bf16 where the processor supports it, else fp32."
+        "auto", description="Precision; auto: bf16 where the processor is quicker in it, else fp32."
     )
     network: str = Field("big_lama", description="Weights by their name in `mrlf weights list`, of Big-LaMa.")
     filler: Literal["own", "simple_lama"] = Field(
